@@ -1,0 +1,3 @@
+"""llark: software that hears music and can talk about it."""
+
+__version__ = "0.1.0"

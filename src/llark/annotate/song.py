@@ -1,0 +1,111 @@
+"""The facts of a whole song from those of its windows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeVar
+
+from llark.records import Annotation, Beats, Chords, Key, Meter, Tag, Tags, Tempo
+
+SAME_TEMPO = 0.04
+
+Value = TypeVar("Value", bound=Hashable)
+
+
+def merge(song_id: str, windows: Sequence[Annotation]) -> Annotation:
+    """One annotation over all windows, in time order.
+
+    Global facts are voted on, each window by its length times its confidence; the result's confidence is the
+    winner's share of all seconds times its own mean confidence, so that a song that modulates or windows that
+    disagree say so. Beats and chords are joined; a tag's confidence is its mean over the seconds.
+    Raises `ValueError` where there is no window.
+    """
+    if not windows:
+        raise ValueError("A song has at least one window.")
+    if len(windows) == 1:
+        only = windows[0]
+        return Annotation(**{**only.__dict__, "clip_id": song_id})
+    seconds = [w.end_seconds - w.start_seconds for w in windows]
+    key, key_confidence = _vote(
+        (w.key.name, w.key.confidence, s) for w, s in zip(windows, seconds, strict=True)
+    )
+    beats_per_bar, meter_confidence = _vote(
+        (w.meter.beats_per_bar, w.meter.confidence, s) for w, s in zip(windows, seconds, strict=True)
+    )
+    spans = tuple(span for w in windows for span in w.chords.spans)
+    return Annotation(
+        clip_id=song_id,
+        start_seconds=windows[0].start_seconds,
+        end_seconds=windows[-1].end_seconds,
+        tempo=_tempo(windows, seconds),
+        beats=Beats(
+            tuple(t for w in windows for t in w.beats.times_seconds),
+            _positions(windows),
+            _mean([w.beats.confidence for w in windows], seconds),
+            windows[0].beats.source,
+        ),
+        meter=Meter(beats_per_bar, meter_confidence, windows[0].meter.source),
+        key=Key(key, key_confidence, windows[0].key.source),
+        chords=Chords(
+            spans, _mean([w.chords.confidence for w in windows], seconds), windows[0].chords.source
+        ),
+        instruments=_tags([w.instruments for w in windows], seconds),
+        genre=_tags([w.genre for w in windows], seconds),
+        mood=_tags([w.mood for w in windows], seconds),
+    )
+
+
+def _mean(values: Sequence[float], seconds: Sequence[float]) -> float:
+    return sum(v * s for v, s in zip(values, seconds, strict=True)) / sum(seconds)
+
+
+def _vote(votes: Iterable[tuple[Value | None, float, float]]) -> tuple[Value | None, float]:
+    """The value with the most confident seconds, and how far to trust it."""
+    weight: dict[Value, float] = defaultdict(float)
+    total = 0.0
+    for value, confidence, seconds in votes:
+        total += seconds
+        if value is not None:
+            weight[value] += confidence * seconds
+    if not weight:
+        return None, 0.0
+    best = max(weight, key=lambda value: weight[value])
+    return best, weight[best] / total
+
+
+def _positions(windows: Sequence[Annotation]) -> tuple[int, ...]:
+    """Places in the bar, if every window with beats knows them."""
+    known = all(len(w.beats.positions) == len(w.beats.times_seconds) for w in windows)
+    return tuple(p for w in windows for p in w.beats.positions) if known else ()
+
+
+def _tempo(windows: Sequence[Annotation], seconds: Sequence[float]) -> Tempo:
+    """The tempo that most confident seconds agree on, to 4 %; their weighted mean."""
+    votes = [(w.tempo, s) for w, s in zip(windows, seconds, strict=True) if w.tempo.bpm]
+    if not votes:
+        return Tempo(source=windows[0].tempo.source)
+
+    def near(bpm: float) -> list[tuple[Tempo, float]]:
+        return [(t, s) for t, s in votes if t.bpm and abs(t.bpm / bpm - 1) <= SAME_TEMPO]
+
+    def weight(group: Sequence[tuple[Tempo, float]]) -> float:
+        return sum(t.confidence * s for t, s in group)
+
+    centre = max((t for t, _ in votes), key=lambda t: weight(near(t.bpm or 1.0)))
+    group = near(centre.bpm or 1.0)
+    total = sum((t.confidence + 1e-6) * s for t, s in group)
+    bpm = sum((t.bpm or 0.0) * (t.confidence + 1e-6) * s for t, s in group) / total
+    ratio = centre.alternative_bpm / centre.bpm if centre.alternative_bpm and centre.bpm else None
+    return Tempo(bpm, weight(group) / sum(seconds), centre.source, bpm * ratio if ratio else None)
+
+
+def _tags(windows: Sequence[Tags], seconds: Sequence[float]) -> Tags:
+    """Tags by their mean confidence; one that is rare over the song falls under 0.2 and is left out."""
+    weight: dict[str, float] = defaultdict(float)
+    for tags, length in zip(windows, seconds, strict=True):
+        for tag in tags.tags:
+            weight[tag.label] += tag.confidence * length / sum(seconds)
+    ranked = sorted(weight.items(), key=lambda item: (-item[1], item[0]))
+    kept = tuple(Tag(label, value) for label, value in ranked if value >= 0.2)
+    return Tags(kept, _mean([w.confidence for w in windows], seconds), windows[0].source)

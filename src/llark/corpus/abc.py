@@ -1,0 +1,230 @@
+"""Folk tunes in ABC from the corpus that comes with music21: Ryan's Mammoth Collection, Aird's Airs,
+O'Neill's 1850.
+
+Key and mode are those of the tune's own `K:` line; modes other than major and minor are left out.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from llark.corpus.harmony import INTERVALS, merged
+from llark.corpus.patterns import STYLES, Style, accompany
+from llark.corpus.piece import Harmony, Note, Part, Piece, transpose
+from llark.corpus.programs import into_range, some_lead, some_program
+from llark.corpus.unusable import Unusable, draw
+
+LICENCE = "traditional (public domain); encoding from the music21 corpus"
+FOLDERS = ("airdsAirs", "oneills1850", "ryansMammoth")
+METERS = {"2/4": 2, "3/4": 3, "4/4": 4, "C": 4, "C|": 4, "6/8": 6}
+METER_SHARES = {2: 0.2, 3: 0.2, 4: 0.28, 6: 0.32}
+TONICS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+
+@dataclass(frozen=True)
+class Tune:
+    """The text of one tune, with its title, meter and key (an index into `records.KEYS`)."""
+
+    folder: str
+    text: str
+    title: str
+    meter: int
+    key: int
+
+    @property
+    def group(self) -> str:
+        """The title's letters: the same tune in two books is one group."""
+        words = re.sub(r"[^a-z ]", "", self.title.lower()).split()
+        kinds = {"reel", "jig", "hornpipe", "the", "a", "air", "march", "waltz", "strathspey", "clog"}
+        return "abc/" + ("".join(word for word in words if word not in kinds) or "".join(words))
+
+
+def read_tunes(folder: str, text: str) -> list[Tune]:
+    """The tunes of one ABC file whose meter and key this room has words for."""
+    tunes = []
+    for part in re.split(r"(?m)^(?=X: *\d+)", text)[1:]:
+        keys, meters = re.findall(r"(?m)^K: *(.*)$", part), re.findall(r"(?m)^M: *(\S+)", part)
+        key = parse_key(keys[0]) if len(keys) == 1 else None
+        meter = METERS.get(meters[0]) if len(meters) == 1 else None
+        if key is None or meter is None or re.search(r"\[[KM]:", part):
+            continue
+        title = re.search(r"(?m)^T: *(.*)$", part)
+        tunes.append(Tune(folder, part, title[1].strip() if title else "", meter, key))
+    return tunes
+
+
+def parse_key(text: str) -> int | None:
+    """`Am`, `E Minor`, `Bb` → an index into KEYS; `None` for other modes and for remarks that doubt the
+    key."""
+    match = re.fullmatch(r"([A-G])([b#]?) *(m|min|minor|maj|major|)", text.strip(), re.IGNORECASE)
+    if match is None or not match[1].isupper() or match[3] == "M":
+        return None
+    pitch = (TONICS[match[1]] + {"b": -1, "#": 1, "": 0}[match[2]]) % 12
+    return pitch + (12 if match[3].lower().startswith(("mi",)) or match[3] == "m" else 0)
+
+
+@functools.cache
+def _tunes() -> dict[int, tuple[list[Tune], list[Tune]]]:
+    """Meter → tunes in major, tunes in minor."""
+    spec = importlib.util.find_spec("music21")
+    if spec is None or spec.origin is None:
+        raise Unusable("no-music21", "music21 is not installed")
+    table: dict[int, tuple[list[Tune], list[Tune]]] = {m: ([], []) for m in METER_SHARES}
+    for folder in FOLDERS:
+        for path in sorted((Path(spec.origin).parent / "corpus" / folder).glob("*.abc")):
+            for tune in read_tunes(folder, path.read_text(errors="replace")):
+                table[tune.meter][tune.key >= 12].append(tune)
+    return table
+
+
+def choose(rng: Random) -> Tune:
+    """A tune: first the meter, then the mode, so that rare ones are heard often enough."""
+    meter = rng.choices(list(METER_SHARES), list(METER_SHARES.values()))[0]
+    major, minor = _tunes()[meter]
+    return rng.choice(minor if rng.random() < 0.5 else major)
+
+
+def as_notes(tune: Tune) -> tuple[list[Note], int]:
+    """The melody in beats from its first downbeat (a pick-up is before 0), and its length in whole bars.
+
+    Raises `Unusable` where the bars are irregular or music21 cannot read the tune.
+    """
+    from music21 import abcFormat, converter, exceptions21
+
+    try:
+        score = converter.parseData(tune.text, format="abc")
+        measures = list(score.recurse().getElementsByClass("Measure"))
+        places = [(float(m.offset), float(m.duration.quarterLength)) for m in measures]
+        found = [
+            (start + float(n.offset), float(n.quarterLength), max(p.midi for p in n.pitches))
+            for m, (start, _) in zip(measures, places, strict=True)
+            for n in m.flatten().notes
+            if n.quarterLength > 0
+        ]
+    except (exceptions21.Music21Exception, abcFormat.ABCHandlerException, ValueError, LookupError) as error:
+        raise Unusable("unreadable-tune", f"{tune.title}: {error}") from error
+    beat = 1.5 if tune.meter == 6 else 1.0
+    bar = beat * (2 if tune.meter == 6 else tune.meter)
+    full = [start for start, length in places if abs(length - bar) < 1e-6]
+    if len(full) < 4 or not found:
+        raise Unusable("irregular-bars", f"{tune.title}: {len(full)} full bars")
+    first = full[0]
+    regular = sum(abs((start - first) / bar - round((start - first) / bar)) < 1e-6 for start in full)
+    if first > bar or regular < len(full):
+        raise Unusable(
+            "irregular-bars", f"{tune.title}: {regular} of {len(full)} full bars are where they should be"
+        )
+    notes = [Note((s - first) / beat, (s - first + q * 0.95) / beat, pitch, 88) for s, q, pitch in found]
+    end = max(start + length for start, length in places) - first
+    return notes, max(1, round((end + min(first, bar)) / bar - 1e-6 + 0.499))
+
+
+def harmony_for(notes: Sequence[Note], key: int, per_bar: int, bars: int) -> tuple[Harmony, ...]:
+    """The plain chord of the key that fits each bar best, changing no more than it must."""
+    degrees = ((0, "min"), (5, "min"), (7, "maj"), (8, "maj"), (10, "maj"), (3, "maj")) if key >= 12 else (
+        (0, "maj"), (5, "maj"), (7, "maj"), (2, "min"), (9, "min"))  # fmt: skip
+    chords = [((key + degree) % 12, quality) for degree, quality in degrees]
+    best: list[tuple[float, list[int]]] = [(0.0 if k == 0 else -1.0, [k]) for k in range(len(chords))]
+    for bar in range(bars):
+        inside = [n for n in notes if bar * per_bar <= n.start < (bar + 1) * per_bar]
+        fits = [
+            _fit(inside, root, quality, bar * per_bar) - 0.1 * (k > 2)
+            for k, (root, quality) in enumerate(chords)
+        ]
+        step = []
+        for k, fit in enumerate(fits):
+            score, path = max((score - 0.25 * (path[-1] != k), path) for score, path in best)
+            step.append((score + fit, [*path, k]))
+        best = step
+    path = max(best)[1][1:]
+    path[-1] = 0
+    return merged([Harmony(b * per_bar, (b + 1) * per_bar, *chords[k]) for b, k in enumerate(path)])
+
+
+def _fit(notes: Sequence[Note], root: int, quality: str, start: float) -> float:
+    tones = {(root + step) % 12 for step in INTERVALS[quality]}
+    total = inside = 0.0
+    for note in notes:
+        weight = (note.end - note.start) * (1.5 if abs(note.start - round(note.start)) < 1e-3 else 1.0)
+        weight *= 1.5 if abs(note.start - start) < 1e-3 else 1.0
+        total += weight
+        inside += weight * (note.pitch % 12 in tones)
+    return inside / total if total else 0.0
+
+
+def looped(notes: Sequence[Note], bars: int, per_bar: int, beats: float) -> tuple[list[Note], int]:
+    """The tune again and again until it lasts `beats`; notes and bars."""
+    times = max(1, -(-int(beats + per_bar) // (bars * per_bar)))
+    shifts = [k * bars * per_bar for k in range(times)]
+    return [Note(n.start + s, n.end + s, n.pitch, n.velocity) for s in shifts for n in notes], bars * times
+
+
+def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
+    """A tune alone, doubled, or over chords of our own, in any key and on any instruments."""
+    tune = draw(lambda: choose(rng), lambda tune: admits(tune.group))
+    meter = tune.meter
+    notes, bars = as_notes(tune)
+    per_bar = 2 if meter == 6 else meter
+    harmony = harmony_for(notes, tune.key, per_bar, bars)
+    notes, whole = looped(notes, bars, per_bar, beats)
+    word = some_lead(rng)
+    parts = [Part("melody", some_program(word, rng), tuple(_in_register(notes, word)))]
+    manner = rng.random()
+    if manner < 0.25:
+        other = some_lead(rng)
+        parts.append(Part("melody", some_program(other, rng), tuple(_in_register(notes, other))))
+    accompanied = manner > 0.45
+    if accompanied:
+        spans = tuple(
+            Harmony(h.start + k * bars * per_bar, h.end + k * bars * per_bar, h.root, h.quality)
+            for k in range(whole // bars)
+            for h in harmony
+        )
+        parts += accompany(_style(meter, rng), spans, whole, rng, drums=rng.random() < 0.4)
+        harmony = merged(spans)
+    song = Piece(
+        parts=_from_zero(parts, per_bar), length_beats=float((whole + 1) * per_bar), group=tune.group,
+        meter=meter, key=tune.key, harmony=_later(harmony, per_bar) if accompanied else (),
+        genres=_genres(tune), slowest_bpm=45.0, fastest_bpm={6: 150.0, 2: 160.0}.get(meter, 220.0),
+        title=tune.title, licence=LICENCE, about={"piece": f"{tune.folder}/{tune.title}"},
+    )  # fmt: skip
+    return transpose(song, rng.randint(-5, 6))
+
+
+def _genres(tune: Tune) -> tuple[str, ...]:
+    words = [
+        word
+        for word in ("waltz", "march")
+        if re.search(rf"\b{word}", f"{tune.title} {tune.text[:300]}", re.I)
+    ]
+    return ("folk", *words[:1])
+
+
+def _style(meter: int, rng: Random) -> Style:
+    folk = {"folk", "march", "waltz", "country", "pop"}
+    return rng.choice([s for s in STYLES.values() if s.meter == meter and set(s.genres) & folk])
+
+
+def _in_register(notes: Sequence[Note], word: str) -> list[Note]:
+    """The whole tune moved by octaves so that its middle is comfortable for the instrument."""
+    middle = sorted(n.pitch for n in notes)[len(notes) // 2]
+    move = into_range(middle, word) - middle
+    return [Note(n.start, n.end, n.pitch + move, n.velocity) for n in notes]
+
+
+def _from_zero(parts: Sequence[Part], bar: int) -> tuple[Part, ...]:
+    """Everything a bar later, so that a pick-up is not before the beginning."""
+    return tuple(
+        Part(p.role, p.program, tuple(Note(n.start + bar, n.end + bar, n.pitch, n.velocity) for n in p.notes))
+        for p in parts
+    )
+
+
+def _later(harmony: Sequence[Harmony], bar: int) -> tuple[Harmony, ...]:
+    return tuple(Harmony(h.start + bar, h.end + bar, h.root, h.quality) for h in harmony)

@@ -1,0 +1,253 @@
+"""Renders the open corpus: a folder of clips with the truth beside each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from llark import engine, store
+from llark.corpus import abc, builtin, effects, freedoom, mma, scores
+from llark.corpus.hearing import truth
+from llark.corpus.piece import Piece
+from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth
+from llark.corpus.take import choose, clip_seconds, mix, perform, reduced
+from llark.corpus.unusable import Unusable
+from llark.errors import BadAudio, UserMustAct
+from llark.records import Annotation, Track, from_json, to_dict
+
+VERSION = 1
+"""Raised whenever the same seed would give other clips."""
+
+SOURCES = {"mma": 60, "music21": 28, "freedoom": 12, "builtin": 10}
+"""Source → its share among those that are asked for."""
+
+RENDERERS = ("fluidsynth", "midirenderer")
+SPLIT_CYCLE = "TTHTTTVTTTHTTTVTTTHTTTTTT"
+"""Of every 25 clips 20 are for training, 2 for validation and 3 held out."""
+SPLITS = {"T": "train", "V": "validation", "H": "test"}
+
+TRAINING_FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
+HELD_OUT_FONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
+PACKAGES = {
+    "mma": ("mma",),
+    "freedoom": ("freedoom",),
+    "fluidsynth": ("fluidsynth", "fluid-soundfont-gm", "musescore-general-soundfont-small"),
+}
+"""What needs which Debian packages."""
+
+ATTEMPTS = 6
+"""Pieces tried for one clip before it is given up."""
+
+CLIP_TIMEOUT_SECONDS = 240.0
+
+MakesPiece = Callable[[Random, float, Callable[[str], bool]], Piece]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One clip to make. Everything in it follows from `seed` and `index`."""
+
+    id: str
+    seed: int
+    index: int
+    source: str
+    split: str
+
+
+def plan(clips: int, seed: int, sources: Sequence[str]) -> Iterator[Order]:
+    """The orders of a corpus, in index order. More clips never change the ones before."""
+    weights = [SOURCES[name] for name in sources]
+    for index in range(clips):
+        source = Random(f"{seed}:{index}:source").choices(list(sources), weights)[0]
+        split = SPLITS[SPLIT_CYCLE[index % len(SPLIT_CYCLE)]]
+        yield Order(f"{source}-{seed}-{index:05d}", seed, index, source, split)
+
+
+def split_of(group: str) -> str:
+    """The split that a piece or style belongs to: 80, 8 and 12 in a hundred, by a hash of its name."""
+    place = int.from_bytes(hashlib.sha256(f"split:{group}".encode()).digest()[:4], "big") % 100
+    return "train" if place < 80 else "validation" if place < 88 else "test"
+
+
+@dataclass
+class Render:
+    """The step: an `Order` becomes `audio/ID.ogg` and, once that is whole, `audio/ID.json`, in `folder`.
+
+    A clip whose JSON is there is not made again. Held-out clips are played with a sound font that no other
+    clip has heard; the portable renderer knows one font only.
+    """
+
+    folder: Path
+    renderer: str = "fluidsynth"
+    name: str = "corpus"
+
+    def id_of(self, order: Order) -> str:
+        return order.id
+
+    def open(self) -> None:
+        """Loads the sound fonts. Raises `UserMustAct` where one is missing."""
+        if self.renderer == "midirenderer":
+            portable = Portable()
+            self._synths: dict[str, Synth] = dict.fromkeys(SPLITS.values(), portable)
+        else:
+            train = Fluid(TRAINING_FONT)
+            self._synths = {"train": train, "validation": train, "test": Fluid(HELD_OUT_FONT)}
+
+    def __call__(self, record: Order) -> Iterable[object]:
+        """The track, once its files are in place. Raises `BadAudio` when no piece could be made for it."""
+        sidecar = self.folder / "audio" / f"{record.id}.json"
+        if not sidecar.exists():
+            _write(sidecar, *self._made(record))
+        track, _ = _read_sidecar(sidecar)
+        return (track,)
+
+    def _made(self, order: Order) -> tuple[np.ndarray, dict[str, Any]]:
+        trouble: list[Unusable] = []
+        for attempt in range(ATTEMPTS):
+            try:
+                return make(order, attempt, self._synths[order.split])
+            except Unusable as error:
+                trouble.append(error)
+        raise BadAudio(trouble[-1].reason, trouble[-1].detail) from trouble[-1]
+
+
+def make(order: Order, attempt: int, synth: Synth) -> tuple[np.ndarray, dict[str, Any]]:
+    """[samples] float32 and the sidecar of one clip. Raises `Unusable`; another attempt draws another
+    piece."""
+    seed = f"{order.seed}:{order.index}:{attempt}"
+    seconds = clip_seconds(Random(f"{seed}:seconds"))
+    fastest = seconds * 220 / 60
+    piece = _piece(
+        order.source, Random(f"{seed}:piece"), fastest, lambda group: split_of(group) == order.split
+    )
+    piece = reduced(piece, Random(f"{seed}:reduced"))
+    take = choose(piece, seconds, Random(f"{seed}:take"))
+    parts = perform(take, Random(f"{seed}:perform"))
+    dry, words = mix(parts, take.seconds, synth, Random(f"{seed}:mix"))
+    digest = hashlib.sha256(f"{seed}:effects".encode()).digest()
+    audio = effects.finish(dry, np.random.default_rng(list(digest)))
+    facts = truth(piece, order.id, take.bpm, take.start_beat, take.seconds, words)
+    track = Track(
+        id=order.id, path=f"{order.id}.ogg", dataset=f"corpus-{order.source}", split=order.split,
+        licence=piece.licence, title=piece.title, artist=piece.artist, duration_seconds=take.seconds,
+        group=piece.group,
+    )  # fmt: skip
+    sidecar = {"track": to_dict(track), "truth": to_dict(facts), "split": order.split, "source": order.source}
+    return audio, {**sidecar, **piece.about, "group": piece.group, "soundfont": synth.name}
+
+
+def _piece(source: str, rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
+    makers: dict[str, MakesPiece] = {"mma": mma.piece, "freedoom": freedoom.piece, "builtin": builtin.piece}
+    if source == "music21":
+        return (abc.piece if rng.random() < 0.68 else scores.piece)(rng, beats, admits)
+    return makers[source](rng, beats, admits)
+
+
+def _write(sidecar: Path, audio: np.ndarray, facts: dict[str, Any]) -> None:
+    """Both files, each under a temporary name first, the JSON last."""
+    import soundfile
+
+    sidecar.parent.mkdir(parents=True, exist_ok=True)
+    sound, page = sidecar.with_suffix(".ogg.tmp"), sidecar.with_suffix(".json.tmp")
+    with soundfile.SoundFile(sound, "w", SAMPLE_RATE, 1, "VORBIS", format="OGG") as file:
+        for start in range(0, len(audio), SAMPLE_RATE):
+            file.write(audio[start : start + SAMPLE_RATE])
+    os.replace(sound, sidecar.with_suffix(".ogg"))
+    page.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    os.replace(page, sidecar)
+
+
+def render(
+    folder: str | Path,
+    *,
+    clips: int,
+    seed: int,
+    sources: Sequence[str] | None = None,
+    workers: int = 2,
+    renderer: str = "fluidsynth",
+    progress: bool = True,
+) -> engine.Tally:
+    """Renders `clips` clips of 8 to 25 s (mono, 22,050 Hz, Ogg Vorbis) with the truth beside each.
+
+    `folder/audio/ID.ogg` and `folder/audio/ID.json`, which holds `track` and `truth` (the fields of
+    `records.Track` and `records.Annotation`), `split`, `source`, `style` or `piece`, `group` and `soundfont`.
+    Run again, it goes on where it stopped. Clips that cannot be made are in `folder/dropped.jsonl`, with the
+    reason.
+
+    Args:
+        clips: How many, all splits together.
+        seed: The same seed, sources and renderer give the same clips, whatever the number of workers.
+        sources: Any of `SOURCES`; all of them by default. `builtin` alone needs no Debian package.
+        workers: Local processes; 0 works in this one.
+        renderer: `fluidsynth`: training and validation clips with FluidR3 GM (MIT), held-out clips with
+        MuseScore
+            General (MIT), a sound font that training never hears. `midirenderer`: TimGM6mb for all of them.
+
+    Raises:
+        UserMustAct: A Debian package is missing, or a source or renderer has no such name.
+        StoreMismatch: The folder holds a corpus made otherwise.
+    """
+    chosen = tuple(sources or SOURCES)
+    _refuse_unknown(chosen, renderer)
+    require_packages(chosen, renderer)
+    config = {"version": VERSION, "clips": clips, "seed": seed, "sources": list(chosen), "renderer": renderer}
+    writer = store.open_stage(folder, "corpus", config, flush_seconds=30.0)
+    timeout = CLIP_TIMEOUT_SECONDS if workers else None
+    return engine.run(
+        Render(Path(folder), renderer), plan(clips, seed, chosen), writer, workers=workers,
+        timeout_seconds=timeout, total=clips, progress=progress,
+    )  # fmt: skip
+
+
+def _refuse_unknown(sources: Sequence[str], renderer: str) -> None:
+    for name, known, what in [
+        *((s, tuple(SOURCES), "source") for s in sources),
+        (renderer, RENDERERS, "renderer"),
+    ]:
+        if name not in known:
+            raise UserMustAct(f"There is no {what} {name!r}; choose from {', '.join(known)}.")
+
+
+def require_packages(sources: Sequence[str], renderer: str) -> None:
+    """Raises `UserMustAct` naming every Debian package that is missing, and what works without."""
+    present = {
+        "mma": shutil.which("mma") is not None and mma.LIBRARY.is_dir(),
+        "freedoom": any((freedoom.FOLDER / wad).exists() for wad in freedoom.WADS),
+        "fluidsynth": shutil.which("fluidsynth") is not None,
+        "fluid-soundfont-gm": TRAINING_FONT.exists(),
+        "musescore-general-soundfont-small": HELD_OUT_FONT.exists(),
+    }
+    needed = [package for need in (*sources, renderer) for package in PACKAGES.get(need, ())]
+    missing = [package for package in needed if not present[package]]
+    if missing:
+        raise UserMustAct(
+            f"The open corpus needs Debian packages that are missing: apt-get install {' '.join(missing)}. "
+            "Without them: sources builtin (and music21), renderer midirenderer."
+        )
+
+
+def read(folder: str | Path) -> Iterator[tuple[Track, Annotation]]:
+    """Every finished clip of a corpus with its truth, by id. Paths are those of the folder as it lies now.
+
+    Raises `UserMustAct` where there is no corpus.
+    """
+    audio = Path(folder) / "audio"
+    if not audio.is_dir():
+        raise UserMustAct(f"{folder} holds no corpus: it has no folder audio. Run `llark corpus` first.")
+    for sidecar in sorted(audio.glob("*.json")):
+        yield _read_sidecar(sidecar)
+
+
+def _read_sidecar(sidecar: Path) -> tuple[Track, Annotation]:
+    page = json.loads(sidecar.read_text(encoding="utf-8"))
+    track = from_json(Track, json.dumps({**page["track"], "path": str(sidecar.with_suffix(".ogg"))}))
+    return track, from_json(Annotation, json.dumps(page["truth"]))

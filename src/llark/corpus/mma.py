@@ -1,0 +1,222 @@
+"""Accompaniments from the groove library of MMA (Debian: mma), over our own progressions."""
+
+from __future__ import annotations
+
+import functools
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+from llark.corpus import midi, styles
+from llark.corpus.harmony import harmonise, melody, random_key
+from llark.corpus.patterns import STYLES, Style, accompany
+from llark.corpus.piece import Control, Harmony, Note, Part, Piece
+from llark.corpus.programs import some_lead, some_program, vary
+from llark.corpus.unusable import Unusable, draw
+from llark.records import PITCH_CLASSES
+
+NAME = "mma"
+LICENCE = "generated with MMA grooves (GPL-2.0-or-later)"
+LIBRARY = Path("/usr/share/mma/lib")
+TIMEOUT_SECONDS = 60
+
+METER_SHARES = {4: 0.64, 3: 0.20, 6: 0.09, 2: 0.07}
+"""How often each meter is played; most grooves are in four."""
+
+CHORD_NAMES = {
+    "maj": "",
+    "min": "m",
+    "7": "7",
+    "maj7": "M7",
+    "min7": "m7",
+    "dim": "dim3",
+    "aug": "aug",
+    "sus4": "sus4",
+}
+
+_SKIPPED = re.compile(r"intro|end|fill|break|metronome|none|fade|-44$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Groove:
+    """A groove by its full name (`stdlib/waltz:Waltz1`), with the meter that it is heard in.
+
+    `library_beats` of MMA's beats make one of ours: three in most 6/8, where MMA counts eighths.
+    """
+
+    file: str
+    name: str
+    meter: int
+    library_beats: int
+    genres: tuple[str, ...]
+
+    @property
+    def beats_per_bar(self) -> int:
+        return 2 if self.meter == 6 else self.meter
+
+    @property
+    def group(self) -> str:
+        """All grooves of one file are of one style, and go to one split."""
+        return f"mma/{self.file}"
+
+
+def find_grooves(library: Path = LIBRARY) -> tuple[Groove, ...]:
+    """Every usable groove of an installed library, in a fixed order."""
+    grooves: list[Groove] = []
+    for file in sorted(styles.GENRES_OF):
+        path = library / f"{file}.mma"
+        if path.exists():
+            grooves.extend(read_grooves(file, path.read_text(errors="replace")))
+    return tuple(grooves)
+
+
+def read_grooves(file: str, text: str) -> list[Groove]:
+    """The grooves that one library file defines. `file` is `folder/name`, without `.mma`."""
+    if file in styles.EXCLUDED:
+        return []
+    grooves, time, signature, in_doc = [], "4", "", False
+    for raw in text.splitlines():
+        line = raw.split("//")[0].strip()
+        lowered = line.lower()
+        if in_doc or lowered.startswith("begin doc"):
+            in_doc = lowered != "end"
+        elif match := re.match(r"time\s+(\d+(?:/\d+)?)", lowered):
+            time = match[1]
+        elif match := re.match(r"timesig\s+(\d+)[\s/]+(\d+)", lowered):
+            signature = f"{match[1]}/{match[2]}"
+        elif (match := re.match(r"defgroove\s+(\S+)", line, re.IGNORECASE)) and not _SKIPPED.search(match[1]):
+            heard = _meter(file, time, signature)
+            if heard is not None:
+                grooves.append(Groove(file, match[1], *heard, styles.GENRES_OF.get(file, ())))
+    return grooves
+
+
+def _meter(file: str, time: str, signature: str) -> tuple[int, int] | None:
+    """Meter, and library beats in one of its beats; `None` for meters that have no word here."""
+    beats = int(time.split("/")[0])
+    if file in styles.TWO_FOUR:
+        return (2, 2) if beats == 4 else None
+    if file in styles.SLOW_SIX_EIGHT:
+        return 6, 2
+    if beats == 6:
+        return 6, 3
+    if beats == 2 and signature == "6/8":
+        return 6, 1
+    return (beats, 1) if beats in (2, 3, 4) else None
+
+
+@functools.cache
+def _by_meter() -> dict[int, dict[str, list[Groove]]]:
+    """Meter → file → grooves."""
+    table: dict[int, dict[str, list[Groove]]] = {}
+    for groove in find_grooves():
+        table.setdefault(groove.meter, {}).setdefault(groove.file, []).append(groove)
+    return table
+
+
+def choose(rng: Random) -> Groove:
+    """A groove: first the meter, then the genre, then the file, so that rare ones are heard often enough."""
+    table = _by_meter()
+    meters = [meter for meter in METER_SHARES if meter in table]
+    files = table[rng.choices(meters, [METER_SHARES[m] for m in meters])[0]]
+    genres = sorted({genre for file in files for genre in styles.GENRES_OF[file]})
+    weights = [_weight(genre, sum(genre in styles.GENRES_OF[file] for file in files)) for genre in genres]
+    genre = rng.choices(genres, weights)[0]
+    return rng.choice(files[rng.choice(sorted(f for f in files if genre in styles.GENRES_OF[f]))])
+
+
+def _weight(genre: str, files: int) -> float:
+    """Nearly the same for every genre, whatever its files; less for those that other sources play."""
+    return float(files**0.3) * (0.4 if genre in ("folk", "waltz") else 1.0)
+
+
+def script(groove: Groove, harmony: Sequence[Harmony], bars: int, seed: int) -> str:
+    """The MMA input file: one line a bar, a chord or `/` for each library beat."""
+    slots = groove.beats_per_bar * groove.library_beats
+    rows = [["/"] * slots for _ in range(bars)]
+    for span in harmony:
+        place = round(span.start * groove.library_beats)
+        if place < bars * slots:
+            rows[place // slots][place % slots] = PITCH_CLASSES[span.root] + CHORD_NAMES[span.quality]
+    last, lines = "", []
+    for number, row in enumerate(rows, start=1):
+        row[0] = last if row[0] == "/" else row[0]
+        last = next(chord for chord in reversed(row) if chord != "/")
+        lines.append(f"{number} " + " ".join(row).rstrip(" /"))
+    head = [f"RndSeed {seed}", "Tempo 120", f"Groove {groove.file}:{groove.name}"]
+    return "\n".join([*head, *lines, ""])
+
+
+def run(text: str) -> bytes:
+    """The MIDI file that MMA makes of a script. Raises `Unusable` with MMA's own message."""
+    with tempfile.TemporaryDirectory(prefix="llark-mma-") as folder:
+        (Path(folder) / "song.mma").write_text(text)
+        command = ["mma", "-f", "song.mid", "song.mma"]
+        try:
+            done = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Unusable("mma-too-slow", f"MMA took over {TIMEOUT_SECONDS} s") from error
+        made = Path(folder) / "song.mid"
+        if done.returncode or not made.exists():
+            raise Unusable("mma-refused", " ".join((done.stdout + done.stderr).split())[-300:])
+        return made.read_bytes()
+
+
+def in_our_beats(parts: Sequence[Part], library_beats: int) -> tuple[Part, ...]:
+    """Parts whose times count MMA's beats (MIDI quarters), in the beats of the meter."""
+    k = library_beats
+    return tuple(
+        replace(
+            part,
+            notes=tuple(Note(n.start / k, n.end / k, n.pitch, n.velocity) for n in part.notes),
+            controls=tuple(Control(c.start / k, c.number, c.value) for c in part.controls),
+        )
+        for part in parts
+    )
+
+
+def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
+    """A groove played over a progression in a random key, at least `beats` long, often with a tune on top.
+
+    Grooves for drums alone get bass and chords from our own patterns. Raises `Unusable` where MMA refuses.
+    """
+    groove = draw(lambda: choose(rng), lambda groove: admits(groove.group))
+    bars = int(beats // groove.beats_per_bar) + 2
+    key = random_key(rng)
+    sevenths = (
+        rng.choice((0.2, 0.6, 1.0)) if "jazz" in groove.genres else rng.choice((0.0, 0.0, 0.0, 0.25, 0.8))
+    )
+    harmony = harmonise(key, bars, groove.beats_per_bar, rng, sevenths)
+    parts, _ = midi.read(run(script(groove, harmony, bars, rng.randrange(1 << 30))))
+    if not parts:
+        raise Unusable("mma-silent", f"the groove {groove.file}:{groove.name} plays nothing")
+    band = [_recast(part, rng) for part in in_our_beats(parts, groove.library_beats)]
+    swing = bool({"jazz", "blues"} & set(groove.genres)) and groove.meter != 6 and rng.random() < 0.8
+    if all(part.is_drums for part in band):
+        band += accompany(_style_for(groove, rng), harmony, bars, rng, drums=False)
+    if rng.random() < 0.7:
+        word = some_lead(rng)
+        tune = melody(harmony, key, groove.meter, word, rng, swing)
+        band.append(Part("melody", some_program(word, rng), tune))
+    return Piece(
+        parts=tuple(band), length_beats=float(bars * groove.beats_per_bar), group=groove.group,
+        meter=groove.meter, key=key, harmony=harmony, genres=groove.genres, licence=LICENCE,
+        slowest_bpm=40.0 if groove.meter == 6 else 45.0, fastest_bpm={6: 150.0, 2: 170.0}.get(groove.meter,
+        220.0), about={"style": groove.file, "groove": groove.name},
+    )  # fmt: skip
+
+
+def _recast(part: Part, rng: Random) -> Part:
+    return part if part.is_drums else replace(part, program=vary(part.program, part.role, rng))
+
+
+def _style_for(groove: Groove, rng: Random) -> Style:
+    fitting = [s for s in STYLES.values() if s.meter == groove.meter]
+    same = [s for s in fitting if set(s.genres) & set(groove.genres)]
+    return rng.choice(same or fitting)

@@ -1,0 +1,363 @@
+"""Runs a step over records: in this process, or on local processes that may hang, crash or be killed.
+
+What a record becomes depends on the record alone, and results are stored in the order of the input: the
+number of workers changes the time a run takes and nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from llark.errors import BadAudio, UserMustAct
+from llark.records import Dropped
+
+Input = TypeVar("Input", contravariant=True)
+
+DROP_SHARE = 0.5
+"""A run stops once more than this share of its records were dropped …"""
+
+DROP_SHARE_FROM = 20
+"""… of at least this many."""
+
+_QUEUED_PER_WORKER = 8
+"""Records handed out ahead of the one that is stored next."""
+
+
+class Step(Protocol[Input]):
+    """One stage's work on one record. It writes nothing and knows no runner.
+
+    A step can be pickled until it is opened: every worker gets its own copy and opens that.
+    """
+
+    @property
+    def name(self) -> str:
+        """The stage that drops are recorded under."""
+
+    def id_of(self, record: Input) -> str:
+        """What tells the record from all other inputs of the stage."""
+
+    def open(self) -> None:
+        """Loads what is heavy. Called once in each process, before the first record."""
+
+    def __call__(self, record: Input) -> Iterable[object]:
+        """The records that this one becomes, and `Dropped` for what cannot be used.
+
+        Raises:
+            BadAudio: Becomes a drop with its reason. So does any other error, as `error:<its type>`.
+            UserMustAct: Stops the run: a key, an extra or a file is missing for every record.
+        """
+
+
+class Writer(Protocol):
+    """Where a run puts what it makes: a `StageWriter`, or several of them behind one face."""
+
+    @property
+    def finished(self) -> bool: ...
+
+    @property
+    def done(self) -> AbstractSet[str]: ...
+
+    def write(self, input_id: str, outputs: Sequence[object]) -> None: ...
+
+    def finish(self) -> object: ...
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None: ...
+
+
+@dataclass
+class Tally:
+    """What a run did, this time: `inputs` handed out, `outputs` and `dropped` (by reason) received."""
+
+    inputs: int = 0
+    outputs: int = 0
+    lost: int = 0
+    """Inputs that became a drop and nothing else."""
+    dropped: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    def add(self, outputs: list[object]) -> None:
+        drops = [output.reason for output in outputs if isinstance(output, Dropped)]
+        self.inputs += 1
+        self.outputs += len(outputs) - len(drops)
+        self.lost += bool(drops) and len(drops) == len(outputs)
+        self.dropped.update(drops)
+
+
+def run(
+    step: Step[Any],
+    records: Iterable[Any],
+    writer: Writer,
+    *,
+    workers: int = 0,
+    timeout_seconds: float | None = None,
+    total: int | None = None,
+    progress: bool = True,
+    drop_share: float = DROP_SHARE,
+) -> Tally:
+    """Runs the step over the records that the writer has not got yet, and finishes the folder.
+
+    Args:
+        workers: Processes beside this one; 0 works in this process, where nothing guards it from crashes.
+        timeout_seconds: Longest time for one record, which is then dropped; needs workers.
+        total: How many records there are, for the progress bar.
+        drop_share: Stop when more than this share of the records (20 or more) were dropped.
+
+    Raises:
+        UserMustAct: Too much was dropped, `open()` or the step asked for a person, or the disk is full.
+            What was done is kept in the folder, and another run goes on from there.
+    """
+    if timeout_seconds is not None and workers < 1:
+        raise ValueError("timeout_seconds needs workers: this process cannot stop itself")
+    tally, began = Tally(), time.monotonic()
+    with writer:
+        if writer.finished:
+            return tally
+        missing = _missing(step, records, frozenset(writer.done))
+        results = (
+            _in_process(step, missing)
+            if workers < 1
+            else _on_workers(step, missing, workers, timeout_seconds)
+        )
+        with Ticker(step.name, total, len(writer.done), show=progress) as tick:
+            for id_, outputs in results:
+                writer.write(id_, outputs)
+                tally.add(outputs)
+                tick(note=f"{tally.lost} dropped" if tally.lost else "")
+                _stop_if_most_are_dropped(step.name, tally, outputs, drop_share)
+        writer.finish()
+    tally.seconds = time.monotonic() - began
+    return tally
+
+
+def _missing(step: Step[Any], records: Iterable[Any], done: frozenset[str]) -> Iterator[Any]:
+    """The records that are not done. Raises `ValueError` where two have the same id."""
+    seen: set[str] = set()
+    for record in records:
+        id_ = step.id_of(record)
+        if id_ in seen:
+            raise ValueError(f"{step.name} was given two records with the id {id_}")
+        seen.add(id_)
+        if id_ not in done:
+            yield record
+
+
+def attempt(step: Step[Input], record: Input) -> list[object]:
+    """What an opened step makes of a record; whatever goes wrong with it becomes a `Dropped`."""
+    try:
+        return list(step(record))
+    except BadAudio as error:
+        return [Dropped(step.id_of(record), step.name, error.reason, error.detail)]
+    except UserMustAct:
+        raise
+    except Exception as error:  # one record's unforeseen trouble must not cost the others
+        detail = " ".join(str(error).split())[:500] or "no message"
+        return [Dropped(step.id_of(record), step.name, f"error:{type(error).__name__}", detail)]
+
+
+def _stop_if_most_are_dropped(name: str, tally: Tally, outputs: list[object], drop_share: float) -> None:
+    if tally.inputs >= DROP_SHARE_FROM and tally.lost > drop_share * tally.inputs:
+        reasons = ", ".join(f"{reason} {n}×" for reason, n in tally.dropped.most_common(3))
+        last = next((o.detail for o in reversed(outputs) if isinstance(o, Dropped)), "")
+        what = f"{tally.lost} of {tally.inputs} records were dropped ({reasons})"
+        raise UserMustAct(f"{name} stopped: {what}. The last: {last}")
+
+
+def _in_process(step: Step[Any], records: Iterable[Any]) -> Iterator[tuple[str, list[object]]]:
+    opened = False
+    for record in records:
+        if not opened:
+            step.open()
+            opened = True
+        yield step.id_of(record), attempt(step, record)
+
+
+# --- local processes --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Stop:
+    """A worker's message that a person has to act."""
+
+    message: str
+
+
+_worker_step: Step[Any] | None = None
+_worker_trouble: _Stop | None = None
+
+
+def _open_worker(pickled_step: bytes, threads: int) -> None:
+    """Runs once in each worker: shares the cores out, then opens the worker's own copy of the step."""
+    global _worker_step, _worker_trouble
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, str(threads))
+    step: Step[Any] = pickle.loads(pickled_step)
+    try:
+        step.open()
+    except UserMustAct as error:
+        _worker_trouble = _Stop(str(error))
+    except Exception as error:  # told to the run with the first record, as the pool itself would only retry
+        _worker_trouble = _Stop(f"{step.name} could not start: {type(error).__name__}: {error}")
+    _worker_step = step
+
+
+def _work(record: Any) -> list[object] | _Stop:
+    if _worker_trouble is not None:
+        return _worker_trouble
+    assert _worker_step is not None
+    try:
+        return attempt(_worker_step, record)
+    except UserMustAct as error:
+        return _Stop(str(error))
+
+
+def _on_workers(
+    step: Step[Any], records: Iterable[Any], workers: int, timeout_seconds: float | None
+) -> Iterator[tuple[str, list[object]]]:
+    """Results in the order of the records; a record that takes its worker down is dropped.
+
+    The pool gives up when a worker dies that had no record (in `open()`, say): then there is a new pool, for
+    what is still waiting. Three of them without one result are enough.
+    """
+    pool = _new_pool(step, workers)
+    waiting: deque[tuple[Any, Any]] = deque()
+    source, broken = iter(records), 0
+    try:
+        while True:
+            for record in itertools.islice(source, workers * _QUEUED_PER_WORKER - len(waiting)):
+                waiting.append((record, pool.schedule(_work, args=(record,), timeout=timeout_seconds)))
+            if not waiting:
+                return
+            record, future = waiting[0]
+            try:
+                outputs = _outcome(step.name, step.id_of(record), future, timeout_seconds)
+            except BrokenProcessPool as error:
+                broken += 1
+                if broken == 3:
+                    raise UserMustAct(
+                        f"The workers of {step.name} end before they start on a record."
+                    ) from error
+                _stop_pool(pool)
+                pool = _new_pool(step, workers)
+                again = [record for record, _ in waiting]
+                waiting = deque((r, pool.schedule(_work, args=(r,), timeout=timeout_seconds)) for r in again)
+                continue
+            broken = 0
+            waiting.popleft()
+            yield step.id_of(record), outputs
+    finally:
+        _stop_pool(pool)
+
+
+def _new_pool(step: Step[Any], workers: int) -> Any:
+    from pebble import ProcessPool
+
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    return ProcessPool(
+        max_workers=workers,
+        context=multiprocessing.get_context("spawn"),
+        initializer=_open_worker,
+        initargs=(pickle.dumps(step), threads),
+    )
+
+
+def _stop_pool(pool: Any) -> None:
+    pool.stop()
+    pool.join()
+
+
+def _outcome(name: str, id_: str, future: Any, timeout_seconds: float | None) -> list[object]:
+    from pebble import ProcessExpired
+
+    try:
+        result: list[object] | _Stop = future.result()
+    except TimeoutError:
+        return [Dropped(id_, name, "timeout", f"It took longer than {timeout_seconds:g} s.")]
+    except ProcessExpired as error:
+        return [Dropped(id_, name, "worker-killed", f"Its worker was ended by {_cause(error.exitcode)}.")]
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        return [
+            Dropped(
+                id_, name, f"error:{type(error).__name__}", f"It cannot be sent between processes: {error}"
+            )
+        ]
+    if isinstance(result, _Stop):
+        raise UserMustAct(result.message)
+    return result
+
+
+def _cause(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        try:
+            name = signal.Signals(-exitcode).name
+        except ValueError:
+            return f"signal {-exitcode}"
+        return f"{name}; was there enough memory?" if name == "SIGKILL" else name
+    return f"exit status {exitcode}"
+
+
+# --- progress ---------------------------------------------------------------------------------------------
+
+
+class Ticker:
+    """Progress of long work: a bar on a terminal; elsewhere a line every half a minute, and one at the end.
+
+    Called after each piece of work, with how many are `done` by now (one more than before if not said) and
+    a `note` on how it goes.
+    """
+
+    def __init__(self, name: str, total: int | None = None, done: int = 0, *, show: bool = True) -> None:
+        self.name, self.total, self.done, self.first = name, total, done, done
+        self._began = self._shown = time.monotonic()
+        self._note = ""
+        self._bar: Any = None
+        self._quiet = not show
+        if show and sys.stderr.isatty():
+            self._start_bar()
+
+    def _start_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        self._bar = Progress(*columns, console=Console(stderr=True))
+        self._bar.add_task(self.name, total=self.total, completed=self.done)
+        self._bar.start()
+
+    def __call__(self, done: int | None = None, note: str = "") -> None:
+        self.done = self.done + 1 if done is None else done
+        self._note = note
+        if self._bar is not None:
+            described = f"{self.name} ({note})" if note else self.name
+            self._bar.update(self._bar.task_ids[0], completed=self.done, description=described)
+        elif not self._quiet and time.monotonic() - self._shown >= 30:
+            self._print()
+
+    def _print(self) -> None:
+        self._shown = time.monotonic()
+        of = f" of {self.total}" if self.total is not None else ""
+        each = (self._shown - self._began) / max(1, self.done - self.first)
+        note = f", {self._note}" if self._note else ""
+        print(f"{self.name}: {self.done}{of}{note}, {each:.2g} s each", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> Ticker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        elif not self._quiet and self.done > self.first:
+            self._print()

@@ -1,0 +1,27 @@
+"""The error tree: what a person has to do something about, and what a bad input looks like."""
+
+from __future__ import annotations
+
+
+class LlarkError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class UserMustAct(LlarkError):
+    """A person has to do something: install an extra, name a file that exists, mend a recipe.
+
+    The command line prints it as one sentence, without a traceback, and exits with status 2.
+    """
+
+
+class BadAudio(LlarkError):
+    """A recording that cannot be used. `reason` is a short slug that drops are counted by."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class StoreMismatch(UserMustAct):
+    """A folder holds the output of another configuration or input; nothing is mixed."""

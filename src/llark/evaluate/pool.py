@@ -1,0 +1,94 @@
+"""Points of single answers pooled into scores, and how far a score would move with other music.
+
+A task gives each answer a row of points. Rows are added up by track and the task turns sums into rates; the
+95 % interval comes from drawing tracks with replacement, because clips of one track are not independent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from llark.records import Score
+
+Rates = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""Sums of points [..., points] → metrics by name, each [...]."""
+
+PERCENTILES = (2.5, 97.5)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Points summed by track, [tracks, points], and how many answers they come from."""
+
+    by_track: np.ndarray
+    n: int
+
+    @property
+    def tracks(self) -> int:
+        return int(self.by_track.shape[0])
+
+
+def means(*names: str) -> Rates:
+    """Rates for points whose first is 1 for each answer: the mean of each of the others, by name."""
+
+    def rates(sums: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: ratio(sums[..., place], sums[..., 0]) for place, name in enumerate(names, start=1)}
+
+    return rates
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """above / below, and 0 where below is 0."""
+    zeros: np.ndarray = np.zeros(np.broadcast(above, below).shape)
+    quotient: np.ndarray = np.divide(above, below, out=zeros, where=np.asarray(below) != 0)
+    return quotient
+
+
+def tally(track_ids: Sequence[str], points: np.ndarray, *, equal_tracks: bool = False) -> Tally:
+    """Sum `points` [answers, points] by track, tracks in the order of their ids.
+
+    With `equal_tracks` every track counts once, however many clips it has.
+    """
+    names, index = np.unique(np.asarray(track_ids, dtype=object).astype(str), return_inverse=True)
+    sums = np.zeros((len(names), points.shape[1]))
+    np.add.at(sums, index, points)
+    if equal_tracks:
+        sums /= np.bincount(index)[:, None]
+    return Tally(sums, len(points))
+
+
+def draws(tracks: int, count: int, purpose: str) -> np.ndarray:
+    """How often each track is drawn, [count, tracks]; the same for the same purpose."""
+    seed = int.from_bytes(hashlib.sha256(f"bootstrap:{purpose}".encode()).digest()[:8], "big")
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(tracks, np.full(tracks, 1 / tracks), size=count).astype(float)
+
+
+def rates_of(tallied: Tally, rates: Rates) -> dict[str, float]:
+    """The metrics over all tracks."""
+    return {name: float(value) for name, value in rates(tallied.by_track.sum(axis=0)).items()}
+
+
+def redrawn(tallied: Tally, rates: Rates, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """The metrics for each row of `weights` [draws, tracks]: each [draws]."""
+    return rates(weights @ tallied.by_track)
+
+
+def interval(values: np.ndarray, tracks: int, widest: tuple[float, float]) -> tuple[float, float]:
+    """The middle 95 % of redrawn values. One track says nothing about others: `widest`."""
+    if tracks < 2:
+        return widest
+    low, high = np.percentile(values, PERCENTILES)
+    return float(low), float(high)
+
+
+def scores(task: str, points: Sequence[Sequence[float]], rates: Rates) -> list[Score]:
+    """The metrics of one task over some answers, without an interval. Empty where there is no answer."""
+    if not points:
+        return []
+    pooled: Mapping[str, np.ndarray] = rates(np.asarray(points, dtype=float).sum(axis=0))
+    return [Score(task, metric, float(value), len(points)) for metric, value in pooled.items()]

@@ -1,0 +1,173 @@
+"""Writes an evaluation as files for people and programs: `answers.jsonl`, `scores.json`, `report.md`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from llark.errors import UserMustAct
+from llark.evaluate.score import AGREEMENT, AUDIO, CONDITIONS, FACTS, Evaluation, Margin, ScoreRow, Verdict
+
+ANSWERS, SCORES, REPORT = "answers.jsonl", "scores.json", "report.md"
+
+NAMES = {
+    "acc1": "Acc1",
+    "acc2": "Acc2",
+    "mirex": "MIREX",
+    "exact": "exact",
+    "f1": "F1",
+    "macro_f1": "macro F1",
+    "clip_f1": "clip F1",
+}
+HEADINGS = {AUDIO: "hears", FACTS: "with facts"}
+MINUS = "−"
+
+EXPLANATION = """\
+Values are over all scored clips, no answer counting as wrong; coverage is the share of clips with an answer.
+In brackets: the 95 % interval over resampled tracks. The lead is hearing minus the best control (another
+track's audio, a stand-in recording, or the best constant answer), resampled in pairs.
+"""
+
+
+def write(folder: str | Path, evaluation: Evaluation, about: Mapping[str, Any] | None = None) -> Path:
+    """Writes the three files and returns the path of `report.md`, which is written last.
+
+    Args:
+        about: What was evaluated (model, test set, …), told at the head of the report.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(asdict(answer), default=_plain, ensure_ascii=False) for answer in evaluation.answers]
+    _replace(folder / ANSWERS, "".join(f"{line}\n" for line in lines))
+    scores = {
+        "about": dict(about or {}),
+        "versions": dict(evaluation.versions),
+        "deaf": list(evaluation.deaf),
+        "margins": [asdict(margin) for margin in evaluation.margins],
+        "rows": [asdict(row) for row in evaluation.rows],
+    }
+    _replace(folder / SCORES, json.dumps(scores, indent=1, default=_plain, ensure_ascii=False) + "\n")
+    _replace(folder / REPORT, page(evaluation, about))
+    return folder / REPORT
+
+
+def read(folder: str | Path) -> Evaluation:
+    """The scores and answers of a written report. Raises `UserMustAct` where the folder holds none.
+
+    Readings and truths come back as plain JSON: sets and tuples as lists.
+    """
+    folder = Path(folder)
+    if not (folder / SCORES).is_file():
+        raise UserMustAct(f"There is no {SCORES} in {folder}; run `llark evaluate` first.")
+    scores = json.loads((folder / SCORES).read_text(encoding="utf-8"))
+    lines = (folder / ANSWERS).read_text(encoding="utf-8").splitlines()
+    return Evaluation(
+        rows=tuple(ScoreRow(**row) for row in scores["rows"]),
+        margins=tuple(Margin(**margin) for margin in scores["margins"]),
+        answers=tuple(Verdict(**json.loads(line)) for line in lines),
+        versions=scores["versions"],
+    )
+
+
+def table(evaluation: Evaluation, *, headlines_only: bool = False) -> str:
+    """A Markdown table, one line a metric; a task's headline first, with its lead over the best control."""
+    present = {row.condition for row in evaluation.rows}
+    columns = [name for name in CONDITIONS if name in present]
+    columns += sorted(present - set(columns))
+    headings = [HEADINGS.get(name, name) for name in columns]
+    heads = ["task", "metric", "lead over best control", *headings, "clips"]
+    lines = [_line(heads), _line(["---"] * len(heads))]
+    rows = [row for row in evaluation.rows if row.headline or not headlines_only]
+    for task, metric in _ordered(rows):
+        cells = {row.condition: row for row in evaluation.rows if (row.task, row.metric) == (task, metric)}
+        lead = _lead(evaluation.margins, task, metric)
+        values = [_cell(cells.get(name)) for name in columns]
+        n = max(row.n for row in cells.values())
+        lines.append(_line([task, NAMES.get(metric, metric.replace("_", " ")), lead, *values, str(n)]))
+    return "\n".join(lines) + "\n"
+
+
+def page(evaluation: Evaluation, about: Mapping[str, Any] | None = None) -> str:
+    """The report as Markdown."""
+    parts = ["# Evaluation\n"]
+    if about:
+        parts.append("".join(f"- {name}: {value}\n" for name, value in about.items()))
+    for margin in evaluation.margins:
+        if margin.deaf:
+            why = "with the right audio the model answers no better than with another track's."
+            parts.append(f"**Deaf for {margin.task}:** {why}\n")
+    parts.append(table(evaluation))
+    parts.append(EXPLANATION)
+    parts.append(_tracks(evaluation.rows))
+    return "\n".join(part for part in parts if part)
+
+
+def _ordered(rows: Sequence[ScoreRow]) -> list[tuple[str, str]]:
+    """(task, metric) in the order of the rows, a headline before the other metrics of its task."""
+    tasks = list(dict.fromkeys(row.task for row in rows))
+    pairs = dict.fromkeys((row.task, row.metric, not row.headline, row.metric == AGREEMENT) for row in rows)
+    return [
+        (task, metric) for task, metric, *_ in sorted(pairs, key=lambda p: (tasks.index(p[0]), p[2], p[3]))
+    ]
+
+
+def _lead(margins: Sequence[Margin], task: str, metric: str) -> str:
+    for margin in margins:
+        if (margin.task, margin.metric) == (task, metric):
+            between = f"[{_signed(margin.low)}, {_signed(margin.high)}]"
+            deaf = ", deaf" if margin.deaf else ""
+            return f"{_signed(margin.value)} {between} over {margin.control}{deaf}"
+    return ""
+
+
+def _cell(row: ScoreRow | None) -> str:
+    if row is None:
+        return ""
+    value = _number(row.value)
+    if row.condition not in (AUDIO, FACTS):
+        return value
+    value = f"**{value}**" if row.headline and row.condition == AUDIO else value
+    return f"{value} [{_number(row.low)}, {_number(row.high)}]"
+
+
+def _tracks(rows: Sequence[ScoreRow]) -> str:
+    counts = {row.task: row.tracks for row in rows if row.metric != AGREEMENT}
+    return (
+        "Tracks: " + ", ".join(f"{task} {tracks}" for task, tracks in counts.items()) + ".\n"
+        if counts
+        else ""
+    )
+
+
+def _number(value: float) -> str:
+    """Two digits after the point, without the zero before it: `.83`, `1.00`."""
+    text = f"{value:.2f}"
+    return text[1:] if text.startswith("0.") else text
+
+
+def _signed(value: float) -> str:
+    text = _number(abs(value))
+    return f"+{text}" if value >= 0 or text == ".00" else f"{MINUS}{text}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _replace(path: Path, text: str) -> None:
+    """All of the new file or all of the old one, whenever it is interrupted."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,63 @@
+"""The instruct stage: annotations in, exchanges out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llark.instruct.phrasing import phrases
+from llark.instruct.teacher import teach
+from llark.records import Annotation, Dropped, Exchange
+
+
+@dataclass(frozen=True)
+class InstructConfig:
+    """How many exchanges a clip gets, from which seed, for what (`train`, `test` …: other questions each).
+
+    `say_unknown`: also ask what the annotation does not know, so that the model learns to say so.
+    """
+
+    most: int = 12
+    seed: int = 0
+    purpose: str = "train"
+    say_unknown: bool = True
+
+    def __post_init__(self) -> None:
+        if self.most < 1:
+            raise ValueError(f"most is {self.most}; a clip needs at least 1 exchange")
+
+
+class InstructStep:
+    """Annotation → Exchanges, by the offline teacher. Writes nothing; reads its phrases in `open`."""
+
+    name = "instruct"
+
+    def __init__(self, config: InstructConfig | None = None) -> None:
+        self.config = InstructConfig() if config is None else config
+
+    def id_of(self, record: Annotation) -> str:
+        return record.clip_id
+
+    def open(self) -> None:
+        phrases()
+
+    def __call__(self, record: Annotation) -> Iterator[Exchange | Dropped]:
+        """Up to `most` exchanges; a `Dropped` for a key that is none, or a clip without length."""
+        length = record.end_seconds - record.start_seconds
+        if not length > 0:
+            detail = f"the annotation covers {length:g} seconds; a clip ends after it starts"
+            yield Dropped(record.clip_id, self.name, "no-length", detail)
+            return
+        config = self.config
+        try:
+            exchanges = teach(
+                record,
+                most=config.most,
+                seed=config.seed,
+                purpose=config.purpose,
+                say_unknown=config.say_unknown,
+            )
+        except ValueError as error:
+            yield Dropped(record.clip_id, self.name, "unreadable-annotation", str(error))
+            return
+        yield from exchanges

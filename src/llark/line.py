@@ -1,0 +1,407 @@
+"""The two walks, top to bottom: `ask` a song, and `build` a model.
+
+The rooms do the work and know nothing of each other; this page says in which order they are passed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llark import audio, engine, records, store
+from llark.errors import BadAudio, UserMustAct
+from llark.records import Annotation, Answer, Clip, Dropped, Embedding, Exchange, Track
+from llark.show import AskResult
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from llark.evaluate.score import Heard
+    from llark.recipe import Recipe
+
+MODEL_NAME = "mini"
+
+
+# --- ask --------------------------------------------------------------------------------------------------
+
+
+def ask(path: Path, questions: Sequence[str], *, facts: bool = True, model: Path | None = None) -> AskResult:
+    """Answers to questions about a recording of any length, with the facts measured in it.
+
+    The whole song is heard, in windows of 25 s. Raises `BadAudio` or `UserMustAct` with one clear sentence.
+    """
+    from llark.answer import Answerer, Asked
+
+    if not questions or not all(question.strip() for question in questions):
+        raise UserMustAct("There is no question. Give one in quotes after the recording.")
+    with Stopwatch() as watch:
+        with watch("hear"):
+            heard = hear(path)
+        with watch("load model"):
+            answerer = Answerer.load(model or bundled_model())
+        line = records.describe_facts(heard.facts) if facts else None
+        with watch("answer"):
+            texts = answerer([Asked(question, heard.frames, line) for question in questions])
+    name = str(model) if model else MODEL_NAME
+    answers = tuple(
+        Answer(question, text, name, heard.facts if facts else None)
+        for question, text in zip(questions, texts, strict=True)
+    )
+    return AskResult(str(path), answers, heard.facts, watch.seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class HeardSong:
+    """A song as its windows were heard: the facts of the whole, and [frames, width] from first to last."""
+
+    facts: Annotation
+    frames: np.ndarray
+
+
+def hear(path: Path) -> HeardSong:
+    """Every window of a recording through the annotators and the `mini` encoder, each heard once."""
+    import numpy as np
+
+    from llark.annotate.song import merge
+    from llark.prepare.crop import Crop
+
+    info = audio.probe(path)
+    track = Track(path.stem, str(path), duration_seconds=info.duration_seconds)
+    clips = [clip for clip in Crop()(track) if isinstance(clip, Clip)]
+    if not clips:
+        found, least = info.duration_seconds, audio.SHORTEST_SECONDS
+        raise BadAudio("too-short", f"{path} is {found:.2f} s long; at least {least:.0f} s is needed.")
+    listen = Listen()
+    listen.open()
+    windows: list[Annotation] = []
+    frames: list[np.ndarray] = []
+    with engine.Ticker("hear", len(clips), show=len(clips) > 2) as tick:
+        for clip in clips:
+            for record in listen(clip):
+                if isinstance(record, Annotation):
+                    windows.append(record)
+                elif isinstance(record, Embedding):
+                    frames.append(record.frames)
+            tick()
+    return HeardSong(merge(path.stem, windows), np.concatenate(frames))
+
+
+class Listen:
+    """Step: a clip becomes its annotation and its embedding; each network runs once."""
+
+    name = "listen"
+
+    def id_of(self, record: Clip) -> str:
+        return record.id
+
+    def open(self) -> None:
+        from llark.nets.hearing import Networks
+
+        Networks.shared()
+
+    def __call__(self, record: Clip) -> Iterator[Annotation | Embedding | Dropped]:
+        from llark import annotate
+        from llark.embed import mini
+        from llark.nets.hearing import Hearing
+
+        samples, rate = audio.load(
+            record.path, start_seconds=record.start_seconds, end_seconds=record.end_seconds
+        )
+        hearing = Hearing(samples, rate)
+        yield annotate.annotate(hearing, record.id, record.start_seconds)
+        yield Embedding(record.id, mini.VERSION, mini.embed(hearing), float(mini.FRAMES_PER_SECOND))
+
+
+class Stopwatch:
+    """Seconds by the name of what was timed, and in all."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def __enter__(self) -> Stopwatch:
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds["total"] = time.perf_counter() - self._began
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - began
+
+
+def bundled_model() -> Path:
+    """The folder of the model that ships with the package."""
+    return Path(str(files("llark") / "weights" / MODEL_NAME))
+
+
+def demo_recording() -> Path:
+    """The recording that ships with the package."""
+    return Path(str(files("llark") / "weights" / "demo" / "feelings.ogg"))
+
+
+# --- build ------------------------------------------------------------------------------------------------
+
+
+def build(
+    recipe_path: Path, out: Path, *, overrides: Sequence[str] = (), limit: int | None = None, workers: int = 2
+) -> str:
+    """Every stage of a recipe into `out`; returns the report's table. Run again, a stopped build goes on."""
+    from llark import recipe as recipes
+
+    recipe = recipes.load(recipe_path, overrides)
+    if limit is not None:
+        recipe = small(recipe, limit)
+    render_corpus(
+        out / "corpus",
+        clips=recipe.corpus.clips,
+        seed=recipe.corpus.seed,
+        sources=recipe.corpus.sources,
+        renderer=recipe.corpus.renderer,
+        workers=workers,
+    )
+    prepare(out / "corpus", out / "clips")
+    listen(out / "clips", out / "annotations", out / "embeddings", workers)
+    instruct(recipe, out)
+    train(recipe, out)
+    return evaluate_model(out, out / "report", out / "model", recipe.evaluate.clips)
+
+
+def small(recipe: Recipe, limit: int) -> Recipe:
+    """The same experiment on `limit` clips of the built-in corpus, with a few steps."""
+    if limit < 8:
+        raise UserMustAct(f"--limit {limit} is too small: training and test need at least 8 clips in all.")
+    change = {
+        "corpus": {"clips": limit, "sources": ("builtin",), "renderer": "midirenderer"},
+        "align": {"epochs": min(recipe.align.epochs, 20)},
+        "train": {"steps": min(recipe.train.steps, 10), "save_every": 5},
+        "evaluate": {"clips": min(recipe.evaluate.clips, max(2, limit // 4))},
+    }
+    return recipe.model_copy(
+        update={name: getattr(recipe, name).model_copy(update=values) for name, values in change.items()}
+    )
+
+
+def render_corpus(
+    out: Path, *, clips: int, seed: int, sources: Sequence[str] | None, renderer: str, workers: int
+) -> None:
+    """The open corpus: audio/ID.ogg with the truth beside it as audio/ID.json."""
+    from llark import corpus
+
+    corpus.render(
+        out, clips=clips, seed=seed, sources=sources, renderer=renderer, workers=workers, progress=True
+    )
+
+
+def prepare(corpus_folder: Path, out: Path) -> None:
+    """A corpus's recordings → clips."""
+    from llark import corpus
+    from llark.prepare.crop import Crop
+
+    tracks = [track for track, _ in corpus.read(corpus_folder)]
+    writer = store.open_stage(out, "prepare", {"tracks": [track.id for track in tracks]})
+    engine.run(Crop(), tracks, writer, total=len(tracks))
+
+
+def listen(clips_folder: Path, annotations: Path, embeddings: Path, workers: int) -> None:
+    """Clips → annotations and embeddings, each clip heard once."""
+    from llark import annotate
+    from llark.embed import mini
+
+    clips = list(store.read(clips_folder, Clip))
+    writer = TwoFolders(
+        store.open_stage(annotations, "annotate", {"version": annotate.VERSION}, [clips_folder]),
+        store.open_stage(embeddings, "embed", {"encoder": mini.VERSION}, [clips_folder]),
+    )
+    engine.run(Listen(), clips, writer, workers=workers, timeout_seconds=600, total=len(clips))
+
+
+class TwoFolders:
+    """A writer for a step that makes annotations and embeddings: each goes to its own folder."""
+
+    def __init__(self, annotations: store.StageWriter, embeddings: store.StageWriter) -> None:
+        self._writers = (annotations, embeddings)
+
+    @property
+    def finished(self) -> bool:
+        return all(writer.finished for writer in self._writers)
+
+    @property
+    def done(self) -> set[str]:
+        return self._writers[0].done & self._writers[1].done
+
+    def write(self, input_id: str, outputs: Sequence[object]) -> None:
+        for writer, kind in zip(self._writers, (Annotation, Embedding), strict=True):
+            if not writer.finished and input_id not in writer.done:
+                writer.write(input_id, [o for o in outputs if isinstance(o, (kind, Dropped))])
+
+    def finish(self) -> None:
+        for writer in self._writers:
+            writer.finish()
+
+    def __enter__(self) -> TwoFolders:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for writer in self._writers:
+            writer.close()
+
+
+def instruct(recipe: Recipe, out: Path) -> None:
+    """Questions and answers: from the truth (to be heard), and from the measured facts (to be read)."""
+    from llark.instruct.step import InstructConfig, InstructStep
+
+    teach = recipe.instruct
+    sources = {
+        "heard": list(truths(out).values()),
+        "measured": list(store.read(out / "annotations", Annotation)),
+    }
+    for purpose, known in sources.items():
+        step = InstructStep(InstructConfig(teach.exchanges_per_clip, teach.seed, purpose))
+        writer = store.open_stage(
+            out / "exchanges" / purpose,
+            "instruct",
+            {**teach.model_dump(), "purpose": purpose},
+            [out / "clips"],
+        )
+        engine.run(step, known, writer, total=len(known))
+
+
+def truths(out: Path) -> dict[str, Annotation]:
+    """The truth of each clip of a built corpus, by clip id."""
+    from llark import corpus
+
+    by_track = {track.id: truth for track, truth in corpus.read(out / "corpus")}
+    clips = store.read(out / "clips", Clip)
+    return {clip.id: replace(by_track[clip.track_id], clip_id=clip.id) for clip in clips}
+
+
+def train(recipe: Recipe, out: Path) -> None:
+    """Aligns the heads, trains adapter and projector together, and writes the model's folder."""
+    from llark import train as training
+    from llark.embed import mini
+
+    model_folder = out / "model"
+    if (model_folder / "config.json").is_file():
+        return
+    clips = [clip for clip in store.read(out / "clips", Clip) if clip.split != "test"]
+    truth, groups = truths(out), _groups(out)
+    training.run(
+        recipe,
+        training.Material(
+            clips=clips,
+            truths=[truth[clip.id] for clip in clips],
+            groups=[groups[clip.track_id] for clip in clips],
+            embeddings=store.read_embeddings(out / "embeddings"),
+            layout={name: (part.start, part.stop) for name, part in mini.PARTS.items()},
+            facts={a.clip_id: records.describe_facts(a) for a in store.read(out / "annotations", Annotation)},
+            heard=_by_clip(store.read(out / "exchanges" / "heard", Exchange)),
+            measured=_by_clip(store.read(out / "exchanges" / "measured", Exchange)),
+        ),
+        out / "train",
+        model_folder,
+    )
+
+
+def evaluate_model(data: Path, out: Path, model: Path | None = None, clips: int = 200) -> str:
+    """A model on the held-out clips of a built corpus with controls; writes a report, returns its table."""
+    from llark.evaluate import report, score
+
+    annotations = {a.clip_id: a for a in store.read(data / "annotations", Annotation)}
+    embeddings = store.read_embeddings(data / "embeddings")
+    truth = truths(data)
+    every = [clip for clip in store.read(data / "clips", Clip) if clip.id in embeddings]
+    held_out = [clip for clip in every if clip.split == "test"] or every
+    items = [
+        score.Item(
+            score.Heard(clip.id, embeddings[clip.id], facts=annotations[clip.id]),
+            clip.track_id,
+            truth[clip.id],
+        )
+        for clip in _spread(held_out, clips)
+    ]
+    result = score.evaluate(
+        items,
+        _asker(model or bundled_model()),
+        stand_ins={score.SILENCE: _silence()},
+        training=[truth[clip.id] for clip in every if clip.split == "train"],
+    )
+    report.write(out, result, {"model": str(model or MODEL_NAME), "clips": len(items), "data": str(data)})
+    return report.table(result)
+
+
+def _spread(clips: Sequence[Clip], most: int) -> list[Clip]:
+    """At most so many clips, evenly over the list."""
+    return [clips[i * len(clips) // most] for i in range(most)] if len(clips) > most else list(clips)
+
+
+def _asker(model: Path) -> Callable[[list[Heard], str], list[str]]:
+    """The model as the evaluation asks it: clips and one question → answers."""
+    from llark.answer import Answerer, Asked
+
+    answerer = Answerer.load(model)
+
+    def ask(heard: list[Heard], question: str) -> list[str]:
+        asked = [
+            Asked(
+                question,
+                None if one.embedding is None else one.embedding.frames,
+                None if one.facts is None else records.describe_facts(one.facts),
+            )
+            for one in heard
+        ]
+        with engine.Ticker(question, len(asked)) as tick:
+            return answerer(asked, tick)
+
+    return ask
+
+
+def _silence() -> Heard:
+    """Twenty-five seconds of nothing, heard like any clip."""
+    import numpy as np
+
+    from llark.embed import mini
+    from llark.evaluate.score import Heard
+    from llark.nets.hearing import Hearing
+
+    frames = mini.embed(Hearing(np.zeros(round(audio.WINDOW_SECONDS * 22050), np.float32), 22050))
+    return Heard("silence", Embedding("silence", mini.VERSION, frames, float(mini.FRAMES_PER_SECOND)))
+
+
+def evaluate_real(out: Path, model: Path | None = None) -> str:
+    """A model and the annotators on the tempo of eight labelled real songs, whole; returns the table."""
+    from llark.embed import mini
+    from llark.evaluate import real, report, score
+
+    items = []
+    for track in real.write_mixes(out / "audio"):
+        heard = hear(Path(track.path))
+        whole = Clip(track.id, track.id, track.path, heard.facts.start_seconds, heard.facts.end_seconds)
+        embedding = Embedding(track.id, mini.VERSION, heard.frames, float(mini.FRAMES_PER_SECOND))
+        items.append(
+            score.Item(score.Heard(track.id, embedding, facts=heard.facts), track.id, real.truth(whole))
+        )
+    settings = score.Settings(conditions=(score.AUDIO, score.FACTS), tasks=("tempo",), equal_tracks=True)
+    result = score.evaluate(items, _asker(model or bundled_model()), settings)
+    report.write(out, result, {"model": str(model or MODEL_NAME), "songs": len(items)})
+    return report.table(result)
+
+
+def _groups(out: Path) -> dict[str, str]:
+    from llark import corpus
+
+    return {track.id: track.group or track.id for track, _ in corpus.read(out / "corpus")}
+
+
+def _by_clip(exchanges: Iterable[Exchange]) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for exchange in exchanges:
+        found.setdefault(exchange.clip_id, []).append((exchange.question, exchange.answer))
+    return found

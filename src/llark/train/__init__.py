@@ -1,0 +1,227 @@
+"""From frames and exchanges to a trained model: align the heads first, then train together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from llark.errors import UserMustAct
+from llark.model.checkpoint import Lora, add_lora, new_model, save_adapter
+from llark.model.concepts import Concepts, ConceptsConfig
+from llark.records import Annotation, Clip, Embedding
+from llark.train import align, loop
+from llark.train.examples import ClipData, RowsConfig
+
+if TYPE_CHECKING:
+    from llark.recipe import Recipe
+
+TIMBRE_PARTS = ("speech", "timbre", "pulse", "tags", "loudness")
+"""The parts of a frame that the instrument and genre heads read, of those that the encoder has."""
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """All that training reads. Lists run along `clips`; mappings go by clip id.
+
+    `layout` says where each part of a frame lies: its name → (start, stop).
+    `heard` are questions answered from the truth, `measured` those answered from `facts`.
+    """
+
+    clips: Sequence[Clip]
+    truths: Sequence[Annotation]
+    groups: Sequence[str]
+    embeddings: Mapping[str, Embedding]
+    layout: Mapping[str, tuple[int, int]]
+    facts: Mapping[str, str]
+    heard: Mapping[str, list[tuple[str, str]]]
+    measured: Mapping[str, list[tuple[str, str]]]
+
+
+def run(recipe: Recipe, material: Material, folder: Path, model_folder: Path) -> None:
+    """Trains a model and writes it to `model_folder`; goes on from what `folder` holds.
+
+    Raises `UserMustAct` where there is nothing to train on.
+    """
+    training = [i for i, clip in enumerate(material.clips) if clip.split != "validation"]
+    if not training:
+        raise UserMustAct("There is no training clip; render more clips or check their splits.")
+    torch.manual_seed(recipe.train.seed)
+    concepts = concepts_config(material.layout)
+    first = material.embeddings[material.clips[0].id]
+    model, processor = new_model(
+        recipe.model.base,
+        audio_width=first.frames.shape[1],
+        frames_per_second=first.frames_per_second,
+        projector=recipe.model.projector,
+        max_audio_positions=recipe.model.audio_positions,
+        concepts=concepts.to_dict(),
+        seed=recipe.train.seed,
+    )
+    posteriors = _align(recipe, material, training, concepts, model, folder / "align")
+    model.concepts.set_words(processor.tokenizer, model.get_input_embeddings().weight)
+    _make_trainable(model, recipe)
+    data = [_clip_data(material, i, posteriors[i].numpy()) for i in range(len(material.clips))]
+    config = _loop_config(recipe)
+    loop.train(
+        model,
+        processor.tokenizer,
+        [data[i] for i in training],
+        config,
+        folder / "loop",
+        validation=[
+            one for one, clip in zip(data, material.clips, strict=True) if clip.split == "validation"
+        ],
+        tell=_Teller(config.steps),
+    )
+    model.float()
+    save_adapter(model, model_folder)
+
+
+def concepts_config(layout: Mapping[str, tuple[int, int]]) -> ConceptsConfig:
+    """What the heads read, for an encoder whose frames hold chords, chroma, bass and rhythm."""
+    missing = [name for name in ("chords", "chroma", "bass", "rhythm") if name not in layout]
+    if missing:
+        raise UserMustAct(f"The encoder's frames lack {', '.join(missing)}, which the concept heads need.")
+    start, stop = layout["chords"]
+    return ConceptsConfig(
+        chords=(stop - 24, stop) if stop - start == 25 else (start, stop),
+        chroma=layout["chroma"],
+        bass=layout["bass"],
+        rhythm=layout["rhythm"],
+        timbre=tuple(layout[name] for name in TIMBRE_PARTS if name in layout),
+    )
+
+
+def _align(
+    recipe: Recipe,
+    material: Material,
+    training: Sequence[int],
+    concepts: ConceptsConfig,
+    model: Any,
+    folder: Path,
+) -> Tensor:
+    """Fits the heads into `model`; [clips, posterior], cross-fitted where a clip is trained on."""
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "aligned.safetensors"
+    if not path.is_file():
+        frames, mask = _stack(material)
+        rows = torch.tensor(training)
+        mean, deviation = align.normalisation(frames[rows].float(), mask[rows], concepts)
+        frames = ((frames.float() - mean) / deviation).masked_fill(~mask[..., None], 0).half()
+        targets = align.targets_of([material.truths[i] for i in training], concepts)
+        config = align.AlignConfig(
+            epochs=recipe.align.epochs, folds=recipe.align.folds, seed=recipe.align.seed
+        )
+        heads, heard = align.cross_fit(
+            lambda: Concepts(concepts.to_dict(), frames.shape[2], model.config.hidden_size),
+            frames[rows],
+            mask[rows],
+            targets,
+            [material.groups[i] for i in training],
+            config,
+            tick=_Teller(config.epochs * (config.folds + 1), "align").epoch,
+        )
+        posteriors = align.hear(heads, frames, mask)
+        posteriors[rows] = heard
+        state = {f"heads.{name}": value for name, value in heads.state_dict().items()}
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_suffix(".writing")
+        save_file({**state, "posteriors": posteriors, "mean": mean, "deviation": deviation}, scratch)
+        scratch.rename(path)
+    found = load_file(path)
+    model.set_normalisation(found["mean"], found["deviation"])
+    model.concepts.load_state_dict(
+        {name.removeprefix("heads."): value for name, value in found.items() if name.startswith("heads.")}
+    )
+    crossed: Tensor = found["posteriors"]
+    return crossed
+
+
+def _stack(material: Material) -> tuple[Tensor, Tensor]:
+    """All frames as float16 [clips, most frames, width], and which are real."""
+    every = [material.embeddings[clip.id].frames for clip in material.clips]
+    longest = max(len(frames) for frames in every)
+    stacked = torch.zeros(len(every), longest, every[0].shape[1], dtype=torch.float16)
+    mask = torch.zeros(len(every), longest, dtype=torch.bool)
+    for row, frames in enumerate(every):
+        stacked[row, : len(frames)] = torch.from_numpy(np.asarray(frames, np.float16))
+        mask[row, : len(frames)] = True
+    return stacked, mask
+
+
+def _make_trainable(model: Any, recipe: Recipe) -> None:
+    """The adapter, the projector, the markers and the concepts' slots learn; base and heads do not."""
+    for parameter in model.language_model.parameters():
+        parameter.requires_grad_(False)
+    if recipe.model.lora_rank:
+        add_lora(
+            model,
+            Lora(
+                r=recipe.model.lora_rank,
+                alpha=2 * recipe.model.lora_rank,
+                target_modules=recipe.model.lora_targets,
+            ),
+        )
+    dtype = getattr(torch, recipe.train.dtype)
+    for name, part in model.named_children():
+        if name != "concepts":
+            part.to(dtype)
+    for name, parameter in model.concepts.named_parameters():
+        parameter.requires_grad_(name in ("slots", "certainty"))
+
+
+def _clip_data(material: Material, index: int, posterior: np.ndarray) -> ClipData:
+    clip = material.clips[index].id
+    return ClipData(
+        id=clip,
+        frames=material.embeddings[clip].frames,
+        posterior=posterior,
+        heard=tuple(material.heard.get(clip, ())),
+        measured=tuple(material.measured.get(clip, ())),
+        facts=material.facts[clip],
+    )
+
+
+def _loop_config(recipe: Recipe) -> loop.TrainConfig:
+    train = recipe.train
+    return loop.TrainConfig(
+        steps=train.steps,
+        learning_rate=train.learning_rate,
+        projector_learning_rate=train.projector_learning_rate,
+        warmup_share=train.warmup_share,
+        weight_decay=train.weight_decay,
+        clip_norm=train.clip_norm,
+        save_every=train.save_every,
+        evaluate_every=train.evaluate_every,
+        rows=RowsConfig(
+            rows_per_step=train.rows_per_step,
+            exchanges_per_row=train.exchanges_per_row,
+            facts_share=recipe.instruct.facts_share,
+            foreign_share=recipe.instruct.foreign_share,
+            seed=train.seed,
+        ),
+    )
+
+
+class _Teller:
+    """Progress for a person: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, total: int, name: str = "train") -> None:
+        from llark import engine
+
+        self._tell = engine.Ticker(name, total)
+
+    def __call__(self, progress: loop.Progress) -> None:
+        heard = "" if progress.validation_loss is None else f", validation {progress.validation_loss:.3f}"
+        note = f"loss {progress.loss:.3f}{heard}, {progress.tokens_per_second:.0f} tokens/s"
+        self._tell(progress.step, note)
+
+    def epoch(self, loss: float) -> None:
+        self._tell(note=f"loss {loss:.3f}")

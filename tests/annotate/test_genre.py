@@ -1,0 +1,58 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from llark.annotate import genre, tags
+from llark.annotate.genre import find_genre
+from llark.nets import tag
+from llark.records import GENRES
+
+
+def hearing(silent: bool = False, **loud: float):
+    """A hearing whose taggers say 0.02 to everything but the tags named as `MTT_x` or `MSD_x`."""
+    mtt, msd = np.full((1, 50), 0.02), np.full((1, 50), 0.02)
+    for name, value in loud.items():
+        net, _, word = name.partition("_")
+        names, patches = (tag.MTT, mtt) if net == "MTT" else (tag.MSD, msd)
+        patches[:, names.index(word.replace("_", " "))] = value
+    return SimpleNamespace(tag=tag.TagOutput(np.zeros((187, 753)), mtt, msd, (0,), 187), is_silent=silent)
+
+
+def test_every_rule_names_words_and_tags_that_exist():
+    known = {tags.MTT + name for name in tag.MTT} | {tags.MSD + name for name in tag.MSD}
+    assert set(genre.RULES) <= set(GENRES)
+    assert {name for named in genre.RULES.values() for name in named} <= known
+
+
+def test_styles_come_most_certain_first_and_at_most_three():
+    found = find_genre(hearing(MSD_metal=0.8, MSD_jazz=0.5, MSD_folk=0.45, MSD_soul=0.4))
+    assert found.labels == ("metal", "jazz", "folk")
+    assert found.source == "musicnn"
+
+
+@pytest.mark.parametrize(
+    ("tag_name", "word"),
+    [("MTT_techno", "dance"), ("MTT_opera", "classical"), ("MSD_rnb", "soul"), ("MTT_new_age", "ambient")],
+)
+def test_neighbouring_tags_speak_for_our_word(tag_name, word):
+    assert find_genre(hearing(**{tag_name: 0.6})).labels == (word,)
+
+
+def test_no_style_is_claimed_when_no_tag_stands_out():
+    assert find_genre(hearing(MSD_rock=0.25, MSD_pop=0.2)).tags == ()
+
+
+def test_silence_has_no_style():
+    assert find_genre(hearing(silent=True, MSD_rock=0.9), {"waltz": 1.0}).tags == ()
+
+
+def test_a_head_adds_the_styles_that_no_tag_knows():
+    found = find_genre(hearing(MSD_jazz=0.5), {"waltz": 0.9, "jazz": 0.6})
+    assert [(t.label, t.confidence) for t in found.tags] == [("waltz", 0.9), ("jazz", 0.6)]
+    assert found.source == "head+musicnn"
+
+
+def test_a_head_with_an_unknown_word_is_refused():
+    with pytest.raises(ValueError, match="vaporwave"):
+        find_genre(hearing(), {"vaporwave": 0.9})

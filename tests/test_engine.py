@@ -1,0 +1,170 @@
+"""Steps over records: what goes wrong with one record costs that record."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from llark import engine, store
+from llark.errors import BadAudio, UserMustAct
+from llark.records import Clip, Dropped, Track
+
+
+@dataclass
+class Halve:
+    """Step: a track becomes two clips; some ids ask for trouble."""
+
+    trouble: tuple[str, ...] = ()
+    name: str = "halve"
+    opened: bool = False
+
+    def id_of(self, record: Track) -> str:
+        return record.id
+
+    def open(self) -> None:
+        self.opened = True
+        if "open" in self.trouble:
+            raise RuntimeError("no weights")
+        if "extra" in self.trouble:
+            raise UserMustAct("install llark[extra]")
+        if "die-in-open" in self.trouble:
+            os._exit(1)
+
+    def __call__(self, record: Track) -> Iterator[Clip | Dropped]:
+        assert self.opened
+        time.sleep(0.002 * (hash(record.title) % 5))
+        yield Clip(f"{record.id}a", record.id, record.path, 0.0, 1.0)
+        if record.id in self.trouble:
+            self._make_trouble(record)
+        yield Clip(f"{record.id}b", record.id, record.path, 1.0, 2.0)
+
+    def _make_trouble(self, record: Track) -> None:
+        match record.title:
+            case "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "exits":
+                os._exit(3)
+            case "hangs":
+                time.sleep(600)
+            case "damaged":
+                raise BadAudio("damaged", "there is a hole in it")
+            case "asks":
+                raise UserMustAct("set a key")
+            case _:
+                raise KeyError("no such chord")
+
+
+def _tracks(count: int, **titles: str) -> list[Track]:
+    named = {id_.removeprefix("t"): title for id_, title in titles.items()}
+    return [Track(str(n), f"/{n}.wav", title=named.get(str(n))) for n in range(count)]
+
+
+def _run(folder: Path, step: Halve, tracks: list[Track], **options: float) -> dict[str, object]:
+    engine.run(step, tracks, store.open_stage(folder, "halve"), progress=False, **options)  # type: ignore[arg-type]
+    return store.about(folder)["counts"]  # type: ignore[no-any-return]
+
+
+def test_workers_change_neither_the_records_nor_their_order(tmp_path: Path) -> None:
+    step, tracks = Halve(("7",)), _tracks(60, t7="damaged")
+    _run(tmp_path / "alone", step, tracks)
+    _run(tmp_path / "three", step, tracks, workers=3)
+    alone, three = list(store.read(tmp_path / "alone", Clip)), list(store.read(tmp_path / "three", Clip))
+    assert alone == three
+    assert len(alone) == 118
+    assert (tmp_path / "alone/about.json").read_bytes() == (tmp_path / "three/about.json").read_bytes()
+
+
+def test_bad_audio_is_dropped_with_its_reason_and_other_errors_with_their_type(tmp_path: Path) -> None:
+    counts = _run(tmp_path / "s", Halve(("3", "5")), _tracks(8, t3="damaged"))
+    assert counts == {"in": 8, "out": 12, "dropped": {"damaged": 1, "error:KeyError": 1}}
+    first, second = store.read_dropped(tmp_path / "s")
+    assert first == Dropped("3", "halve", "damaged", "there is a hole in it")
+    assert second == Dropped("5", "halve", "error:KeyError", "'no such chord'")
+
+
+def test_killed_and_hanging_workers_cost_their_record_only(tmp_path: Path) -> None:
+    tracks = _tracks(40, t3="killed", t9="hangs", t20="exits", t21="asks not")
+    counts = _run(tmp_path / "s", Halve(("3", "9", "20", "21")), tracks, workers=2, timeout_seconds=1.5)
+    assert counts == {"in": 40, "out": 72, "dropped": {"error:KeyError": 1, "timeout": 1, "worker-killed": 2}}
+    drops = {drop.id: drop.detail for drop in store.read_dropped(tmp_path / "s")}
+    assert "SIGKILL" in drops["3"]
+    assert "longer than 1.5 s" in drops["9"]
+    assert "exit status 3" in drops["20"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_step_that_needs_a_person_stops_the_run_and_what_was_done_is_kept(
+    tmp_path: Path, workers: int
+) -> None:
+    tracks = _tracks(30, t10="asks")
+    with pytest.raises(UserMustAct, match="set a key"):
+        _run(tmp_path / "s", Halve(("10",)), tracks, workers=workers)
+    with store.open_stage(tmp_path / "s", "halve") as writer:
+        assert writer.done == {str(n) for n in range(10)}
+    _run(tmp_path / "s", Halve(), tracks)
+    assert [clip.id for clip in store.read(tmp_path / "s", Clip)][:22:2] == [f"{n}a" for n in range(11)]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"), [("extra", "install llark"), ("open", "could not start.*no weights")]
+)
+def test_workers_that_cannot_open_stop_the_run_with_the_reason(
+    tmp_path: Path, trouble: str, words: str
+) -> None:
+    with pytest.raises(UserMustAct, match=words):
+        _run(tmp_path / "s", Halve((trouble,)), _tracks(5), workers=2)
+
+
+def test_workers_that_die_before_they_start_do_not_keep_the_run_waiting(tmp_path: Path) -> None:
+    with pytest.raises(UserMustAct, match="end before they start"):
+        _run(tmp_path / "s", Halve(("die-in-open",)), _tracks(5), workers=1)
+
+
+def test_a_run_stops_when_most_records_are_dropped_and_can_go_on(tmp_path: Path) -> None:
+    trouble = tuple(str(n) for n in range(5, 60))
+    with pytest.raises(
+        UserMustAct, match=r"halve stopped: 15 of 20 records were dropped \(error:KeyError 15×\)"
+    ):
+        _run(tmp_path / "s", Halve(trouble), _tracks(60))
+    counts = _run(tmp_path / "s", Halve(), _tracks(60))
+    assert counts == {"in": 60, "out": 120, "dropped": {}}
+
+
+def test_the_share_of_drops_that_stops_a_run_can_be_set(tmp_path: Path) -> None:
+    counts = _run(tmp_path / "s", Halve(tuple(str(n) for n in range(60))), _tracks(60), drop_share=1.0)
+    assert counts == {"in": 60, "out": 0, "dropped": {"error:KeyError": 60}}
+
+
+def test_a_finished_folder_is_not_even_opened(tmp_path: Path) -> None:
+    _run(tmp_path / "s", Halve(), _tracks(3))
+    step = Halve()
+    tally = engine.run(step, _tracks(3), store.open_stage(tmp_path / "s", "halve"), progress=False)
+    assert not step.opened
+    assert tally.inputs == 0
+
+
+def test_two_records_with_one_id_are_an_error_in_our_code(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="two records with the id 1"):
+        _run(tmp_path / "s", Halve(), [*_tracks(2), Track("1", "/other.wav")])
+
+
+def test_a_time_limit_needs_workers(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="needs workers"):
+        _run(tmp_path / "s", Halve(), _tracks(2), timeout_seconds=1.0)
+
+
+def test_progress_without_a_terminal_is_a_plain_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step, writer = Halve(("2",)), store.open_stage(tmp_path / "s", "halve")
+    engine.run(step, _tracks(4), writer, total=4)
+    line = capsys.readouterr().err.strip()
+    assert line.startswith("halve: 4 of 4, 1 dropped, ")
+    assert json.dumps(line).isascii()

@@ -1,0 +1,112 @@
+"""The house: who may import whom. Every import counts, those inside functions included."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "src" / "llark"
+
+HALL = {"records", "audio", "store", "engine", "recipe", "errors"}
+ABOVE = {"__init__", "__main__", "cli", "line", "show", "serve"}
+ROOMS = {"corpus", "prepare", "nets", "annotate", "instruct", "embed", "model", "train", "answer", "evaluate"}
+LENT = {"model": {"train", "answer"}, "nets": {"annotate", "embed"}}
+"""Rooms that others may import, and who."""
+
+SOUND_LIBRARIES = {"soundfile", "soxr", "av"}
+
+
+def _imports(tree: ast.AST, package: list[str]) -> Iterator[str]:
+    """Dotted names of all that a module imports; for `from x import y` both x and x.y."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
+                yield node.args[0].value
+
+
+def _place(name: str, known: set[str]) -> str | None:
+    """Of `llark.room.file` the room or hall file, if it is one."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "llark" and len(parts) > 1 and parts[1] in known else None
+
+
+def _may(here: str, there: str) -> bool:
+    if here == there or here in ABOVE:
+        return True
+    if here in HALL:
+        return there in HALL and here not in ("errors", "records")
+    return there in HALL or here in LENT.get(there, set())
+
+
+def strangers(package: Path) -> list[str]:
+    """Imports that break the rules, each as `file imports name`."""
+    known = HALL | ABOVE | ROOMS
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        inside = path.relative_to(package)
+        here = inside.parts[0].removesuffix(".py")
+        if here not in known:
+            found.append(f"{inside} is in no room")
+        for name in _imports(ast.parse(path.read_text()), ["llark", *inside.parts[:-1]]):
+            there = _place(name, known)
+            library = name.split(".")[0]
+            alone = library in SOUND_LIBRARIES and inside != Path("audio.py")
+            if alone or (there is not None and not _may(here, there)):
+                found.append(f"{inside} imports {name}")
+    return found
+
+
+def test_rooms_import_the_hall_and_never_each_other() -> None:
+    assert len(list(PACKAGE.rglob("*.py"))) > 15
+    assert strangers(PACKAGE) == []
+
+
+def test_no_file_is_a_drawer_for_everything() -> None:
+    names = {path.stem for path in PACKAGE.rglob("*.py")}
+    assert names & {"utils", "util", "common", "helpers", "misc"} == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "caught"),
+    [
+        ("prepare/a.py", "def f():\n    from llark.embed.mini import x", True),
+        ("prepare/a.py", "import llark.annotate", True),
+        ("prepare/a.py", "from llark import annotate", True),
+        ("prepare/a.py", "from ..annotate import song", True),
+        ("prepare/a.py", "import importlib\nimportlib.import_module('llark.model')", True),
+        ("prepare/a.py", "from llark.cli import main", True),
+        ("prepare/a.py", "import soundfile", True),
+        ("prepare/a.py", "from av.audio import frame", True),
+        ("audio.py", "import llark.prepare", True),
+        ("errors.py", "from llark import records", True),
+        ("evaluate/a.py", "from llark.model import config", True),
+        ("attic.py", "import os", True),
+        (
+            "prepare/a.py",
+            "from llark import audio, store\nfrom . import b\nfrom llark.prepare import c",
+            False,
+        ),
+        ("train/a.py", "from llark.model import config", False),
+        ("embed/a.py", "from llark.nets import beat", False),
+        ("audio.py", "import av, soundfile", False),
+        ("line.py", "from llark.prepare import files\nfrom llark.model import config", False),
+    ],
+)
+def test_the_walk_finds_strangers_and_only_strangers(
+    tmp_path: Path, file: str, line: str, caught: bool
+) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(line)
+    assert bool(strangers(tmp_path)) == caught
