@@ -6,12 +6,15 @@ BIN := .venv/bin
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test format lint types tests walk clean
+.PHONY: demo test fetch format lint types tests walk clean
 
 demo: .venv/ready
 	$(BIN)/llark demo
 
-test: .venv/ready-dev format lint types tests walk
+test: .venv/ready-dev fetch format lint types tests walk
+
+fetch: .venv/ready
+	$(BIN)/llark fetch
 
 format: .venv/ready-dev
 	$(BIN)/ruff format --check .

@@ -65,6 +65,14 @@ def demo(*, json: bool = False) -> None:
 
 
 @app.command
+def fetch() -> None:
+    """Get the base language model into the cache, if it is not there, so that all else works offline."""
+    from llark.model.base import base_folder
+
+    print(base_folder())
+
+
+@app.command
 def corpus(
     out: Path,
     *,

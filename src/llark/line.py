@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 MODEL_NAME = "mini"
 
+Question = tuple[str, "np.ndarray | None", str | None]
+"""What is asked, the frames that are heard, and the facts that are shown."""
+
 
 # --- ask --------------------------------------------------------------------------------------------------
 
@@ -35,24 +39,31 @@ def ask(path: Path, questions: Sequence[str], *, facts: bool = True, model: Path
 
     The whole song is heard, in windows of 25 s. Raises `BadAudio` or `UserMustAct` with one clear sentence.
     """
-    from llark.answer import Answerer, Asked
-
     if not questions or not all(question.strip() for question in questions):
         raise UserMustAct("There is no question. Give one in quotes after the recording.")
-    with Stopwatch() as watch:
+    windows = cut(path)
+    with Stopwatch() as watch, ThreadPoolExecutor(1) as beside:
+        loading = beside.submit(_load_answerer, model or bundled_model())
         with watch("hear"):
-            heard = hear(path)
-        with watch("load model"):
-            answerer = Answerer.load(model or bundled_model())
+            heard = hear(path, windows)
+        with watch("wait for the model"):
+            answerer = loading.result()
         line = records.describe_facts(heard.facts) if facts else None
         with watch("answer"):
-            texts = answerer([Asked(question, heard.frames, line) for question in questions])
+            texts = answerer([(question, heard.frames, line) for question in questions])
     name = str(model) if model else MODEL_NAME
     answers = tuple(
         Answer(question, text, name, heard.facts if facts else None)
         for question, text in zip(questions, texts, strict=True)
     )
     return AskResult(str(path), answers, heard.facts, watch.seconds)
+
+
+def _load_answerer(model: Path) -> Callable[[Sequence[Question]], list[str]]:
+    from llark.answer import Answerer, Asked
+
+    answerer = Answerer.load(model)
+    return lambda questions: answerer([Asked(*question) for question in questions])
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,19 +74,23 @@ class HeardSong:
     frames: np.ndarray
 
 
-def hear(path: Path) -> HeardSong:
+def cut(path: Path) -> list[Clip]:
+    """The windows of a recording. Raises `BadAudio` where there is none to hear."""
+    from llark.prepare.crop import Crop
+
+    clips = [clip for clip in Crop()(Track(path.stem, str(path))) if isinstance(clip, Clip)]
+    if not clips:
+        found, least = audio.probe(path).duration_seconds, audio.SHORTEST_SECONDS
+        raise BadAudio("too-short", f"{path} is {found:.2f} s long; at least {least:.0f} s is needed.")
+    return clips
+
+
+def hear(path: Path, clips: Sequence[Clip]) -> HeardSong:
     """Every window of a recording through the annotators and the `mini` encoder, each heard once."""
     import numpy as np
 
     from llark.annotate.song import merge
-    from llark.prepare.crop import Crop
 
-    info = audio.probe(path)
-    track = Track(path.stem, str(path), duration_seconds=info.duration_seconds)
-    clips = [clip for clip in Crop()(track) if isinstance(clip, Clip)]
-    if not clips:
-        found, least = info.duration_seconds, audio.SHORTEST_SECONDS
-        raise BadAudio("too-short", f"{path} is {found:.2f} s long; at least {least:.0f} s is needed.")
     listen = Listen()
     listen.open()
     windows: list[Annotation] = []
@@ -220,7 +235,9 @@ def listen(clips_folder: Path, annotations: Path, embeddings: Path, workers: int
         store.open_stage(annotations, "annotate", {"version": annotate.VERSION}, [clips_folder]),
         store.open_stage(embeddings, "embed", {"encoder": mini.VERSION}, [clips_folder]),
     )
-    engine.run(Listen(), clips, writer, workers=workers, timeout_seconds=600, total=len(clips))
+    engine.run(
+        Listen(), clips, writer, workers=workers, timeout_seconds=600 if workers else None, total=len(clips)
+    )
 
 
 class TwoFolders:
@@ -382,7 +399,7 @@ def evaluate_real(out: Path, model: Path | None = None) -> str:
 
     items = []
     for track in real.write_mixes(out / "audio"):
-        heard = hear(Path(track.path))
+        heard = hear(Path(track.path), cut(Path(track.path)))
         whole = Clip(track.id, track.id, track.path, heard.facts.start_seconds, heard.facts.end_seconds)
         embedding = Embedding(track.id, mini.VERSION, heard.frames, float(mini.FRAMES_PER_SECOND))
         items.append(

@@ -6,7 +6,6 @@ A value that is not known is `None` (or an empty tuple), and its confidence is t
 
 from __future__ import annotations
 
-import functools
 import json
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -225,11 +224,15 @@ class Dropped:
 Record = TypeVar("Record")
 
 
-@functools.cache
-def _adapter(kind: type) -> Any:
-    from pydantic import TypeAdapter
+_adapters: dict[type, Any] = {}
 
-    return TypeAdapter(kind)
+
+def _adapter(kind: type) -> Any:
+    if kind not in _adapters:
+        from pydantic import TypeAdapter
+
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
 
 
 def to_json(record: object) -> str:
@@ -269,14 +272,18 @@ def describe_facts(annotation: Annotation) -> str:
 METER_NAMES = {2: "2/4", 3: "3/4", 4: "4/4", 6: "6/8"}
 
 
+_SUFFIXES = {
+    "": " major", "maj": " major", "min": " minor", "7": "7", "maj7": "maj7", "min7": "m7", "dim": "dim",
+    "aug": "aug", "sus2": "sus2", "sus4": "sus4", "hdim7": "m7b5", "dim7": "dim7", "maj6": "6", "min6": "m6",
+}  # fmt: skip
+
+
 def chord_name(label: str) -> str:
-    """`C:maj` → `C major`, `F#:min7` → `F# minor 7`; `N` → `no chord`."""
+    """`C:maj` → `C major`, `G:7` → `G7`, `A:min7/b3` → `Am7`; `N` → `no chord`. The bass is not named."""
     if label in ("N", "X"):
         return "no chord"
-    root, _, quality = label.partition(":")
-    words = {"maj": "major", "min": "minor", "7": "7", "maj7": "major 7", "min7": "minor 7"}
-    words |= {"dim": "diminished", "aug": "augmented", "sus2": "sus2", "sus4": "sus4", "": "major"}
-    return f"{root} {words.get(quality, quality)}"
+    root, _, quality = label.partition("/")[0].partition(":")
+    return f"{root}{_SUFFIXES.get(quality, quality)}"
 
 
 def common_chords(chords: Chords, most: int = 4) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def silent() -> Annotation:
 def many() -> tuple[Annotation, ...]:
     """Annotations with every combination of known and unknown facts."""
     rng = Random(20)
-    return tuple(_random_annotation(f"clip-{number}", rng) for number in range(400))
+    return tuple(_random_annotation(f"clip-{number}", rng) for number in range(250))
 
 
 def _random_annotation(clip_id: str, rng: Random) -> Annotation:

@@ -75,6 +75,18 @@ def test_every_kind_is_taught(many: tuple[Annotation, ...]) -> None:
     assert kinds == set(KINDS)
 
 
+def test_some_training_questions_are_typed_casually_and_no_test_question(
+    many: tuple[Annotation, ...],
+) -> None:
+    train = [e.question for some in many for e in teach(some, most=12, seed=0)]
+    casual = [question for question in train if question[-1] not in "?."]
+    assert 0.03 < len(casual) / len(train) < 0.1
+    assert {"what", "is", "do"} <= {question.split()[0] for question in casual}
+    assert not {"bb", "eb", "ab", "i"} & {question.split()[0] for question in casual}
+    test = [e.question for some in many for e in teach(some, most=12, seed=0, purpose="test")]
+    assert all(question[-1] in "?." for question in test)
+
+
 def test_nothing_of_the_grammar_is_left_in_a_sentence(asked: list[tuple[Facts, Exchange]]) -> None:
     for _, exchange in asked:
         for text in (exchange.question, exchange.answer):
@@ -206,8 +218,8 @@ def test_yes_is_as_likely_as_no(asked: list[tuple[Facts, Exchange]], kind: str) 
     answers = [exchange.answer for _, exchange in of_kind(asked, kind)]
     yes = sum(answer.startswith("Yes") for answer in answers)
     no = sum(answer.startswith("No") for answer in answers)
-    assert yes + no > 400
-    assert 0.43 < yes / (yes + no) < 0.57
+    assert yes + no > 250
+    assert 0.42 < yes / (yes + no) < 0.58
 
 
 def test_yes_and_no_are_true(asked: list[tuple[Facts, Exchange]]) -> None:
@@ -286,7 +298,7 @@ def test_the_answers_about_one_waltz_are_right(waltz: Annotation) -> None:
 
 
 def test_transposed_chords_move_with_the_key(waltz: Annotation) -> None:
-    moved = [e for seed in range(200) for e in ask_all(waltz, seed) if e.kind == "transpose"]
+    moved = [e for seed in range(120) for e in ask_all(waltz, seed) if e.kind == "transpose"]
     up = [e for e in moved if "up a whole tone" in e.question]
     assert up
     assert all("Ab minor" in e.answer for e in up)

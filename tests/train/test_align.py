@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from llark.model.concepts import Concepts, ConceptsConfig
 from llark.records import KEYS, Annotation, Key, Meter, Tag, Tags, Tempo
 from llark.train import align

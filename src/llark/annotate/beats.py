@@ -1,8 +1,8 @@
 """Beats, bars and meter, decoded together.
 
 A bar-pointer model reads the beat net's probabilities. Where chords change, bars tend to begin, so chord
-changes are mixed into the downbeat evidence. It counts in bars of three and four; `meter` then asks whether they
-are others.
+changes are mixed into the downbeat evidence. It counts in bars of three and four; `meter` then asks whether
+they are others.
 """
 
 from __future__ import annotations
@@ -34,6 +34,13 @@ class BeatConfig:
     frames_per_second: int = 50
     slowest_bpm: float = 45.0
     fastest_bpm: float = 220.0
+    bare_bpm: float = 112.0
+    """From this tempo on, beats in fours with nothing between them and slow chords are taken for halves of
+    the real ones."""
+    bare_onsets: float = 0.93
+    """Onset strength between beats, in units of the mean, below which there is nothing there."""
+    slow_changes: float = 0.17
+    """Chord changes a beat below which chords are slow."""
     change_weight: float = 0.6
     """Share of chord changes, against the net, in the downbeat evidence."""
     change_reach_seconds: float = 0.16
@@ -42,9 +49,9 @@ class BeatConfig:
     """Mean beat probability on the beats under which there are none."""
     least_confidence: float = 0.4
     """Beats, and meters, of less confidence are not reported."""
-    even_odds: float = 0.4
+    even_odds: float = 0.27
     """Clarity of the beats (see `beat_clarity`) at which they are as likely right as wrong."""
-    steepness: float = 7.0
+    steepness: float = 8.0
     """How fast confidence rises with clarity there."""
 
 
@@ -57,7 +64,12 @@ def track(
     confidence 0.
     """
     config = config or BeatConfig()
-    times, places = _decode(heard.activations, changes_seconds, config)
+    times, places = _decode(heard.activations, changes_seconds, config.fastest_bpm, config)
+    if len(changes_seconds) < config.slow_changes * len(times) and _is_bare(
+        heard.onsets, times, places, config
+    ):
+        slower_bpm = 0.75 * 60 / float(np.median(np.diff(times)))
+        times, places = _decode(heard.activations, changes_seconds, slower_bpm, config)
     strengths = _on_beats(heard.activations, times, config)
     confidence = _confidence(beat_clarity(heard.activations, times, config), config) if len(times) else 0.0
     faint = len(times) < config.fewest_beats or strengths.mean() < config.faintest
@@ -69,11 +81,13 @@ def track(
     seconds = tuple(round(float(time), 3) for time in bars.times_seconds)
     beats = Beats(seconds, tuple(bars.places.tolist()), confidence, SOURCE)
     certain = confidence * contrast
-    return beats, Meter(bars.meter, certain, SOURCE) if certain >= config.least_confidence else Meter(source=SOURCE)
+    return beats, Meter(bars.meter, certain, SOURCE) if certain >= config.least_confidence else Meter(
+        source=SOURCE
+    )
 
 
 def _decode(
-    activations: np.ndarray, changes_seconds: Sequence[float], config: BeatConfig
+    activations: np.ndarray, changes_seconds: Sequence[float], fastest_bpm: float, config: BeatConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Times in seconds and places in bars of three or four: the likeliest course through the activations."""
     from metricon import track_downbeats
@@ -87,9 +101,19 @@ def _decode(
     downbeat = np.clip((1 - weight) * activations[:, 1] + weight * change, 1e-3, np.maximum(beat, 1e-3))
     decoded = track_downbeats(
         _logit(beat), _logit(downbeat), beats_per_bar=(3, 4), min_bpm=config.slowest_bpm,
-        max_bpm=config.fastest_bpm, fps=config.frames_per_second, snap="center",
+        max_bpm=fastest_bpm, fps=config.frames_per_second, snap="center",
     )  # fmt: skip
     return np.asarray(decoded.times, float), np.asarray(decoded.numbers, int)
+
+
+def _is_bare(onsets: np.ndarray, times: np.ndarray, places: np.ndarray, config: BeatConfig) -> bool:
+    """Whether these are quick beats in fours that nothing divides."""
+    if len(times) < config.fewest_beats or places.max() != 4:
+        return False
+    if 60 / float(np.median(np.diff(times))) < config.bare_bpm:
+        return False
+    half, third, two_thirds = meter.strengths_between(onsets, times, meter.MeterConfig())
+    return half < config.bare_onsets and max(third, two_thirds) < meter.MeterConfig().triple_onsets
 
 
 def _logit(probabilities: np.ndarray) -> np.ndarray:
@@ -108,14 +132,16 @@ def change_nearness(times: np.ndarray, changes_seconds: Sequence[float], reach_s
 
 
 def beat_clarity(activations: np.ndarray, times: np.ndarray, config: BeatConfig) -> float:
-    """0 to 1: the mean of how probable the weakest fifth of the beats is, and of the share of all beat
-    probability that lies on the beats."""
+    """0 to 1: the mean of how probable the weakest fifth of the beats is, and of how far more of all beat
+    probability lies on the beats than would by chance."""
     beat = activations.sum(axis=1)
     weakest = float(np.percentile(_on_beats(activations, times, config), 20))
     covered = np.zeros(len(beat), bool)
     frames = np.rint(times * config.frames_per_second).astype(int)
     covered[np.clip(frames[:, None] + np.arange(-2, 3), 0, len(beat) - 1)] = True
-    return (weakest + float(beat[covered].sum() / max(beat.sum(), 1e-9))) / 2
+    chance = float(covered.mean())
+    lift = (float(beat[covered].sum() / max(beat.sum(), 1e-9)) - chance) / max(1 - chance, 1e-9)
+    return (weakest + lift) / 2
 
 
 def _on_beats(activations: np.ndarray, times: np.ndarray, config: BeatConfig) -> np.ndarray:

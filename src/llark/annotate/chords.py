@@ -128,7 +128,7 @@ def _seconds(edge: int, frames: int, config: ChordConfig) -> float:
 
 
 def _without_slivers(spans: list[ChordSpan], config: ChordConfig) -> tuple[ChordSpan, ...]:
-    """Neighbours with the same label joined, and gaps too short to be heard given to the chord beside them."""
+    """Neighbours with the same label joined, and very short gaps given to the chord beside them."""
     kept: list[ChordSpan] = []
     for span in spans:
         last = kept[-1] if kept else None

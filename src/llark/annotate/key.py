@@ -1,7 +1,8 @@
-"""Key: chords as degrees, dominant-to-tonic steps and the pitch-class profile, weighed against each other.
+"""Key: chords as degrees, dominant-to-tonic steps, bass and pitch-class profile, weighed against each other.
 
-Where chords are clear they decide; where there are none, as in a solo melody, the profile does. The three
-weights and the softmax were fitted on 193 labelled clips (rendered songs, chorales, solo melodies).
+Where chords are clear they decide; where there are none, as in a solo melody, the profile does. The four
+weights were fitted on 335 labelled clips (rendered songs, chorales, solo melodies), so that the softmax of
+the scores is a probability.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -38,11 +40,12 @@ _PROFILES = {  # how well each pitch class above the tonic fits (Temperley 1999)
 
 @dataclass(frozen=True)
 class KeyConfig:
-    degree_weight: float = 7.0
-    profile_weight: float = 12.0
-    cadence_weight: float = 4.0
-    sharpness: float = 0.9
-    """Below 1, confidence is more modest than on the rendered clips it was fitted on."""
+    degree_weight: float = 4.0
+    profile_weight: float = 8.0
+    cadence_weight: float = 4.6
+    bass_weight: float = 1.9
+    least_confidence: float = 0.3
+    """Keys of less confidence are not reported."""
     flat_variation: float = 0.2
     """Standard deviation over mean of the pitch classes' strengths up to which no key is heard …"""
     tonal_variation: float = 0.45
@@ -51,35 +54,48 @@ class KeyConfig:
     """Chroma sum, in full-scale units, under which nothing sounds."""
 
 
-def find(heard: chord_decoding.ChordEvidence, chords: Chords, config: KeyConfig | None = None) -> Key:
+class KeyEvidence(chord_decoding.ChordEvidence, Protocol):
+    """What `nets.chord.ChordOutput` offers: chords, and [frames, 13] bass probabilities, none first."""
+
+    @property
+    def bass(self) -> np.ndarray: ...
+
+
+def find(heard: KeyEvidence, chords: Chords, config: KeyConfig | None = None) -> Key:
     """The most likely of the 24 keys, with its probability; silence, noise and drums alone are unknown."""
     config = config or KeyConfig()
     strengths = pitch_class_strengths(heard.chroma, config)
     tonality = _tonality(strengths, config)
     if tonality == 0:
         return Key(source=SOURCE)
-    sounding = chord_decoding.majmin(heard)[:, 1:]
-    scores = log_scores(sounding, strengths, chords, config) * config.sharpness
+    scores = log_scores(heard, strengths, chords, config)
     probabilities = np.exp(scores - scores.max())
     probabilities /= probabilities.sum()
     best = int(np.argmax(probabilities))
-    return Key(KEYS[best], float(tonality * probabilities[best]), SOURCE)
+    confidence = float(tonality * probabilities[best])
+    return (
+        Key(KEYS[best], confidence, SOURCE) if confidence >= config.least_confidence else Key(source=SOURCE)
+    )
 
 
-def log_scores(sounding: np.ndarray, strengths: np.ndarray, chords: Chords, config: KeyConfig) -> np.ndarray:
-    """[24], up to a constant, in the order of `KEYS`.
-
-    `sounding` is [frames, 24]: probabilities of twelve major and twelve minor chords; `strengths` is [12].
-    """
+def log_scores(heard: KeyEvidence, strengths: np.ndarray, chords: Chords, config: KeyConfig) -> np.ndarray:
+    """[24], up to a constant, in the order of `KEYS`; `strengths` is [12]: how strong each pitch class is."""
+    sounding = chord_decoding.majmin(heard)[:, 1:]
     clarity = float(sounding.max(axis=1).mean()) if len(sounding) else 0.0
-    mass = sounding.sum(axis=0)
-    degrees = _degree_table() @ (mass / max(float(mass.sum()), 1e-9))
     scores: np.ndarray = (
-        config.degree_weight * clarity * degrees
+        config.degree_weight * clarity * (_degree_table() @ _shares(sounding))
         + config.profile_weight * (1 - clarity) * _profile_correlations(strengths)
         + config.cadence_weight * cadences(chords)
+        + config.bass_weight * np.tile(_shares(heard.bass[:, 1:]), 2)
     )
     return scores
+
+
+def _shares(probabilities: np.ndarray) -> np.ndarray:
+    """[frames, n] → [n] that add up to 1, or to 0 where there is nothing."""
+    mass = probabilities.sum(axis=0, dtype=np.float64)
+    shares: np.ndarray = mass / max(float(mass.sum()), 1e-9)
+    return shares
 
 
 def pitch_class_strengths(chroma: np.ndarray, config: KeyConfig) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Meter: what bars of three or four beats really are.
 
-Whether a beat is divided in two or in three, and whether a bar of three is one of two dotted beats, is read off
-the onsets between the beats; whether a bar of four is two bars of two, off the places where chords change.
+Whether a beat is divided in two or in three, and whether a bar of three is one of two dotted beats, is read
+off the onsets between the beats; whether a bar of four is two bars of two, off where chords change.
 """
 
 from __future__ import annotations
@@ -44,17 +44,18 @@ def regroup(bars: Bars, onsets: np.ndarray, changes: np.ndarray, config: MeterCo
     config = config or MeterConfig()
     times, places = bars.times_seconds, bars.places
     per_bar = int(places.max())
-    half, third, two_thirds = _strengths(onsets, times, config)
+    half, third, two_thirds = strengths_between(onsets, times, config)
     triple = min(third, two_thirds)
     if triple >= config.triple_onsets and triple >= config.triple_over_duple * half:
         return Bars(times, _places_in_two(places), 6)
     downbeats = times[places == 1]
     if per_bar == 3 and len(downbeats) > 2:
-        half, third, two_thirds = _strengths(onsets, downbeats, config)
-        if half > config.half_bar_over_thirds * (third + two_thirds) / 2:
+        half_bar, first_third, last_third = strengths_between(onsets, downbeats, config)
+        if half_bar > config.half_bar_over_thirds * (first_third + last_third) / 2:
             return _in_dotted_beats(bars)
     if per_bar == 4 and min(changes[places == place].mean() for place in (1, 3)) > config.half_bar_changes:
-        return Bars(times, _places_in_two(places), 2)
+        lilting = two_thirds >= config.triple_onsets and two_thirds >= config.triple_over_duple * half
+        return Bars(times, _places_in_two(places), 6 if lilting else 2)
     return Bars(times, places, per_bar)
 
 
@@ -66,7 +67,9 @@ def peaks(curve: np.ndarray, times_seconds: np.ndarray, frames_per_second: int, 
     return highest
 
 
-def _strengths(onsets: np.ndarray, times: np.ndarray, config: MeterConfig) -> tuple[float, float, float]:
+def strengths_between(
+    onsets: np.ndarray, times: np.ndarray, config: MeterConfig
+) -> tuple[float, float, float]:
     """Mean onset strength, in units of its overall mean, at 1/2, 1/3 and 2/3 of the way between the times."""
     if len(times) < 2 or onsets.mean() <= 0:
         return 0.0, 0.0, 0.0

@@ -16,8 +16,10 @@ class TempoConfig:
     fewest_beats: int = 4
     steady_seconds: float = 0.012
     """Typical distance of the beats from the line up to which the tempo is trusted fully."""
-    unsteady_seconds: float = 0.06
+    unsteady_seconds: float = 0.15
     """… and from which on it is unknown."""
+    least_confidence: float = 0.2
+    """Tempos of less confidence are not reported."""
     comfortable_bpm: float = 116.0
     """The octave alternative is the one on this side."""
 
@@ -31,7 +33,7 @@ def measure(beats: Beats, config: TempoConfig | None = None) -> Tempo:
     span = np.log(config.unsteady_seconds / config.steady_seconds)
     distance = np.log(max(residual_seconds, 1e-6) / config.steady_seconds) / span
     confidence = beats.confidence * float(np.clip(1 - distance, 0, 1))
-    if confidence <= 0:
+    if confidence < config.least_confidence:
         return Tempo(source=SOURCE)
     bpm = 60 / seconds_per_beat
     other = bpm / 2 if bpm > config.comfortable_bpm else bpm * 2
@@ -41,15 +43,25 @@ def measure(beats: Beats, config: TempoConfig | None = None) -> Tempo:
 def fit_line(times_seconds: np.ndarray) -> tuple[float, float]:
     """Seconds a beat, and the typical distance of the beats from the line in seconds.
 
-    Its slope is the median of the slopes between beats half the clip apart, so that a stray beat does not tilt
-    it. Beats left out or put in are forgiven by counting beats anew along the line.
+    The slope is the median of the slopes between beats half the clip apart, so that a stray beat does not
+    tilt it.
     """
-    number = np.arange(len(times_seconds))
-    for _ in range(2):
-        apart = max(1, len(times_seconds) // 2)
-        steps = number[apart:] - number[:-apart]
-        slope = float(np.median((times_seconds[apart:] - times_seconds[:-apart]) / np.maximum(steps, 1)))
-        number = np.rint((times_seconds - times_seconds[0]) / slope).astype(int)
+    number = _counted(times_seconds)
+    apart = max(1, len(times_seconds) // 2)
+    steps = np.maximum(number[apart:] - number[:-apart], 1)
+    slope = float(np.median((times_seconds[apart:] - times_seconds[:-apart]) / steps))
     start = np.median(times_seconds - slope * number)
     residual = np.abs(times_seconds - slope * number - start)
     return slope, float(1.25 * residual.mean())
+
+
+def _counted(times_seconds: np.ndarray) -> np.ndarray:
+    """[beats]: the number of each beat, two further after a missing one and the same for a stray one."""
+    period = float(np.median(np.diff(times_seconds)))
+    numbers, last_number, last_time = [], 0, float(times_seconds[0])
+    for time in times_seconds:
+        steps = (time - last_time) / period
+        numbers.append(last_number + round(steps))
+        if abs(steps - round(steps)) < 0.25:
+            last_number, last_time = numbers[-1], float(time)
+    return np.array(numbers)

@@ -19,6 +19,7 @@ from llark.corpus.patterns import STYLES, Style, accompany
 from llark.corpus.piece import Harmony, Note, Part, Piece, transpose
 from llark.corpus.programs import into_range, some_lead, some_program
 from llark.corpus.unusable import Unusable, draw
+from llark.errors import UserMustAct
 
 LICENCE = "traditional (public domain); encoding from the music21 corpus"
 FOLDERS = ("airdsAirs", "oneills1850", "ryansMammoth")
@@ -74,7 +75,7 @@ def _tunes() -> dict[int, tuple[list[Tune], list[Tune]]]:
     """Meter → tunes in major, tunes in minor."""
     spec = importlib.util.find_spec("music21")
     if spec is None or spec.origin is None:
-        raise Unusable("no-music21", "music21 is not installed")
+        raise UserMustAct("The source music21 needs the extra: pip install 'llark[corpus]'.")
     table: dict[int, tuple[list[Tune], list[Tune]]] = {m: ([], []) for m in METER_SHARES}
     for folder in FOLDERS:
         for path in sorted((Path(spec.origin).parent / "corpus" / folder).glob("*.abc")):

@@ -11,7 +11,6 @@ from llark.corpus.piece import Part, Piece
 from llark.corpus.programs import some_lead, some_program
 from llark.corpus.unusable import draw
 
-NAME = "builtin"
 LICENCE = "Apache-2.0 (generated)"
 VARIANTS = 12
 """A style's variants fix its drum kit and chord figure; the split is made between variants."""

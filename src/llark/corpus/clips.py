@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from llark import engine, store
+from llark.audio import save
 from llark.corpus import abc, builtin, effects, freedoom, mma, scores
 from llark.corpus.hearing import truth
 from llark.corpus.piece import Piece
@@ -152,15 +154,11 @@ def _piece(source: str, rng: Random, beats: float, admits: Callable[[str], bool]
     return makers[source](rng, beats, admits)
 
 
-def _write(sidecar: Path, audio: np.ndarray, facts: dict[str, Any]) -> None:
+def _write(sidecar: Path, samples: np.ndarray, facts: dict[str, Any]) -> None:
     """Both files, each under a temporary name first, the JSON last."""
-    import soundfile
-
     sidecar.parent.mkdir(parents=True, exist_ok=True)
-    sound, page = sidecar.with_suffix(".ogg.tmp"), sidecar.with_suffix(".json.tmp")
-    with soundfile.SoundFile(sound, "w", SAMPLE_RATE, 1, "VORBIS", format="OGG") as file:
-        for start in range(0, len(audio), SAMPLE_RATE):
-            file.write(audio[start : start + SAMPLE_RATE])
+    sound, page = sidecar.with_suffix(".part.ogg"), sidecar.with_suffix(".json.tmp")
+    save(sound, samples, SAMPLE_RATE)
     os.replace(sound, sidecar.with_suffix(".ogg"))
     page.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     os.replace(page, sidecar)
@@ -181,16 +179,17 @@ def render(
     `folder/audio/ID.ogg` and `folder/audio/ID.json`, which holds `track` and `truth` (the fields of
     `records.Track` and `records.Annotation`), `split`, `source`, `style` or `piece`, `group` and `soundfont`.
     Run again, it goes on where it stopped. Clips that cannot be made are in `folder/dropped.jsonl`, with the
-    reason.
+    reason. The path in `track` is the name of the file beside; `read` makes it whole.
 
     Args:
         clips: How many, all splits together.
-        seed: The same seed, sources and renderer give the same clips, whatever the number of workers.
+        seed: The same seed, sources and renderer give the same samples and truth, whatever the number
+            of workers; only the serial number in the Ogg stream is drawn anew.
         sources: Any of `SOURCES`; all of them by default. `builtin` alone needs no Debian package.
         workers: Local processes; 0 works in this one.
         renderer: `fluidsynth`: training and validation clips with FluidR3 GM (MIT), held-out clips with
-        MuseScore
-            General (MIT), a sound font that training never hears. `midirenderer`: TimGM6mb for all of them.
+            MuseScore General (MIT), a sound font that training never hears. `midirenderer`: TimGM6mb for
+            all of them.
 
     Raises:
         UserMustAct: A Debian package is missing, or a source or renderer has no such name.
@@ -226,6 +225,8 @@ def require_packages(sources: Sequence[str], renderer: str) -> None:
         "fluid-soundfont-gm": TRAINING_FONT.exists(),
         "musescore-general-soundfont-small": HELD_OUT_FONT.exists(),
     }
+    if "music21" in sources and importlib.util.find_spec("music21") is None:
+        raise UserMustAct("The source music21 needs the extra: pip install 'llark[corpus]'.")
     needed = [package for need in (*sources, renderer) for package in PACKAGES.get(need, ())]
     missing = [package for package in needed if not present[package]]
     if missing:

@@ -16,7 +16,6 @@ from llark.corpus.piece import Control, Note, Part, Piece, transpose
 from llark.corpus.programs import vary
 from llark.corpus.unusable import Unusable, draw
 
-NAME = "freedoom"
 LICENCE = "BSD-3-Clause"
 FOLDER = Path("/usr/share/games/doom")
 WADS = ("freedoom1.wad", "freedoom2.wad")

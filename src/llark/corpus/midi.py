@@ -7,10 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import mido
-
 from llark.corpus.piece import BEND, Control, Note, Part
 from llark.corpus.programs import BASS, playable, word_of
+from llark.errors import UserMustAct
+
+try:
+    import mido
+except ModuleNotFoundError as error:
+    raise UserMustAct("The open corpus needs the extra: pip install 'llark[corpus]'.") from error
 
 PERCUSSION_CHANNEL = 9
 KEPT_CONTROLLERS = frozenset({1, 7, 11, 64})

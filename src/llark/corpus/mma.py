@@ -19,7 +19,6 @@ from llark.corpus.programs import some_lead, some_program, vary
 from llark.corpus.unusable import Unusable, draw
 from llark.records import PITCH_CLASSES
 
-NAME = "mma"
 LICENCE = "generated with MMA grooves (GPL-2.0-or-later)"
 LIBRARY = Path("/usr/share/mma/lib")
 TIMEOUT_SECONDS = 60

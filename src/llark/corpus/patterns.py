@@ -10,7 +10,7 @@ from llark.corpus.harmony import INTERVALS, chord_at, swung, voicing
 from llark.corpus.piece import Harmony, Note, Part
 from llark.corpus.programs import COMPERS, PADS, PROGRAMS, RANGES, some_program
 
-KICK, STICK, SNARE, CLAP, HAT, OPEN_HAT, RIDE, CRASH, SHAKER, CLAVES = 36, 37, 38, 39, 42, 46, 51, 49, 70, 75
+KICK, STICK, SNARE, CLAP, HAT, OPEN_HAT, RIDE, CRASH, SHAKER = 36, 37, 38, 39, 42, 46, 51, 49, 70
 
 
 @dataclass(frozen=True)

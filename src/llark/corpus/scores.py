@@ -19,6 +19,7 @@ from typing import Any
 from llark.corpus.piece import Note, Part, Piece, transpose
 from llark.corpus.programs import into_range, some_program, word_of
 from llark.corpus.unusable import Unusable, draw
+from llark.errors import UserMustAct
 
 LICENCE = "public domain work; encoding from the music21 corpus"
 FOLDERS = {
@@ -34,8 +35,9 @@ COMPOSERS = {
     "joplin": "Scott Joplin", "corelli": "Arcangelo Corelli", "cpebach": "Carl Philipp Emanuel Bach",
     "handel": "George Frideric Handel", "verdi": "Giuseppe Verdi", "weber": "Carl Maria von Weber",
 }  # fmt: skip
-EXCLUDED = ("utorpheus", "leadsheet", "theoryexercises", "demos")
-ENDINGS = (".mxl", ".xml", ".musicxml", ".krn")
+EXCLUDED = frozenset({"monteverdi/madrigal.5.4", "monteverdi/madrigal.5.5"})
+"""Encodings whose publisher reserves its rights; the Humdrum files (`.krn`) do so, too."""
+ENDINGS = (".mxl", ".xml", ".musicxml")
 
 ENSEMBLES = (
     ("violin", "violin", "violin", "cello"), ("strings",), ("piano",), ("organ",), ("choir",),
@@ -51,15 +53,16 @@ ENSEMBLES = (
 def _works() -> dict[str, tuple[Path, ...]]:
     spec = importlib.util.find_spec("music21")
     if spec is None or spec.origin is None:
-        raise Unusable("no-music21", "music21 is not installed")
+        raise UserMustAct("The source music21 needs the extra: pip install 'llark[corpus]'.")
     root = Path(spec.origin).parent / "corpus"
-    found = {f: tuple(p for p in sorted((root / f).rglob("*")) if _is_allowed(p)) for f in FOLDERS}
+    found = {folder: tuple(_allowed(folder, root / folder)) for folder in FOLDERS}
     return {folder: paths for folder, paths in found.items() if paths}
 
 
-def _is_allowed(path: Path) -> bool:
-    name = str(path).lower()
-    return path.suffix in ENDINGS and not any(word in name for word in EXCLUDED)
+def _allowed(folder: str, root: Path) -> Iterator[Path]:
+    for path in sorted(root.rglob("*")):
+        if path.suffix in ENDINGS and _name(folder, path) not in EXCLUDED:
+            yield path
 
 
 def choose(rng: Random) -> tuple[str, Path]:
@@ -134,7 +137,10 @@ def _from_score(score: Any, name: str, composer: str, rng: Random, beats: float)
 
 
 def _regular_stretch(lead: list[Any], rng: Random, beats: float) -> tuple[int, int, int]:
-    """First measure, last measure (not included) and meter of a run of full bars in one signature."""
+    """First measure, last measure (not included) and meter of a run of full bars in one signature.
+
+    A score's last bar, often held, is never played.
+    """
     runs: list[tuple[int, int, int]] = []
     start, current, ratio = 0, None, None
     for index, measure in enumerate(lead):

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from scipy.io import wavfile
 
+from llark.audio import resample
 from llark.corpus import midi
 from llark.corpus.piece import BEND, Part
 from llark.errors import UserMustAct
@@ -136,12 +138,12 @@ class Portable:
     def play(self, part: Part, seconds: float) -> np.ndarray:
         """See `Synth.play`. Rendered at the 48 kHz that midirenderer knows, then resampled."""
         import midirenderer
-        import soundfile
-        import soxr
 
         wave = midirenderer.render_wave_from(self._font, midi.write(part))
-        stereo, rate = soundfile.read(io.BytesIO(wave), dtype="float32", always_2d=True)
-        mono = soxr.resample(stereo[: int(seconds * rate) + rate // 10].mean(axis=1), rate, SAMPLE_RATE)
+        rate, stereo = wavfile.read(io.BytesIO(wave))
+        scale = np.iinfo(stereo.dtype).max if stereo.dtype.kind == "i" else 1.0
+        heard = stereo[: int(seconds * rate) + rate // 10].mean(axis=1, dtype=np.float32) / np.float32(scale)
+        mono = resample(heard, rate, SAMPLE_RATE)
         samples = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
         samples[: len(mono)] = mono[: len(samples)]
         return samples

@@ -80,7 +80,7 @@ def _roots(piece: Piece, rng: Random) -> tuple[Part, ...]:
     return (Part(BASS, rng.choice((32, 33, 38, 39)), notes),)
 
 
-def choose_bpm(piece: Piece, seconds: float, rng: Random) -> float:
+def choose_bpm(piece: Piece, rng: Random) -> float:
     """A tempo at which the busiest music is still music: half from a wide range, half nearer the usual 110.
 
     Raises `Unusable` for a piece too short to last SHORTEST_SECONDS at any of its tempi.
@@ -103,7 +103,7 @@ def choose_bpm(piece: Piece, seconds: float, rng: Random) -> float:
 def choose(piece: Piece, seconds: float, rng: Random) -> Take:
     """A tempo and a place: from a bar line in half the cases, from anywhere in the others; where the key can
     be heard, if that can be had."""
-    bpm = choose_bpm(piece, seconds, rng)
+    bpm = choose_bpm(piece, rng)
     first = math.floor(min(note.start for part in piece.parts for note in part.notes) + 1e-6)
     seconds = min(seconds, (piece.length_beats - first) * 60 / bpm)
     if seconds < SHORTEST_SECONDS - 1e-6:

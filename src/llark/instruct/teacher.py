@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator
 from random import Random
 
@@ -37,6 +38,11 @@ CASUAL_SHARE = 0.06
 
 CLIP_NOUNS = ("clip", "recording", "piece", "track", "music", "song", "excerpt", "audio")
 """What a question and its answer call the clip."""
+
+NOTE = re.compile("[A-G]b?")
+
+CAPTION_TRIES = 40
+"""Drafts of a caption before one is taken that uses fewer than two facts."""
 
 TRIES = 12
 """Draws for one exchange before the teacher stops: a clip of which little is known has few questions."""
@@ -124,7 +130,7 @@ def _exchange(clip_id: str, facts: Facts, kind: Kind, asked: Ask, rng: Random, c
     question = wording.question(values, rng).text
     if rng.random() < casual:
         question = _casual(question)
-    for _ in range(TRIES):
+    for _ in range(CAPTION_TRIES):
         answer = wording.answer(asked.form, values, rng)
         rests_on = _rests_on(facts, kind, asked, answer)
         if kind.task != CAPTIONING or asked.form != "known" or len(rests_on) >= caption.LEAST_FACTS:
@@ -154,5 +160,5 @@ def _rests_on(facts: Facts, kind: Kind, asked: Ask, answer: Said) -> tuple[str, 
 def _casual(question: str) -> str:
     """`What key is this in?` → `what key is this in`; a name at the start keeps its capital."""
     first, _, rest = question.partition(" ")
-    plain = first.lower() if first.isalpha() and len(first) > 2 and not first.isupper() else first
+    plain = first.lower() if first.isalpha() and not first.isupper() and not NOTE.fullmatch(first) else first
     return f"{plain} {rest}".strip().rstrip("?.")

@@ -137,7 +137,7 @@ class KeyHead(nn.Module):
         clips = [self._stretch(evidence, part) for part in self._parts(mask)]
         pooled = torch.cat(clips, 1)  # [clips, 16, 12]
         turned = torch.stack([pooled.roll(-tonic, 2) for tonic in range(12)], 1)
-        logits = self.net(turned.flatten(2))  # [clips, 12, 2]
+        logits: Tensor = self.net(turned.flatten(2))  # [clips, 12, 2]
         return logits.transpose(1, 2).flatten(1)
 
     @staticmethod

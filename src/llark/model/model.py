@@ -201,7 +201,7 @@ class LlarkForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: 
 
     def embed(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None,
         audio_frames: Tensor | None = None,
         audio_mask: Tensor | None = None,
         concept_posteriors: Tensor | None = None,
@@ -211,6 +211,8 @@ class LlarkForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: 
         Clips are placed in the order of their `<audio_start>` tokens, row by row. Raises `ValueError` where
         the text leaves another number of places than a clip has positions.
         """
+        if input_ids is None:
+            raise ValueError("give input_ids or inputs_embeds")
         table = self.language_model.get_input_embeddings()
         embeds: Tensor = table(input_ids.clamp(max=table.weight.shape[0] - 1))
         starts, ends, patches = (
@@ -254,25 +256,21 @@ class LlarkForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: 
         a label is, and returns none. logits_to_keep: the last n, or a boolean mask [batch, tokens].
         """
         if inputs_embeds is None:
-            if input_ids is None:
-                raise ValueError("give input_ids or inputs_embeds")
             inputs_embeds = self.embed(input_ids, audio_frames, audio_mask, concept_posteriors)
         learnt = _learnt_positions(labels) if labels is not None else None
         outputs = self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=_additive(attention_mask, inputs_embeds.dtype),
             past_key_values=past_key_values,
-            use_cache=use_cache,
+            use_cache=False if use_cache is None and learnt is not None else use_cache,
             logits_to_keep=learnt if loss_only and learnt is not None else logits_to_keep,
             **self._place(position_ids, attention_mask, inputs_embeds.shape[1]),
             **kwargs,
         )
         logits, loss = outputs.logits, None
         if labels is not None and learnt is not None:
-            chosen = logits if loss_only else logits[learnt]
-            targets = labels[:, 1:][learnt[:, :-1]].to(chosen.device)
-            loss = nn.functional.cross_entropy(chosen.float(), targets, reduction="sum")
-            loss = loss / (num_items_in_batch if num_items_in_batch is not None else max(len(targets), 1))
+            targets = labels[:, 1:][learnt[:, :-1]]
+            loss = _loss(logits if loss_only else logits[learnt], targets, num_items_in_batch)
         return LlarkOutput(
             loss=loss,
             logits=None if loss_only and loss is not None else logits,
@@ -326,6 +324,12 @@ def _check_places(starts: Tensor, patches: Tensor, counts: Tensor) -> None:
         raise ValueError(
             f"the text has {places.tolist()} places for audio, but the clips have {counts.tolist()} positions"
         )
+
+
+def _loss(logits: Tensor, targets: Tensor, items: int | Tensor | None) -> Tensor:
+    """Cross-entropy of [learnt, vocabulary] against [learnt]: the mean, or the sum over `items`."""
+    total = nn.functional.cross_entropy(logits.float(), targets.to(logits.device), reduction="sum")
+    return total / (items if items is not None else max(len(targets), 1))
 
 
 def _learnt_positions(labels: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ MEMORY = 150
 WIDTH = NETS * MEMORY
 FRAMES_PER_SECOND = spectra.BEAT_FRAMES_PER_SECOND
 WEIGHTS = "weights/beat.safetensors"
-LOUDNESS_RMS = 0.2
+LOUDNESS_RMS = 0.1
 """Every recording is brought to this root mean square: the nets were trained on mastered music and turn deaf
 where it is quiet."""
 FAINTEST_RMS = 5e-4

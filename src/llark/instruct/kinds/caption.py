@@ -11,6 +11,7 @@ from llark.instruct.known import Facts, counted, listed, plain_number
 
 ALL = ("tempo", "meter", "key", "chords", "instruments", "genre", "mood")
 MOST_INSTRUMENTS = 6
+SAYABLE = ("bpm", "meter", "key", "chords", "instruments", "genre", "mood")
 LEAST_FACTS = 2
 NOUNS = ("piece", "track", "recording")
 PACES = {"slow": "slow", "moderate": "mid-tempo", "fast": "fast"}
@@ -63,13 +64,19 @@ def _sounds(facts: Facts, rng: Random) -> dict[str, str]:
     return values
 
 
-def caption(facts: Facts, rng: Random) -> Ask:
-    """Any description; `unknown` where there is next to nothing to say."""
+def caption(facts: Facts, rng: Random, sayable: tuple[str, ...] = SAYABLE) -> Ask:
+    """Any description; `unknown` where fewer than two of the values it could use are known."""
     values = described(facts, rng)
-    said = [
-        name for name in ("bpm", "meter", "key", "chords", "instruments", "genre", "mood") if name in values
-    ]
-    return Ask("unknown" if len(said) < LEAST_FACTS else "known", values)
+    return Ask("known" if len(values.keys() & {*sayable}) >= LEAST_FACTS else "unknown", values)
+
+
+def short_caption(facts: Facts, rng: Random) -> Ask:
+    return caption(facts, rng, ("bpm", "meter", "key", "instruments", "genre"))
+
+
+def listener_caption(facts: Facts, rng: Random) -> Ask:
+    """What needs no theory: key and mood as colour, tempo as pace."""
+    return caption(facts, rng, ("pace", "colour", "mood", "instruments", "genre"))
 
 
 def basics(facts: Facts, rng: Random) -> Ask:
@@ -81,10 +88,10 @@ def basics(facts: Facts, rng: Random) -> Ask:
 
 KINDS = (
     Kind("caption", CAPTIONING, ALL, caption, weight=1.4, core=True),
-    Kind("caption-short", CAPTIONING, ALL, caption, weight=1.5),
+    Kind("caption-short", CAPTIONING, ALL, short_caption, weight=1.5),
     Kind("caption-long", CAPTIONING, (*ALL, *CLIP), caption, weight=1.5),
     Kind("caption-list", CAPTIONING, ALL, caption),
     Kind("caption-musician", CAPTIONING, ALL, caption),
-    Kind("caption-listener", CAPTIONING, ALL, caption),
+    Kind("caption-listener", CAPTIONING, ALL, listener_caption),
     Kind("caption-basics", CAPTIONING, ("tempo", "meter", "key"), basics),
 )
