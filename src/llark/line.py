@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from llark import audio, engine, records, store
 from llark.errors import BadAudio, UserMustAct
@@ -281,7 +281,8 @@ def instruct(recipe: Recipe, out: Path) -> None:
         "measured": list(store.read(out / "annotations", Annotation)),
     }
     for purpose, known in sources.items():
-        step = InstructStep(InstructConfig(teach.exchanges_per_clip, teach.seed, purpose))
+        unknown: Literal["drums"] | bool = "drums" if purpose == "heard" else True
+        step = InstructStep(InstructConfig(teach.exchanges_per_clip, teach.seed, "train", unknown))
         writer = store.open_stage(
             out / "exchanges" / purpose,
             "instruct",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from llark.instruct.phrasing import phrases
 from llark.instruct.teacher import teach
@@ -14,13 +15,14 @@ from llark.records import Annotation, Dropped, Exchange
 class InstructConfig:
     """How many exchanges a clip gets, from which seed, for what (`train`, `test` …: other questions each).
 
-    `say_unknown`: also ask what the annotation does not know, so that the model learns to say so.
+    `say_unknown`: also ask what the annotation does not know, so that the model learns to say so. `drums` does
+    so only where nothing but drums sounds: a truth may be silent about a key that can well be heard.
     """
 
     most: int = 12
     seed: int = 0
     purpose: str = "train"
-    say_unknown: bool = True
+    say_unknown: bool | Literal["drums"] = True
 
     def __post_init__(self) -> None:
         if self.most < 1:
@@ -49,13 +51,16 @@ class InstructStep:
             yield Dropped(record.clip_id, self.name, "no-length", detail)
             return
         config = self.config
+        say_unknown = config.say_unknown
+        if say_unknown == "drums":
+            say_unknown = record.instruments.labels == ("drums",)
         try:
             exchanges = teach(
                 record,
                 most=config.most,
                 seed=config.seed,
                 purpose=config.purpose,
-                say_unknown=config.say_unknown,
+                say_unknown=bool(say_unknown),
             )
         except ValueError as error:
             yield Dropped(record.clip_id, self.name, "unreadable-annotation", str(error))

@@ -108,10 +108,10 @@ class Tokenizer(Protocol):
 
 def masked_moments(frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation over the valid frames: [clips, frames, width] → 2 × [clips, width]."""
-    weight = mask.to(frames.dtype)[..., None]
-    count = weight.sum(1).clamp(min=1)
-    mean = (frames * weight).sum(1) / count
-    variance = ((frames - mean[:, None]) ** 2 * weight).sum(1) / count
+    weight = mask.to(frames.dtype)[:, None]
+    count = weight.sum(2).clamp(min=1)
+    mean = torch.bmm(weight, frames)[:, 0] / count
+    variance = (torch.bmm(weight, frames.square())[:, 0] / count - mean.square()).clamp(min=0)
     return mean, (variance + 1e-6).sqrt()
 
 
