@@ -196,7 +196,7 @@ def small(recipe: Recipe, limit: int) -> Recipe:
     change = {
         "corpus": {"clips": limit, "sources": ("builtin",), "renderer": "midirenderer"},
         "align": {"epochs": min(recipe.align.epochs, 20)},
-        "train": {"steps": min(recipe.train.steps, 10), "save_every": 5},
+        "train": {"steps": min(recipe.train.steps, 10), "save_every": 5, "dtype": "float32"},
         "evaluate": {"clips": min(recipe.evaluate.clips, max(2, limit // 4))},
     }
     return recipe.model_copy(

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tiny_llama, write_gguf
 from gguf import GGMLQuantizationType
 from gguf.quants import dequantize, quantize
+from tiny import tiny_llama, write_gguf
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llark.errors import UserMustAct

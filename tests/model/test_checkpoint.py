@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import WIDTH, Parts, clip, tiny_llama
 from safetensors.torch import load_file, save_file
+from tiny import WIDTH, Parts, clip, tiny_llama
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from llark.errors import UserMustAct

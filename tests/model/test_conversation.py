@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import Parts, clip, tiny_tokenizer
+from tiny import Parts, clip, tiny_tokenizer
 
 from llark.model import conversation
 from llark.model.config import AUDIO_PATCH

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import WIDTH, Parts, clip
+from tiny import WIDTH, Parts, clip
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Parts, clip, tiny_tokenizer
+from tiny import Parts, clip, tiny_tokenizer
 from transformers import AutoProcessor
 
 from llark.model import LlarkProcessor

@@ -77,7 +77,7 @@ def test_cross_fitted_heads_hear_keys_tempos_and_drums_of_clips_they_never_saw()
     targets = align.targets_of(truths, CONFIG)
     groups = [f"piece {i % 30}" for i in range(240)]
     fitted, crossed = align.cross_fit(
-        heads, frames, mask, targets, groups, align.AlignConfig(epochs=12, folds=2)
+        heads, frames, mask, targets, groups, align.AlignConfig(epochs=20, folds=2)
     )
     heard = fitted.split(crossed)
     keys = heard["key"].argmax(1).numpy()
