@@ -102,7 +102,6 @@ def test_a_key_like_no_other_is_refused_without_a_guess(tmp_path: Path) -> None:
         ("name: x\nmodel: {lora_rank: 0}", "lora_rank 0 needs lora_targets []"),
         ("name: x\nmodel: {lora_targets: [a, a]}", "names a layer twice"),
         ("name: x\nprepare: {window_seconds: 30.0}", "must be 25.0 for the `mini` encoder"),
-        ("name: x\nevaluate: {conditions: [model, model]}", "names one twice"),
         ("name: x\ntrain:\n  steps: 1\n  steps: 2", "line 4: steps is given twice"),
         ("a: [1", "line 1"),
         ("- a", "is not a recipe"),

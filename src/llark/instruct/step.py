@@ -15,8 +15,8 @@ from llark.records import Annotation, Dropped, Exchange
 class InstructConfig:
     """How many exchanges a clip gets, from which seed, for what (`train`, `test` …: other questions each).
 
-    `say_unknown`: also ask what the annotation does not know, so that the model learns to say so. `drums` does
-    so only where nothing but drums sounds: a truth may be silent about a key that can well be heard.
+    `say_unknown`: also ask what the annotation does not know, so that the model learns to say so. `drums`
+    does so only where nothing but drums sounds: a truth may be silent about a key that can well be heard.
     """
 
     most: int = 12
