@@ -29,11 +29,13 @@ tests: .venv/ready-dev
 	$(BIN)/pytest -n 2
 
 # The whole line on 24 clips, from rendering to the report; no Debian package is needed.
-walk: .venv/ready-dev
+walk: .venv/ready-dev fetch
+	rm -rf build/walk
 	$(BIN)/llark build recipes/mini.yaml --out build/walk --limit 24
 	$(BIN)/llark ask src/llark/weights/demo/feelings.ogg "What is the tempo?" --json > build/walk/answer.json
 
 .venv/torch: constraints.txt
+	@echo "Setting up .venv: this takes a minute or two the first time."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) torch $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 	touch $@

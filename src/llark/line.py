@@ -5,10 +5,8 @@ The rooms do the work and know nothing of each other; this page says in which or
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from llark import audio, engine, records, store
 from llark.errors import BadAudio, UserMustAct
 from llark.records import Annotation, Answer, Clip, Dropped, Embedding, Exchange, Track
-from llark.show import AskResult
+from llark.show import AskResult, Stopwatch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,26 +128,6 @@ class Listen:
         hearing = Hearing(samples, rate)
         yield annotate.annotate(hearing, record.id, record.start_seconds)
         yield Embedding(record.id, mini.VERSION, mini.embed(hearing), float(mini.FRAMES_PER_SECOND))
-
-
-class Stopwatch:
-    """Seconds by the name of what was timed, and in all."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    def __enter__(self) -> Stopwatch:
-        self._began = time.perf_counter()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds["total"] = time.perf_counter() - self._began
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - began
 
 
 def bundled_model() -> Path:
