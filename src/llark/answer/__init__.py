@@ -43,6 +43,9 @@ class Answerer:
     def load(cls, folder: Path, config: AnswerConfig | None = None) -> Answerer:
         """The model that `llark.model.checkpoint.save_adapter` wrote to `folder`, around its base, which is
         fetched first if this is the first time. Raises `UserMustAct` where either cannot be had."""
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # the base's own bar, of a second
         model, processor = load_adapter(folder)
         return cls(model, processor, config)
 
