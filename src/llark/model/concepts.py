@@ -232,7 +232,7 @@ class Concepts(nn.Module):
         chords = tuple(f" {root} {mode}" for mode in ("major", "minor") for root in PITCH_CLASSES)
         return {
             "digits": tuple("0123456789"),
-            "meter": tuple(f" {name}" for name in METER_NAMES.values()),
+            "meter": tuple(str(beats) for beats in METERS),  # "/4" in each would drown what differs
             "tonic": tuple(f" {name}" for name in PITCH_CLASSES),
             "mode": (" major", " minor"),
             "instruments": tuple(f" {word}" for word in self.config.labels["instruments"]),
