@@ -77,7 +77,8 @@ def test_every_window_of_a_long_song_is_heard(tmp_path: Path) -> None:
     heard = line.hear(song, line.cut(song))
     assert heard.frames.shape[0] == 112
     assert heard.facts.end_seconds == pytest.approx(56.0)
-    assert heard.facts.tempo.bpm == pytest.approx(120.0, rel=0.02)
+    tempo = heard.facts.tempo  # a click track has no bars: either octave is right
+    assert 120.0 in [pytest.approx(bpm, rel=0.02) for bpm in (tempo.bpm, tempo.alternative_bpm)]
     assert heard.facts.beats.times_seconds[-1] > 54
 
 

@@ -304,7 +304,7 @@ def test_transposed_chords_move_with_the_key(waltz: Annotation) -> None:
     assert all("Ab minor" in e.answer for e in up)
     down = [e for e in moved if "down a whole tone" in e.question and "chords" in e.answer]
     assert down
-    assert all("E minor" in e.answer and "A minor" in e.answer and "B 7" in e.answer for e in down)
+    assert all("E minor" in e.answer and "A minor" in e.answer and "B7" in e.answer for e in down)
 
 
 def test_six_eight_is_counted_in_two_dotted_quarters(waltz: Annotation) -> None:

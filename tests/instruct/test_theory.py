@@ -80,11 +80,11 @@ def test_transposition_keeps_the_mode_and_the_one_spelling() -> None:
     ("label", "name", "triad"),
     [
         ("C:maj", "C major", "maj"),
-        ("Db:min7/b3", "C# minor 7", "min"),
+        ("Db:min7/b3", "C#m7", "min"),
         ("Gb", "F# major", "maj"),
         ("A:hdim7", None, "dim"),
         ("G:7", None, "maj"),
-        ("D:sus4(b7)", "D sus4", "sus4"),
+        ("D:sus4(b7)", "Dsus4", "sus4"),
         ("E:5", None, "5"),
     ],
 )
