@@ -180,7 +180,7 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
     if manner < 0.25:
         other = some_lead(rng)
         parts.append(Part("melody", some_program(other, rng), tuple(_in_register(notes, other))))
-    accompanied = manner > 0.45
+    accompanied = manner > 0.5
     if accompanied:
         spans = tuple(
             Harmony(h.start + k * bars * per_bar, h.end + k * bars * per_bar, h.root, h.quality)

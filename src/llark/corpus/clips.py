@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,11 +22,12 @@ from llark.corpus.hearing import truth
 from llark.corpus.piece import Piece
 from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth
 from llark.corpus.take import choose, clip_seconds, mix, perform, reduced
+from llark.corpus.timing import some_sway
 from llark.corpus.unusable import Unusable
 from llark.errors import BadAudio, UserMustAct
 from llark.records import Annotation, Track, from_json, to_dict
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed would give other clips."""
 
 SOURCES = {"mma": 60, "music21": 28, "freedoom": 12, "builtin": 10}
@@ -132,12 +133,12 @@ def make(order: Order, attempt: int, synth: Synth) -> tuple[np.ndarray, dict[str
         order.source, Random(f"{seed}:piece"), fastest, lambda group: split_of(group) == order.split
     )
     piece = reduced(piece, Random(f"{seed}:reduced"))
-    take = choose(piece, seconds, Random(f"{seed}:take"))
+    take = replace(choose(piece, seconds, Random(f"{seed}:take")), sway=some_sway(Random(f"{seed}:sway")))
     parts = perform(take, Random(f"{seed}:perform"))
     dry, words = mix(parts, take.seconds, synth, Random(f"{seed}:mix"))
     digest = hashlib.sha256(f"{seed}:effects".encode()).digest()
     audio = effects.finish(dry, np.random.default_rng(list(digest)))
-    facts = truth(piece, order.id, take.bpm, take.start_beat, take.seconds, words)
+    facts = truth(piece, order.id, take.timing, take.seconds, words)
     track = Track(
         id=order.id, path=f"{order.id}.ogg", dataset=f"corpus-{order.source}", split=order.split,
         licence=piece.licence, title=piece.title, artist=piece.artist, duration_seconds=take.seconds,

@@ -9,7 +9,7 @@ from llark.corpus.synth import SAMPLE_RATE
 
 
 def finish(mix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """[samples] float32 → the same, with some of: room, tilt, drive, noise; peak between −12 and −1 dBFS."""
+    """[samples] float32 → the same, with some of: room, tilt, drive, noise, fade; peak from −12 to −1 dBFS."""
     if rng.random() < 0.65:
         mix = room(mix, rng.uniform(0.25, 1.8), rng.uniform(-24, -9), rng)
     if rng.random() < 0.25:
@@ -21,7 +21,9 @@ def finish(mix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         drive = rng.uniform(1.2, 3.0)
         mix = np.tanh(drive * mix) / np.tanh(drive)
     if rng.random() < 0.3:
-        mix = mix + noise(mix, rng.uniform(25, 50), rng)
+        mix = mix + noise(mix, rng.uniform(8, 50), rng)
+    if rng.random() < 0.08:
+        mix = faded(mix, rng)
     peak = 10 ** (rng.uniform(-12, -1) / 20)
     result: np.ndarray = (mix * peak / max(float(np.abs(mix).max()), 1e-9)).astype(np.float32)
     return result
@@ -35,6 +37,15 @@ def room(mix: np.ndarray, seconds: float, wet_db: float, rng: np.random.Generato
     tail[: int(rng.uniform(0.002, 0.02) * SAMPLE_RATE)] = 0.0
     tail *= 10 ** (wet_db / 20) / max(float(np.sqrt((tail**2).sum())), 1e-9)
     result: np.ndarray = mix + signal.oaconvolve(mix, tail)[: len(mix)]
+    return result
+
+
+def faded(mix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The mix rising from, or falling to, 30 dB less over a part of it."""
+    count = int(rng.uniform(0.15, 0.6) * len(mix))
+    ramp = np.ones(len(mix))
+    ramp[:count] = 10 ** (-1.5 * (1 - np.arange(count) / max(count, 1)))
+    result: np.ndarray = mix * (ramp if rng.random() < 0.4 else ramp[::-1])
     return result
 
 

@@ -78,7 +78,7 @@ def coloured(quality: str, degree: str, sevenths: float, rng: Random) -> str:
 
 def harmonise(key: int, bars: int, beats_per_bar: int, rng: Random, sevenths: float) -> tuple[Harmony, ...]:
     """Chords for `bars` bars in `key` (an index into KEYS): mostly one a bar, sometimes two, sometimes half
-    as many."""
+    as many; now and then a change comes a beat early."""
     loop = progression(key >= 12, rng.choice((4, 8, 8)), rng)
     pace = rng.choices((1, 2), (4, 1))[0]
     split_chance = rng.choice((0.0, 0.0, 0.12, 0.3)) if pace == 1 and beats_per_bar > 1 else 0.0
@@ -94,7 +94,17 @@ def harmonise(key: int, bars: int, beats_per_bar: int, rng: Random, sevenths: fl
         if splits[place]:
             root, quality = chords[(place + 1) % len(chords)]
             spans.append(Harmony(cut, start + beats_per_bar, root % 12, quality))
-    return merged(spans)
+    return merged(_early(spans, rng) if beats_per_bar > 2 else spans)
+
+
+def _early(spans: Sequence[Harmony], rng: Random) -> list[Harmony]:
+    """In one piece of six, some of the changes a beat before their bar line."""
+    chance = rng.choice((0.0, 0.0, 0.0, 0.0, 0.0, 0.4))
+    starts = [span.start - (rng.random() < chance) * (number > 0) for number, span in enumerate(spans)]
+    ends = [*starts[1:], spans[-1].end]
+    return [
+        Harmony(start, end, s.root, s.quality) for s, start, end in zip(spans, starts, ends, strict=True)
+    ]
 
 
 def merged(spans: Sequence[Harmony]) -> tuple[Harmony, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from llark.corpus.harmony import INTERVALS
 from llark.corpus.piece import Part, Piece
+from llark.corpus.timing import Timing
 from llark.records import (
     KEYS,
     PITCH_CLASSES,
@@ -96,43 +97,43 @@ def chords_are_heard(piece: Piece, start: float, end: float) -> bool:
 
 
 def truth(
-    piece: Piece, clip_id: str, bpm: float, start: float, seconds: float, words: Sequence[str]
+    piece: Piece, clip_id: str, timing: Timing, seconds: float, words: Sequence[str]
 ) -> Annotation:
-    """The facts of `seconds` of a piece from beat `start` at `bpm`, with `words` sounding.
+    """The facts of `seconds` of a piece in the `timing` it is played with, with `words` sounding.
 
     Tempo, beats and meter stay unknown where too few notes mark the beats, key and chords where they cannot
     be heard.
     """
-    end = start + seconds * bpm / 60
+    start, end = timing.start_beat, timing.start_beat + seconds * timing.bpm / 60
     tempo, beats, meter = Tempo(), Beats(), Meter()
     if beats_are_heard(piece.parts, start, end):
-        tempo = Tempo(round(bpm, 2), 1.0, SOURCE)
-        beats = _beats(piece, bpm, start, seconds)
+        tempo = Tempo(round(timing.bpm, 2), 1.0, SOURCE)
+        beats = _beats(piece, timing, seconds)
         meter = Meter(piece.meter, 1.0, SOURCE) if piece.meter else Meter()
     known = piece.key is not None and key_is_heard(piece, start, end)
     key = Key(KEYS[piece.key], 1.0, SOURCE) if known and piece.key is not None else Key()
-    chords = _chords(piece, bpm, start, seconds) if chords_are_heard(piece, start, end) else Chords()
+    chords = _chords(piece, timing, seconds) if chords_are_heard(piece, start, end) else Chords()
     return Annotation(
         clip_id=clip_id, start_seconds=0.0, end_seconds=seconds, tempo=tempo, beats=beats, meter=meter,
         key=key, chords=chords, instruments=_tags(words), genre=_tags(piece.genres),
     )  # fmt: skip
 
 
-def _beats(piece: Piece, bpm: float, start: float, seconds: float) -> Beats:
-    first = int(np.ceil(start - 1e-6))
-    count = int((seconds + start * 60 / bpm) * bpm / 60 - 1e-6) - first + 1
-    numbers = range(first, first + count)
-    times = tuple(round(max(0.0, (number - start) * 60 / bpm), 4) for number in numbers)
+def _beats(piece: Piece, timing: Timing, seconds: float) -> Beats:
+    first = int(np.ceil(timing.start_beat - 1e-6))
+    count = int(seconds * timing.bpm / 60) + 3
+    numbers = [n for n in range(first, first + count) if timing.seconds(n) < seconds - 1e-6]
+    times = tuple(round(max(0.0, timing.seconds(number)), 4) for number in numbers)
     bar = piece.beats_per_bar
     places = tuple((number - piece.first_downbeat) % bar + 1 for number in numbers) if bar else ()
     return Beats(times, places, 1.0, SOURCE)
 
 
-def _chords(piece: Piece, bpm: float, start: float, seconds: float) -> Chords:
+def _chords(piece: Piece, timing: Timing, seconds: float) -> Chords:
     spans = []
     for span in piece.harmony:
-        begin = max(0.0, (span.start - start) * 60 / bpm)
-        finish = min(seconds, (span.end - start) * 60 / bpm)
+        begin = max(0.0, timing.seconds(span.start))
+        finish = min(seconds, timing.seconds(span.end))
         if finish - begin > 1e-3:
             label = f"{PITCH_CLASSES[span.root]}:{span.quality}"
             spans.append(ChordSpan(round(begin, 4), round(finish, 4), label))

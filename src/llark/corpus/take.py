@@ -15,6 +15,7 @@ from llark.corpus.patterns import pad
 from llark.corpus.piece import BEND, Control, Note, Part, Piece, onsets_per_beat
 from llark.corpus.programs import BASS, DRUM_KITS, DRUMS, word_of
 from llark.corpus.synth import SAMPLE_RATE, Synth
+from llark.corpus.timing import Timing
 from llark.corpus.unusable import Unusable
 
 SHORTEST_SECONDS = 8.0
@@ -22,7 +23,7 @@ LONGEST_SECONDS = 25.0
 PREROLL_SECONDS = 2.0
 """Notes that began this long before the clip still ring in it."""
 
-SPECIALS = {"drums only": 0.022, "bass only": 0.018, "pads only": 0.02}
+SPECIALS = {"drums only": 0.04, "bass only": 0.018, "pads only": 0.02}
 """Share of clips that are reduced on purpose."""
 
 ROLE_DB = {"melody": 3.0, "bass": 1.0}
@@ -44,10 +45,17 @@ class Take:
     bpm: float
     start_beat: float
     seconds: float
+    sway: tuple[float, float, float] = (0.0, 8.0, 0.0)
+    """How the tempo sways: the last three fields of `Timing`."""
 
     @property
     def end_beat(self) -> float:
+        """Where the clip ends, give or take what the tempo sways."""
         return self.start_beat + self.seconds * self.bpm / 60
+
+    @property
+    def timing(self) -> Timing:
+        return Timing(self.bpm, self.start_beat, *self.sway)
 
 
 def clip_seconds(rng: Random) -> float:
@@ -137,25 +145,28 @@ def _has_notes(take: Take) -> bool:
 
 def perform(take: Take, rng: Random) -> tuple[Part, ...]:
     """The parts in seconds from PREROLL_SECONDS before the clip, played by people: time and loudness waver a
-    little; one clip in seven is out of tune by up to a quarter of a semitone."""
-    beat = 60 / take.bpm
-    zero = take.start_beat - PREROLL_SECONDS / beat
+    little; one clip in four is out of tune by up to 40 cents."""
+    timing = take.timing
     waver, loudness = rng.choice((0.0, 0.003, 0.006, 0.01)), rng.uniform(2, 7)
-    cents = rng.uniform(-25, 25) if rng.random() < 0.15 else 0.0
+    cents = rng.uniform(-40, 40) if rng.random() < 0.25 else 0.0
     kit = rng.choice(DRUM_KITS)
     played = []
     for part in take.piece.parts:
         lean = rng.gauss(0, waver)
         notes = []
         for note in part.notes:
-            if note.end <= zero or note.start >= take.end_beat:
+            begins, ends = timing.seconds(note.start), timing.seconds(note.end)
+            if ends <= -PREROLL_SECONDS or begins >= take.seconds:
                 continue
-            start = max(0.0, (note.start - zero) * beat + lean + rng.gauss(0, waver))
-            length = max((note.end - note.start) * beat, 0.03)
+            start = max(0.0, PREROLL_SECONDS + begins + lean + rng.gauss(0, waver))
+            length = max(ends - begins, 0.03)
             velocity = min(127, max(12, round(note.velocity + rng.gauss(0, loudness))))
             notes.append(Note(start, start + length, note.pitch, velocity))
         if notes:
-            controls = [Control(max(0.0, (c.start - zero) * beat), c.number, c.value) for c in part.controls]
+            controls = [
+                Control(max(0.0, PREROLL_SECONDS + timing.seconds(c.start)), c.number, c.value)
+                for c in part.controls
+            ]
             tuned = () if part.is_drums else tuple(_tuned(controls, cents))
             program = kit if part.is_drums else part.program
             played.append(Part(part.role, program, tuple(notes), tuned))
