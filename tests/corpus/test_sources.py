@@ -266,6 +266,22 @@ def test_a_piece_from_a_tune_knows_meter_key_and_downbeat(monkeypatch: pytest.Mo
         assert piece.key >= 12
 
 
+@pytest.mark.parametrize(("signature", "alone"), [("4/4", None), ("2/4", None), ("3/4", 3), ("6/8", 6)])
+def test_a_tune_alone_does_not_tell_two_four_from_four_four(
+    monkeypatch: pytest.MonkeyPatch, signature: str, alone: int | None
+) -> None:
+    bar = {"4/4": "C2E2", "2/4": "CE", "3/4": "CEG", "6/8": "CEGCEG"}[signature]
+    length = {"4/4": "1/4", "2/4": "1/4", "3/4": "1/4", "6/8": "1/8"}[signature]
+    bars = "|".join([bar] * 8)
+    (tune,) = abc.read_tunes("t", f"X:1\nT:Plain\nM:{signature}\nL:{length}\nK:C\n{bars}|")
+    monkeypatch.setattr(abc, "choose", lambda rng: tune)
+    found = {
+        bool(piece.harmony): piece.meter
+        for piece in (abc.piece(Random(n), 30, lambda _: True) for n in range(12))
+    }
+    assert found == {False: alone, True: tune.meter}
+
+
 @pytest.mark.parametrize(
     ("sharps", "bass", "key"), [(0, 0, 0), (0, 9, 12 + 9), (2, 11, 12 + 11), (-3, 3, 3), (1, 2, None)]
 )

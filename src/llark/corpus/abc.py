@@ -167,7 +167,11 @@ def looped(notes: Sequence[Note], bars: int, per_bar: int, beats: float) -> tupl
 
 
 def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
-    """A tune alone, doubled, or over chords of our own, in any key and on any instruments."""
+    """A tune alone, doubled, or over chords of our own, in any key and on any instruments.
+
+    Whether a tune alone is in 2/4 or in 4/4 is a matter of notation (the same reel stands in both in these
+    books), so its meter is unknown; that of one in 3/4 or 6/8 is not.
+    """
     tune = draw(lambda: choose(rng), lambda tune: admits(tune.group))
     meter = tune.meter
     notes, bars = as_notes(tune)
@@ -191,7 +195,7 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
         harmony = merged(spans)
     song = Piece(
         parts=_from_zero(parts, per_bar), length_beats=float((whole + 1) * per_bar), group=tune.group,
-        meter=meter, key=tune.key, harmony=_later(harmony, per_bar) if accompanied else (),
+        meter=meter if accompanied or meter in (3, 6) else None, key=tune.key, harmony=_later(harmony, per_bar) if accompanied else (),
         genres=_genres(tune), slowest_bpm=45.0, fastest_bpm={6: 150.0, 2: 160.0}.get(meter, 220.0),
         title=tune.title, licence=LICENCE, about={"piece": f"{tune.folder}/{tune.title}"},
     )  # fmt: skip
