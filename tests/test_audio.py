@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from damage import encode as damage
 
-from llark import audio
+from llark import audio, ffmpeg, sources
 from llark.errors import BadAudio, UserMustAct
 
 RATE = 44100
@@ -183,12 +185,77 @@ def test_eight_channels_at_192_khz_become_their_mean(tmp_path: Path) -> None:
     assert np.abs(samples[1000:-1000] - 0.35).max() < 1e-3
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "likeness"),
+    [("a.m4a", "alac", 1.0), ("b.m4a", "aac", 0.999), ("c.webm", "libopus", 0.999)],
+)
+def test_a_window_that_is_sought_is_the_one_that_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, codec: str, likeness: float
+) -> None:
+    """To the sample in m4a, whatever packet the window begins in; webm keeps milliseconds."""
+    rate = 48000 if codec == "libopus" else RATE
+    path = damage.encode(
+        tmp_path / name, codec, rate=rate, sample_format="s16p" if codec == "alac" else "fltp", repeat=5
+    )
+    read: list[float] = []
+    real = ffmpeg._packets
+
+    def counted(*args: Any) -> Iterator[Any]:
+        for packet in real(*args):
+            read.append(float((packet.pts or 0) * packet.time_base))
+            yield packet
+
+    monkeypatch.setattr(ffmpeg, "_packets", counted)
+    for start in (20.0, 20.0101, 23.4567, 29.0):
+        read.clear()
+        sought, _ = audio.load(path, start_seconds=start, end_seconds=start + 0.9)
+        assert len([seconds for seconds in read if seconds < start - 6.0]) <= 2
+        with monkeypatch.context() as patch:
+            patch.setattr(ffmpeg, "_INDEXED", ())
+            plain, _ = audio.load(path, start_seconds=start, end_seconds=start + 0.9)
+        assert len(sought) == len(plain) == round(0.9 * rate)
+        assert np.corrcoef(sought, plain)[0, 1] >= likeness - 1e-6
+
+
+def test_a_window_in_the_last_page_of_an_ogg_file_is_the_same_samples_as_in_the_whole(tmp_path: Path) -> None:
+    """libsndfile seeks to other samples there."""
+    path = tmp_path / "long.ogg"
+    damage.write(path, np.tile(damage.mono(), 3)[: 17 * RATE + 1234])
+    whole, _ = audio.load(path)
+    end = len(whole)
+    for first in range(end - 12 * RATE, end - 600, 20011):
+        for last in (first + 500, end):
+            window, _ = audio.load(path, start_seconds=first / RATE, end_seconds=last / RATE)
+            assert np.abs(window - whole[first:last]).max() < 1e-5
+
+
+def test_a_window_with_a_hole_in_it_is_damage_and_those_beside_it_are_right(tmp_path: Path) -> None:
+    """libsndfile joins the ends where pages of an Ogg file are lost, and reads on beyond the window."""
+    damage.write(tmp_path / "clean.ogg", np.tile(damage.sound(), (5, 1)))
+    data = bytearray((tmp_path / "clean.ogg").read_bytes())
+    data[len(data) // 2] ^= 1
+    path = tmp_path / "hole.ogg"
+    path.write_bytes(data)
+    refused: list[str] = []
+    for start in range(0, 30, 2):
+        clean, _ = audio.load(tmp_path / "clean.ogg", start_seconds=start, end_seconds=start + 2)
+        try:
+            samples, _ = audio.load(path, start_seconds=start, end_seconds=start + 2)
+        except BadAudio as error:
+            refused.append(error.reason)
+        else:
+            assert np.abs(samples - clean).max() < 1e-3
+    assert refused in (["damaged"], ["damaged"] * 2)
+    assert audio.probe(path).duration_seconds == pytest.approx(30.0, abs=0.01)
+
+
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
 def test_both_decoders_give_the_same_samples_for_every_sample_format(tmp_path: Path, subtype: str) -> None:
     path = tmp_path / "sound.wav"
     soundfile.write(path, SOUND, RATE, subtype=subtype)
     ours, _ = audio.load(path)
-    theirs, _ = audio._av_load(path, 0.0, None)
+    with sources.opened(path) as source:
+        theirs, _ = ffmpeg.load(source, 0.0, None)
     assert np.abs(ours - theirs).max() < 1e-6
 
 

@@ -170,7 +170,7 @@ def _dies_at(monkeypatch: pytest.MonkeyPatch, function: str, call: int) -> Itera
         return real(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"llark.store.os.{function}", counted)
+        patch.setattr(f"llark.files.os.{function}", counted)
         yield
 
 

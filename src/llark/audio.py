@@ -1,9 +1,9 @@
-"""The only file that opens audio, and where all time and frame arithmetic lives.
+"""The doorway of all audio, and where all time and frame arithmetic lives.
 
-Two decoders: libsndfile (fast, exact to the sample) and FFmpeg through PyAV for what libsndfile cannot read
-or reads wrongly. Both count time from the first sample that the encoder was given, so a window is the same
-stretch of music whichever of them reads it; an mp3 or aac file that does not say how long its encoder's delay
-was keeps that delay, in both.
+Two decoders: libsndfile (fast, exact to the sample) here, and FFmpeg (`ffmpeg.py`) for what libsndfile cannot
+read or reads wrongly. Both count time from the first sample that the encoder was given, so a window is the
+same stretch of music whichever of them reads it; an mp3 or aac file that does not say how long its encoder's
+delay was keeps that delay, in both.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import math
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import av
 import numpy as np
 import soundfile
 import soxr
 
-from llark.errors import BadAudio, UserMustAct
+from llark import ffmpeg, sources
+from llark.errors import BadAudio
+from llark.files import Place
+from llark.sources import PREROLL_SECONDS, Source
+from llark.sources import SHORTEST_SECONDS as SHORTEST_SECONDS
+from llark.sources import AudioInfo as AudioInfo
+from llark.sources import MissingAudio as MissingAudio
 
 WINDOW_SECONDS = 25.0
 """How long a clip is; the last one of a track may be shorter."""
-
-SHORTEST_SECONDS = 1.0
-"""Nothing shorter than this is a clip."""
 
 MINI_FRAMES_PER_SECOND = 2
 """Frames a second of the `mini` embedding: frame i covers [i/2, (i+1)/2) seconds from the clip's start."""
@@ -40,34 +40,24 @@ LOUDEST_SAMPLE = 8.0
 
 AUDIO_SUFFIXES = (
     ".wav", ".w64", ".flac", ".aif", ".aiff", ".au", ".caf", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".m4b",
-    ".mp4", ".aac", ".webm", ".mka", ".wma",
+    ".mp4", ".aac", ".webm", ".mka", ".wma", ".mp2", ".aifc", ".wv", ".tta", ".ape",
 )  # fmt: skip
 """Lower-case suffixes that a search for audio files takes."""
 
 _BLOCK_VALUES = 1 << 21
 """Samples × channels read at a time, so that many channels at a high rate need little memory."""
 
-_PREROLL_SECONDS = 0.25
-"""Decoded before a window and thrown away: a lossy decoder starts wrong in the middle."""
+_OGG_END_SECONDS = 10
+"""libsndfile seeks to wrong samples in the last page of an Ogg file: it is read from before that."""
 
-_CONTAINERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,caf,eac3,flac,matroska,webm,mov,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv,avi,flv"
-)
-"""The containers FFmpeg may open: none of them is a playlist that names other files or addresses."""
+_TAIL_SAMPLES = 512
+"""Read twice to see whether a window of an Ogg file has a hole."""
 
+_TOLD_BY_THEIR_END = ("FLAC", "OGG", "MP3", "MPEG")
+"""libsndfile's names of formats in which nothing but a label can follow the sound."""
 
-@dataclass(frozen=True)
-class AudioInfo:
-    """What a file holds: samples a second and channel, channels, seconds, and the container's name."""
-
-    sample_rate: int
-    channels: int
-    duration_seconds: float
-    format: str
-
-
-class MissingAudio(UserMustAct, BadAudio):
-    """There is no such file: a person asked for it, or it went away under a long run, which drops it."""
+_AFTER_THE_END_BYTES = 16_384
+"""More than this after the last sample is more sound, or a large label: FFmpeg counts then."""
 
 
 class _Unreadable(Exception):
@@ -92,20 +82,20 @@ def windows(duration_seconds: float, window_seconds: float = WINDOW_SECONDS) -> 
     return spans
 
 
-def probe(path: str | Path) -> AudioInfo:
+def probe(path: Place) -> AudioInfo:
     """What the file holds, without decoding it where that can be avoided.
 
     The duration is that of what can be decoded, whatever the header says. Raises as `load` does.
     """
-    path = _existing(path)
-    try:
-        return _soundfile_probe(path)
-    except _Unreadable as error:
-        return _av_probe(path, decode_all=isinstance(error, _Damaged))
+    with sources.opened(path) as source:
+        try:
+            return _soundfile_probe(source)
+        except _Unreadable as error:
+            return ffmpeg.probe(source, decode_all=isinstance(error, _Damaged))
 
 
 def load(
-    path: str | Path,
+    path: Place,
     *,
     start_seconds: float = 0.0,
     end_seconds: float | None = None,
@@ -114,6 +104,7 @@ def load(
     """The samples between two times, all channels averaged into one.
 
     Args:
+        path: A local file, or a URL that fsspec can address: then only what is needed is fetched.
         start_seconds: From the start of the file.
         end_seconds: `None`, or a time after the end, stands for the end of what can be decoded.
         sample_rate: Samples a second wanted; `None` keeps the file's own.
@@ -124,15 +115,16 @@ def load(
     Raises:
         MissingAudio: There is no such file. It is both a `UserMustAct` and a `BadAudio`.
         BadAudio: `empty`, `not-audio`, `no-audio` (a film without sound) or `damaged`.
+        OSError: A remote store could not be reached.
     """
     if start_seconds < 0 or (end_seconds is not None and end_seconds <= start_seconds):
         raise ValueError(f"a window from {start_seconds} s to {end_seconds} s holds no sound")
-    path = _existing(path)
-    try:
-        samples, rate = _soundfile_load(path, start_seconds, end_seconds)
-    except _Unreadable:
-        samples, rate = _av_load(path, start_seconds, end_seconds)
-    _refuse_damaged(samples, path, start_seconds)
+    with sources.opened(path) as source:
+        try:
+            samples, rate = _soundfile_load(source, start_seconds, end_seconds)
+        except _Unreadable:
+            samples, rate = ffmpeg.load(source, start_seconds, end_seconds)
+        _refuse_damaged(samples, source.name, start_seconds)
     wanted = sample_rate or rate
     return resample(samples, rate, wanted), wanted
 
@@ -172,50 +164,15 @@ def save(path: str | Path, samples: np.ndarray, sample_rate: int) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _existing(path: str | Path) -> Path:
-    path = Path(path)
-    if path.is_dir():
-        raise MissingAudio("folder", f"{path} is a folder; name an audio file in it.")
-    if not path.exists():
-        raise MissingAudio("missing", f"There is no file {path}.")
-    if not os.access(path, os.R_OK):
-        raise MissingAudio("missing", f"The file {path} may not be read by this user.")
-    if not path.is_file():
-        raise BadAudio("not-audio", f"{path} is not a regular file.")
-    if path.stat().st_size == 0:
-        raise BadAudio("empty", f"{path} is empty: it has no bytes.")
-    return path
-
-
-def _refuse_damaged(samples: np.ndarray, path: Path, start_seconds: float) -> None:
+def _refuse_damaged(samples: np.ndarray, name: str, start_seconds: float) -> None:
     if not len(samples):
         where = f" after {start_seconds:g} s" if start_seconds else ""
-        raise BadAudio("empty", f"{path} has no sound{where}: not one sample.")
+        raise BadAudio("empty", f"{name} has no sound{where}: not one sample.")
     loudest = float(np.abs(samples).max())
     if not math.isfinite(loudest):
-        raise BadAudio("damaged", f"{path} is damaged: it holds samples that are not numbers.")
+        raise BadAudio("damaged", f"{name} is damaged: it holds samples that are not numbers.")
     if loudest > LOUDEST_SAMPLE:
-        raise BadAudio("damaged", f"{path} is damaged: a sample is {loudest:.3g} times full scale.")
-
-
-def _is_mp3_without_length(path: Path) -> bool:
-    """Whether this is an mp3 whose first frame does not tell how many there are.
-
-    libsndfile then guesses the number from the first bit rate and leaves out what lies beyond.
-    """
-    with path.open("rb") as file:
-        head = file.read(10)
-        tag_bytes = 0
-        if head[:3] == b"ID3" and len(head) == 10:
-            size = [byte & 0x7F for byte in head[6:]]
-            tag_bytes = 10 + (size[0] << 21 | size[1] << 14 | size[2] << 7 | size[3])
-            tag_bytes += 10 if head[5] & 0x10 else 0
-        file.seek(tag_bytes)
-        frame = file.read(4096)
-    synchronised = len(frame) > 3 and frame[0] == 0xFF and frame[1] & 0xE0 == 0xE0
-    if not tag_bytes and not (synchronised and frame[1] & 0x06):  # layer 0 is AAC
-        return False
-    return not any(mark in frame for mark in (b"Xing", b"Info", b"VBRI", b"fLaC", b"RIFF", b"FORM"))
+        raise BadAudio("damaged", f"{name} is damaged: a sample is {loudest:.3g} times full scale.")
 
 
 # --- libsndfile -------------------------------------------------------------------------------------------
@@ -246,174 +203,91 @@ def _quiet_stderr() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _soundfile_open(path: Path) -> Iterator[Any]:
-    """An open `SoundFile`. The descriptor hides the name, so that only the content decides the format."""
-    if _is_mp3_without_length(path):
+def _soundfile_open(source: Source) -> Iterator[tuple[Any, BinaryIO]]:
+    """An open `SoundFile`, and the bytes it reads from. It is not told the name: the content decides."""
+    if sources.is_ogg_without_beginning(source):
+        raise BadAudio("damaged", f"{source.name} is damaged: its beginning cannot be read.")
+    if sources.is_mp3_without_length(source):
         raise _Unreadable("it would leave out the end")
-    with _quiet_stderr():
+    if sources.is_chained_ogg(source):
+        raise _Damaged("it would leave out the streams after the first")
+    with source.open() as data, _quiet_stderr():
         try:
-            file = soundfile.SoundFile(os.open(path, os.O_RDONLY), closefd=True)
-        except soundfile.LibsndfileError as error:
+            file = soundfile.SoundFile(data if source.path is None else os.dup(data.fileno()), closefd=True)
+        except (soundfile.LibsndfileError, TypeError) as error:
             raise _Unreadable(str(error)) from error
         try:
             with file:
-                yield file
+                yield file, data
         except soundfile.LibsndfileError as error:
             raise _Damaged(str(error)) from error
 
 
-def _soundfile_probe(path: Path) -> AudioInfo:
-    with _soundfile_open(path) as file:
+def _refuse_false_end(file: Any, data: BinaryIO, source: Source) -> None:
+    """Reads the last sample that the header tells of: it must be there, and nothing much after it."""
+    file.seek(file.frames - 1)
+    if len(file.read(1)) != 1:
+        raise _Damaged("shorter than its header says")
+    if file.format in _TOLD_BY_THEIR_END:
+        here = data.tell() if source.path is None else os.lseek(data.fileno(), 0, os.SEEK_CUR)
+        if source.size_bytes - here > _AFTER_THE_END_BYTES:
+            raise _Damaged("longer than its header says")
+
+
+def _refuse_hole(file: Any, last: int, tail: np.ndarray) -> None:
+    """libsndfile joins the ends where pages of an Ogg file are lost: then the end of a window comes late."""
+    if file.format == "OGG" and len(tail):
+        file.seek(last - len(tail))
+        again = _mixed(file.read(len(tail), dtype="float32", always_2d=True))
+        if len(again) != len(tail) or np.abs(again - tail).max() > 1e-3:
+            raise _Damaged("pages are missing")
+
+
+def _soundfile_probe(source: Source) -> AudioInfo:
+    with _soundfile_open(source) as (file, data):
         if not file.frames:
-            raise BadAudio("empty", f"{path} has no sound: not one sample.")
-        file.seek(file.frames - 1)
-        if len(file.read(1)) != 1:
-            raise _Damaged("shorter than its header says")
+            raise BadAudio("empty", f"{source.name} has no sound: not one sample.")
+        _refuse_false_end(file, data, source)
         return AudioInfo(file.samplerate, file.channels, file.frames / file.samplerate, file.format.lower())
 
 
-def _soundfile_load(path: Path, start_seconds: float, end_seconds: float | None) -> tuple[np.ndarray, int]:
-    with _soundfile_open(path) as file:
+def _soundfile_load(
+    source: Source, start_seconds: float, end_seconds: float | None
+) -> tuple[np.ndarray, int]:
+    with _soundfile_open(source) as (file, data):
         rate = file.samplerate
+        if file.frames and (end_seconds is None or end_seconds * rate >= file.frames):
+            _refuse_false_end(file, data, source)
         last = file.frames if end_seconds is None else min(round(end_seconds * rate), file.frames)
         first = min(round(start_seconds * rate), last)
-        preroll = min(first, round(_PREROLL_SECONDS * rate))
-        file.seek(first - preroll)
-        wanted, blocks, block = last - first + preroll, [], max(1, _BLOCK_VALUES // file.channels)
-        while wanted:
-            read = file.read(min(block, wanted), dtype="float32", always_2d=True)
-            if not len(read):
-                raise _Damaged("shorter than its header says")
-            blocks.append(read[:, 0].copy() if file.channels == 1 else read.mean(axis=1))
-            wanted -= len(read)
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    return samples[preroll:], rate
+        begin, until = max(0, first - round(PREROLL_SECONDS * rate)), last
+        to_the_end = file.format == "OGG" and last > file.frames - _OGG_END_SECONDS * rate
+        if to_the_end:
+            begin, until = max(0, min(begin, file.frames - _OGG_END_SECONDS * rate)), file.frames
+        samples = _read(file, begin, until)[first - begin : last - begin]
+        if not to_the_end:
+            _refuse_hole(file, last, samples[-_TAIL_SAMPLES:])
+    return samples, rate
 
 
-# --- FFmpeg -----------------------------------------------------------------------------------------------
+def _read(file: Any, begin: int, until: int) -> np.ndarray:
+    """float32 [samples], the mean of the channels; a block at a time, for files of many channels."""
+    file.seek(begin)
+    wanted, blocks, block = until - begin, [], max(1, _BLOCK_VALUES // file.channels)
+    while wanted:
+        read = file.read(min(block, wanted), dtype="float32", always_2d=True)
+        if not len(read):
+            raise _Damaged("shorter than its header says")
+        blocks.append(read[:, 0].copy() if file.channels == 1 else read.mean(axis=1))
+        wanted -= len(read)
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
-@contextlib.contextmanager
-def _av_open(path: Path) -> Iterator[tuple[Any, Any]]:
-    """An open container and its first audio stream."""
-    try:
-        container = av.open(f"file:{path.absolute()}", options={"format_whitelist": _CONTAINERS})
-    except (av.FFmpegError, ValueError) as error:
-        raise BadAudio(
-            "not-audio", f"{path} is not an audio file that can be read, or is damaged."
-        ) from error
-    with container:
-        if not container.streams.audio:
-            raise BadAudio("no-audio", f"{path} has no sound track.")
-        yield container, container.streams.audio[0]
-
-
-def _av_probe(path: Path, *, decode_all: bool = False) -> AudioInfo:
-    """Counts packets, which is cheap, or samples, where a packet may turn out not to be decodable."""
-    with _av_open(path) as (container, _):
-        name = container.format.name.split(",")[0]
-    frames = _av_frames(path, 0.0, None)
-    position, frame = next(frames, (0, None))
-    if frame is None:
-        raise BadAudio("damaged", f"{path} is damaged: nothing in it can be decoded.")
-    rate, channels = frame.sample_rate, len(frame.layout.channels)
-    if not decode_all:
-        return AudioInfo(rate, channels, _av_packet_seconds(path), name)
-    end = position + frame.samples
-    for position, frame in frames:
-        end = position + frame.samples
-    return AudioInfo(rate, channels, end / rate, name)
-
-
-def _av_packet_seconds(path: Path) -> float:
-    """Where the last packet ends, from where the first sample stands."""
-    end = Fraction(0)
-    with _av_open(path) as (container, stream):
-        for packet in _packets(container, stream):
-            if packet.pts is not None:
-                end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
-        return float(end - _origin(stream))
-
-
-def _origin(stream: Any) -> Any:
-    """The time, a fraction of seconds, that FFmpeg gives to the first sample where a delay is cut off."""
-    return (stream.start_time or 0) * stream.time_base
-
-
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """The stream's packets, as far as the container can be read."""
-    with contextlib.suppress(av.FFmpegError):
-        yield from container.demux(stream)
-
-
-def _packets_of_window(
-    path: Path, start_seconds: float, end_seconds: float | None
-) -> Iterator[tuple[float, Any]]:
-    """Packets around a window, each with the second it begins at.
-
-    They are read from the start of the file, never sought: without an index, time can only be counted.
-    """
-    with _av_open(path) as (container, stream):
-        origin, before = _origin(stream), True
-        for packet in _packets(container, stream):
-            begins = 0.0 if packet.pts is None else float(packet.pts * packet.time_base - origin)
-            before = before and packet.pts is not None and begins < start_seconds - _PREROLL_SECONDS
-            if not before:
-                yield begins, packet
-            if end_seconds is not None and begins > end_seconds + _PREROLL_SECONDS:
-                return
-
-
-def _av_frames(path: Path, start_seconds: float, end_seconds: float | None) -> Iterator[tuple[int, Any]]:
-    """Decoded frames around a window, each with the sample of the track that it starts at.
-
-    Packets that cannot be decoded at the very start are what was left by a cut, and at the end by a broken
-    download; between others they are damage.
-    """
-    broken_at: float | None = None
-    position: int | None = None
-    rate = 1
-    for begins, packet in _packets_of_window(path, start_seconds, end_seconds):
-        try:
-            frames = packet.decode()
-        except av.FFmpegError:
-            broken_at = begins if broken_at is None and position is not None else broken_at
-            continue
-        if frames and broken_at is not None:
-            raise BadAudio("damaged", f"{path} is damaged: it cannot be decoded at {broken_at:.1f} s.")
-        for frame in frames:
-            if position is None:
-                origin = _origin(packet.stream)
-                seconds = Fraction(0) if frame.pts is None else frame.pts * frame.time_base - origin
-                rate, position = frame.sample_rate, round(seconds * frame.sample_rate)
-            if frame.sample_rate != rate:
-                raise BadAudio("damaged", f"{path} changes its sample rate on the way.")
-            yield position, frame
-            position += frame.samples
-    if broken_at is not None and broken_at < SHORTEST_SECONDS:
-        raise BadAudio("damaged", f"{path} is damaged: only {broken_at:.2f} s of it can be decoded.")
-
-
-def _av_load(path: Path, start_seconds: float, end_seconds: float | None) -> tuple[np.ndarray, int]:
-    blocks: list[np.ndarray] = []
-    rate = 0
-    for position, frame in _av_frames(path, start_seconds, end_seconds):
-        rate = frame.sample_rate
-        first = max(0, round(start_seconds * rate) - position)
-        last = frame.samples if end_seconds is None else max(0, round(end_seconds * rate) - position)
-        blocks.append(_mono(frame)[first:last])
-    if not blocks:
-        raise BadAudio("damaged", f"{path} is damaged: nothing can be decoded from {start_seconds:g} s on.")
-    return np.concatenate(blocks), rate
-
-
-def _mono(frame: Any) -> np.ndarray:
-    """float32 [samples]: the mean of the frame's channels, whatever its sample format."""
-    values = frame.to_ndarray()
-    if not frame.format.is_planar:
-        values = values.reshape(-1, len(frame.layout.channels)).T
-    full_scale = 1.0 if values.dtype.kind == "f" else 2.0 ** (8 * values.dtype.itemsize - 1)
-    if values.dtype.kind == "u":
-        values = values.astype(np.int16) - 128
-    mono: np.ndarray = values.mean(axis=0, dtype=np.float64) / full_scale
-    return mono.astype(np.float32)
+def _mixed(block: np.ndarray) -> np.ndarray:
+    """[samples]: the mean of [samples, channels], by columns: numpy is slow along so short an axis."""
+    mixed: np.ndarray = block[:, 0].copy()
+    for channel in range(1, block.shape[1]):
+        mixed += block[:, channel]
+    if block.shape[1] > 1:
+        mixed /= np.float32(block.shape[1])
+    return mixed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -70,6 +70,128 @@ def fetch() -> None:
     from llark.model.base import base_folder
 
     print(base_folder())
+
+
+@app.command
+def datasets(name: str | None = None) -> None:
+    """List the data sets that `llark prepare` reads, or say of one what must lie where.
+
+    Parameters
+    ----------
+    name
+        A data set's name.
+    """
+    from llark.prepare import listing
+
+    listing.show(name)
+
+
+@app.command
+def prepare(
+    source: str,
+    *,
+    out: str,
+    dataset: str = "folder",
+    split: str | None = None,
+    columns: list[str] | None = None,
+    crop: Literal["every", "first", "middle", "random", "published", "published-multi"] = "every",
+    window_seconds: float | None = None,
+    hop_seconds: float | None = None,
+    seed: int = 0,
+    convert: Literal["wav", "flac"] | None = None,
+    sample_rate: int | None = None,
+    limit: int | None = None,
+    workers: int = 2,
+    drop_share: float = 0.5,
+    report: bool = False,
+) -> None:
+    """Turn recordings into tracks and clips for the next stage; what is lost is counted. Run again to go on.
+
+    Parameters
+    ----------
+    source
+        A folder of music, a data set's folder, or a csv or jsonl table; or an fsspec URL of one.
+    out
+        Folder for tracks, clips and, where the data set labels anything, truths.
+    dataset
+        How the source is laid out: one of `llark datasets`.
+    split
+        Take this split only.
+    columns
+        For csv and jsonl: field=column, as in path=file title=name tempo_bpm=bpm.
+    crop
+        every: windows side by side; first, middle or random: one window; published: 30 s, the first or the
+        second; published-multi: every full 30 s.
+    window_seconds
+        How long a clip is; 25, and 30 for the published ones, if not given.
+    hop_seconds
+        For every: from one clip's start to the next.
+    seed
+        For random and published.
+    convert
+        Write each clip into a mono file of its own; without it nothing is copied.
+    sample_rate
+        Samples a second of those files; the recording's own if not given.
+    limit
+        Take so many tracks.
+    workers
+        Local processes; 0 works in this one.
+    drop_share
+        Stop when more than this share of the recordings is lost; 1 never stops.
+    report
+        Also write report.html, a page that shows what is there and what was lost.
+    """
+    from llark import line
+    from llark.prepare import crop as cropping
+    from llark.prepare import stage
+
+    settings = stage.Settings(
+        source=source,
+        dataset=dataset,
+        split=split,
+        columns=stage.column_map(columns or []),
+        crop=cropping.named(crop, window_seconds, hop_seconds, seed),
+        convert=convert,
+        sample_rate=sample_rate,
+        limit=limit,
+    )
+    print(line.prepare_dataset(settings, out, workers=workers, drop_share=drop_share, report=report))
+
+
+@app.command
+def annotate(
+    songs: Annotated[list[Path], Parameter(negative=())],
+    *,
+    json: bool = False,
+    jams: Path | None = None,
+    plot: Path | None = None,
+    notes: bool = False,
+    out: Path | None = None,
+    workers: int = 2,
+) -> None:
+    """Print the musical facts of recordings with a timeline, draw them, or write them as JAMS.
+
+    Parameters
+    ----------
+    songs
+        Recordings; with --out also folders of them, or a folder that `llark prepare` has filled.
+    json
+        Print one line of JSON a recording.
+    jams
+        Write a JAMS file for each recording into this folder.
+    plot
+        Draw each recording: a .png, .svg or .pdf file for one, a folder for several.
+    notes
+        Transcribe the notes, too.
+    out
+        Keep the facts in this folder, and print a table. Run again to go on.
+    workers
+        Local processes, with --out; 0 works in this one.
+    """
+    from llark import line
+
+    for text in line.annotate(songs, out, json=json, jams=jams, plot=plot, notes=notes, workers=workers):
+        print(text)
 
 
 @app.command

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from llark.evaluate.score import Heard
+    from llark.prepare.stage import Settings
     from llark.recipe import Recipe
 
 MODEL_NAME = "mini"
@@ -130,6 +131,23 @@ class Listen:
         yield Embedding(record.id, mini.VERSION, mini.embed(hearing), float(mini.FRAMES_PER_SECOND))
 
 
+def annotate(
+    songs: Sequence[Path],
+    out: Path | None = None,
+    *,
+    json: bool = False,
+    jams: Path | None = None,
+    plot: Path | None = None,
+    notes: bool = False,
+    workers: int = 2,
+) -> Iterator[str]:
+    """The facts of recordings, as they are printed; with `out` kept there, for whole folders of them."""
+    from llark import facts
+
+    wanted = facts.Wanted(json, jams, plot, notes)
+    return facts.of_songs(songs, wanted) if out is None else facts.of_folder(songs, out, wanted, workers)
+
+
 def bundled_model() -> Path:
     """The folder of the model that ships with the package."""
     return Path(str(files("llark") / "weights" / MODEL_NAME))
@@ -201,6 +219,21 @@ def prepare(corpus_folder: Path, out: Path) -> None:
     tracks = [track for track, _ in corpus.read(corpus_folder)]
     writer = store.open_stage(out, "prepare", {"tracks": [track.id for track in tracks]})
     engine.run(Crop(), tracks, writer, total=len(tracks))
+
+
+def prepare_dataset(
+    settings: Settings, out: str, *, workers: int = 2, drop_share: float = engine.DROP_SHARE, report: bool
+) -> str:
+    """A data set, a table or a folder of music → tracks, clips and truths; returns what was made and lost."""
+    from llark.prepare import stage, summary
+
+    found = stage.run(settings, out, workers=workers, drop_share=drop_share)
+    said = summary.as_text(found)
+    if report:
+        from llark.prepare.report import write
+
+        said += f"\n  report: {write(found)}"
+    return said
 
 
 def listen(clips_folder: Path, annotations: Path, embeddings: Path, workers: int) -> None:

@@ -1,12 +1,14 @@
 """The frozen records that pass a doorway between rooms.
 
-Times are seconds from the start of the *track*, unless a field says otherwise. IDs are opaque.
+Times are seconds of the recording's file: of the track's, or of the clip's where a clip has a file of its own
+(then `Clip.offset_seconds` says where in the track that begins). IDs are opaque.
 A value that is not known is `None` (or an empty tuple), and its confidence is then 0.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -33,10 +35,17 @@ GENRES = (
 
 UNKNOWN = "unknown"
 
+MetadataValue = str | int | float | bool | tuple[str, ...]
+"""What a data set may say about a recording, beyond the fields that every set shares."""
+
 
 @dataclass(frozen=True)
 class Track:
-    """What a data set says about one recording."""
+    """What a data set says about one recording.
+
+    `metadata` holds the publisher's own fields under its own names; what is not known is absent, never NaN
+    or an empty string. `truth` is what the publisher labels, in seconds of the file at `path`.
+    """
 
     id: str
     path: str
@@ -48,6 +57,14 @@ class Track:
     duration_seconds: float | None = None
     group: str = ""
     """What must not be split apart: the piece, style or album that the recording belongs to."""
+    album: str | None = None
+    start_seconds: float = 0.0
+    """Where the data set names a segment of the file at `path`: its start; `end_seconds` is its end."""
+    end_seconds: float | None = None
+    captions: tuple[str, ...] = ()
+    """What people wrote about the recording."""
+    truth: Annotation | None = None
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -61,6 +78,8 @@ class Clip:
     end_seconds: float
     split: str = "all"
     dataset: str = "folder"
+    offset_seconds: float = 0.0
+    """The second of the track's file at which this one begins: not 0 only for a clip with its own file."""
 
     @property
     def duration_seconds(self) -> float:
@@ -147,6 +166,103 @@ class Tags:
 
 
 @dataclass(frozen=True)
+class Note:
+    """One note. `pitch_midi` is 60 for middle C (C4), and for drums the key of the General MIDI kit.
+
+    `instrument` is a name as General MIDI or the publisher has it; `program` is 0 to 127 where known.
+    """
+
+    onset_seconds: float
+    offset_seconds: float
+    pitch_midi: int
+    instrument: str
+    velocity: int | None = None
+    is_drum: bool = False
+    program: int | None = None
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Notes, by onset. Empty: nothing is known."""
+
+    notes: tuple[Note, ...] = ()
+    confidence: float = 0.0
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time, the word for what holds there, and how sure that is."""
+
+    start_seconds: float
+    end_seconds: float
+    label: str
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True)
+class Loudness:
+    """How loud the recording is, mixed to one channel, by ITU-R BS.1770-4.
+
+    `integrated_lufs`, `range_lu` (the width of its loud and quiet passages) and `peak_dbfs` are measurements;
+    `each_second_lufs` is the loudness of each second from the start, `None` where it is silent. `dynamics`
+    are judged by ear: `quiet`, `medium`, `loud` against the recording's own loudest passages, `crescendo`,
+    `decrescendo` and `silence`. `confidence` is that of the words; where nothing changes there are none.
+    """
+
+    integrated_lufs: float | None = None
+    range_lu: float | None = None
+    peak_dbfs: float | None = None
+    each_second_lufs: tuple[float | None, ...] = ()
+    dynamics: tuple[Span, ...] = ()
+    confidence: float = 0.0
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class LocalKeys:
+    """Where in a song which of `KEYS` holds. Stretches without a clear key are in no span."""
+
+    spans: tuple[Span, ...] = ()
+    confidence: float = 0.0
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Sections:
+    """The parts of a song: the same letter is the same music, `A` comes first. The spans leave no gap."""
+
+    spans: tuple[Span, ...] = ()
+    confidence: float = 0.0
+    source: str = ""
+
+
+CONTOURS = ("rising", "falling", "arch", "wave", "static")
+"""The words for the shape of a melody."""
+
+
+@dataclass(frozen=True)
+class Melody:
+    """A single line without accompaniment: one of `CONTOURS`, its range, and its notes."""
+
+    contour: str | None = None
+    lowest_midi: int | None = None
+    highest_midi: int | None = None
+    notes: tuple[Note, ...] = ()
+    confidence: float = 0.0
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class IsolatedChord:
+    """The one chord that a recording consists of, spelled like `ChordSpan.label`; `None` if it is no such."""
+
+    label: str | None = None
+    confidence: float = 0.0
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class Annotation:
     """The musical facts of one clip: measured by the annotators, or the truth of a corpus."""
 
@@ -161,6 +277,12 @@ class Annotation:
     instruments: Tags = field(default_factory=Tags)
     genre: Tags = field(default_factory=Tags)
     mood: Tags = field(default_factory=Tags)
+    notes: Notes = field(default_factory=Notes)
+    loudness: Loudness = field(default_factory=Loudness)
+    local_keys: LocalKeys = field(default_factory=LocalKeys)
+    sections: Sections = field(default_factory=Sections)
+    melody: Melody = field(default_factory=Melody)
+    isolated_chord: IsolatedChord = field(default_factory=IsolatedChord)
 
 
 @dataclass(frozen=True)
@@ -270,6 +392,11 @@ def describe_facts(annotation: Annotation) -> str:
 
 
 METER_NAMES = {2: "2/4", 3: "3/4", 4: "4/4", 6: "6/8"}
+
+
+def note_name(pitch_midi: int) -> str:
+    """Scientific pitch: 69 → `A4`, 60 → `C4`, 0 → `C-1`."""
+    return f"{PITCH_CLASSES[pitch_midi % 12]}{pitch_midi // 12 - 1}"
 
 
 _SUFFIXES = {

@@ -9,7 +9,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from llark.records import METER_NAMES, UNKNOWN, Annotation, Answer, ChordSpan, Tags, chord_name, to_dict
+from llark.draw import timeline
+from llark.draw.timeline import clock as clock
+from llark.records import (
+    METER_NAMES,
+    UNKNOWN,
+    Annotation,
+    Answer,
+    ChordSpan,
+    Loudness,
+    Span,
+    Tags,
+    chord_name,
+    note_name,
+    to_dict,
+)
 
 
 @dataclass(frozen=True)
@@ -64,13 +78,46 @@ def as_text(result: AskResult) -> str:
         lines += [f"> {answer.question}", answer.text or "(no answer)", ""]
     facts = result.facts
     lines.append(f"Measured, {clock(facts.start_seconds)} to {clock(facts.end_seconds)}:")
-    for name, value, confidence in fact_rows(facts):
-        sure = f"{confidence:4.2f} {_bar(confidence)}" if value != UNKNOWN else ""
-        lines.append(f"  {name:<12}{value:<58} {sure}".rstrip())
+    lines += _fact_lines(facts)
     seconds = result.timings_seconds
     parts = ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items() if name != "total")
     lines += ["", f"{parts}; in all {seconds.get('total', 0.0):.1f} s"]
     return "\n".join(lines)
+
+
+def facts_as_text(title: str, facts: Annotation) -> str:
+    """Every fact of a recording with its confidence, and under them the timeline; at most 100 columns."""
+    head = f"{title}  {clock(facts.start_seconds)} to {clock(facts.end_seconds)}"
+    return "\n".join([head, *_fact_lines(facts), "", timeline.draw(facts), ""])
+
+
+def facts_as_json(audio: str, facts: Annotation) -> str:
+    """One line: the recording's path and all that is known of it."""
+    return json.dumps({"audio": audio, "facts": to_dict(facts)}, ensure_ascii=False)
+
+
+TABLE_HEAD = f"{'recording':<30}  length  tempo meter   key         LUFS  instruments and style"
+
+
+def facts_as_row(facts: Annotation) -> str:
+    """One line of a table under `TABLE_HEAD`; what is not known is a dash."""
+    name = facts.clip_id if len(facts.clip_id) <= 30 else f"…{facts.clip_id[-29:]}"
+    tempo = "–" if facts.tempo.bpm is None else f"{facts.tempo.bpm:.1f}"
+    meter = METER_NAMES.get(facts.meter.beats_per_bar or 0, "–")
+    loud = facts.loudness.integrated_lufs
+    words = ", ".join((*facts.instruments.labels[:3], *facts.genre.labels[:1]))
+    return (
+        f"{name:<30} {clock(facts.end_seconds - facts.start_seconds):>7} {tempo:>6} {meter:<8}"
+        f"{facts.key.name or '–':<10}{'–' if loud is None else f'{loud:.1f}':>6}  {words[:27]}"
+    ).rstrip()
+
+
+def _fact_lines(facts: Annotation) -> list[str]:
+    lines = []
+    for name, value, confidence in fact_rows(facts):
+        sure = f"{confidence:4.2f} {_bar(confidence)}" if value != UNKNOWN and confidence else ""
+        lines.append(f"  {name:<12}{value:<58} {sure}".rstrip())
+    return lines
 
 
 def fact_rows(facts: Annotation) -> list[tuple[str, str, float]]:
@@ -93,14 +140,30 @@ def fact_rows(facts: Annotation) -> list[tuple[str, str, float]]:
     for name, tags in (("instruments", facts.instruments), ("genre", facts.genre), ("mood", facts.mood)):
         if tags.tags or name != "mood":
             rows.append((name, _tag_line(tags), tags.confidence))
+    return rows + _rows_if_known(facts)
+
+
+def _rows_if_known(facts: Annotation) -> list[tuple[str, str, float]]:
+    """Facts that most recordings do not have, or that are plain measurements."""
+    melody, alone, loudness = facts.melody, facts.isolated_chord, facts.loudness
+    rows = []
+    if facts.local_keys.spans:
+        rows.append(("keys", _span_line(facts.local_keys.spans), facts.local_keys.confidence))
+    if facts.sections.spans:
+        rows.append(("sections", _span_line(facts.sections.spans), facts.sections.confidence))
+    if melody.contour and melody.lowest_midi is not None and melody.highest_midi is not None:
+        compass = f"{note_name(melody.lowest_midi)} to {note_name(melody.highest_midi)}"
+        line = f"one line, {melody.contour}, {compass}, {len(melody.notes)} notes"
+        rows.append(("melody", line, melody.confidence))
+    if alone.label:
+        rows.append(("one chord", chord_name(alone.label), alone.confidence))
+    if facts.notes.notes:
+        rows.append(("notes", str(len(facts.notes.notes)), facts.notes.confidence))
+    if loudness.integrated_lufs is not None:
+        rows.append(("loudness", _loudness_line(loudness), 0.0))
+    if loudness.dynamics:
+        rows.append(("dynamics", _span_line(loudness.dynamics), loudness.confidence))
     return rows
-
-
-def clock(seconds: float, decimals: int = 0) -> str:
-    """75.4 → 1:15."""
-    minutes, rest = divmod(round(seconds, decimals), 60)
-    width = 2 if decimals == 0 else 3 + decimals
-    return f"{int(minutes)}:{rest:0{width}.{decimals}f}"
 
 
 def _bar(confidence: float) -> str:
@@ -113,6 +176,18 @@ def _chord_line(spans: tuple[ChordSpan, ...], most: int = 4) -> str:
     if len(spans) > most:
         shown.append(f"… {len(spans)} in all")
     return ", ".join(shown) or UNKNOWN
+
+
+def _span_line(spans: tuple[Span, ...], most: int = 4) -> str:
+    shown = [f"{clock(span.start_seconds)} {span.label}" for span in spans[:most]]
+    if len(spans) > most:
+        shown.append(f"… {len(spans)} in all")
+    return ", ".join(shown)
+
+
+def _loudness_line(loudness: Loudness) -> str:
+    width = "" if loudness.range_lu is None else f", range {loudness.range_lu:.1f} LU"
+    return f"{loudness.integrated_lufs:.1f} LUFS{width}, peak {loudness.peak_dbfs:.1f} dBFS"
 
 
 def _tag_line(tags: Tags) -> str:

@@ -4,22 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
-from llark.annotate import beats, chords, genre, instruments, key, tempo
+from llark.annotate import (
+    beats,
+    chords,
+    genre,
+    instruments,
+    isolated_chord,
+    key,
+    loudness,
+    melody,
+    meter,
+    tempo,
+)
+from llark.annotate import notes as note_decoding
+from llark.nets import pulse
 from llark.nets.hearing import Hearing
-from llark.records import Annotation, Beats, Chords
+from llark.records import Annotation, Beats, Chords, Key, Meter, Notes, Tempo
 
-VERSION = "annotate-1"
+VERSION = "annotate-3"
 """Changes whenever the same samples would give other facts."""
+
+Fact = TypeVar("Fact", Tempo, Beats, Meter, Key, Chords)
 
 Posteriors = Mapping[str, Mapping[str, float]]
 """What trained heads hear in a clip: `instruments` and `genre`, probability by word."""
 
 
 def annotate(
-    hearing: Hearing, clip_id: str, start_seconds: float = 0.0, posteriors: Posteriors | None = None
+    hearing: Hearing,
+    clip_id: str,
+    start_seconds: float = 0.0,
+    posteriors: Posteriors | None = None,
+    *,
+    notes: bool = False,
 ) -> Annotation:
     """Every fact of one clip, in seconds of its track, where it begins at `start_seconds`.
+
+    Notes only if asked for: they cost a network of their own, and no other fact rests on them.
 
     In silence nothing is known, and every fact is empty with confidence 0.
     """
@@ -28,20 +51,29 @@ def annotate(
         return Annotation(clip_id, start_seconds, end_seconds)
     heads = posteriors or {}
     decoded = chords.decode(hearing.chord)
-    changes = [span.start_seconds for span in decoded.spans[1:]]
-    tracked, meter = beats.track(hearing.beat, changes)
+    likeliest = tempo.likeliest(hearing.pulse, pulse.BPM)
+    tracked = beats.track(hearing.pulse.activations, likeliest.bpm, meter.beats_per_bar(hearing.pulse))
     return Annotation(
         clip_id=clip_id,
         start_seconds=start_seconds,
         end_seconds=end_seconds,
-        tempo=tempo.measure(tracked),
-        beats=_beats_from(tracked, start_seconds),
-        meter=meter,
-        key=key.find(hearing.chord, decoded),
-        chords=_chords_from(decoded, start_seconds, end_seconds),
+        tempo=_rounded(tempo.measure(hearing.pulse, pulse.BPM, tracked)),
+        beats=_rounded(_beats_from(tracked, start_seconds)),
+        meter=_rounded(meter.find(hearing.pulse, min(1.0, 1.2 * tracked.confidence))),
+        key=_rounded(key.find(hearing.chord, decoded)),
+        chords=_rounded(_chords_from(decoded, start_seconds, end_seconds)),
         instruments=instruments.find_instruments(hearing, heads.get("instruments")),
         genre=genre.find_genre(hearing, heads.get("genre")),
+        notes=note_decoding.find(hearing.note, start_seconds) if notes else Notes(),
+        loudness=loudness.find(hearing, start_seconds),
+        melody=melody.find(hearing, start_seconds),
+        isolated_chord=isolated_chord.find(hearing),
     )
+
+
+def _rounded(fact: Fact) -> Fact:
+    """The fact with four decimals of confidence: the others depend on how many threads added it up."""
+    return replace(fact, confidence=round(fact.confidence, 4))
 
 
 def _beats_from(found: Beats, start_seconds: float) -> Beats:

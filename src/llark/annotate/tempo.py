@@ -1,58 +1,88 @@
-"""Tempo: the slope of a straight line through the beats, trusted as far as the beats keep to it."""
+"""Tempo: what the pulse nets hear over the clip, made exact by the slope of a line through the beats."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from llark.records import Beats, Tempo
 
-SOURCE = "beatnet+metricon"
+SOURCE = "pulse"
+
+
+class TempoEvidence(Protocol):
+    """What `nets.pulse.PulseOutput` offers: [bins], the probability of each tempo of `nets.pulse.BPM`."""
+
+    @property
+    def tempo(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
 class TempoConfig:
+    same: float = 0.04
+    """Tempi that differ by no more than this share are one."""
+    least_confidence: float = 0.3
+    """Tempi of less confidence are not reported."""
     fewest_beats: int = 4
-    steady_seconds: float = 0.012
-    """Typical distance of the beats from the line up to which the tempo is trusted fully."""
-    unsteady_seconds: float = 0.15
-    """… and from which on it is unknown."""
-    least_confidence: float = 0.2
-    """Tempos of less confidence are not reported."""
     comfortable_bpm: float = 116.0
-    """The octave alternative is the one on this side."""
+    """Where neither octave is likelier, the alternative is the one on this side."""
+    factors: tuple[float, ...] = (2.0, 0.5, 3.0, 1 / 3)
+    """What a listener might tap instead."""
 
 
-def measure(beats: Beats, config: TempoConfig | None = None) -> Tempo:
-    """The tempo of the beats. Too few beats, or beats far from any line, are unknown (confidence 0)."""
+@dataclass(frozen=True)
+class Likeliest:
+    """The likeliest tempo, and how probable it is."""
+
+    bpm: float
+    probability: float
+
+
+def likeliest(heard: TempoEvidence, bins_bpm: np.ndarray) -> Likeliest:
+    """The mean (in log) of the likeliest bin and its neighbours, and what they hold together."""
+    best = int(np.argmax(heard.tempo))
+    near = slice(max(0, best - 1), best + 2)
+    weight = heard.tempo[near]
+    bpm = float(np.exp((weight * np.log(bins_bpm[near])).sum() / max(float(weight.sum()), 1e-9)))
+    return Likeliest(bpm, float(weight.sum()))
+
+
+def measure(
+    heard: TempoEvidence, bins_bpm: np.ndarray, beats: Beats, config: TempoConfig | None = None
+) -> Tempo:
+    """The tempo with the octave that a listener might tap instead; unknown where there are no beats."""
     config = config or TempoConfig()
-    if len(beats.times_seconds) < config.fewest_beats:
+    found = likeliest(heard, bins_bpm)
+    confidence = found.probability * min(1.0, 1.2 * beats.confidence)
+    if len(beats.times_seconds) < config.fewest_beats or confidence < config.least_confidence:
         return Tempo(source=SOURCE)
-    seconds_per_beat, residual_seconds = fit_line(np.asarray(beats.times_seconds))
-    span = np.log(config.unsteady_seconds / config.steady_seconds)
-    distance = np.log(max(residual_seconds, 1e-6) / config.steady_seconds) / span
-    confidence = beats.confidence * float(np.clip(1 - distance, 0, 1))
-    if confidence < config.least_confidence:
-        return Tempo(source=SOURCE)
-    bpm = 60 / seconds_per_beat
-    other = bpm / 2 if bpm > config.comfortable_bpm else bpm * 2
-    return Tempo(round(bpm, 2), confidence, SOURCE, round(other, 2))
+    slope = 60 / seconds_per_beat(np.asarray(beats.times_seconds))
+    bpm = slope if abs(slope / found.bpm - 1) <= config.same else found.bpm
+    other = bpm * _other_octave(heard.tempo, bins_bpm, bpm, config)
+    return Tempo(round(bpm, 2), round(confidence, 4), SOURCE, round(other, 2))
 
 
-def fit_line(times_seconds: np.ndarray) -> tuple[float, float]:
-    """Seconds a beat, and the typical distance of the beats from the line in seconds.
+def _other_octave(probabilities: np.ndarray, bins_bpm: np.ndarray, bpm: float, config: TempoConfig) -> float:
+    """The factor of the likeliest other tempo that the same music could be tapped at."""
 
-    The slope is the median of the slopes between beats half the clip apart, so that a stray beat does not
-    tilt it.
-    """
+    def mass(factor: float) -> float:
+        inside = np.abs(bins_bpm / (bpm * factor) - 1) <= config.same
+        return float(probabilities[inside].sum())
+
+    best = max(config.factors, key=mass)
+    if mass(best) > 0.01:
+        return best
+    return 0.5 if bpm > config.comfortable_bpm else 2.0
+
+
+def seconds_per_beat(times_seconds: np.ndarray) -> float:
+    """The median of the slopes between beats half the clip apart, so that a stray beat does not tilt it."""
     number = _counted(times_seconds)
     apart = max(1, len(times_seconds) // 2)
     steps = np.maximum(number[apart:] - number[:-apart], 1)
-    slope = float(np.median((times_seconds[apart:] - times_seconds[:-apart]) / steps))
-    start = np.median(times_seconds - slope * number)
-    residual = np.abs(times_seconds - slope * number - start)
-    return slope, float(1.25 * residual.mean())
+    return float(np.median((times_seconds[apart:] - times_seconds[:-apart]) / steps))
 
 
 def _counted(times_seconds: np.ndarray) -> np.ndarray:

@@ -193,9 +193,10 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
         )
         parts += accompany(_style(meter, rng), spans, whole, rng, drums=rng.random() < 0.4)
         harmony = merged(spans)
+    known = meter if accompanied or meter in (3, 6) else None
     song = Piece(
         parts=_from_zero(parts, per_bar), length_beats=float((whole + 1) * per_bar), group=tune.group,
-        meter=meter if accompanied or meter in (3, 6) else None, key=tune.key, harmony=_later(harmony, per_bar) if accompanied else (),
+        meter=known, key=tune.key, harmony=_later(harmony, per_bar) if accompanied else (),
         genres=_genres(tune), slowest_bpm=45.0, fastest_bpm={6: 150.0, 2: 160.0}.get(meter, 220.0),
         title=tune.title, licence=LICENCE, about={"piece": f"{tune.folder}/{tune.title}"},
     )  # fmt: skip

@@ -9,7 +9,7 @@ from llark.corpus.synth import SAMPLE_RATE
 
 
 def finish(mix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """[samples] float32 → the same, with some of: room, tilt, drive, noise, fade; peak from −12 to −1 dBFS."""
+    """[samples] float32 → the same, with some of room, tilt, drive, noise, fade; peak −12 to −1 dBFS."""
     if rng.random() < 0.65:
         mix = room(mix, rng.uniform(0.25, 1.8), rng.uniform(-24, -9), rng)
     if rng.random() < 0.25:

@@ -102,9 +102,7 @@ def _early(spans: Sequence[Harmony], rng: Random) -> list[Harmony]:
     chance = rng.choice((0.0, 0.0, 0.0, 0.0, 0.0, 0.4))
     starts = [span.start - (rng.random() < chance) * (number > 0) for number, span in enumerate(spans)]
     ends = [*starts[1:], spans[-1].end]
-    return [
-        Harmony(start, end, s.root, s.quality) for s, start, end in zip(spans, starts, ends, strict=True)
-    ]
+    return [Harmony(start, end, s.root, s.quality) for s, start, end in zip(spans, starts, ends, strict=True)]
 
 
 def merged(spans: Sequence[Harmony]) -> tuple[Harmony, ...]:

@@ -96,9 +96,7 @@ def chords_are_heard(piece: Piece, start: float, end: float) -> bool:
     return bool(supported) and sum(supported) >= 0.75 * len(supported)
 
 
-def truth(
-    piece: Piece, clip_id: str, timing: Timing, seconds: float, words: Sequence[str]
-) -> Annotation:
+def truth(piece: Piece, clip_id: str, timing: Timing, seconds: float, words: Sequence[str]) -> Annotation:
     """The facts of `seconds` of a piece in the `timing` it is played with, with `words` sounding.
 
     Tempo, beats and meter stay unknown where too few notes mark the beats, key and chords where they cannot

@@ -7,29 +7,27 @@ a shift. All values are finite and of about unit scale; the model standardises t
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from llark import audio
-from llark.nets import beat, chord, speech, tag
+from llark.nets import beat, chord, pulse, speech, tag
+from llark.nets.chord import CHORD_CLASSES, chord_classes, chroma_profile, harmonic_change
+from llark.nets.pooling import pool, tag_levels
+from llark.nets.tempogram import LAGS_SECONDS as RHYTHM_LAGS_SECONDS
+from llark.nets.tempogram import RATE as RHYTHM_RATE
+from llark.nets.tempogram import lag_weights
 
 if TYPE_CHECKING:
     from llark.nets.hearing import Hearing
 
-VERSION = "mini-1"
+VERSION = "mini-2"
 """Changes whenever the same samples would give other frames."""
 
 FRAMES_PER_SECOND = audio.MINI_FRAMES_PER_SECOND
 
-RHYTHM_RATE = 50
-"""Frames a second of the four curves whose periodicity is measured."""
-
 RHYTHM_CHANNELS = ("beat", "downbeat", "onset", "harmonic change")
-RHYTHM_LAGS_SECONDS = np.geomspace(0.2, 6.0, 96)
-"""Lags of the autocorrelations: 19.4 to an octave."""
-
 RHYTHM_WINDOW_SECONDS = 10
 RHYTHM_QUIET = (1e-4, 1e-4, 0.25, 1e-4)
 """Variance of each curve below which it counts as flat."""
@@ -37,12 +35,6 @@ RHYTHM_QUIET = (1e-4, 1e-4, 0.25, 1e-4)
 RHYTHM_SCALE = 5.0
 LONGEST_LAG_SHARE = 0.8
 """Lags beyond this share of the window rest on too few products, and are given as 0."""
-
-CHORD_CLASSES = 25
-"""No chord, twelve major, twelve minor."""
-
-CHANGE_SECONDS = 0.35
-"""Harmony before and after an instant is averaged over this long to tell whether it changed."""
 
 PULSE = slice(2 * beat.MEMORY, 3 * beat.MEMORY)
 """The memory of the third beat network, the best one for downbeats."""
@@ -58,6 +50,8 @@ _WIDTHS = {
     "tags": len(tag.MTT) + len(tag.MSD),
     "loudness": 2,
     "rhythm": len(RHYTHM_CHANNELS) * len(RHYTHM_LAGS_SECONDS),
+    "tempo": len(pulse.BPM),
+    "meter": len(pulse.METERS),
 }
 
 
@@ -68,7 +62,8 @@ def _lay_out(widths: dict[str, int]) -> dict[str, slice]:
 
 PARTS = _lay_out(_WIDTHS)
 """Where each part lies in the width of a frame. `chords` is no chord, 12 major, 12 minor; `chords`, `chroma`
-and `bass` count pitch classes up from C; `rhythm` is [channels, lags], flattened."""
+and `bass` count pitch classes up from C; `rhythm` is [channels, lags], flattened; `tempo` and `meter` are the
+log probabilities of the pulse nets, the same in every frame."""
 
 WIDTH = sum(_WIDTHS.values())
 
@@ -88,53 +83,16 @@ def embed(hearing: Hearing) -> np.ndarray:
         "tags": tag_levels(hearing.tag, frames),
         "loudness": loudness(hearing.samples, hearing.sample_rate, frames),
         "rhythm": rhythm(rhythm_curves(hearing), frames),
+        "tempo": log_probabilities(hearing.pulse.tempo, frames),
+        "meter": log_probabilities(hearing.pulse.meter, frames),
     }
     return np.concatenate([parts[name] for name in PARTS], axis=1, dtype=np.float32)
 
 
-def pool(values: np.ndarray, rate: float, frames: int) -> np.ndarray:
-    """Means over the half seconds of a clip: [n, width] at `rate` a second → [frames, width] float64.
-
-    Value k belongs to the half second that holds second k / rate; where there is none, the last is taken.
-    """
-    edges = np.ceil(np.arange(frames + 1) * rate / FRAMES_PER_SECOND - 1e-6).astype(int)
-    starts = np.minimum(edges[:-1], len(values) - 1)
-    ends = np.maximum(np.minimum(edges[1:], len(values)), starts + 1)
-    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
-    means: np.ndarray = (sums[ends] - sums[starts]) / (ends - starts)[:, None]
-    return means
-
-
-def chord_classes(triad: np.ndarray) -> np.ndarray:
-    """[frames, 73] probabilities of triads → [frames, 25]: no chord, 12 major, 12 minor.
-
-    Augmented chords count as major, diminished ones as minor, suspended ones as half of each.
-    """
-    major, minor, sus4, sus2, diminished, augmented = (
-        triad[:, 1 + 12 * i : 13 + 12 * i] for i in range(len(chord.TRIADS))
-    )
-    suspended = (sus4 + sus2) / 2.0
-    return np.concatenate(
-        [triad[:, :1], major + augmented + suspended, minor + diminished + suspended], axis=1
-    )
-
-
-def chroma_profile(chroma: np.ndarray) -> np.ndarray:
-    """Magnitudes by pitch class → the square roots of their shares, so that loudness does not matter."""
-    total = chroma.sum(axis=1, keepdims=True)
-    profile: np.ndarray = np.sqrt(np.maximum(chroma, 0.0) / np.maximum(total, 1e-6))
-    return profile
-
-
-def tag_levels(heard: tag.TagOutput, frames: int) -> np.ndarray:
-    """Compressed logits of the tags of the nearest patch: [frames, 100]."""
-    probabilities = np.concatenate([heard.mtt, heard.msd], axis=1).clip(1e-4, 1.0 - 1e-4)
-    logits = np.log(probabilities / (1.0 - probabilities))
-    centres = (np.asarray(heard.patch_starts) + heard.patch_frames / 2.0) / tag.FRAMES_PER_SECOND
-    times = (np.arange(frames) + 0.5) / FRAMES_PER_SECOND
-    nearest = np.abs(times[:, None] - centres).argmin(axis=1)
-    levels: np.ndarray = logits[nearest] / 3.0 + 1.0
-    return levels
+def log_probabilities(values: np.ndarray, frames: int) -> np.ndarray:
+    """[n] probabilities → [frames, n] logarithms, none under that of a thousandth."""
+    logs: np.ndarray = np.tile(np.log(np.maximum(values, 1e-3)), (frames, 1))
+    return logs
 
 
 def loudness(samples: np.ndarray, sample_rate: int, frames: int) -> np.ndarray:
@@ -160,38 +118,6 @@ def rhythm_curves(hearing: Hearing) -> np.ndarray:
             np.interp(times, change_times, change),
         ]
     )
-
-
-def harmonic_change(heard: chord.ChordOutput) -> np.ndarray:
-    """How different the harmony is after each frame from before it, 0 to 1: [frames] at 43 Hz."""
-    classes = np.sqrt(chord_classes(heard.triad).clip(min=0.0))
-    both = np.concatenate([classes, chroma_profile(heard.chroma)], axis=1)
-    reach = round(CHANGE_SECONDS * chord.FRAMES_PER_SECOND)
-    sums = np.concatenate([np.zeros((1, both.shape[1])), np.cumsum(both, axis=0, dtype=np.float64)])
-    here = np.arange(len(both))
-    before, after = np.maximum(here - reach, 0), np.minimum(here + reach, len(both))
-    past = (sums[here] - sums[before]) / np.maximum(here - before, 1)[:, None]
-    future = (sums[after] - sums[here]) / np.maximum(after - here, 1)[:, None]
-    distance: np.ndarray = np.square(future - past).sum(axis=1) / 4.0
-    distance[: reach // 2] = 0.0
-    return distance
-
-
-@functools.cache
-def lag_weights(longest: int) -> np.ndarray:
-    """[longest + 1, 96]: averages autocorrelation at whole samples into the lags of `RHYTHM_LAGS_SECONDS`.
-
-    Each is a triangle as wide as the distance to the neighbouring lags, and at least one sample, so that no
-    peak falls between two of them. Lags beyond `longest` get no weight.
-    """
-    centres = RHYTHM_LAGS_SECONDS * RHYTHM_RATE
-    reach = np.maximum(1.0, centres * (RHYTHM_LAGS_SECONDS[1] / RHYTHM_LAGS_SECONDS[0] - 1.0))
-    samples = np.arange(longest + 1)[:, None]
-    weights: np.ndarray = np.maximum(0.0, 1.0 - np.abs(samples - centres) / reach)
-    weights /= np.maximum(weights.sum(axis=0), 1e-9)
-    weights[:, centres + reach > longest] = 0.0
-    weights.setflags(write=False)
-    return weights
 
 
 def rhythm(curves: np.ndarray, frames: int) -> np.ndarray:

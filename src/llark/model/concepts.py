@@ -31,7 +31,8 @@ class ConceptsConfig:
     Slices are (start, stop) in the frame's width. `chords` holds 24 triads (12 major, then 12 minor),
     optionally followed by no-chord; `chroma` and `bass` hold 12 pitch classes from C. `rhythm` holds
     `rhythm_channels` tempograms one after the other, each over `rhythm_lags` lags from
-    `shortest_lag_seconds` to `longest_lag_seconds`, evenly spaced in log2.
+    `shortest_lag_seconds` to `longest_lag_seconds`, evenly spaced in log2. `tempo` and `meter`, where the
+    encoder has them, hold log probabilities that it gives the tempo bins and the meters by itself.
     """
 
     chords: tuple[int, int]
@@ -39,6 +40,8 @@ class ConceptsConfig:
     bass: tuple[int, int]
     rhythm: tuple[int, int]
     timbre: tuple[tuple[int, int], ...]
+    tempo: tuple[int, int] | None = None
+    meter: tuple[int, int] | None = None
     rhythm_channels: int = 4
     rhythm_lags: int = 96
     shortest_lag_seconds: float = 0.2
@@ -57,8 +60,8 @@ class ConceptsConfig:
     def from_dict(cls, plain: dict[str, Any]) -> ConceptsConfig:
         """The config that `to_dict` wrote, its lists turned back into tuples."""
         values = dict(plain)
-        for name in ("chords", "chroma", "bass", "rhythm"):
-            values[name] = tuple(values[name])
+        for name in ("chords", "chroma", "bass", "rhythm", "tempo", "meter"):
+            values[name] = tuple(values[name]) if values.get(name) else None
         values["timbre"] = tuple(tuple(part) for part in values["timbre"])
         if "labels" in values:
             values["labels"] = {name: tuple(words) for name, words in values["labels"].items()}
@@ -214,6 +217,13 @@ class Concepts(nn.Module):
         self.key = KeyHead(self.config)
         self.tempo = TempoHead(self.config)
         self.meter = MeterHead(self.config)
+        self.trust = nn.ParameterDict(
+            {
+                name: nn.Parameter(torch.tensor(2.0))
+                for name in ("tempo", "meter")
+                if getattr(self.config, name)
+            }
+        )
         timbre = sum(stop - start for start, stop in self.config.timbre)
         several = len(self.config.labels["instruments"]) + len(self.config.labels["genre"])
         self.timbre = nn.Sequential(
@@ -267,18 +277,23 @@ class Concepts(nn.Module):
         start, stop = self.config.rhythm
         halves = [part[:, start:stop].reshape(len(part), channels, -1) for part in (mean, deviation)]
         rhythm = torch.cat(halves, 1)
-        tempo: Tensor = self.tempo(rhythm)
+        tempo = self._with_the_encoders("tempo", self.tempo(rhythm), mean)
         timbre = torch.cat([part[:, slice(*s)] for part in (mean, deviation) for s in self.config.timbre], 1)
         heard: Tensor = self.timbre(timbre)
         instruments = len(self.config.labels["instruments"])
         return {
             "key": self.key(frames, mask),
             "tempo": tempo,
-            "meter": self.meter(rhythm, tempo.softmax(1)),
+            "meter": self._with_the_encoders("meter", self.meter(rhythm, tempo.softmax(1)), mean),
             "instruments": heard[:, :instruments],
             "genre": heard[:, instruments:],
             "chords": mean[:, self.config.chords[0] : self.config.chords[0] + 24],
         }
+
+    def _with_the_encoders(self, name: str, logits: Tensor, mean: Tensor) -> Tensor:
+        """A head's logits, moved by what the encoder itself says, as far as that has proved right."""
+        place = getattr(self.config, name)
+        return logits if place is None else logits + self.trust[name] * mean[:, slice(*place)]
 
     def posteriors(self, frames: Tensor, mask: Tensor) -> Tensor:
         """What the heads hear: [clips, sum of `sizes`]; key, tempo, meter, genre and chords sum to 1."""
@@ -303,7 +318,9 @@ class Concepts(nn.Module):
         keys = heard["key"].reshape(-1, 2, 12)
         slots = [words["digits"][digits[:, place]] for place in range(3)]
         sure = [tempo_sure] * 3
-        for name, posterior in (("meter", heard["meter"]), ("tonic", keys.sum(1)), ("mode", keys.sum(2))):
+        slots.append(words["meter"][heard["meter"].argmax(1)])  # a mean of digits would be no digit
+        sure.append(heard["meter"].amax(1))
+        for name, posterior in (("tonic", keys.sum(1)), ("mode", keys.sum(2))):
             slots.append(posterior @ words[name])
             sure.append(posterior.amax(1))
         for name, count in (

@@ -27,6 +27,8 @@ LOUDNESS_RMS = 0.1
 where it is quiet."""
 FAINTEST_RMS = 5e-4
 """What is fainter is amplified no more than this would be (-66 dB of full scale)."""
+RISE_BANDS = 17
+"""Groups of bands whose rise is told apart."""
 _KERNEL = 10
 
 
@@ -35,12 +37,14 @@ class BeatOutput:
     """What the nets say at 50 frames a second; frame *i* is centred on second `i / 50`.
 
     `activations` is [frames, 2]: the probability of a beat that is no downbeat, and of a downbeat.
-    `hidden` is [frames, 450]. `onsets` is [frames]: the rise of log energy summed over bands, ≥ 0.
+    `hidden` is [frames, 450]. `onsets` is [frames]: the rise of log energy summed over bands, ≥ 0;
+    `rises` is [frames, 17]: the same for each third of an octave.
     """
 
     activations: np.ndarray
     hidden: np.ndarray
     onsets: np.ndarray
+    rises: np.ndarray
 
 
 class _Net(nn.Module):
@@ -77,13 +81,16 @@ class BeatNet:
     def __call__(self, samples: np.ndarray) -> BeatOutput:
         """`samples` is mono float32 at 22,050 Hz, at any loudness; [n] gives ceil(n / 441) frames."""
         features = spectra.log_filterbank(_at_one_loudness(samples))
-        onsets = features[:, spectra.BEAT_WIDTH // 2 :].sum(axis=1)
+        bands = features[:, spectra.BEAT_WIDTH // 2 :]
+        rises = bands.reshape(len(bands), RISE_BANDS, bands.shape[1] // RISE_BANDS).sum(axis=2)
+        onsets = rises.sum(axis=1)
         if not len(features):
-            return BeatOutput(np.zeros((0, 2), np.float32), np.zeros((0, WIDTH), np.float32), onsets)
+            nothing = np.zeros((0, 2), np.float32), np.zeros((0, WIDTH), np.float32)
+            return BeatOutput(*nothing, onsets, rises)
         heard = [net(torch.from_numpy(features).to(self.device)) for net in self.nets]
         probabilities = torch.stack([probability for probability, _ in heard]).mean(dim=0)[:, :2]
         hidden = torch.cat([memory for _, memory in heard], dim=1)
-        return BeatOutput(probabilities.cpu().numpy(), hidden.cpu().numpy(), onsets)
+        return BeatOutput(probabilities.cpu().numpy(), hidden.cpu().numpy(), onsets, rises)
 
 
 def _at_one_loudness(samples: np.ndarray) -> np.ndarray:

@@ -26,6 +26,12 @@ FRAMES_PER_SECOND = spectra.CQT_FRAMES_PER_SECOND
 BLOCK_SECONDS = 60.0
 WEIGHTS = "weights/chord.safetensors"
 
+CHORD_CLASSES = 25
+"""No chord, twelve major, twelve minor."""
+
+CHANGE_SECONDS = 0.35
+"""Harmony before and after an instant is averaged over this long to tell whether it changed."""
+
 _STACK = (  # (channels of each convolution, pooling over frequency after them)
     ((16, 16, 16), 3),
     ((32, 32, 32), 3),
@@ -133,3 +139,39 @@ def _fold_octaves(heard: spectra.ConstantQ) -> tuple[np.ndarray, np.ndarray]:
     semitones = centred.reshape(len(centred), -1, per_semitone).sum(axis=2)
     octaves = semitones.reshape(len(semitones), -1, 12)
     return octaves.sum(axis=1), octaves[:, :2].sum(axis=1)
+
+
+def chord_classes(triad: np.ndarray) -> np.ndarray:
+    """[frames, 73] probabilities of triads → [frames, 25]: no chord, 12 major, 12 minor.
+
+    Augmented chords count as major, diminished ones as minor, suspended ones as half of each.
+    """
+    major, minor, sus4, sus2, diminished, augmented = (
+        triad[:, 1 + 12 * i : 13 + 12 * i] for i in range(len(TRIADS))
+    )
+    suspended = (sus4 + sus2) / 2.0
+    return np.concatenate(
+        [triad[:, :1], major + augmented + suspended, minor + diminished + suspended], axis=1
+    )
+
+
+def chroma_profile(chroma: np.ndarray) -> np.ndarray:
+    """Magnitudes by pitch class → the square roots of their shares, so that loudness does not matter."""
+    total = chroma.sum(axis=1, keepdims=True)
+    profile: np.ndarray = np.sqrt(np.maximum(chroma, 0.0) / np.maximum(total, 1e-6))
+    return profile
+
+
+def harmonic_change(heard: ChordOutput) -> np.ndarray:
+    """How different the harmony is after each frame from before it, 0 to 1: [frames] at 43 Hz."""
+    classes = np.sqrt(chord_classes(heard.triad).clip(min=0.0))
+    both = np.concatenate([classes, chroma_profile(heard.chroma)], axis=1)
+    reach = round(CHANGE_SECONDS * FRAMES_PER_SECOND)
+    sums = np.concatenate([np.zeros((1, both.shape[1])), np.cumsum(both, axis=0, dtype=np.float64)])
+    here = np.arange(len(both))
+    before, after = np.maximum(here - reach, 0), np.minimum(here + reach, len(both))
+    past = (sums[here] - sums[before]) / np.maximum(here - before, 1)[:, None]
+    future = (sums[after] - sums[here]) / np.maximum(after - here, 1)[:, None]
+    distance: np.ndarray = np.square(future - past).sum(axis=1) / 4.0
+    distance[: reach // 2] = 0.0
+    return distance

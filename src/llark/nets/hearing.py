@@ -8,9 +8,12 @@ import numpy as np
 
 from llark import audio
 from llark.errors import BadAudio
-from llark.nets import mels
+from llark.nets import mels, pulse, sounds
 from llark.nets.beat import BeatNet, BeatOutput
 from llark.nets.chord import ChordNet, ChordOutput
+from llark.nets.note import NoteNet, NoteOutput
+from llark.nets.pulse import PulseNet, PulseOutput
+from llark.nets.sounds import SoundsNet, SoundsOutput
 from llark.nets.speech import SpeechNet
 from llark.nets.tag import TagNet, TagOutput
 
@@ -21,7 +24,7 @@ SILENCE_RMS = 10.0 ** (-66.0 / 20.0)
 
 
 class Networks:
-    """The four frozen networks, each loaded when first asked for."""
+    """The frozen networks, each loaded when first asked for."""
 
     @classmethod
     @functools.cache
@@ -44,6 +47,18 @@ class Networks:
     @functools.cached_property
     def speech(self) -> SpeechNet:
         return SpeechNet.load()
+
+    @functools.cached_property
+    def pulse(self) -> PulseNet:
+        return PulseNet.load()
+
+    @functools.cached_property
+    def sounds(self) -> SoundsNet:
+        return SoundsNet.load()
+
+    @functools.cached_property
+    def note(self) -> NoteNet:
+        return NoteNet.load()
 
 
 class Hearing:
@@ -105,6 +120,21 @@ class Hearing:
     def speech(self) -> np.ndarray:
         """Layer 3 of the speech network: [frames, 512] at 50 frames a second."""
         return self.networks.speech(self.samples_16000)
+
+    @functools.cached_property
+    def note(self) -> NoteOutput:
+        """Notes and where they begin, at 86.13 frames a second."""
+        return self.networks.note(self.samples_22050)
+
+    @functools.cached_property
+    def pulse(self) -> PulseOutput:
+        """Beats and downbeats at 50 frames a second, tempo and meter, from what `beat` and `chord` heard."""
+        return self.networks.pulse(pulse.evidence(self.beat, self.chord))
+
+    @functools.cached_property
+    def sounds(self) -> SoundsOutput:
+        """Instruments and styles by our own words, from what `speech` and `tag` heard."""
+        return self.networks.sounds(sounds.evidence(self.speech, self.tag, self.duration_seconds))
 
     def _resampled(self, rate: int) -> np.ndarray:
         return audio.resample(self.samples, self.sample_rate, rate)

@@ -102,6 +102,8 @@ def concepts_config(layout: Mapping[str, tuple[int, int]]) -> ConceptsConfig:
         chroma=layout["chroma"],
         bass=layout["bass"],
         rhythm=layout["rhythm"],
+        tempo=layout.get("tempo"),
+        meter=layout.get("meter"),
         timbre=tuple(layout[name] for name in TIMBRE_PARTS if name in layout),
     )
 

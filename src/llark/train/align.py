@@ -91,13 +91,15 @@ def normalisation(
     """Mean and deviation of each of the width's dimensions over all valid frames.
 
     Pitch classes share one pair, so that transposing a clip only rotates its normalised frames, and so
-    do the lags of each tempogram channel, so that another tempo only shifts them.
+    do the lags of each tempogram channel, so that another tempo only shifts them. The encoder's own tempo and
+    meter keep their probabilities' ratios.
     """
     valid = frames[mask]
     mean, deviation = valid.mean(0), valid.std(0)
     lags = config.rhythm_lags
     shared = [(config.chords[0], config.chords[0] + 12), (config.chords[0] + 12, config.chords[0] + 24)]
     shared += [config.chroma, config.bass]
+    shared += [place for place in (config.tempo, config.meter) if place is not None]
     shared += [
         (config.rhythm[0] + c * lags, config.rhythm[0] + (c + 1) * lags)
         for c in range(config.rhythm_channels)

@@ -1,0 +1,310 @@
+"""Trains the pulse nets (`src/llark/weights/pulse.safetensors`) on a corpus that `llark corpus` rendered.
+
+    python scripts/train_pulse.py CORPUS [CORPUS …] --work WORK
+
+`WORK` keeps what the frozen nets heard of each clip, a checkpoint after each epoch and the scores on the
+held-out clips; run again, it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pulseless
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+
+from llark import audio, corpus, engine
+from llark.nets import pulse
+from llark.nets.hearing import Hearing
+from llark.records import Annotation, Track
+
+FRAMES_SHORTEST, FRAMES_LONGEST = 250, 1250
+BATCH = 16
+LEARNING_RATE = 3e-3
+WEIGHT_DECAY = 0.02
+WIDE = {-2: 0.2, -1: 0.6, 0: 1.0, 1: 0.6, 2: 0.2}
+"""What a beat's neighbouring frames count as beats."""
+SPREAD_BINS = 0.6
+STRETCH = 0.25
+"""How much faster or slower a clip is played at most, as a logarithm."""
+METER_WEIGHTS = (1.5, 1.1, 0.7, 1.2)
+"""Of 2/4, 3/4, 4/4 and 6/8, so that the rare ones are learnt too."""
+PULSELESS = 240
+"""Sounds without a pulse that are trained on: no beats, any tempo and any meter alike."""
+"""Width of the tempo target, in bins."""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One clip: `evidence` [frames, width] float16, and what is to be heard in it.
+
+    `beats` and `downbeats` are seconds, `None` where the truth is silent; `meter` is [meters], 0 where it is.
+    `bpm` is 0 where any tempo is as good as another.
+    """
+
+    id: str
+    split: str
+    group: str
+    evidence: np.ndarray
+    beats: tuple[float, ...] | None
+    downbeats: tuple[float, ...]
+    bpm: float | None
+    meter: np.ndarray
+
+
+def hear(folders: Sequence[Path], work: Path) -> Iterator[tuple[Track, Annotation, Path]]:
+    """What the nets hear of each clip, as `work/heard/ID.npy`, made where it is not there."""
+    pairs = [pair for folder in folders for pair in corpus.read(folder)]
+    (work / "heard").mkdir(parents=True, exist_ok=True)
+    with engine.Ticker("hear", len(pairs)) as tick:
+        for track, truth in pairs:
+            path = work / "heard" / f"{track.id}.npy"
+            if not path.exists():
+                samples, rate = audio.load(track.path)
+                hearing = Hearing(samples, rate)
+                _save(path, hearing)
+            tick()
+            yield track, truth, path
+
+
+def _save(path: Path, hearing: Hearing) -> None:
+    scratch = path.with_suffix(".tmp.npy")
+    np.save(scratch, pulse.evidence(hearing.beat, hearing.chord).astype(np.float16))
+    scratch.rename(path)
+
+
+def without_pulse(work: Path) -> list[Example]:
+    """Sounds whose beats are none and whose tempo and meter may be any."""
+    found = []
+    for number in range(PULSELESS):
+        path = work / "heard" / f"pulseless-{number}.npy"
+        if not path.exists():
+            _save(path, Hearing(pulseless.sound(number), pulseless.RATE))
+        any_meter = np.full(len(pulse.METERS), 1 / len(pulse.METERS), np.float32)
+        found.append(Example(path.stem, "train", path.stem, np.load(path), (), (), 0.0, any_meter))
+    return found
+
+
+def example(track: Track, truth: Annotation, path: Path) -> Example:
+    """The clip with what its truth knows."""
+    meter = np.array([float(truth.meter.beats_per_bar == m) for m in pulse.METERS], np.float32)
+    beats = truth.beats.times_seconds or None
+    return Example(
+        track.id, track.split, track.group, np.load(path), beats, truth.beats.downbeats_seconds,
+        truth.tempo.bpm, meter,
+    )  # fmt: skip
+
+
+def tempo_target(bpm: float | None) -> np.ndarray:
+    """[bins] that sum to 1, or to 0 where the tempo is unknown or out of reach."""
+    if bpm == 0:
+        return np.full(len(pulse.BPM), 1 / len(pulse.BPM), np.float32)
+    if bpm is None or not pulse.SLOWEST_BPM <= bpm <= pulse.FASTEST_BPM:
+        return np.zeros(len(pulse.BPM), np.float32)
+    place = np.log(bpm / pulse.BPM) / np.log(pulse.BPM[0] / pulse.BPM[1])
+    weight = np.exp(-0.5 * (place / SPREAD_BINS) ** 2)
+    return np.asarray(weight / weight.sum(), np.float32)
+
+
+def beat_target(times: Sequence[float], frames: int) -> np.ndarray:
+    """[frames]: 1 on a beat, less beside it."""
+    found = np.zeros(frames, np.float32)
+    centres = np.rint(np.asarray(times) * pulse.RATE).astype(int)
+    for shift, weight in WIDE.items():
+        near = centres + shift
+        near = near[(near >= 0) & (near < frames)]
+        found[near] = np.maximum(found[near], weight)
+    return found
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A stretch of an example: `frames` frames from `start`, played `slower` times as slowly."""
+
+    row: int
+    start: int
+    frames: int
+    slower: float
+
+
+def cuts(examples: Sequence[Example], draw: np.random.Generator) -> list[Cut]:
+    """One stretch of each example: all of it or a part, at its own tempo or another tempo."""
+    found = []
+    for row, one in enumerate(examples):
+        slower = float(np.exp(draw.uniform(-STRETCH, STRETCH))) if draw.random() < 0.6 else 1.0
+        whole = int(len(one.evidence) * slower)
+        shortest = min(FRAMES_SHORTEST, whole)
+        frames = (
+            min(whole, FRAMES_LONGEST) if draw.random() < 0.5 else int(draw.integers(shortest, whole + 1))
+        )
+        frames = min(frames, FRAMES_LONGEST)
+        found.append(Cut(row, int(draw.integers(0, whole - frames + 1)), frames, slower))
+    return found
+
+
+def batches(examples: Sequence[Example], epoch: int, seed: int) -> Iterator[tuple[Tensor, ...]]:
+    """Random stretches, similar lengths together: evidence, mask, beats, beats known, tempo, meter."""
+    draw = np.random.default_rng([seed, epoch])
+    chosen = cuts(examples, draw)
+    order = np.argsort([cut.frames + draw.integers(0, 120) for cut in chosen])
+    groups = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+    draw.shuffle(groups)
+    for rows in groups:
+        yield collate(examples, [chosen[row] for row in rows])
+
+
+def collate(examples: Sequence[Example], chosen: Sequence[Cut]) -> tuple[Tensor, ...]:
+    most = max(cut.frames for cut in chosen)
+    most += most % 2
+    heard = torch.zeros(len(chosen), most, pulse.INPUT_WIDTH)
+    mask = torch.zeros(len(chosen), most, dtype=torch.bool)
+    beats, known = torch.zeros(len(chosen), most, 2), torch.zeros(len(chosen))
+    tempo = np.zeros((len(chosen), len(pulse.BPM)), np.float32)
+    meter = np.stack([examples[cut.row].meter for cut in chosen])
+    for place, cut in enumerate(chosen):
+        one = examples[cut.row]
+        heard[place, : cut.frames] = torch.from_numpy(stretched(one.evidence, cut))
+        mask[place, : cut.frames] = True
+        tempo[place] = tempo_target(one.bpm / cut.slower if one.bpm else one.bpm)
+        if one.beats is not None:
+            known[place] = 1
+            for column, times in enumerate((one.beats, one.downbeats)):
+                moved = np.asarray(times) * cut.slower - cut.start / pulse.RATE
+                beats[place, : cut.frames, column] = torch.from_numpy(beat_target(moved, cut.frames))
+    return heard, mask, beats, known, torch.from_numpy(tempo), torch.from_numpy(meter)
+
+
+def stretched(evidence: np.ndarray, cut: Cut) -> np.ndarray:
+    """[cut.frames, width] float32, each frame between its neighbours in the original."""
+    if cut.slower == 1:
+        return evidence[cut.start : cut.start + cut.frames].astype(np.float32)
+    place = (cut.start + np.arange(cut.frames)) / cut.slower
+    before = np.minimum(place.astype(int), len(evidence) - 1)
+    after = np.minimum(before + 1, len(evidence) - 1)
+    share = (place - before).astype(np.float32)[:, None]
+    return evidence[before].astype(np.float32) * (1 - share) + evidence[after].astype(np.float32) * share
+
+
+def loss_of(net: pulse.TinyPulse, batch: tuple[Tensor, ...]) -> Tensor:
+    heard, mask, beats, known, tempo, meter = batch
+    found_beats, found_tempo, found_meter = net(heard, mask)
+    weight = (1 + 4 * beats) * (mask * known[:, None])[..., None]
+    single = functional.binary_cross_entropy_with_logits(found_beats, beats, weight=weight, reduction="sum")
+    total = 3 * single / weight.sum().clamp(min=1)
+    weighed = meter * torch.tensor(METER_WEIGHTS)
+    for found, target in ((found_tempo, tempo), (found_meter, weighed)):
+        total = total - (target * found.log_softmax(1)).sum() / target.sum().clamp(min=1)
+    return total
+
+
+def fit(
+    examples: Sequence[Example], validation: Sequence[Example], folder: Path, seed: int, epochs: int
+) -> pulse.TinyPulse:
+    """One net, trained on all `examples`; goes on from the checkpoint in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    net = pulse.TinyPulse()
+    sums = [
+        (e.evidence.sum(0, dtype=np.float64), np.square(e.evidence, dtype=np.float64).sum(0))
+        for e in examples
+    ]
+    count = sum(len(e.evidence) for e in examples)
+    mean = sum(s for s, _ in sums) / count
+    net.mean.copy_(torch.from_numpy(mean))
+    net.deviation.copy_(torch.from_numpy(np.sqrt(sum(s for _, s in sums) / count - mean**2)).clamp(min=1e-2))
+    optimizer = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    steps = epochs * -(-len(examples) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
+    checkpoint, first = folder / "checkpoint.pt", 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        net.load_state_dict(state["net"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        first = state["epoch"]
+    for epoch in range(first, epochs):
+        torch.manual_seed(seed * 1000 + epoch)
+        net.train()
+        losses, began = [], time.perf_counter()
+        for batch in batches(examples, epoch, seed):
+            loss = loss_of(net, batch)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+        took = time.perf_counter() - began
+        print(f"net {seed} epoch {epoch + 1}/{epochs}: loss {np.mean(losses):.3f}, {took:.0f} s", flush=True)
+        if epoch % 3 == 2:
+            print(json.dumps(scores(pulse.PulseNet(_numbered(net, 0)), validation)), flush=True)
+        state = {
+            "net": net.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+        }
+        torch.save({**state, "epoch": epoch + 1}, checkpoint.with_suffix(".tmp"))
+        checkpoint.with_suffix(".tmp").rename(checkpoint)
+    return net.eval()
+
+
+def _numbered(net: pulse.TinyPulse, number: int) -> dict[str, Tensor]:
+    return {f"{number}.{name}": value for name, value in net.state_dict().items() if name != "lag_weights"}
+
+
+def scores(nets: pulse.PulseNet, examples: Iterable[Example]) -> dict[str, float]:
+    """Accuracy of meter, and Acc1 and Acc2 of the likeliest tempo, over the clips that know them."""
+    hits: dict[str, list[bool]] = {"meter": [], "tempo_acc1": [], "tempo_acc2": []}
+    for one in examples:
+        heard = nets(one.evidence.astype(np.float32))
+        if one.meter.max() == 1:
+            hits["meter"].append(int(heard.meter.argmax()) == int(one.meter.argmax()))
+        if one.bpm:
+            bpm = pulse.BPM[int(heard.tempo.argmax())]
+            near = [abs(bpm / (one.bpm * k) - 1) <= 0.04 for k in (1, 2, 3, 1 / 2, 1 / 3)]
+            hits["tempo_acc1"].append(near[0])
+            hits["tempo_acc2"].append(any(near))
+    return {name: round(float(np.mean(values)), 4) for name, values in hits.items() if values}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("corpus", type=Path, nargs="+")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path, help="where the weights go; WORK/pulse.safetensors if not given")
+    parser.add_argument("--nets", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=18)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    examples = [example(*heard) for heard in hear(options.corpus, options.work)]
+    training = [one for one in examples if one.split == "train"] + without_pulse(options.work)
+    validation, held_out = ([one for one in examples if one.split == s] for s in ("validation", "test"))
+    weights: dict[str, Tensor] = {}
+    for number in range(options.nets):
+        net = fit(training, validation, options.work / f"net-{number}", number + 1, options.epochs)
+        weights |= {name: value.half().contiguous() for name, value in _numbered(net, number).items()}
+        save_file(weights, options.work / "pulse.safetensors.tmp")
+        Path(options.work / "pulse.safetensors.tmp").rename(options.work / "pulse.safetensors")
+        nets = pulse.PulseNet(load_file(options.work / "pulse.safetensors"))
+        page = {
+            "nets": number + 1,
+            "held out": scores(nets, held_out),
+            "trained on": scores(nets, training[::8]),
+        }
+        print(json.dumps(page), flush=True)
+    if options.out is not None:
+        options.out.write_bytes((options.work / "pulse.safetensors").read_bytes())
+
+
+if __name__ == "__main__":
+    main()

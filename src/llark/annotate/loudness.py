@@ -1,0 +1,242 @@
+"""Loudness by ITU-R BS.1770-4, its range by EBU Tech 3342, and words for the dynamics.
+
+Everything follows from the K-weighted energy of each tenth of a second, so that the windows of a long song
+are measured one by one and judged as a whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+import numpy as np
+
+from llark.nets.hearing import Hearing
+from llark.records import Loudness, Span
+
+SOURCE = "bs1770"
+STEPS_PER_SECOND = 10
+_BLOCK_STEPS = 4
+_SHORT_TERM_STEPS = 30
+_SHELF_HZ, _SHELF_DB, _SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
+_PASS_HZ, _PASS_Q = 38.13547087602444, 0.5003270373238773
+"""The two filters of K-weighting, as analogue corner, gain and quality; 48 kHz gives the standard's table."""
+
+
+@dataclass(frozen=True)
+class LoudnessConfig:
+    absolute_gate_lufs: float = -70.0
+    relative_gate_lu: float = -10.0
+    range_gate_lu: float = -20.0
+    silent_lufs: float = -60.0
+    """A second of less is silence."""
+    least_contrast_lu: float = 6.0
+    """Between the loudest and the quietest tenth of the sounding seconds; with less there are no words."""
+    loud_lu: float = -4.0
+    """From here up to the loudest passages it is loud …"""
+    quiet_lu: float = -10.0
+    """… and from here down quiet."""
+    swell_lu: float = 7.0
+    """A steady rise or fall of so much is a crescendo or decrescendo …"""
+    swell_seconds: tuple[float, float] = (4.0, 40.0)
+    """… if it takes so long, …"""
+    swell_slack_lu: float = 1.5
+    """… never turns back by more than this, …"""
+    swell_jump: float = 0.5
+    """… and no two seconds make up more than this share of it."""
+    shortest_seconds: int = 3
+    """Words for less are given to what is before."""
+
+
+@dataclass(frozen=True, eq=False)
+class Energies:
+    """`steps` is [tenths of a second], K-weighted mean squares; `peak` is the largest sample."""
+
+    steps: np.ndarray
+    peak: float
+
+
+def find(hearing: Hearing, start_seconds: float = 0.0, config: LoudnessConfig | None = None) -> Loudness:
+    """The loudness of one clip that begins at `start_seconds` of its track."""
+    return measure(weigh(hearing), start_seconds, config)
+
+
+def weigh(hearing: Hearing) -> Energies:
+    """What loudness is made of; a rest of less than a tenth of a second is left out."""
+    from scipy.signal import sosfilt
+
+    rate = hearing.sample_rate
+    weighted = sosfilt(k_weighting(rate), hearing.samples.astype(np.float64))
+    edges = np.rint(np.arange(len(weighted) * STEPS_PER_SECOND // rate + 1) * rate / STEPS_PER_SECOND)
+    sums = np.concatenate([[0.0], np.cumsum(np.square(weighted))])[edges.astype(int)]
+    return Energies(np.diff(sums) / np.diff(edges), float(np.abs(hearing.samples).max()))
+
+
+def join(parts: Sequence[Energies]) -> Energies:
+    """The energies of windows side by side."""
+    return Energies(np.concatenate([part.steps for part in parts]), max(part.peak for part in parts))
+
+
+def k_weighting(rate: int) -> np.ndarray:
+    """[2 sections, 6]: a high shelf, then a high pass, at a sample rate in Hz."""
+    k = math.tan(math.pi * _SHELF_HZ / rate)
+    high = 10 ** (_SHELF_DB / 20)
+    middle = high**0.4996667741545416
+    norm = 1 + k / _SHELF_Q + k * k
+    shelf = [
+        (high + middle * k / _SHELF_Q + k * k) / norm,
+        2 * (k * k - high) / norm,
+        (high - middle * k / _SHELF_Q + k * k) / norm,
+        1.0,
+        2 * (k * k - 1) / norm,
+        (1 - k / _SHELF_Q + k * k) / norm,
+    ]
+    k = math.tan(math.pi * _PASS_HZ / rate)
+    norm = 1 + k / _PASS_Q + k * k
+    return np.array([shelf, [1, -2, 1, 1, 2 * (k * k - 1) / norm, (1 - k / _PASS_Q + k * k) / norm]])
+
+
+def measure(energies: Energies, start_seconds: float = 0.0, config: LoudnessConfig | None = None) -> Loudness:
+    """Silence, and less than 0.4 s, is unknown."""
+    config = config or LoudnessConfig()
+    integrated = _integrated(energies.steps, config)
+    if integrated is None:
+        return Loudness(source=SOURCE)
+    seconds = _lufs(_means(energies.steps, STEPS_PER_SECOND, STEPS_PER_SECOND))
+    spans, confidence = _dynamics(seconds, start_seconds, config)
+    width = _range(energies.steps, config)
+    return Loudness(
+        integrated_lufs=round(integrated, 2),
+        range_lu=None if width is None else round(width, 2),
+        peak_dbfs=round(20 * math.log10(max(energies.peak, 1e-9)), 2),
+        each_second_lufs=tuple(
+            None if value < config.absolute_gate_lufs else round(float(value), 1) for value in seconds
+        ),
+        dynamics=spans,
+        confidence=round(confidence, 3),
+        source=SOURCE,
+    )
+
+
+def _lufs(energies: np.ndarray) -> np.ndarray:
+    levels: np.ndarray = -0.691 + 10 * np.log10(np.maximum(energies, 1e-12))
+    return levels
+
+
+def _means(steps: np.ndarray, length: int, hop: int) -> np.ndarray:
+    """Means of `length` steps, every `hop`; what does not fill a whole one is left out."""
+    if len(steps) < length:
+        return np.zeros(0)
+    means: np.ndarray = np.lib.stride_tricks.sliding_window_view(steps, length)[::hop].mean(axis=1)
+    return means
+
+
+def _gated(blocks: np.ndarray, relative_lu: float, config: LoudnessConfig) -> np.ndarray:
+    """The blocks that count: not silent, and not too far below the mean of those."""
+    sounding = blocks[_lufs(blocks) > config.absolute_gate_lufs]
+    if not len(sounding):
+        return sounding
+    kept: np.ndarray = sounding[_lufs(sounding) > float(_lufs(sounding.mean(keepdims=True))[0]) + relative_lu]
+    return kept
+
+
+def _integrated(steps: np.ndarray, config: LoudnessConfig) -> float | None:
+    kept = _gated(_means(steps, _BLOCK_STEPS, 1), config.relative_gate_lu, config)
+    return float(_lufs(kept.mean(keepdims=True))[0]) if len(kept) else None
+
+
+def _range(steps: np.ndarray, config: LoudnessConfig) -> float | None:
+    """From the 10th to the 95th percentile of the loudness of three seconds."""
+    kept = _gated(_means(steps, _SHORT_TERM_STEPS, 1), config.range_gate_lu, config)
+    if not len(kept):
+        return None
+    low, high = np.percentile(_lufs(kept), [10, 95])
+    return float(high - low)
+
+
+# --- words ------------------------------------------------------------------------------------------------
+
+
+def _dynamics(
+    seconds: np.ndarray, start_seconds: float, config: LoudnessConfig
+) -> tuple[tuple[Span, ...], float]:
+    """Words for the loudness of each second, and confidence in them: none where it hardly changes."""
+    sounding = seconds[seconds > config.silent_lufs]
+    if not len(sounding) or len(seconds) < 2 * config.shortest_seconds:
+        return (), 0.0
+    low, top = np.percentile(sounding, [10, 95])
+    contrast = float(top - low)
+    if contrast < config.least_contrast_lu:
+        return (), 0.0
+    smooth = _smoothed(np.maximum(seconds, config.silent_lufs))
+    words = np.where(smooth > top + config.loud_lu, "loud", "medium").astype(object)
+    words[smooth < top + config.quiet_lu] = "quiet"
+    for first, last, word in _swells(smooth, config):
+        words[first:last] = word
+    words = _without_short(words, config.shortest_seconds)
+    words[seconds <= config.silent_lufs] = "silence"
+    words = _without_short(words, 2)
+    confidence = float(np.clip(contrast / (2 * config.least_contrast_lu), 0.5, 0.95))
+    spans, at = [], 0
+    for word, group in groupby(words):
+        length = len(list(group))
+        spans.append(Span(start_seconds + at, start_seconds + at + length, str(word), round(confidence, 3)))
+        at += length
+    return tuple(spans), confidence
+
+
+def _smoothed(levels: np.ndarray) -> np.ndarray:
+    """The median of three seconds: a single loud or silent one is no passage."""
+    padded = np.pad(levels, 1, mode="edge")
+    middle: np.ndarray = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
+    return middle
+
+
+def _swells(levels: np.ndarray, config: LoudnessConfig) -> list[tuple[int, int, str]]:
+    """(first, last, word) of the steady rises and falls."""
+    found = []
+    for word, curve in (("crescendo", levels), ("decrescendo", -levels)):
+        at = 0
+        while at < len(curve) - 1:
+            end = _end_of_rise(curve, at, config.swell_slack_lu)
+            start = at + int(np.flatnonzero(curve[at : end + 1] == curve[at : end + 1].min())[-1])
+            if _is_swell(curve[start : end + 1], config):
+                found.append((start, end + 1, word))
+            at = max(end, at + 1)
+    return found
+
+
+def _end_of_rise(curve: np.ndarray, at: int, slack: float) -> int:
+    """The index of the highest point reached from `at` before the curve falls back by more than the slack."""
+    best = at
+    for i in range(at + 1, len(curve)):
+        if curve[i] > curve[best]:
+            best = i
+        elif curve[i] < curve[best] - slack:
+            break
+    return best
+
+
+def _is_swell(curve: np.ndarray, config: LoudnessConfig) -> bool:
+    rise = float(curve[-1] - curve[0])
+    shortest, longest = config.swell_seconds
+    if rise < config.swell_lu or not shortest <= len(curve) - 1 <= longest:
+        return False
+    steepest = max(float(b - a) for a, b in pairwise(curve))
+    return steepest <= config.swell_jump * rise
+
+
+def _without_short(words: np.ndarray, shortest: int) -> np.ndarray:
+    """Runs shorter than `shortest` seconds take the word before them; a short first one that after it."""
+    runs = [(word, len(list(group))) for word, group in groupby(words)]
+    kept: list[tuple[object, int]] = []
+    for word, length in runs:
+        if kept and (length < shortest or kept[-1][0] == word):
+            kept[-1] = (kept[-1][0], kept[-1][1] + length)
+        elif len(kept) == 1 and kept[0][1] < shortest:
+            kept[0] = (word, kept[0][1] + length)
+        else:
+            kept.append((word, length))
+    return np.array([word for word, length in kept for _ in range(length)], dtype=object)

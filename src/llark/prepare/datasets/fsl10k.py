@@ -1,0 +1,177 @@
+"""FSL10K, the Freesound Loop Dataset: 9,455 loops, some 3,000 of them annotated by researchers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from llark.prepare.datasets._root import Root
+from llark.prepare.datasets._rows import RULE, BadRow, Row, key_of, known, number, split_of, tracks, truth
+from llark.records import METER_NAMES, Dropped, Key, Meter, Tag, Tags, Tempo, Track
+
+ABOUT = (
+    "9,455 loops of freesound.org with what their makers wrote; some 3,000 are annotated by one researcher "
+    "or more with tempo, meter, key, genre and the parts that play. Where annotators differ, the commonest "
+    "answer is kept, with the share of annotators who gave it as its confidence. A loop that an annotator "
+    "discarded is a drop. The split keeps all loops of a Freesound user together: " + RULE
+)
+
+CITATION = """
+@inproceedings{ramires2020freesound,
+  author = {Ramires, Ant\\'onio and Font, Frederic and Bogdanov, Dmitry and Smith, Jordan B. L. and
+            Yang, Yi-Hsuan and Ching, Joann and Chen, Bo-Yu and Wu, Yueh-Kao and Wei-Han, Hsu and
+            Serra, Xavier},
+  title = {The {Freesound} loop dataset and annotation tool},
+  booktitle = {International Society for Music Information Retrieval Conference (ISMIR)},
+  year = {2020}
+}
+"""
+
+LICENCE = "each loop its own Creative Commons licence"
+
+FILES = {
+    "FSL10K/audio/wav/123_user_name.wav": "the loops; a name begins with the number of the sound",
+    "FSL10K/fs_analysis/123.json": "optional: name, user, tags, description, licence, pack",
+    "annotations/*/sound-123.json": "optional: the annotations, a folder an annotator; also in `FSL10K`",
+}
+
+WHERE = "zenodo.org/records/3967852 (Freesound Loop Dataset)"
+
+SPLITS = ("train", "validation", "test")
+
+SPLITS_FROM = RULE
+
+LABELS = ("tempo", "meter", "key", "genre", "parts", "tags", "description", "licence")
+
+PARTS = ("percussion", "bass", "chords", "melody", "fx", "vocal")
+
+
+def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
+    """One track a loop, annotated or not; its id is the number of the sound on Freesound."""
+    return tracks(_rows(Root(root)), split, SPLITS)
+
+
+def _rows(root: Root) -> Iterator[Row]:
+    base = root.need("FSL10K", "audio").removesuffix("audio")
+    base = f"{base}/" if base else ""
+    loops = {name.partition("_")[0].partition(".")[0]: name for name in root.listing(f"{base}audio/wav")}
+    described = [name.removesuffix(".json") for name in root.files(f"{base}fs_analysis", ".json")]
+    judged = _annotation_files(root, base)
+    numbers = {id_ for id_ in (*loops, *described, *judged) if id_.isdigit()}
+    for id_ in sorted(numbers, key=int):
+        page = f"{base}fs_analysis/{id_}.json"
+        described_as = root.json(page) if root.has(page) else {}
+        if not isinstance(described_as, dict):
+            described_as = {}
+        group = f"user {described_as['username']}" if described_as.get("username") else id_
+        loop = f"{base}audio/wav/{loops[id_]}" if id_ in loops else ""
+        split = split_of(group)
+        make = partial(_track, root, id_, loop, split, group, described_as, judged.get(id_, []))
+        yield Row(id_, split, make)
+
+
+def _annotation_files(root: Root, base: str) -> dict[str, list[str]]:
+    """Sound number → the files of its annotators, in order of their names."""
+    found: dict[str, list[str]] = {}
+    for folder in dict.fromkeys(("annotations", f"{base}annotations")):
+        for annotator in root.folders(folder):
+            for name in root.files(f"{folder}/{annotator}", ".json"):
+                id_ = name.removeprefix("sound-").removesuffix(".json")
+                found.setdefault(id_, []).append(f"{folder}/{annotator}/{name}")
+    return found
+
+
+def _track(
+    root: Root, id_: str, loop: str, split: str, group: str, page: Mapping[str, Any], judged: Sequence[str]
+) -> Track:
+    if not loop:
+        raise BadRow("missing-audio", f"{root.where} has no recording that begins with {id_}_ in audio/wav.")
+    answers = [_answer(root, path) for path in judged]
+    if any(answer.get("discard") for answer in answers):
+        raise BadRow("discarded-by-annotator", f"An annotator of the loop {id_} chose to leave it out.")
+    return Track(
+        id_,
+        root.full(loop),
+        dataset="fsl10k",
+        split=split,
+        licence=str(page.get("license") or LICENCE),
+        title=str(page.get("name") or "") or None,
+        artist=str(page.get("username") or "") or None,
+        group=group,
+        album=str(page.get("pack_name") or "") or None,
+        truth=truth(
+            id_,
+            None,
+            tempo=_tempo(answers),
+            meter=_meter(answers),
+            key=_key(answers),
+            genre=_shares([answer.get("genres") or [] for answer in answers]),
+        ),
+        metadata=known(_metadata(page, answers)),
+    )
+
+
+def _answer(root: Root, path: str) -> dict[str, Any]:
+    answer = root.json(path)
+    if not isinstance(answer, dict):
+        raise BadRow("malformed-row", f"{path} holds no annotation.")
+    return answer
+
+
+def _metadata(page: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    plain = {name: value for name, value in page.items() if not isinstance(value, dict)}
+    guess = page.get("annotations")
+    parts = _shares([[part for part in PARTS if _says(answer, part)] for answer in answers])
+    fields = ("signature", "key", "mode")
+    agreed = {name: _commonest([str(answer.get(name) or "") for answer in answers])[0] for name in fields}
+    cuts = [answer["well_cut"] for answer in answers if isinstance(answer.get("well_cut"), bool)]
+    return {
+        **plain,
+        "bpm_by_maker": number(guess.get("bpm"), "bpm") if isinstance(guess, dict) else None,
+        "instrumentation": [tag.label for tag in parts.tags if tag.confidence >= 0.5],
+        **agreed,
+        "well_cut": all(cuts) if cuts else None,
+        "comments": [answer.get("comments") or "" for answer in answers],
+        "annotators": len(answers),
+    }
+
+
+def _says(answer: Mapping[str, Any], part: str) -> bool:
+    parts = answer.get("instrumentation")
+    return isinstance(parts, dict) and bool(parts.get(part))
+
+
+def _commonest(values: Sequence[str]) -> tuple[str, float]:
+    """The value given most, the first of equals, and the share of annotators who gave it."""
+    if not values:
+        return "", 0.0
+    value, count = Counter(values).most_common(1)[0]
+    return value, count / len(values)
+
+
+def _shares(lists: Sequence[Sequence[str]]) -> Tags:
+    counts = Counter(label for labels in lists for label in dict.fromkeys(map(str, labels)))
+    ranked = tuple(Tag(label, count / len(lists)) for label, count in counts.most_common())
+    return Tags(ranked, ranked[0].confidence, "fsl10k") if ranked else Tags()
+
+
+def _tempo(answers: Sequence[Mapping[str, Any]]) -> Tempo:
+    steady = ["" if a.get("defined_tempo") is False else str(a.get("bpm") or "") for a in answers]
+    text, share = _commonest(steady)
+    bpm = number(text, "bpm")
+    return Tempo(bpm, share, "fsl10k") if bpm else Tempo()
+
+
+def _meter(answers: Sequence[Mapping[str, Any]]) -> Meter:
+    text, share = _commonest([str(answer.get("signature") or "") for answer in answers])
+    beats = {name: count for count, name in METER_NAMES.items()}.get(text)
+    return Meter(beats, share, "fsl10k") if beats else Meter()
+
+
+def _key(answers: Sequence[Mapping[str, Any]]) -> Key:
+    text, share = _commonest([f"{answer.get('key')} {answer.get('mode')}" for answer in answers])
+    name = key_of(text, "fsl10k").name
+    return Key(name, share, "fsl10k") if name else Key()

@@ -1,0 +1,162 @@
+"""MTG-Jamendo: 55,609 full tracks of jamendo.com with tags of genre, instrument and mood or theme."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from llark.prepare.datasets._root import Root
+from llark.prepare.datasets._rows import BadRow, Row, known, malformed, number, recording, sure, tracks, truth
+from llark.records import Dropped, Track
+
+ABOUT = (
+    "55,609 full tracks under Creative Commons licences with 195 tags by the people who uploaded them: "
+    "genre, instrument, mood or theme. The first table that is there is read: all tags, the 50 commonest, "
+    "genre, instrument, mood. Tracks that split-0 leaves out, for the rarity of their tags, are the split "
+    "`omitted`."
+)
+
+CITATION = """
+@inproceedings{bogdanov2019mtg,
+  author = {Bogdanov, Dmitry and Won, Minz and Tovstogan, Philip and Porter, Alastair and Serra, Xavier},
+  title = {The {MTG-Jamendo} dataset for automatic music tagging},
+  booktitle = {Machine Learning for Music Discovery Workshop, ICML},
+  year = {2019}
+}
+"""
+
+LICENCE = "CC-BY-NC-SA-4.0 (metadata); each track its own Creative Commons licence"
+
+FILES = {
+    "data/autotagging.tsv": "the tags; or autotagging_top50tags, _genre, _instrument or _moodtheme",
+    "data/splits/split-0/autotagging-*.tsv": "train, validation and test of the same table",
+    "data/raw.meta.tsv": "optional: names of track, artist and album, date, address",
+    "audio_licenses.txt": "optional: each track's licence",
+    "audio/00/1000.mp3": "the recordings, in `audio`, `raw_30s/audio`, `audio-low`, `raw_30s/audio-low` "
+    "(1000.low.mp3) or the root",
+}
+
+WHERE = "github.com/MTG/mtg-jamendo-dataset"
+
+SPLITS = ("train", "validation", "test", "omitted")
+
+SPLITS_FROM = "the publisher's split-0; no artist is in two."
+
+LABELS = ("genre", "instruments", "mood", "title", "artist", "album", "licence")
+
+TABLES = (
+    "autotagging", "autotagging_top50tags", "autotagging_genre", "autotagging_instrument",
+    "autotagging_moodtheme",
+)  # fmt: skip
+_AUDIO = (
+    "audio/", "raw_30s/audio/", "audios/", "autotagging_moodtheme/audio/", "audio-low/", "raw_30s/audio-low/",
+    "autotagging_moodtheme/audio-low/", "",
+)  # fmt: skip
+_META_COLUMNS = 8
+_CATEGORIES = ("genre", "instrument", "mood/theme")
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What other files say, by track id: names and dates, and by path: licences."""
+
+    meta: Mapping[str, list[str]]
+    licences: Mapping[str, str]
+
+
+def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
+    """One track a row; its id is the publisher's, `track_0000948`."""
+    return tracks(_rows(Root(root)), split, SPLITS)
+
+
+def _rows(root: Root) -> Iterator[Row | Dropped]:
+    path = root.need(*(f"data/{table}.tsv" for table in TABLES))
+    splits = _splits(root, path.removeprefix("data/").removesuffix(".tsv"))
+    beside = _Beside(_meta(root), _licences(root))
+    for line, cells in enumerate(_lines(root, path), start=2):
+        if len(cells) < 5 or not cells[0].startswith("track_"):
+            yield malformed(cells[0] or f"line {line}", f"Line {line} of {path} has {len(cells)} columns.")
+            continue
+        split = splits.get(cells[0], "omitted")
+        yield Row(cells[0], split, partial(_track, root, split, beside, cells))
+
+
+def _lines(root: Root, path: str) -> Iterator[list[str]]:
+    """Rows under the header. Quotation marks in these tables are text."""
+    for line in root.text(path).split("\n")[1:]:
+        if line.strip():
+            yield [cell.strip() for cell in line.split("\t")]
+
+
+def _splits(root: Root, table: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for split in SPLITS[:3]:
+        for cells in _lines(root, root.need(f"data/splits/split-0/{table}-{split}.tsv")):
+            found.setdefault(cells[0], split)
+    return found
+
+
+def _meta(root: Root) -> dict[str, list[str]]:
+    path = root.first("data/raw.meta.tsv")
+    found = {}
+    for cells in _lines(root, path) if path else ():
+        if len(cells) == _META_COLUMNS + 1 and not cells[4]:
+            del cells[4]  # two rows of the published table have a tab too many
+        if len(cells) == _META_COLUMNS:
+            found[cells[0]] = cells
+    return found
+
+
+def _licences(root: Root) -> dict[str, str]:
+    """Path → address of the licence, from blocks of a path, a line of names and a line of the licence."""
+    path = root.first("audio_licenses.txt")
+    found, current = {}, ""
+    for line in root.text(path).splitlines() if path else ():
+        if line.strip().endswith(".mp3") and "://" not in line:
+            current = line.strip()
+        elif line.startswith("Available under") and current:
+            found[current] = line.split()[-1]
+    return found
+
+
+def _track(root: Root, split: str, beside: _Beside, cells: list[str]) -> Track:
+    id_, artist_id, album_id, file, length, *tags = cells
+    stem = file.removesuffix(".mp3")
+    path = recording(root, *(f"{folder}{name}" for folder in _AUDIO for name in (stem, f"{stem}.low")))
+    seconds = number(length, "DURATION")
+    by_category = _by_category([tag for tag in tags if tag])
+    genre, instrument, mood = (by_category.get(category, []) for category in _CATEGORIES)
+    meta = beside.meta.get(id_, [""] * _META_COLUMNS)
+    metadata = {"artist_id": artist_id, "album_id": album_id, "release_date": meta[6], "url": meta[7]}
+    return Track(
+        id_,
+        path,
+        dataset="mtg_jamendo",
+        split=split,
+        licence=beside.licences.get(file) or LICENCE,
+        title=meta[3] or None,
+        artist=meta[4] or None,
+        duration_seconds=seconds,
+        group=artist_id,
+        album=meta[5] or None,
+        truth=truth(
+            id_,
+            seconds,
+            genre=sure(genre, "mtg_jamendo"),
+            instruments=sure(instrument, "mtg_jamendo"),
+            mood=sure(mood, "mtg_jamendo"),
+        ),
+        metadata=known({**metadata, **by_category}),
+    )
+
+
+def _by_category(tags: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for tag in tags:
+        category, dashes, label = tag.partition("---")
+        if not dashes or not label:
+            raise BadRow("malformed-row", f"A tag is {tag!r}; `category---tag` is wanted.")
+        found.setdefault(category, []).append(label)
+    return found

@@ -1,0 +1,108 @@
+"""MusicCaps: 5,521 segments of 10 s of music from AudioSet, each with a caption and aspects by a musician."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from llark.prepare.datasets._root import Root
+from llark.prepare.datasets._rows import (
+    TEST,
+    TRAIN,
+    BadRow,
+    Row,
+    known,
+    literal_list,
+    malformed,
+    number,
+    tracks,
+    whole,
+)
+from llark.prepare.datasets._segments import segment_of
+from llark.records import Dropped, Track
+
+ABOUT = (
+    "5,521 segments of 10 s from YouTube, chosen from AudioSet, each with a free caption and a list of "
+    "aspects written by one of ten musicians. A recording may be the cut segment or the whole video: a file "
+    "whose name holds the times is the segment; one that is named by the video alone is the whole video "
+    "where it is long enough to hold the segment, else the segment."
+)
+
+CITATION = """
+@article{agostinelli2023musiclm,
+  author = {Agostinelli, Andrea and Denk, Timo I. and Borsos, Zal\\'an and Engel, Jesse and
+            Verzetti, Mauro and Caillon, Antoine and Huang, Qingqing and Jansen, Aren and Roberts, Adam and
+            Tagliasacchi, Marco and Sharifi, Matt and Zeghidour, Neil and Frank, Christian},
+  title = {{MusicLM}: Generating music from text},
+  journal = {arXiv:2301.11325},
+  year = {2023}
+}
+"""
+
+LICENCE = "CC-BY-SA-4.0 (captions); the audio is its uploaders'"
+
+FILES = {
+    "musiccaps-public.csv": "captions, aspects, times, AudioSet labels",
+    "audio/YTID.wav": "the recordings, in `audio`, `wav`, `data` or the root; also named [YTID], "
+    "YTID-START-END, YTID_START_END, [YTID]-[START-END] or YTID_START",
+}
+
+WHERE = "kaggle.com (googleai/musiccaps) or huggingface.co (google/MusicCaps); the audio from YouTube"
+
+SPLITS = (TRAIN, TEST)
+
+SPLITS_FROM = "the publisher's: `is_audioset_eval` is test (2,858 segments), the others are train."
+
+LABELS = ("caption", "aspects", "AudioSet labels")
+
+FOLDERS = ("audio/", "wav/", "data/", "")
+
+
+def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
+    """One track a caption; its id is the video's with the second that the segment starts at."""
+    return tracks(_rows(Root(root)), split, SPLITS)
+
+
+def _rows(root: Root) -> Iterator[Row | Dropped]:
+    for line, row in enumerate(root.rows(root.need("musiccaps-public.csv")), start=2):
+        is_eval = {"true": True, "false": False}.get(row.get("is_audioset_eval", "").lower())
+        if not row.get("ytid") or is_eval is None:
+            detail = f"Line {line} of musiccaps-public.csv has no ytid or no is_audioset_eval."
+            yield malformed(row.get("ytid") or f"line {line}", detail)
+            continue
+        split = TEST if is_eval else TRAIN
+        id_ = f"{row['ytid']}-{row['start_s']}"
+        yield Row(id_, split, partial(_track, root, id_, split, row))
+
+
+def _track(root: Root, id_: str, split: str, row: dict[str, str]) -> Track:
+    start, end = number(row["start_s"], "start_s"), number(row["end_s"], "end_s")
+    if start is None or end is None or not 0 <= start < end:
+        raise BadRow("malformed-row", f"The segment is {row['start_s']!r} to {row['end_s']!r} s.")
+    if not row["caption"]:
+        raise BadRow("malformed-row", "The caption is empty.")
+    metadata = {
+        "ytid": row["ytid"],
+        "start_s": start,
+        "end_s": end,
+        "aspect_list": literal_list(row["aspect_list"], "aspect_list"),
+        "audioset_positive_labels": row["audioset_positive_labels"].split(","),
+        "author_id": whole(row["author_id"], "author_id"),
+        "is_balanced_subset": {"true": True, "false": False}.get(row["is_balanced_subset"].lower()),
+        "is_audioset_eval": split == TEST,
+    }
+    segment = segment_of(root, FOLDERS, row["ytid"], row["start_s"], row["end_s"])
+    return Track(
+        id_,
+        segment.path,
+        dataset="musiccaps",
+        split=split,
+        licence=LICENCE,
+        duration_seconds=segment.duration_seconds,
+        group=row["ytid"],
+        start_seconds=segment.start_seconds,
+        end_seconds=segment.end_seconds,
+        captions=(row["caption"],),
+        metadata=known(metadata),
+    )

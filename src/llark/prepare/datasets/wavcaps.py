@@ -1,0 +1,189 @@
+"""WavCaps: 403,050 sounds with captions made from their descriptions; those that speak of music are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from llark.errors import UserMustAct
+from llark.prepare.datasets._root import Root
+from llark.prepare.datasets._rows import (
+    RULE,
+    BadRow,
+    Row,
+    known,
+    malformed,
+    number,
+    recording,
+    split_of,
+    tracks,
+)
+from llark.records import Dropped, Track
+
+ABOUT = (
+    "403,050 sounds of FreeSound, BBC Sound Effects, SoundBible and AudioSet, each with a caption that "
+    "ChatGPT made from its description or labels. Captions without a word of music (`MUSIC_WORDS`, whole "
+    "words) and of fewer than 4 words are drops, `not-music` and `short-caption`. The split keeps the "
+    "sounds of an author together: " + RULE
+)
+
+CITATION = """
+@article{mei2024wavcaps,
+  author = {Mei, Xinhao and Meng, Chutong and Liu, Haohe and Kong, Qiuqiang and Ko, Tom and Zhao, Chengqi and
+            Plumbley, Mark D. and Zou, Yuexian and Wang, Wenwu},
+  title = {{WavCaps}: A {ChatGPT}-assisted weakly-labelled audio captioning dataset for audio-language
+           multimodal research},
+  journal = {IEEE/ACM Transactions on Audio, Speech, and Language Processing},
+  year = {2024}
+}
+"""
+
+LICENCE = "academic use only; each sound its source's licence"
+
+FILES = {
+    "json_files/FreeSound/fsd_final.json": "captions of the sounds of FreeSound",
+    "json_files/BBC_Sound_Effects/bbc_final.json": "of BBC Sound Effects",
+    "json_files/SoundBible/sb_final.json": "of SoundBible",
+    "json_files/AudioSet_SL/as_final.json": "of AudioSet; at least one of the four must be there, in "
+    "`json_files`, `data/json_files` or the root",
+    "waveforms/*/*.flac": "the sounds in the folder of their source, in `waveforms`, `Audio`, `audio`, "
+    "`Zip_files` or the root",
+}
+
+WHERE = "huggingface.co (cvssp/WavCaps)"
+
+SPLITS = ("train", "validation", "test")
+
+SPLITS_FROM = RULE
+
+LABELS = ("caption", "description", "tags", "title", "author")
+
+SOURCES = {
+    "FreeSound": "fsd_final.json",
+    "BBC_Sound_Effects": "bbc_final.json",
+    "SoundBible": "sb_final.json",
+    "AudioSet_SL": "as_final.json",
+}
+"""Source → its file of captions."""
+
+MUSIC_WORDS = frozenset((
+    "accordion", "anthem", "arpeggio", "bagpipe", "ballad", "banjo", "bassline", "bassoon", "beatbox",
+    "beatboxing", "bongo", "carol", "cellist", "cello", "choir", "chord", "clarinet", "conga",
+    "didgeridoo", "disco", "djembe", "drum", "drumbeat", "drummer", "drumming", "drumroll", "dubstep",
+    "fiddle", "flute", "gamelan", "glockenspiel", "gospel", "guitar", "guitarist", "harmonica", "harmony",
+    "harp", "harpsichord", "hymn", "instrumental", "jazz", "kalimba", "lullaby", "lute", "lyre", "lyrics",
+    "mandolin", "marimba", "music", "musical", "musically", "musician", "oboe", "ocarina", "opera",
+    "orchestra", "orchestral", "percussion", "pianist", "piano", "rapper", "reggae", "rhythm", "rhythmic",
+    "riff", "saxophone", "serenade", "singer", "sitar", "soprano", "sousaphone", "strum", "strumming",
+    "symphony", "synth", "synthesizer", "tabla", "tambourine", "techno", "tenor", "timpani", "trombone",
+    "trumpet", "tuba", "ukulele", "vibraphone", "viola", "violin", "violinist", "vocalist", "waltz",
+    "xylophone", "zither",
+))  # fmt: skip
+"""A caption speaks of music when one of these is a word of it, alone or with -s, -es or -ies."""
+
+SUNG_WORDS = frozenset((
+    "choral", "chorus", "harmonious", "melodic", "melody", "sing", "singing", "song", "tune",
+))  # fmt: skip
+"""So do these, unless one of `ANIMALS` is in it too."""
+
+ANIMALS = frozenset((
+    "bird", "birdsong", "blackbird", "canary", "chick", "cicada", "cricket", "dove", "finch",
+    "flycatcher", "frog", "gull", "insect", "lark", "locust", "nightingale", "owl", "robin", "rooster",
+    "songbird", "sparrow", "swallow", "thrush", "toad", "warbler", "whale", "wolf", "wren",
+))  # fmt: skip
+
+FEWEST_WORDS = 4
+
+_JSON = ("json_files/", "data/json_files/", "")
+_AUDIO = ("waveforms/", "Audio/", "audio/", "Zip_files/", "")
+_NOT_KEPT = ("audio", "wav_path", "id", "caption")
+
+
+@dataclass(frozen=True)
+class _Filter:
+    music_only: bool
+    fewest_words: int
+
+
+def read_tracks(
+    root: str | Path,
+    split: str | None = None,
+    *,
+    music_only: bool = True,
+    fewest_words: int = FEWEST_WORDS,
+) -> Iterator[Track | Dropped]:
+    """One track a sound; its id is the source and the source's id. `music_only=False` keeps all sounds."""
+    return tracks(_rows(Root(root), _Filter(music_only, fewest_words)), split, SPLITS)
+
+
+def _rows(root: Root, wanted: _Filter) -> Iterator[Row | Dropped]:
+    root.need(
+        *(f"{base}{source}/{file}" for base in _JSON for source, file in SOURCES.items()), *SOURCES.values()
+    )
+    for source, file in SOURCES.items():
+        path = root.first(*(f"{base}{source}/{file}" for base in _JSON), file)
+        for index, entry in enumerate(_entries(root, path) if path else ()):
+            id_ = str(entry.get("id") or "") if isinstance(entry, dict) else ""
+            if not id_ or not str(entry.get("caption") or "").strip():
+                yield malformed(
+                    f"{source}/{id_ or index}", f"Entry {index} of {path} has no id or no caption."
+                )
+                continue
+            author = entry.get("author")
+            group = f"{source} author {author}" if author else f"{source}/{id_}"
+            split = split_of(group)
+            make = partial(_track, root, wanted, source, split, group, entry)
+            yield Row(f"{source}/{id_.removesuffix('.wav')}", split, make)
+
+
+def _entries(root: Root, path: str) -> list[Any]:
+    content = root.json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("data"), list):
+        raise UserMustAct(f"{root.full(path)} has no list `data`, as the files of WavCaps have.")
+    entries: list[Any] = content["data"]
+    return entries
+
+
+def _track(
+    root: Root, wanted: _Filter, source: str, split: str, group: str, entry: Mapping[str, Any]
+) -> Track:
+    caption, name = str(entry["caption"]).strip(), str(entry["id"]).removesuffix(".wav")
+    if wanted.music_only and not speaks_of_music(caption):
+        raise BadRow("not-music", f"No word of music is in: {caption}")
+    if len(caption.split()) < wanted.fewest_words:
+        raise BadRow("short-caption", f"Fewer than {wanted.fewest_words} words: {caption}")
+    stems = [f"{base}{folder}/{name}" for base in _AUDIO for folder in (source, f"{source}_flac")]
+    path = recording(root, *stems)
+    return Track(
+        f"{source}/{name}",
+        path,
+        dataset="wavcaps",
+        split=split,
+        licence=LICENCE,
+        title=str(entry.get("title") or entry.get("file_name") or "") or None,
+        artist=str(entry.get("author") or "") or None,
+        duration_seconds=number(entry.get("duration"), "duration"),
+        group=group,
+        captions=(caption,),
+        metadata=known({"source": source, **{k: v for k, v in entry.items() if k not in _NOT_KEPT}}),
+    )
+
+
+def speaks_of_music(caption: str) -> bool:
+    """Whether a whole word of the caption is one of music: `guitars`, but not `business` or a bird's song."""
+    words = {form for word in re.findall(r"[a-z]+", caption.lower()) for form in _singulars(word)}
+    return bool(words & MUSIC_WORDS) or bool(words & SUNG_WORDS and not words & ANIMALS)
+
+
+def _singulars(word: str) -> tuple[str, ...]:
+    """The word, and what it may be the plural of."""
+    return (
+        word,
+        word.removesuffix("s"),
+        word.removesuffix("es"),
+        f"{word[:-3]}y" if word.endswith("ies") else word,
+    )

@@ -1,0 +1,84 @@
+"""YouTube8M-MusicTextClips: 4,169 segments of 10 s of music videos, each with a description."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from llark.prepare.datasets._root import Root
+from llark.prepare.datasets._rows import TEST, TRAIN, BadRow, Row, known, malformed, number, tracks
+from llark.prepare.datasets._segments import segment_of
+from llark.records import Dropped, Track
+
+ABOUT = (
+    "4,169 segments of 10 s from the middle of music videos of YouTube-8M, each with a description by a "
+    "person who heard the sound alone. A file named by the video alone is the whole video where it is long "
+    "enough to hold the segment, else the segment."
+)
+
+CITATION = """
+@inproceedings{mckee2023language,
+  author = {McKee, Daniel and Salamon, Justin and Sivic, Josef and Russell, Bryan},
+  title = {Language-guided music recommendation for video via prompt analogies},
+  booktitle = {Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year = {2023}
+}
+"""
+
+LICENCE = "Adobe Research License, non-commercial research only (descriptions); the audio is its uploaders'"
+
+FILES = {
+    "train.csv": "video_id, start, end and text of the training segments",
+    "test.csv": "the same of the test segments",
+    "audio/VIDEO_ID.wav": "the recordings, in `audio`, `wav`, `data` or the root; also named [VIDEO_ID], "
+    "VIDEO_ID-START-END, VIDEO_ID_START_END or [VIDEO_ID]-[START-END]",
+}
+
+WHERE = "zenodo.org/records/8040754 (YouTube8M-MusicTextClips); the audio from YouTube"
+
+SPLITS = (TRAIN, TEST)
+
+SPLITS_FROM = "the publisher's: 1,000 train and 3,169 test segments."
+
+LABELS = ("caption",)
+
+FOLDERS = ("audio/", "wav/", "data/", "")
+
+
+def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
+    """One track a description; its id is the video's. One that is in both tables is read from `train.csv`."""
+    return tracks(_rows(Root(root)), split, SPLITS)
+
+
+def _rows(root: Root) -> Iterator[Row | Dropped]:
+    tables = {TRAIN: root.need("train.csv"), TEST: root.need("test.csv")}
+    for split, table in tables.items():
+        for line, row in enumerate(root.rows(table), start=2):
+            video = row.get("video_id", "")
+            if video:
+                yield Row(video, split, partial(_track, root, split, row))
+            else:
+                yield malformed(f"{table} line {line}", f"Line {line} of {table} has no video_id.")
+
+
+def _track(root: Root, split: str, row: dict[str, str]) -> Track:
+    start, end = number(row.get("start"), "start"), number(row.get("end"), "end")
+    if start is None or end is None or not 0 <= start < end:
+        raise BadRow("malformed-row", f"The segment is {row.get('start')!r} to {row.get('end')!r} s.")
+    if not row.get("text"):
+        raise BadRow("malformed-row", "The text is empty.")
+    segment = segment_of(root, FOLDERS, row["video_id"], row["start"], row["end"])
+    return Track(
+        row["video_id"],
+        segment.path,
+        dataset="yt8m_musictextclips",
+        split=split,
+        licence=LICENCE,
+        duration_seconds=segment.duration_seconds,
+        group=row["video_id"],
+        start_seconds=segment.start_seconds,
+        end_seconds=segment.end_seconds,
+        captions=(row["text"],),
+        metadata=known({"video_id": row["video_id"], "start": start, "end": end}),
+    )

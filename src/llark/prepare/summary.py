@@ -1,0 +1,193 @@
+"""What a prepared folder holds, summed up in one pass over its records: nothing grows with their number."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from llark import files, store
+from llark.prepare.datasets import Dataset
+from llark.records import Annotation, Clip, Dropped, Track
+
+PAGE = "prepared.json"
+
+_MOST_WORDS = 20_000
+"""Different tags that are counted; a data set with more has the rest left out."""
+
+_EXAMPLES = 3
+
+
+@dataclass
+class Part:
+    """One split: how many tracks and clips, and the seconds of each."""
+
+    tracks: int = 0
+    clips: int = 0
+    track_seconds: float = 0.0
+    clip_seconds: float = 0.0
+
+
+@dataclass
+class Summary:
+    """Counts of a prepared folder. `lost` counts whole tracks by reason; `dropped` all losses, those of
+    single clips among them."""
+
+    dataset: str = ""
+    source: str = ""
+    out: str = ""
+    splits: dict[str, Part] = field(default_factory=dict)
+    truths: int = 0
+    captions: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[Dropped]] = field(default_factory=dict)
+    lengths: Counter[int] = field(default_factory=Counter)
+    """Tracks by the whole seconds of their length."""
+    licences: Counter[str] = field(default_factory=Counter)
+    formats: Counter[str] = field(default_factory=Counter)
+    rates: Counter[str] = field(default_factory=Counter)
+    words: Counter[str] = field(default_factory=Counter)
+    """Genres, instruments, moods and tags, by the number of tracks that have them."""
+
+    @property
+    def whole(self) -> Part:
+        """All splits together."""
+        parts = self.splits.values()
+        return Part(
+            sum(p.tracks for p in parts),
+            sum(p.clips for p in parts),
+            sum(p.track_seconds for p in parts),
+            sum(p.clip_seconds for p in parts),
+        )
+
+    def add_track(self, track: Track) -> None:
+        part = self.splits.setdefault(track.split, Part())
+        part.tracks += 1
+        seconds = _seconds(track)
+        part.track_seconds += seconds
+        self.captions += len(track.captions)
+        self.lengths[int(seconds)] += 1
+        self.licences[track.licence] += 1
+        self.formats[str(track.metadata.get("audio.format", "?"))] += 1
+        channels = {1: "mono", 2: "stereo"}.get(int(str(track.metadata.get("audio.channels", 0))), "more")
+        self.rates[f"{track.metadata.get('audio.sample_rate', '?')} Hz {channels}"] += 1
+        for word in set(_words(track)):
+            if word in self.words or len(self.words) < _MOST_WORDS:
+                self.words[word] += 1
+
+    def add_clip(self, clip: Clip) -> None:
+        part = self.splits.setdefault(clip.split, Part())
+        part.clips += 1
+        part.clip_seconds += clip.duration_seconds
+
+    def add_drop(self, drop: Dropped) -> None:
+        self.dropped[drop.reason] += 1
+        shown = self.examples.setdefault(drop.reason, [])
+        if len(shown) < _EXAMPLES:
+            shown.append(drop)
+
+
+def _seconds(track: Track) -> float:
+    """How long the track is, or the segment of the file that it stands for."""
+    length = float(str(track.metadata.get("audio.duration_seconds", track.duration_seconds or 0.0)))
+    end = length if track.end_seconds is None else min(track.end_seconds, length)
+    return max(0.0, end - track.start_seconds)
+
+
+def _words(track: Track) -> Iterator[str]:
+    """What the track is tagged with: lists of words among its metadata, and the labelled genres and so on."""
+    for value in track.metadata.values():
+        if isinstance(value, tuple):
+            yield from value
+    truth = track.truth or Annotation(track.id, 0.0, 0.0)
+    for tags in (truth.genre, truth.instruments, truth.mood):
+        yield from tags.labels
+
+
+def collect(out: str) -> Summary:
+    """Sums up a finished folder. Raises `UserMustAct` where it is not finished."""
+    found = Summary(out=out)
+    for track in store.read(f"{out}/tracks", Track):
+        found.add_track(track)
+    for clip in store.read(f"{out}/clips", Clip):
+        found.add_clip(clip)
+    for drop in store.read_dropped(f"{out}/clips"):
+        found.add_drop(drop)
+    found.lost = Counter(store.about(f"{out}/tracks")["counts"]["dropped"])
+    config = store.about(f"{out}/tracks")["config"]
+    found.dataset, found.source = config["dataset"], config["source"]
+    return found
+
+
+def write(out: str, dataset: Dataset, plan: Mapping[str, Any], truths: int = 0) -> Summary:
+    """Writes the folder's `prepared.json`, and returns what it says."""
+    found = replace(collect(out), truths=truths)
+    whole = found.whole
+    read = store.about(f"{out}/tracks")["counts"]["in"]
+    assert read == whole.tracks + sum(found.lost.values()), "a track is neither kept nor dropped"
+    page = {
+        "dataset": dataset.name,
+        "about": dataset.about,
+        "citation": dataset.citation,
+        "licence": dataset.licence,
+        "where": dataset.where,
+        "splits_from": dataset.splits_from,
+        "settings": dict(plan),
+        "counts": {
+            "read": read,
+            "tracks": whole.tracks,
+            "lost": dict(sorted(found.lost.items())),
+            "clips": whole.clips,
+            "dropped": dict(sorted(found.dropped.items())),
+            "truths": truths,
+            "captions": found.captions,
+        },
+        "splits": {name: asdict(part) for name, part in sorted(found.splits.items())},
+    }
+    write_file(out, PAGE, json.dumps(page, indent=1, ensure_ascii=False) + "\n")
+    return found
+
+
+def write_file(out: str, name: str, text: str) -> None:
+    """A whole file of the folder or none. `UserMustAct`: it cannot be written."""
+    with files.clear_errors(out):
+        files.folder(out).write(name, text.encode("utf-8", "replace"))
+
+
+def as_text(found: Summary) -> str:
+    """The few lines that are printed when the stage is done."""
+    whole = found.whole
+    lines = [
+        f"{found.dataset}: {_count(whole.tracks, 'track')}, {hours(whole.track_seconds)}"
+        f" → {_count(whole.clips, 'clip')}, {hours(whole.clip_seconds)}"
+    ]
+    if len(found.splits) > 1:
+        lines += [
+            f"  {name}: {_count(p.tracks, 'track')}, {_count(p.clips, 'clip')}, {hours(p.clip_seconds)}"
+            for name, p in sorted(found.splits.items())
+        ]
+    if found.truths:
+        lines.append(f"  {_count(found.truths, 'clip')} with the data set's own labels")
+    lines += [
+        f"  dropped: {reason} {count}×, as {_one_line(found.examples[reason])}"
+        for reason, count in found.dropped.most_common()
+    ]
+    return "\n".join([*lines, f"  in {found.out}"])
+
+
+def _one_line(drops: Iterable[Dropped]) -> str:
+    return " ".join(next(iter(drops)).detail.split())[:160]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def hours(seconds: float) -> str:
+    """`2.5 h`, `12.0 min` or `40 s`, whichever reads best."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:,.1f} h"
+    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
