@@ -298,6 +298,7 @@ def main() -> None:
         nets = pulse.PulseNet(load_file(options.work / "pulse.safetensors"))
         page = {
             "nets": number + 1,
+            "validation": scores(nets, validation),
             "held out": scores(nets, held_out),
             "trained on": scores(nets, training[::8]),
         }

@@ -82,12 +82,5 @@ def test_noise_claims_no_key_and_no_chords_with_confidence():
     assert facts.chords.spans == ()
 
 
-def test_the_posteriors_of_heads_reach_instruments_and_genre():
-    heads = {"instruments": {"accordion": 0.95}, "genre": {"waltz": 0.9}}
-    facts = annotate(Hearing(band(1), RATE), "clip", 0.0, heads)
-    assert "accordion" in facts.instruments.labels
-    assert "waltz" in facts.genre.labels
-
-
 def test_annotations_name_their_version():
     assert VERSION.startswith("annotate-")

@@ -74,14 +74,21 @@ def test_a_voice_is_the_sum_of_what_people_call_it():
     assert find_instruments(hearing(**sung, MTT_no_vocals=0.4)).labels == ()
 
 
-def test_a_head_overrules_the_tags_where_it_knows_the_word():
+def test_the_sounds_net_and_the_tags_are_weighed_where_both_have_a_word():
     heard = hearing(MTT_piano=0.6, MTT_flute=0.6)
-    found = find_instruments(heard, {"piano": 0.1, "saxophone": 0.9, "clarinet": 0.3})
-    assert found.labels == ("saxophone", "flute")
-    assert found.source == "head+musicnn"
+    found = find_instruments(heard, {"piano": 0.1, "flute": 1.0, "saxophone": 0.9, "clarinet": 0.3})
+    assert found.labels == ("flute", "saxophone")
+    assert found.tags[0].confidence == pytest.approx(0.6 + 0.4 * 0.794, abs=2e-3)
+    assert found.source == "sounds+musicnn"
 
 
-def test_a_head_with_an_unknown_word_is_refused():
+def test_the_sounds_net_is_not_asked_about_voices():
+    sung = dict.fromkeys(("MTT_vocal", "MTT_vocals", "MTT_singing", "MTT_male"), 0.15)
+    assert find_instruments(hearing(**sung), {"voice": 0.0}).labels == ("voice",)
+    assert find_instruments(hearing(), {"voice": 1.0}).labels == ()
+
+
+def test_a_word_that_is_no_instrument_is_refused():
     with pytest.raises(ValueError, match="theremin"):
         find_instruments(hearing(), {"theremin": 0.9})
 

@@ -142,3 +142,7 @@ def test_two_chords_a_melody_and_a_single_note_are_no_isolated_chord() -> None:
     two = [(p, 0.1, 1.9) for p in CHORDS["C:maj"]] + [(p, 2.0, 3.9) for p in CHORDS["A:min"]]
     for heard in (two, line(60, 62, 64, 65, 67, 69, 71, 72), [(60, 0.1, 3.5)]):
         assert isolated_chord.find(Hearing(plucked(heard, 4.0), RATE)).label is None
+
+
+def test_where_no_note_is_found_there_is_no_line() -> None:
+    assert melody.one_line([]) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -28,15 +27,11 @@ VERSION = "annotate-3"
 
 Fact = TypeVar("Fact", Tempo, Beats, Meter, Key, Chords)
 
-Posteriors = Mapping[str, Mapping[str, float]]
-"""What trained heads hear in a clip: `instruments` and `genre`, probability by word."""
-
 
 def annotate(
     hearing: Hearing,
     clip_id: str,
     start_seconds: float = 0.0,
-    posteriors: Posteriors | None = None,
     *,
     notes: bool = False,
 ) -> Annotation:
@@ -49,7 +44,6 @@ def annotate(
     end_seconds = start_seconds + hearing.duration_seconds
     if hearing.is_silent:
         return Annotation(clip_id, start_seconds, end_seconds)
-    heads = posteriors or {}
     decoded = chords.decode(hearing.chord)
     likeliest = tempo.likeliest(hearing.pulse, pulse.BPM)
     tracked = beats.track(hearing.pulse.activations, likeliest.bpm, meter.beats_per_bar(hearing.pulse))
@@ -62,8 +56,8 @@ def annotate(
         meter=_rounded(meter.find(hearing.pulse, min(1.0, 1.2 * tracked.confidence))),
         key=_rounded(key.find(hearing.chord, decoded)),
         chords=_rounded(_chords_from(decoded, start_seconds, end_seconds)),
-        instruments=instruments.find_instruments(hearing, heads.get("instruments")),
-        genre=genre.find_genre(hearing, heads.get("genre")),
+        instruments=instruments.find_instruments(hearing, hearing.sounds.instruments),
+        genre=genre.find_genre(hearing),
         notes=note_decoding.find(hearing.note, start_seconds) if notes else Notes(),
         loudness=loudness.find(hearing, start_seconds),
         melody=melody.find(hearing, start_seconds),

@@ -1,13 +1,11 @@
-"""Which styles a clip is in: the taggers' words, or the posteriors of a trained head where there is one."""
+"""Which styles a clip is in, by the taggers' words."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from llark.annotate import tags
 from llark.annotate.tags import MSD, MTT
 from llark.nets.hearing import Hearing
-from llark.records import GENRES, Tags
+from llark.records import Tags
 
 MOST = 3
 """Words given for one clip at most."""
@@ -29,19 +27,11 @@ RULES: tags.Rules = {
     "metal": {MTT + "metal": 0.35, MSD + "metal": 0.35, MSD + "heavy metal": 0.28},
     "ambient": {MTT + "ambient": 0.35, MTT + "new age": 0.25, MSD + "ambient": 0.3},
 }  # fmt: skip
-"""Which tags speak for which style. Styles without a tag of their own need a trained head."""
+"""Which tags speak for which style."""
 
 
-def find_genre(hearing: Hearing, posteriors: Mapping[str, float] | None = None) -> Tags:
-    """The styles of a clip, most certain first; none where it is silent.
-
-    `posteriors` are probabilities of words of `GENRES` from a trained head: they stand in for the tags
-    wherever they name the word. Raises `ValueError` for a word that is not in the vocabulary.
-    """
-    if unknown := set(posteriors or ()) - set(GENRES):
-        raise ValueError(f"Not in the vocabulary of styles: {', '.join(sorted(unknown))}.")
+def find_genre(hearing: Hearing) -> Tags:
+    """The styles of a clip, most certain first; none where it is silent."""
     if hearing.is_silent:
         return Tags(source=tags.SOURCE)
-    confidences = tags.weigh(RULES, tags.tag_probabilities(hearing.tag))
-    source = f"{tags.HEAD_SOURCE}+{tags.SOURCE}" if posteriors else tags.SOURCE
-    return tags.choose(confidences | dict(posteriors or {}), MOST, source)
+    return tags.choose(tags.weigh(RULES, tags.tag_probabilities(hearing.tag)), MOST, tags.SOURCE)

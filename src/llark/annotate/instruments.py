@@ -1,4 +1,4 @@
-"""Which instruments sound: the taggers' words, or the posteriors of a trained head where there is one."""
+"""Which instruments sound: the taggers' words, weighed against those of the sounds net."""
 
 from __future__ import annotations
 
@@ -51,14 +51,20 @@ GUITARS: Mapping[str, Mapping[str, float]] = {
 
 EVEN_GUITAR = 0.25
 
+SOUNDS_SHARE = 0.6
+"""What the sounds net counts against the tags, for an instrument that both have a word for."""
 
-def find_instruments(hearing: Hearing, posteriors: Mapping[str, float] | None = None) -> Tags:
+ONLY_TAGS = frozenset({"voice"})
+"""What the sounds net has never heard: no rendered clip sings."""
+
+
+def find_instruments(hearing: Hearing, heard: Mapping[str, float] | None = None) -> Tags:
     """The instruments of a clip, most certain first; none where it is silent.
 
-    `posteriors` are probabilities of words of `INSTRUMENTS` from a trained head: they stand in for the tags
-    wherever they name the word. Raises `ValueError` for a word that is not in the vocabulary.
+    `heard` are probabilities of words of `INSTRUMENTS` from the sounds net, to be weighed against the tags.
+    Raises `ValueError` for a word that is not in the vocabulary.
     """
-    if unknown := set(posteriors or ()) - set(INSTRUMENTS):
+    if unknown := set(heard or ()) - set(INSTRUMENTS):
         raise ValueError(f"Not in the vocabulary of instruments: {', '.join(sorted(unknown))}.")
     if hearing.is_silent:
         return Tags(source=tags.SOURCE)
@@ -67,8 +73,12 @@ def find_instruments(hearing: Hearing, posteriors: Mapping[str, float] | None = 
     confidences["voice"] = max(confidences["voice"], _voice(probabilities))
     for word, confidence in _guitars(probabilities).items():
         confidences[word] = max(confidence, confidences.get(word, 0.0))
-    source = f"{tags.HEAD_SOURCE}+{tags.SOURCE}" if posteriors else tags.SOURCE
-    return tags.choose(confidences | dict(posteriors or {}), MOST, source)
+    for word, probability in (heard or {}).items():
+        if word not in ONLY_TAGS:
+            tagged = confidences.get(word)
+            share = 1.0 if tagged is None else SOUNDS_SHARE
+            confidences[word] = share * probability + (1 - share) * (tagged or 0.0)
+    return tags.choose(confidences, MOST, f"{tags.SOUNDS_SOURCE}+{tags.SOURCE}" if heard else tags.SOURCE)
 
 
 def _voice(probabilities: Mapping[str, float]) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -137,11 +138,8 @@ def one_line(heard: Sequence[Sounding], config: MelodyConfig | None = None) -> l
                 line[-1] = sound
             continue
         line.append(sound)
-    return [
-        replace(sound, last=min(sound.last, after.first))
-        for sound, after in zip(line, [*line[1:], line[-1]], strict=True)
-        if after is not sound
-    ] + line[-1:]
+    ended = [replace(sound, last=min(sound.last, after.first)) for sound, after in pairwise(line)]
+    return ended + line[-1:]
 
 
 # --- its shape --------------------------------------------------------------------------------------------

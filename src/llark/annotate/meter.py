@@ -27,7 +27,7 @@ class MeterConfig:
 
 
 def find(heard: MeterEvidence, certainty: float = 1.0, config: MeterConfig | None = None) -> Meter:
-    """The likeliest meter; its confidence is its probability times `certainty`, that there are beats at all."""
+    """The likeliest meter; its confidence is its probability times `certainty`, that there are beats."""
     config = config or MeterConfig()
     best = int(np.argmax(heard.meter))
     confidence = float(heard.meter[best]) * certainty

@@ -19,7 +19,7 @@ MSD = "MSD "
 """Prefixes of a tag's name that say which net it comes from."""
 
 SOURCE = "musicnn"
-HEAD_SOURCE = "head"
+SOUNDS_SOURCE = "sounds"
 
 EVEN = 0.5
 """Words below this confidence are not given."""
