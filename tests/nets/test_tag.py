@@ -27,9 +27,10 @@ def test_normalising_after_the_maximum_is_normalising_before_it():
     norm = torch.nn.BatchNorm1d(6).eval()
     norm.weight.data = torch.randn(6, generator=rng)
     norm.running_mean = torch.randn(6, generator=rng)
-    heard = torch.randn(2, 6, 11, 7, generator=rng)
-    plain = norm(heard.relu().transpose(1, 2).flatten(0, 1)).view(2, 11, 6, 7).transpose(1, 2).amax(3)
-    assert torch.allclose(tag.norm_then_max(heard, norm, -1), plain, atol=1e-6)
+    conv = torch.nn.Linear(5, 6)
+    windows = torch.randn(2, 70, 7, 5, generator=rng)  # more frames than are multiplied at once
+    plain = norm(conv(windows).relu().flatten(0, 2)).view(2, 70, 7, 6).amax(2).transpose(1, 2)
+    assert torch.allclose(tag.conv_then_max(windows, conv, norm), plain, atol=1e-6)
 
 
 def test_patches_cover_the_clip_and_are_three_seconds(net):

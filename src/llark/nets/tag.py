@@ -67,12 +67,29 @@ class TagOutput:
     patch_frames: int
 
 
-def norm_then_max(heard: torch.Tensor, norm: nn.Module, axis: int) -> torch.Tensor:
-    """The maximum over `axis` of `norm(relu(heard))`, without normalising what it throws away."""
-    falling = norm.get_parameter("weight") < 0
-    softest = functional.relu(heard.amin(axis))
-    loudest = functional.relu(heard.amax(axis))
-    normed: torch.Tensor = norm(torch.where(falling[:, None], softest, loudest))
+FRAMES_AT_ONCE = 32
+"""Frames whose convolutions are one product of matrices: that many fit into a core's cache."""
+
+
+def conv_then_max(windows: torch.Tensor, conv: nn.Module, norm: nn.Module) -> torch.Tensor:
+    """The maximum over places of `norm(relu(conv(windows)))`, without normalising what it throws away.
+
+    `windows` is [batch, frames, places, taps], what the kernel sees at each place; the result is
+    [batch, filters, frames]. Plain products of matrices are here twice as fast as a convolution of one
+    channel. Where the norm turns its input round, the smallest value is looked for.
+    """
+    sign = torch.where(norm.get_parameter("weight") < 0, -1.0, 1.0)
+    kernel = (conv.get_parameter("weight").flatten(1) * sign[:, None]).T.contiguous()
+    bias = conv.get_parameter("bias") * sign
+    batches = []
+    for one in windows:
+        parts = []
+        for part in torch.split(one, FRAMES_AT_ONCE):
+            frames, places = part.shape[:2]
+            heard = torch.addmm(bias, part.reshape(frames * places, -1), kernel)
+            parts.append(heard.view(frames, places, -1).amax(1))
+        batches.append(torch.cat(parts).T)
+    normed: torch.Tensor = norm(functional.relu(torch.stack(batches) * sign[:, None]))
     return normed
 
 
@@ -99,16 +116,14 @@ class TagConvNet(nn.Module):
     def frames(self, mel: torch.Tensor) -> torch.Tensor:
         """[batch, frames, 96] → [batch, 753, frames]."""
         x = self.input_norm(mel[:, None])
-        padded = functional.pad(x, (0, 0, 3, 3))
+        grid = functional.pad(x, (0, 0, 3, 3))[:, 0]
         fronts = [
-            norm_then_max(conv(padded), norm, -1)
-            for conv, norm in zip(self.timbral, self.front_norms[:2], strict=True)
+            conv_then_max(grid.unfold(1, kernel[0], 1).unfold(2, kernel[1], 1), conv, norm)
+            for kernel, conv, norm in zip(TIMBRAL_KERNELS, self.timbral, self.front_norms[:2], strict=True)
         ]
-        batch, _, frames, bands = x.shape
-        bandwise = x[:, 0].transpose(1, 2).reshape(batch * bands, 1, frames)
         for size, conv, norm in zip(TEMPORAL_KERNELS, self.temporal, self.front_norms[2:], strict=True):
-            heard = conv(functional.pad(bandwise, ((size - 1) // 2, size // 2)))
-            fronts.append(norm_then_max(heard.view(batch, bands, TEMPORAL_FILTERS, frames), norm, 1))
+            along = functional.pad(x[:, 0], (0, 0, (size - 1) // 2, size // 2))
+            fronts.append(conv_then_max(along.unfold(1, size, 1), conv, norm))
         layers = [torch.cat(fronts, 1)]
         y = layers[0]
         for i, (conv, norm) in enumerate(zip(self.middle, self.middle_norms, strict=True)):
