@@ -87,9 +87,11 @@ def cut(path: Path) -> list[Clip]:
 def hear(path: Path, clips: Sequence[Clip]) -> HeardSong:
     """Every window of a recording through the annotators and the `mini` encoder, each heard once."""
     import numpy as np
+    import torch
 
     from llark.annotate.song import merge
 
+    torch.set_num_threads(1)  # two are slower on nets this small, and twenty times so on busy cores
     listen = Listen()
     listen.open()
     windows: list[Annotation] = []
