@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "llark"
 
 HALL = {"records", "audio", "ffmpeg", "sources", "files", "store", "plans", "engine", "recipe", "errors"}
-ABOVE = {"__init__", "__main__", "cli", "facts", "line", "show", "serve"}
+ABOVE = {"__init__", "__main__", "cli", "commands", "facts", "line", "show", "serve", "walks"}
 ROOMS = {
     "corpus", "prepare", "nets", "annotate", "draw", "instruct", "embed", "model", "train", "answer",
     "evaluate",

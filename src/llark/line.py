@@ -338,7 +338,12 @@ def train(recipe: Recipe, out: Path) -> None:
         ),
         out / "train",
         model_folder,
+        _start(recipe.model.start_from),
     )
+
+
+def _start(name: str | None) -> Path | None:
+    return bundled_model() if name == "bundled" else Path(name) if name else None
 
 
 def evaluate_model(data: Path, out: Path, model: Path | None = None, clips: int = 200) -> str:

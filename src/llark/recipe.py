@@ -114,6 +114,12 @@ class Model(_Section):
         strict=False,
         description="layers that the adapter is put beside",
     )
+    start_from: str | None = Field(
+        default=None,
+        min_length=1,
+        description="folder of a trained model to go on from, or `bundled`; its encoder, base and adapter "
+        "must be those of this recipe",
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

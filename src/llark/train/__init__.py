@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ import torch
 from torch import Tensor
 
 from llark.errors import UserMustAct
-from llark.model.checkpoint import Lora, add_lora, new_model, save_adapter
+from llark.model.checkpoint import Lora, add_lora, load_adapter, new_model, save_adapter
 from llark.model.concepts import Concepts, ConceptsConfig
 from llark.records import Annotation, Clip, Embedding
 from llark.train import align, loop
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 TIMBRE_PARTS = ("speech", "timbre", "pulse", "tags", "loudness")
 """The parts of a frame that the instrument and genre heads read, of those that the encoder has."""
+
+SLOTS = ("slots", "certainty")
+"""What of the concepts is trained with the language model, not with the heads."""
 
 VALIDATION_CLIPS = 64
 """So many tell how the loss goes; more would cost more time than they say."""
@@ -46,28 +51,25 @@ class Material:
     measured: Mapping[str, list[tuple[str, str]]]
 
 
-def run(recipe: Recipe, material: Material, folder: Path, model_folder: Path) -> None:
+def run(
+    recipe: Recipe, material: Material, folder: Path, model_folder: Path, start_from: Path | None = None
+) -> None:
     """Trains a model and writes it to `model_folder`; goes on from what `folder` holds.
 
-    Raises `UserMustAct` where there is nothing to train on.
+    With `start_from` projector, adapter and slots start as that model's; the heads are fitted anew.
+    Raises `UserMustAct` where there is nothing to train on, or where that model does not fit the recipe.
     """
     training = [i for i, clip in enumerate(material.clips) if clip.split != "validation"]
     if not training:
         raise UserMustAct("There is no training clip; render more clips or check their splits.")
     torch.manual_seed(recipe.train.seed)
     concepts = concepts_config(material.layout)
-    first = material.embeddings[material.clips[0].id]
-    model, processor = new_model(
-        recipe.model.base,
-        audio_width=first.frames.shape[1],
-        frames_per_second=first.frames_per_second,
-        projector=recipe.model.projector,
-        max_audio_positions=recipe.model.audio_positions,
-        concepts=concepts.to_dict(),
-        seed=recipe.train.seed,
-    )
+    model, processor = _begin(recipe, material, concepts, start_from)
+    slots = {name: getattr(model.concepts, name).detach().clone() for name in SLOTS}
     posteriors = _align(recipe, material, training, concepts, model, folder / "align")
     model.concepts.set_words(processor.tokenizer, model.get_input_embeddings().weight)
+    if start_from is not None:
+        model.concepts.load_state_dict(slots, strict=False)
     _make_trainable(model, recipe)
     data = [_clip_data(material, i, posteriors[i].numpy()) for i in range(len(material.clips))]
     config = _loop_config(recipe)
@@ -82,6 +84,46 @@ def run(recipe: Recipe, material: Material, folder: Path, model_folder: Path) ->
     )
     model.float()
     save_adapter(model, model_folder)
+
+
+def _begin(
+    recipe: Recipe, material: Material, concepts: ConceptsConfig, start_from: Path | None
+) -> tuple[Any, Any]:
+    """Model and processor as training finds them."""
+    first = material.embeddings[material.clips[0].id]
+    if start_from is None:
+        return new_model(
+            recipe.model.base,
+            audio_width=first.frames.shape[1],
+            frames_per_second=first.frames_per_second,
+            projector=recipe.model.projector,
+            max_audio_positions=recipe.model.audio_positions,
+            concepts=concepts.to_dict(),
+            seed=recipe.train.seed,
+        )
+    model, processor = load_adapter(start_from, recipe.model.base, merge=False)
+    lora = model.config.lora
+    pairs = {
+        "the width of its frames": (model.config.audio_width, first.frames.shape[1]),
+        "its frames a second": (model.config.frames_per_second, first.frames_per_second),
+        "its projector": (model.config.projector, recipe.model.projector),
+        "its audio positions": (model.config.max_audio_positions, recipe.model.audio_positions),
+        "the rank of its adapter": (lora["r"] if lora else 0, recipe.model.lora_rank),
+        "its adapted layers": (set(lora.get("target_modules", ())), set(recipe.model.lora_targets)),
+        "what its heads read": (_digest(model.config.concepts), _digest(concepts.to_dict())),
+    }
+    for what, (found, wanted) in pairs.items():
+        if found != wanted:
+            raise UserMustAct(
+                f"{start_from} does not fit the recipe: {what}: {found}; the recipe: {wanted}. "
+                "Change model.start_from or the recipe."
+            )
+    return model, processor
+
+
+def _digest(concepts: Mapping[str, Any] | None) -> str:
+    """Eight letters that tell two layouts apart."""
+    return hashlib.sha256(json.dumps(concepts, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _validation(clips: Sequence[Clip]) -> list[int]:
@@ -168,9 +210,9 @@ def _stack(material: Material) -> tuple[Tensor, Tensor]:
 
 def _make_trainable(model: Any, recipe: Recipe) -> None:
     """The adapter, the projector, the markers and the concepts' slots learn; base and heads do not."""
-    for parameter in model.language_model.parameters():
-        parameter.requires_grad_(False)
-    if recipe.model.lora_rank:
+    for name, parameter in model.language_model.named_parameters():
+        parameter.requires_grad_("lora_" in name)
+    if recipe.model.lora_rank and not model.config.lora:
         add_lora(
             model,
             Lora(
@@ -184,7 +226,7 @@ def _make_trainable(model: Any, recipe: Recipe) -> None:
         if name != "concepts":
             part.to(dtype)
     for name, parameter in model.concepts.named_parameters():
-        parameter.requires_grad_(name in ("slots", "certainty"))
+        parameter.requires_grad_(name in SLOTS)
 
 
 def _clip_data(material: Material, index: int, posterior: np.ndarray) -> ClipData:

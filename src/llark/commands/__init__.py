@@ -1,0 +1,1 @@
+"""The command line of one stage a file; `cli.py` gathers them."""
