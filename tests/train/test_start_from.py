@@ -43,8 +43,8 @@ def material() -> training.Material:
         },
         layout=LAYOUT,
         facts=dict.fromkeys(names, "tempo: 100 BPM"),
-        heard={name: ASKED for name in names},
-        measured={name: ASKED for name in names},
+        heard=dict.fromkeys(names, ASKED),
+        measured=dict.fromkeys(names, ASKED),
     )
 
 
