@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from llark.evaluate.score import Heard
+    from llark.nets.hearing import Hearing
     from llark.prepare.stage import Settings
     from llark.recipe import Recipe
 
@@ -89,22 +90,24 @@ def hear(path: Path, clips: Sequence[Clip]) -> HeardSong:
     import numpy as np
     import torch
 
-    from llark.annotate.song import merge
+    from llark.annotate.recording import Recording
+    from llark.embed import mini
 
     torch.set_num_threads(1)  # two are slower on nets this small, and twenty times so on busy cores
-    listen = Listen()
-    listen.open()
-    windows: list[Annotation] = []
-    frames: list[np.ndarray] = []
+    recording, frames = Recording(path.stem), []
     with engine.Ticker("hear", len(clips), show=len(clips) > 2) as tick:
         for clip in clips:
-            for record in listen(clip):
-                if isinstance(record, Annotation):
-                    windows.append(record)
-                elif isinstance(record, Embedding):
-                    frames.append(record.frames)
+            hearing = _hearing(clip)
+            recording.hear(hearing, clip.start_seconds)
+            frames.append(mini.embed(hearing))
             tick()
-    return HeardSong(merge(path.stem, windows), np.concatenate(frames))
+    return HeardSong(recording.facts(), np.concatenate(frames))
+
+
+def _hearing(clip: Clip) -> Hearing:
+    from llark.nets.hearing import Hearing
+
+    return Hearing(*audio.load(clip.path, start_seconds=clip.start_seconds, end_seconds=clip.end_seconds))
 
 
 class Listen:
@@ -123,12 +126,8 @@ class Listen:
     def __call__(self, record: Clip) -> Iterator[Annotation | Embedding | Dropped]:
         from llark import annotate
         from llark.embed import mini
-        from llark.nets.hearing import Hearing
 
-        samples, rate = audio.load(
-            record.path, start_seconds=record.start_seconds, end_seconds=record.end_seconds
-        )
-        hearing = Hearing(samples, rate)
+        hearing = _hearing(record)
         yield annotate.annotate(hearing, record.id, record.start_seconds)
         yield Embedding(record.id, mini.VERSION, mini.embed(hearing), float(mini.FRAMES_PER_SECOND))
 
