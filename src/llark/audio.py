@@ -140,7 +140,7 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 def decode(data: bytes) -> tuple[np.ndarray, int]:
     """The samples of a whole file in memory that libsndfile reads: float32 [samples], and their rate."""
     samples, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
-    return samples.mean(axis=1), rate
+    return _mixed(samples), rate
 
 
 def save(path: str | Path, samples: np.ndarray, sample_rate: int) -> None:
@@ -278,7 +278,7 @@ def _read(file: Any, begin: int, until: int) -> np.ndarray:
         read = file.read(min(block, wanted), dtype="float32", always_2d=True)
         if not len(read):
             raise _Damaged("shorter than its header says")
-        blocks.append(read[:, 0].copy() if file.channels == 1 else read.mean(axis=1))
+        blocks.append(_mixed(read))
         wanted -= len(read)
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
