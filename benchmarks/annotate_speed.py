@@ -21,10 +21,11 @@ from pathlib import Path
 
 CLIP_PROGRAM = """
 import json, sys, time
-from llark import audio
+from llark import annotate, audio
 from llark.annotate import (
-    beats, chords, genre, instruments, isolated_chord, key, loudness, melody, notes, sections, tempo
+    beats, chords, genre, instruments, isolated_chord, key, loudness, melody, meter, notes, sections, tempo
 )
+from llark.nets import pulse
 from llark.nets.hearing import Hearing, Networks
 
 path, runs = sys.argv[1], int(sys.argv[2])
@@ -39,14 +40,14 @@ for run in range(runs + 1):
     samples, rate = timed("decode", lambda: audio.load(path, end_seconds=25.0))
     hearing = Hearing(samples, rate)
     timed("resample", lambda: (hearing.samples_22050, hearing.samples_16000))
-    for name in ("beat", "chord", "tag"):
+    for name in ("beat", "chord", "tag", "speech", "pulse", "harmony", "sounds"):
         timed(f"network: {name}", lambda: getattr(hearing, name))
-    found = timed("chords", lambda: chords.decode(hearing.chord))
-    changes = [span.start_seconds for span in found.spans[1:]]
-    tracked, _ = timed("beats, meter", lambda: beats.track(hearing.beat, changes))
-    timed("tempo", lambda: tempo.measure(tracked))
-    timed("key", lambda: key.find(hearing.chord, found))
-    timed("instruments", lambda: instruments.find_instruments(hearing))
+    timed("chords", lambda: chords.decode(hearing.chord, hearing.harmony))
+    likeliest = timed("tempo", lambda: tempo.likeliest(hearing.pulse, pulse.BPM))
+    tracked = timed("beats", lambda: beats.track(
+        hearing.pulse.activations, likeliest.bpm, meter.beats_per_bar(hearing.pulse)))
+    timed("key", lambda: key.find(hearing.harmony))
+    timed("instruments", lambda: instruments.find_instruments(hearing, hearing.sounds.instruments))
     timed("genre", lambda: genre.find_genre(hearing))
     timed("loudness, dynamics", lambda: loudness.find(hearing))
     timed("melody", lambda: melody.find(hearing))
@@ -61,13 +62,14 @@ print(json.dumps(rows[1:]))
 SONG_PROGRAM = """
 import json, resource, sys, time
 from llark.annotate.stage import Annotate
+from llark.nets.hearing import Networks
 from llark.records import Track
 
 path, notes = sys.argv[1], sys.argv[2] == "notes"
 step = Annotate(notes=notes)
 step.open()
-for network in ("beat", "chord", "tag", "note"):
-    getattr(__import__("llark.nets.hearing", fromlist=["Networks"]).Networks.shared(), network)
+for network in ("beat", "chord", "tag", "speech", "pulse", "harmony", "sounds", "note"):
+    getattr(Networks.shared(), network)
 began = time.process_time()
 list(step(Track("song", path)))
 seconds = time.process_time() - began

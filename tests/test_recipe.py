@@ -11,7 +11,9 @@ from pydantic import ValidationError
 from llark import recipe
 from llark.errors import UserMustAct
 
+RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
 MINI = Path(__file__).parent.parent / "recipes" / "mini.yaml"
+PUBLISHED = ("llark-7b", "llark-mpt-1b", "llark-clap")
 
 
 def _load(folder: Path, text: str = "name: x\n", *overrides: str) -> recipe.Recipe:
@@ -27,22 +29,57 @@ def _refusal(folder: Path, text: str = "name: x\n", *overrides: str) -> str:
     return str(caught.value)
 
 
-def test_the_recipe_of_mini_names_every_key() -> None:
-    tree = yaml.safe_load(MINI.read_text())
-    written = set(tree) | {
+def _written(path: Path) -> set[str]:
+    tree = yaml.safe_load(path.read_text())
+    return set(tree) | {
         f"{key}.{name}" for key, below in tree.items() if isinstance(below, dict) for name in below
     }
-    assert written == set(recipe.known_keys())
+
+
+def test_the_recipe_of_mini_names_every_key_but_those_of_tune() -> None:
+    tune = {key for key in recipe.known_keys() if key.split(".")[0] == "tune"}
+    assert len(tune) > 25
+    assert _written(MINI) == set(recipe.known_keys()) - tune
     assert recipe.load(MINI).name == "mini"
+    assert recipe.load(MINI).tune is None
+
+
+@pytest.mark.parametrize("path", sorted(set(RECIPES) - {MINI}), ids=lambda path: path.stem)
+def test_a_recipe_with_talks_names_every_key_that_it_is_read_for_with_a_comment(path: Path) -> None:
+    made = recipe.load(path)
+    assert made.name == path.stem
+    read = {key for key in recipe.known_keys() if key.split(".")[0] in ("tune", "embed", "model", "prepare")}
+    assert read - _written(path) <= {"tune.projector_learning_rate", "model.start_from"}
+    for line in path.read_text().splitlines():
+        assert not line.startswith("  ") or "#" in line, line
 
 
 def test_every_key_says_what_it_is() -> None:
-    sections = [
-        field.annotation for field in recipe.Recipe.model_fields.values() if field.annotation is not str
-    ]
+    fields = list(recipe.Recipe.model_fields.values())
+    sections = [field.annotation for field in fields if field.annotation is not str]
+    sections = [recipe.Tune if section == recipe.Tune | None else section for section in sections]
     fields = [field for section in sections for field in section.model_fields.values()]
-    assert len(fields) > 25
+    assert len(fields) > 50
     assert all(field.description for field in fields)
+
+
+def test_the_published_values_are_in_their_recipes() -> None:
+    llark, mpt, clap = (recipe.load(MINI.with_name(f"{name}.yaml")) for name in PUBLISHED)
+    for made, batch, checkpointing in ((llark, 32, True), (mpt, 128, False), (clap, 32, True)):
+        tune = made.tune
+        assert tune is not None
+        assert (tune.learning_rate, tune.schedule, tune.warmup_share, tune.weight_decay) == (
+            5e-5,
+            "cosine",
+            0.03,
+            0,
+        )
+        assert (tune.steps, tune.most_tokens, tune.precision, tune.tf32) == (100_000, 2048, "bfloat16", True)
+        assert (tune.batch, tune.gradient_checkpointing) == (batch, checkpointing)
+        assert dict(tune.mixture) == {"captioning": 0.15, "reasoning": 0.55, "understanding": 0.30}
+        assert (tune.conversation, tune.weights, made.model.projector) == ("published", "full", "linear")
+    assert [made.embed.encoder for made in (llark, mpt, clap)] == ["jukebox", "jukebox", "clap"]
+    assert llark.model.base == clap.model.base == "meta-llama/Llama-2-7b-chat-hf"
 
 
 def test_a_name_is_enough_and_every_other_value_has_a_default(tmp_path: Path) -> None:
@@ -73,6 +110,7 @@ def test_overrides_change_values_and_are_read_as_yaml(tmp_path: Path) -> None:
         ("train.folds=3", "train.folds", "align.folds"),
         ("trian.steps=3", "trian", "train"),
         ("steps=3", "steps", "train.steps"),
+        ("tune.learnig_rate=3", "tune.learnig_rate", "tune.learning_rate"),
         ("model.positions=3", "model.positions", "model.audio_positions"),
     ],
 )
@@ -101,6 +139,20 @@ def test_a_key_like_no_other_is_refused_without_a_guess(tmp_path: Path) -> None:
         ("name: x\nmodel: {projector: cubic}", "it should be 'linear' or 'mlp'"),
         ("name: x\nmodel: {lora_rank: 0}", "lora_rank 0 needs lora_targets []"),
         ("name: x\nmodel: {lora_targets: [a, a]}", "names a layer twice"),
+        ("name: x\nembed: {encoder: jukebox}", "embed.encoder jukebox needs a section tune"),
+        ("name: x\nembed: {encoder: juke}", "embed.encoder is 'juke'"),
+        ("name: x\ntune: {batch: 3}", "tune.batch 3 is no multiple of tune.micro_batch 2"),
+        ("name: x\ntune: {}", "tune.weights full trains no adapter"),
+        (
+            "name: x\nmodel: {lora_rank: 0, lora_targets: []}\ntune: {weights: lora}",
+            "needs a model.lora_rank above 0",
+        ),
+        ("name: x\ntune: {weights: lora, mixture: {a: .5, b: .4}}", "tune.mixture adds up to 0.9, not to 1"),
+        ("name: x\ntune: {weights: lora, mixture: {a: 1.5, b: -0.5}}", "tune.mixture needs shares above 0"),
+        ("name: x\ntune: {weights: lora, clips_last_share: .5}", "needs the `published` conversation"),
+        ("name: x\ntune: {weights: lora, most_tokens: 64}", "leaves no room for words"),
+        ("name: x\ntrain: {steps: 3}\ntune: {weights: lora}", "does not read train"),
+        ("name: x\nmodel: {start_from: bundled}\ntune: {weights: lora}", "model.start_from is read by"),
         ("name: x\nprepare: {window_seconds: 30.0}", "must be 25.0 for the `mini` encoder"),
         ("name: x\ntrain:\n  steps: 1\n  steps: 2", "line 4: steps is given twice"),
         ("a: [1", "line 1"),

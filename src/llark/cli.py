@@ -254,33 +254,16 @@ def build(
     print(line.build(recipe, out, overrides=overrides, limit=limit, workers=workers))
 
 
-@app.command
-def evaluate(
-    data: Path,
-    *,
-    out: Path,
-    model: Path | None = None,
-    clips: int = 200,
-    real: bool = False,
-) -> None:
-    """Score a model on held-out clips, with the controls beside it, and print the table.
-
-    Parameters
-    ----------
-    data
-        A folder that `llark build` has filled.
-    out
-        Folder for answers, scores and report.
-    model
-        Folder of a trained model; the bundled `mini` if not given.
-    clips
-        How many held-out clips to ask about.
-    real
-        Score the eight labelled real songs of the Debian packages fretsonfire-songs-* instead.
-    """
-    from llark import line
-
-    print(line.evaluate_real(out, model) if real else line.evaluate_model(data, out, model, clips))
+app.command("llark.commands.evaluate:evaluate")
+app.command("llark.commands.evaluate:compare")
+app.command("llark.commands.evaluate:judge")
+app.command("llark.commands.instruct:instruct")
+app.command("llark.commands.embed:embed")
+app.command("llark.commands.train:train")
+app.command("llark.commands.train:import_checkpoint")
+app.command("llark.commands.embed:convert_jukebox")
+app.command("llark.commands.embed:export_embeddings")
+app.command("llark.commands.embed:import_embeddings")
 
 
 def main() -> None:

@@ -20,7 +20,6 @@ from llark.show import AskResult, Stopwatch
 if TYPE_CHECKING:
     import numpy as np
 
-    from llark.evaluate.score import Heard
     from llark.nets.hearing import Hearing
     from llark.prepare.stage import Settings
     from llark.recipe import Recipe
@@ -167,6 +166,7 @@ def build(
 ) -> str:
     """Every stage of a recipe into `out`; returns the report's table. Run again, a stopped build goes on."""
     from llark import recipe as recipes
+    from llark.walks import evaluate as evaluating
 
     recipe = recipes.load(recipe_path, overrides)
     if limit is not None:
@@ -183,7 +183,7 @@ def build(
     listen(out / "clips", out / "annotations", out / "embeddings", workers)
     instruct(recipe, out)
     train(recipe, out)
-    return evaluate_model(out, out / "report", out / "model", recipe.evaluate.clips)
+    return evaluating.evaluate_model(out, out / "report", out / "model", recipe.evaluate.clips)
 
 
 def small(recipe: Recipe, limit: int) -> Recipe:
@@ -343,92 +343,6 @@ def train(recipe: Recipe, out: Path) -> None:
 
 def _start(name: str | None) -> Path | None:
     return bundled_model() if name == "bundled" else Path(name) if name else None
-
-
-def evaluate_model(data: Path, out: Path, model: Path | None = None, clips: int = 200) -> str:
-    """A model on the held-out clips of a built corpus with controls; writes a report, returns its table."""
-    from llark.evaluate import report, score
-
-    annotations = {a.clip_id: a for a in store.read(data / "annotations", Annotation)}
-    embeddings = store.read_embeddings(data / "embeddings")
-    truth = truths(data)
-    every = [clip for clip in store.read(data / "clips", Clip) if clip.id in embeddings]
-    held_out = [clip for clip in every if clip.split == "test"] or every
-    items = [
-        score.Item(
-            score.Heard(clip.id, embeddings[clip.id], facts=annotations[clip.id]),
-            clip.track_id,
-            truth[clip.id],
-        )
-        for clip in _spread(held_out, clips)
-    ]
-    result = score.evaluate(
-        items,
-        _asker(model or bundled_model()),
-        stand_ins={score.SILENCE: _silence()},
-        training=[truth[clip.id] for clip in every if clip.split == "train"],
-    )
-    report.write(out, result, {"model": str(model or MODEL_NAME), "clips": len(items), "data": str(data)})
-    return report.table(result)
-
-
-def _spread(clips: Sequence[Clip], most: int) -> list[Clip]:
-    """At most so many clips, evenly over the list."""
-    return [clips[i * len(clips) // most] for i in range(most)] if len(clips) > most else list(clips)
-
-
-def _asker(model: Path) -> Callable[[list[Heard], str], list[str]]:
-    """The model as the evaluation asks it: clips and one question → answers."""
-    from llark.answer import Answerer, Asked
-
-    answerer = Answerer.load(model)
-
-    def ask(heard: list[Heard], question: str) -> list[str]:
-        alike = {(id(one.embedding), id(one.facts)): one for one in heard}  # silence is asked once
-        asked = [
-            Asked(
-                question,
-                None if one.embedding is None else one.embedding.frames,
-                None if one.facts is None else records.describe_facts(one.facts),
-            )
-            for one in alike.values()
-        ]
-        with engine.Ticker(question, len(asked)) as tick:
-            said = dict(zip(alike, answerer(asked, tick), strict=True))
-        return [said[id(one.embedding), id(one.facts)] for one in heard]
-
-    return ask
-
-
-def _silence() -> Heard:
-    """Twenty-five seconds of nothing, heard like any clip."""
-    import numpy as np
-
-    from llark.embed import mini
-    from llark.evaluate.score import Heard
-    from llark.nets.hearing import Hearing
-
-    frames = mini.embed(Hearing(np.zeros(round(audio.WINDOW_SECONDS * 22050), np.float32), 22050))
-    return Heard("silence", Embedding("silence", mini.VERSION, frames, float(mini.FRAMES_PER_SECOND)))
-
-
-def evaluate_real(out: Path, model: Path | None = None) -> str:
-    """A model and the annotators on the tempo of eight labelled real songs, whole; returns the table."""
-    from llark.embed import mini
-    from llark.evaluate import real, report, score
-
-    items = []
-    for track in real.write_mixes(out / "audio"):
-        heard = hear(Path(track.path), cut(Path(track.path)))
-        whole = Clip(track.id, track.id, track.path, heard.facts.start_seconds, heard.facts.end_seconds)
-        embedding = Embedding(track.id, mini.VERSION, heard.frames, float(mini.FRAMES_PER_SECOND))
-        items.append(
-            score.Item(score.Heard(track.id, embedding, facts=heard.facts), track.id, real.truth(whole))
-        )
-    settings = score.Settings(conditions=(score.AUDIO, score.FACTS), tasks=("tempo",), equal_tracks=True)
-    result = score.evaluate(items, _asker(model or bundled_model()), settings)
-    report.write(out, result, {"model": str(model or MODEL_NAME), "songs": len(items)})
-    return report.table(result)
 
 
 def _groups(out: Path) -> dict[str, str]:

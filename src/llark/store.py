@@ -276,6 +276,10 @@ class Embeddings(Mapping[str, Embedding]):
         frames, width = self._index[clip_id][1]["shape"]
         return frames, width
 
+    def entry(self, clip_id: str) -> dict[str, Any]:
+        """What the index says of a clip, the fields of its own kind of embedding included."""
+        return self._index[clip_id][1]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._index)
 
@@ -350,7 +354,8 @@ def _line(record: object, arrays: dict[str, np.ndarray]) -> str:
         "shape": list(frames.shape),
         "sha256": hashlib.sha256(frames.tobytes()).hexdigest(),
     }
-    return json.dumps(entry, ensure_ascii=False)
+    further = {name: value for name, value in vars(record).items() if name not in entry and name != "frames"}
+    return json.dumps(entry | further, ensure_ascii=False)
 
 
 def _sha256(place: Folder, *names: str) -> str:

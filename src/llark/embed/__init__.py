@@ -1,1 +1,38 @@
-"""Encoders: what a clip sounds like, as frames of numbers. One encoder a file."""
+"""Encoders: what a clip sounds like, as frames of numbers. One encoder a file or folder."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from llark.errors import UserMustAct
+
+if TYPE_CHECKING:
+    from llark.embed.encoder import Device, Encoder
+    from llark.embed.settings import Settings
+
+HUB = "hub:"
+
+_LOADERS = {
+    "mini": "llark.embed.mini_encoder",
+    "jukebox": "llark.embed.jukebox.encoder",
+    "clap": "llark.embed.clap",
+}
+
+NAMES = (*_LOADERS, f"{HUB}NAME")
+
+
+def load(settings: Settings, device: Device) -> Encoder:
+    """The encoder that the settings name, ready to hear.
+
+    Raises:
+        UserMustAct: It is unknown, its weights are not there, or a setting is not to be had.
+    """
+    if settings.encoder.startswith(HUB):
+        module = "llark.embed.hub"
+    elif settings.encoder in _LOADERS:
+        module = _LOADERS[settings.encoder]
+    else:
+        raise UserMustAct(f"{settings.encoder} is no encoder; it can be {', '.join(NAMES)}.")
+    made: Encoder = import_module(module).load(settings, device)
+    return made

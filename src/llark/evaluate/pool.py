@@ -92,3 +92,25 @@ def scores(task: str, points: Sequence[Sequence[float]], rates: Rates) -> list[S
         return []
     pooled: Mapping[str, np.ndarray] = rates(np.asarray(points, dtype=float).sum(axis=0))
     return [Score(task, metric, float(value), len(points)) for metric, value in pooled.items()]
+
+
+def paired(first: Tally, second: Tally, purpose: str, count: int = 10_000) -> tuple[float, float, float]:
+    """(low, high, p) for the mean of `first` minus that of `second`, over the same tracks.
+
+    The tallies hold (answers, credit) by track. `low` to `high` is the 95 % interval of the difference over
+    resampled tracks; `p` is the share of random swaps of the two within tracks that part them as far or
+    farther (a two-sided permutation test, its least value 1 / (count + 1)).
+    """
+    difference = first.by_track[:, 1] - second.by_track[:, 1]
+    answers = first.by_track[:, 0]
+    weights = draws(len(answers), count, purpose)
+    low, high = interval(ratio(weights @ difference, weights @ answers), len(answers), (-1.0, 1.0))
+    swaps = 2.0 * draws_of_coins(len(answers), count, purpose) - 1.0
+    farther = np.abs(swaps @ difference) >= abs(difference.sum()) - 1e-12
+    return low, high, float((farther.sum() + 1) / (count + 1))
+
+
+def draws_of_coins(tracks: int, count: int, purpose: str) -> np.ndarray:
+    """0 or 1 for each draw and track, [count, tracks]; the same for the same purpose."""
+    seed = int.from_bytes(hashlib.sha256(f"swap:{purpose}".encode()).digest()[:8], "big")
+    return np.random.default_rng(seed).integers(0, 2, size=(count, tracks)).astype(float)

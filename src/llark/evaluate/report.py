@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from llark.errors import UserMustAct
-from llark.evaluate.score import AGREEMENT, AUDIO, CONDITIONS, FACTS, Evaluation, Margin, ScoreRow, Verdict
+from llark.evaluate.cases import AUDIO, CONDITIONS, FACTS, WRONG_FACTS
+from llark.evaluate.faithful import FOLLOWS, KEEPS
+from llark.evaluate.outcome import AGREEMENT, PUBLISHED, STRICT, Evaluation, Margin, ScoreRow, Verdict
 
 ANSWERS, SCORES, REPORT = "answers.jsonl", "scores.json", "report.md"
 
@@ -22,14 +24,22 @@ NAMES = {
     "f1": "F1",
     "macro_f1": "macro F1",
     "clip_f1": "clip F1",
+    "rouge_l": "ROUGE-L",
+    "meteor": "METEOR",
+    "bleu": "BLEU",
+    "f": "F",
 }
 HEADINGS = {AUDIO: "hears", FACTS: "with facts"}
 MINUS = "−"
 
 EXPLANATION = """\
-Values are over all scored clips, no answer counting as wrong; coverage is the share of clips with an answer.
-In brackets: the 95 % interval over resampled tracks. The lead is hearing minus the best control (another
-track's audio, a stand-in recording, or the best constant answer), resampled in pairs.
+Values are over all scored questions, no answer counting as wrong; coverage is the share with an answer. A
+strict value takes only answers that could not be read otherwise. In brackets: the 95 % interval over
+resampled tracks. The lead is hearing minus the best control (another track's audio, silence, noise,
+no audio, the commonest answer, or the best constant one), resampled in pairs.
+
+Agreement: with facts shown, how often the answer says what they say. With another track's facts shown: how
+often it says the wrong fact (a parrot), and how often it keeps to the sound.
 """
 
 
@@ -42,7 +52,7 @@ def write(folder: str | Path, evaluation: Evaluation, about: Mapping[str, Any] |
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(asdict(answer), default=_plain, ensure_ascii=False) for answer in evaluation.answers]
-    _replace(folder / ANSWERS, "".join(f"{line}\n" for line in lines))
+    replace_file(folder / ANSWERS, "".join(f"{line}\n" for line in lines))
     scores = {
         "about": dict(about or {}),
         "versions": dict(evaluation.versions),
@@ -50,8 +60,8 @@ def write(folder: str | Path, evaluation: Evaluation, about: Mapping[str, Any] |
         "margins": [asdict(margin) for margin in evaluation.margins],
         "rows": [asdict(row) for row in evaluation.rows],
     }
-    _replace(folder / SCORES, json.dumps(scores, indent=1, default=_plain, ensure_ascii=False) + "\n")
-    _replace(folder / REPORT, page(evaluation, about))
+    replace_file(folder / SCORES, json.dumps(scores, indent=1, default=_plain, ensure_ascii=False) + "\n")
+    replace_file(folder / REPORT, page(evaluation, about))
     return folder / REPORT
 
 
@@ -79,7 +89,7 @@ def table(evaluation: Evaluation, *, headlines_only: bool = False) -> str:
     columns = [name for name in CONDITIONS if name in present]
     columns += sorted(present - set(columns))
     headings = [HEADINGS.get(name, name) for name in columns]
-    heads = ["task", "metric", "lead over best control", *headings, "clips"]
+    heads = ["task", "metric", "lead over best control", *headings, "n"]
     lines = [_line(heads), _line(["---"] * len(heads))]
     rows = [row for row in evaluation.rows if row.headline or not headlines_only]
     for task, metric in _ordered(rows):
@@ -87,7 +97,7 @@ def table(evaluation: Evaluation, *, headlines_only: bool = False) -> str:
         lead = _lead(evaluation.margins, task, metric)
         values = [_cell(cells.get(name)) for name in columns]
         n = max(row.n for row in cells.values())
-        lines.append(_line([task, NAMES.get(metric, metric.replace("_", " ")), lead, *values, str(n)]))
+        lines.append(_line([task, name_of(metric), lead, *values, str(n)]))
     return "\n".join(lines) + "\n"
 
 
@@ -98,7 +108,7 @@ def page(evaluation: Evaluation, about: Mapping[str, Any] | None = None) -> str:
         parts.append("".join(f"- {name}: {value}\n" for name, value in about.items()))
     for margin in evaluation.margins:
         if margin.deaf:
-            why = "with the right audio the model answers no better than with another track's."
+            why = "with the right audio the model answers no better than without it."
             parts.append(f"**Deaf for {margin.task}:** {why}\n")
     parts.append(table(evaluation))
     parts.append(EXPLANATION)
@@ -106,13 +116,25 @@ def page(evaluation: Evaluation, about: Mapping[str, Any] | None = None) -> str:
     return "\n".join(part for part in parts if part)
 
 
+def name_of(metric: str) -> str:
+    """A metric as people write it."""
+    before = next((word for word in (STRICT, PUBLISHED) if metric.startswith(word)), "")
+    plain = metric.removeprefix(before)
+    return before + NAMES.get(plain, plain.replace("_", " "))
+
+
 def _ordered(rows: Sequence[ScoreRow]) -> list[tuple[str, str]]:
     """(task, metric) in the order of the rows, a headline before the other metrics of its task."""
     tasks = list(dict.fromkeys(row.task for row in rows))
-    pairs = dict.fromkeys((row.task, row.metric, not row.headline, row.metric == AGREEMENT) for row in rows)
+    pairs = dict.fromkeys((row.task, row.metric, not row.headline, _is_aside(row.metric)) for row in rows)
     return [
         (task, metric) for task, metric, *_ in sorted(pairs, key=lambda p: (tasks.index(p[0]), p[2], p[3]))
     ]
+
+
+def _is_aside(metric: str) -> bool:
+    """Whether the metric is not the task's own."""
+    return metric in (AGREEMENT, FOLLOWS, KEEPS)
 
 
 def _lead(margins: Sequence[Margin], task: str, metric: str) -> str:
@@ -128,14 +150,14 @@ def _cell(row: ScoreRow | None) -> str:
     if row is None:
         return ""
     value = _number(row.value)
-    if row.condition not in (AUDIO, FACTS):
+    if row.condition not in (AUDIO, FACTS, WRONG_FACTS):
         return value
     value = f"**{value}**" if row.headline and row.condition == AUDIO else value
     return f"{value} [{_number(row.low)}, {_number(row.high)}]"
 
 
 def _tracks(rows: Sequence[ScoreRow]) -> str:
-    counts = {row.task: row.tracks for row in rows if row.metric != AGREEMENT}
+    counts = {row.task: row.tracks for row in rows if not _is_aside(row.metric)}
     return (
         "Tracks: " + ", ".join(f"{task} {tracks}" for task, tracks in counts.items()) + ".\n"
         if counts
@@ -159,6 +181,8 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _plain(value: object) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     if isinstance(value, frozenset | set):
         return sorted(value)
     if hasattr(value, "item"):
@@ -166,7 +190,7 @@ def _plain(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
     """All of the new file or all of the old one, whenever it is interrupted."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")

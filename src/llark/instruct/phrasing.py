@@ -19,7 +19,7 @@ PLAIN_SHARE = 0.35
 FRAMED_SHARE = 0.35
 """How often, otherwise, a question is a fragment in a frame (`Can you tell me {x}?`)."""
 
-SHARED = "words.yaml"
+SHARED, MORE = "words.yaml", "more.yaml"
 FRAMED = {"of": ("of", "how"), "ofs": ("ofs", "how"), "how": ("how",)}
 """Which frames each sort of fragment goes into."""
 
@@ -60,21 +60,29 @@ def _one(lines: tuple[Node, ...], values: Values, rng: Random) -> Said:
 
 
 @functools.cache
-def phrases() -> Mapping[str, Phrases]:
-    """Phrases by kind. Raises `GrammarError` for a file that cannot be used."""
+def phrases(grown: bool = False) -> Mapping[str, Phrases]:
+    """Phrases by kind; `grown`: with the lines of `MORE`. Raises `GrammarError` for an unusable file."""
     folder = resources.files("llark.instruct") / "phrases"
     files = sorted(
         (file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name
     )
     texts = {file.name: yaml.safe_load(file.read_text("utf-8")) for file in files}
-    shared = texts.pop(SHARED)
+    shared, more = texts.pop(SHARED), texts.pop(MORE)
     found: dict[str, Phrases] = {}
     for name, kinds in texts.items():
         for slug, parts in kinds.items():
             if slug in found or parts.keys() - PARTS:
                 raise GrammarError(f"{name}: {slug} comes twice or has parts other than {sorted(PARTS)}")
-            found[slug] = _phrases(parts, shared)
+            found[slug] = _phrases(_with(parts, more.get(slug, {})) if grown else parts, shared)
+    if strange := more.keys() - found.keys():
+        raise GrammarError(f"{MORE}: there are no kinds {sorted(strange)}")
     return found
+
+
+def _with(parts: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a kind, with further questions and answers."""
+    says = {form: [*lines, *more.get("say", {}).get(form, ())] for form, lines in parts["say"].items()}
+    return {**parts, "ask": [*parts["ask"], *more.get("ask", ())], "say": says}
 
 
 def _phrases(parts: Mapping[str, Any], shared: Mapping[str, Any]) -> Phrases:

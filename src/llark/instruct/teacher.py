@@ -8,27 +8,35 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from random import Random
 
 from llark.instruct.grammar import Said
-from llark.instruct.kinds import caption, harmony, rhythm, sound, timing, tonal
-from llark.instruct.kinds.kind import CAPTIONING, Ask, Kind
+from llark.instruct.kinds import advice, caption, form, harmony, rhythm, sound, timing, tonal
+from llark.instruct.kinds.kind import CAPTIONING, REASONING, UNDERSTANDING, Ask, Kind
 from llark.instruct.known import Facts
 from llark.instruct.phrasing import phrases
 from llark.records import Annotation, Exchange
 
 TEACHER = "offline-1"
-ALL_KINDS = (*rhythm.KINDS, *harmony.KINDS, *sound.KINDS, *caption.KINDS, *tonal.KINDS, *timing.KINDS)
+GROWN_TEACHER = "offline-2"
+"""The first teacher, and the one with more kinds: at more length, and about more facts."""
+
+FAMILIES = (UNDERSTANDING, CAPTIONING, REASONING)
+FIRST_KINDS = (*rhythm.KINDS, *harmony.KINDS, *sound.KINDS, *caption.KINDS, *tonal.KINDS, *timing.KINDS)
+ALL_KINDS = (*FIRST_KINDS, *form.KINDS, *advice.KINDS)
 BY_SLUG = {kind.slug: kind for kind in ALL_KINDS}
 
 KINDS = tuple(BY_SLUG)
 """Names of the kinds of question."""
 
 CORE_KINDS = tuple(kind.slug for kind in ALL_KINDS if kind.core)
-"""The kinds that evaluation asks: three in five of all exchanges (and always the only one)."""
+"""The kinds that evaluation asks, and what a clip is asked that gets one exchange only."""
 
-CORE_SHARE = 0.6
+CORE_SHARE, GROWN_CORE_SHARE = 0.6, 0.35
+"""How often a core kind is asked; where all kinds are taught, there is more beside them."""
+
 UNKNOWN_CORE = 0.5
 UNKNOWN_OTHER = 0.1
 """How readily a question is kept whose answer is that it cannot be told, in core kinds and in others."""
@@ -56,32 +64,41 @@ def teach(
     seed: int,
     purpose: str = "train",
     say_unknown: bool = True,
+    kinds: Sequence[Kind] = FIRST_KINDS,
 ) -> list[Exchange]:
     """Up to `most` exchanges about one clip, no question twice, three in five of core kinds.
-
-    The same clip id, seed and purpose give the same exchanges. With `say_unknown=False` nothing is asked
-    that the annotation does not answer (for truth that is silent about what can well be heard).
+    `kinds`: see `kinds_of`; where none of them is a core kind, any takes its turn.
     """
     clip_id = annotation.clip_id if clip_id is None else clip_id
     rng = Random(_digest(clip_id, seed, purpose))
     facts = Facts(annotation)
-    core = _endless([kind for kind in ALL_KINDS if kind.core], rng)
-    other = _endless([kind for kind in ALL_KINDS if not kind.core], rng)
+    grown = not set(kinds) <= set(FIRST_KINDS)
+    share = GROWN_CORE_SHARE if grown else CORE_SHARE
+    core = _endless([kind for kind in kinds if kind.core] or list(kinds), rng)
+    other = _endless([kind for kind in kinds if not kind.core] or list(kinds), rng)
     phase = rng.random()
     casual = CASUAL_SHARE if purpose == "train" else 0.0
     found: dict[str, Exchange] = {}
     for place in range(most):
-        is_core = most == 1 or _rises(place * CORE_SHARE + phase)
+        is_core = most == 1 or _rises(place * share + phase, share)
         for _ in range(TRIES):
             kind = next(core if is_core else other)
             asked = kind.ask(facts, rng)
             if asked is None or not _kept(kind, asked, say_unknown, rng):
                 continue
-            exchange = _exchange(clip_id, facts, kind, asked, rng, casual)
+            exchange = replace(_exchange(facts, kind, asked, rng, (casual, grown)), clip_id=clip_id)
             if exchange.question not in found:
                 found[exchange.question] = exchange
                 break
     return list(found.values())
+
+
+def kinds_of(families: Collection[str] = FAMILIES, grown: bool = False) -> tuple[Kind, ...]:
+    """The kinds of some families: the first ones, or, `grown`, all.
+
+    The first ones ask about the facts of `records.describe_facts` and few others.
+    """
+    return tuple(kind for kind in (ALL_KINDS if grown else FIRST_KINDS) if kind.task in families)
 
 
 def ask_all(annotation: Annotation, seed: int, *, clip_id: str | None = None) -> list[Exchange]:
@@ -96,13 +113,13 @@ def ask_all(annotation: Annotation, seed: int, *, clip_id: str | None = None) ->
         rng = Random(_digest(clip_id, seed, f"ask_all {kind.slug}"))
         asked = kind.ask(facts, rng)
         if asked is not None:
-            exchanges.append(_exchange(clip_id, facts, kind, asked, rng, casual=0.0))
+            exchanges.append(replace(_exchange(facts, kind, asked, rng), clip_id=clip_id))
     return exchanges
 
 
-def _rises(total: float) -> bool:
+def _rises(total: float, share: float) -> bool:
     """Whether a running total passes a whole number when it grows by the core share."""
-    return math.floor(total + CORE_SHARE) > math.floor(total)
+    return math.floor(total + share) > math.floor(total)
 
 
 def _digest(clip_id: str, seed: int, purpose: str) -> bytes:
@@ -124,8 +141,12 @@ def _kept(kind: Kind, asked: Ask, say_unknown: bool, rng: Random) -> bool:
     return say_unknown and rng.random() < (UNKNOWN_CORE if kind.core else UNKNOWN_OTHER)
 
 
-def _exchange(clip_id: str, facts: Facts, kind: Kind, asked: Ask, rng: Random, casual: float) -> Exchange:
-    wording = phrases()[kind.slug]
+def _exchange(
+    facts: Facts, kind: Kind, asked: Ask, rng: Random, manner: tuple[float, bool] = (0.0, False)
+) -> Exchange:
+    """`manner`: how often a question is typed casually, and whether the grown teacher speaks."""
+    casual, grown = manner
+    wording = phrases(grown)[kind.slug]
     values = {"clip": rng.choice(CLIP_NOUNS), **asked.values}
     question = wording.question(values, rng).text
     if rng.random() < casual:
@@ -136,25 +157,26 @@ def _exchange(clip_id: str, facts: Facts, kind: Kind, asked: Ask, rng: Random, c
         if kind.task != CAPTIONING or asked.form != "known" or len(rests_on) >= caption.LEAST_FACTS:
             break
     return Exchange(
-        clip_id=clip_id,
+        clip_id=facts.annotation.clip_id,
         question=question,
         answer=answer.text,
         task=kind.task,
         kind=kind.slug,
-        teacher=TEACHER,
+        teacher=GROWN_TEACHER if grown else TEACHER,
         facts=rests_on,
     )
 
 
 def _rests_on(facts: Facts, kind: Kind, asked: Ask, answer: Said) -> tuple[str, ...]:
-    """Fields of the annotation: for a caption those of the values in it, else those of its kind."""
+    """Fields of the annotation: for captions and advice those of the values in it, else those of its kind."""
     if asked.form == "unknown":
         return kind.facts
     known = tuple(fact for fact in kind.facts if facts.knows(fact))
-    if kind.task != CAPTIONING:
+    if kind.task != CAPTIONING and kind not in advice.KINDS:
         return known
     said = {fact for name in answer.used for fact in caption.FACTS_OF.get(name, ())}
-    return tuple(fact for fact in known if fact in said)
+    found = tuple(fact for fact in known if fact in said)
+    return known if kind.task != CAPTIONING and not found else found
 
 
 def _casual(question: str) -> str:

@@ -6,8 +6,9 @@ and `adapter.safetensors` (LoRA matrices in float16; absent without LoRA). The b
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,7 @@ from .config import LlarkConfig
 from .conversation import add_audio_tokens, turn_end_id
 from .model import LlarkForConditionalGeneration
 from .processor import LlarkProcessor
+from .styles import Style, stop_sequences
 
 CONFIG_FILE = "config.json"
 AUDIO_FILE = "audio.safetensors"
@@ -50,6 +52,7 @@ def new_model(
     projector: Literal["linear", "mlp"] = "linear",
     max_audio_positions: int = 64,
     concepts: dict[str, Any] | None = None,
+    conversation: Style = "chatml",
     dtype: torch.dtype = torch.float32,
     seed: int = 0,
 ) -> tuple[LlarkForConditionalGeneration, LlarkProcessor]:
@@ -66,6 +69,8 @@ def new_model(
         projector=projector,
         max_audio_positions=max_audio_positions,
         concepts=concepts,
+        conversation=conversation,
+        stop_sequences=stop_sequences(tokenizer, conversation),
         base_name=name,
         audio_start_id=start,
         audio_patch_id=patch,
@@ -80,7 +85,11 @@ def processor_for(model: LlarkForConditionalGeneration, tokenizer: Any) -> Llark
     """The processor that counts positions as `model` does."""
     config = model.config
     return LlarkProcessor(
-        tokenizer, config.max_audio_positions, model.concept_positions, config.frames_per_second
+        tokenizer,
+        config.max_audio_positions,
+        model.concept_positions,
+        config.frames_per_second,
+        config.conversation,
     )
 
 
@@ -118,14 +127,20 @@ def merge_lora(model: LlarkForConditionalGeneration) -> None:
     model.config.lora = {}
 
 
-def save_adapter(model: LlarkForConditionalGeneration, folder: str | Path) -> None:
-    """Write what training added to the base: config, audio side and, if there is LoRA, its matrices."""
+def save_adapter(
+    model: LlarkForConditionalGeneration, folder: str | Path, state: Mapping[str, Tensor] | None = None
+) -> None:
+    """Write what training added to the base: config, audio side and, if there is LoRA, its matrices.
+
+    `state`: the whole model's weights, where the model itself holds only its part of them.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    audio = {name: value.detach().cpu().contiguous() for name, value in _audio_side(model).items()}
+    side = _audio_side(model.state_dict() if state is None else state)
+    audio = {name: value.detach().cpu().contiguous() for name, value in side.items()}
     save_file(audio, folder / AUDIO_FILE, metadata={"format": "pt"})
     if model.config.lora:
-        save_file(lora_state(model), folder / ADAPTER_FILE, metadata={"format": "pt"})
+        save_file(lora_state(model, state=state), folder / ADAPTER_FILE, metadata={"format": "pt"})
     else:
         (folder / ADAPTER_FILE).unlink(missing_ok=True)
     (folder / CONFIG_FILE).write_text(json.dumps(_plain(model.config), indent=2, sort_keys=True) + "\n")
@@ -141,12 +156,20 @@ def _plain(config: LlarkConfig) -> dict[str, Any]:
     return {"model_type": config.model_type, "text_config": text} | {field: whole[field] for field in own}
 
 
-def lora_state(model: LlarkForConditionalGeneration, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
-    """The LoRA matrices by name, on the CPU."""
+def lora_state(
+    model: LlarkForConditionalGeneration,
+    dtype: torch.dtype = torch.float16,
+    state: Mapping[str, Tensor] | None = None,
+) -> dict[str, Tensor]:
+    """The LoRA matrices by name, on the CPU; of `state`, if that is given."""
     from peft import get_peft_model_state_dict
 
-    state = get_peft_model_state_dict(model.language_model, save_embedding_layers=False)
-    return {name: value.detach().to("cpu", dtype).contiguous() for name, value in state.items()}
+    inner = "language_model."
+    given = None if state is None else {
+        name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)
+    }  # fmt: skip
+    found = get_peft_model_state_dict(model.language_model, state_dict=given, save_embedding_layers=False)
+    return {name: value.detach().to("cpu", dtype).contiguous() for name, value in found.items()}
 
 
 def load_adapter(
@@ -162,6 +185,8 @@ def load_adapter(
     does not fit; nothing is ever filled with chance.
     """
     folder = Path(folder)
+    if is_whole(folder):
+        return load_whole(folder, dtype=dtype)
     if not (folder / CONFIG_FILE).is_file() or not (folder / AUDIO_FILE).is_file():
         raise UserMustAct(f"{folder} is not a model folder: it needs {CONFIG_FILE} and {AUDIO_FILE}.")
     config = LlarkConfig.from_json_file(folder / CONFIG_FILE)
@@ -185,18 +210,64 @@ def load_adapter(
     return model.eval(), processor_for(model, tokenizer)
 
 
+def is_whole(folder: str | Path) -> bool:
+    """Whether a folder holds a whole model, base included, as `save_whole` writes it."""
+    return any(
+        (Path(folder) / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")
+    )
+
+
+def save_whole(model: LlarkForConditionalGeneration, processor: LlarkProcessor, folder: str | Path) -> None:
+    """Write a model with its base, and its processor: what `from_pretrained` of the Auto classes reads."""
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def load_whole(
+    folder: str | Path, *, dtype: torch.dtype = torch.float32
+) -> tuple[LlarkForConditionalGeneration, LlarkProcessor]:
+    """What `save_whole` wrote, ready to answer. Raises `UserMustAct` where a tensor is missing or strange."""
+    with _without_bars():
+        model, said = LlarkForConditionalGeneration.from_pretrained(
+            folder, dtype=dtype, output_loading_info=True, local_files_only=True
+        )
+    wrong = {
+        **dict.fromkeys(said["missing_keys"], "lacks"),
+        **dict.fromkeys(said["unexpected_keys"], "adds"),
+    }
+    if wrong:
+        raise UserMustAct(
+            f"{folder} does not fit its {CONFIG_FILE}: it {_some([f'{v} {k}' for k, v in wrong.items()])}."
+        )
+    return model.eval(), LlarkProcessor.from_pretrained(folder, local_files_only=True)
+
+
+@contextlib.contextmanager
+def _without_bars() -> Iterator[None]:
+    """Without the progress bars of transformers."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def _open_base(base: str | Path, dtype: torch.dtype) -> tuple[PreTrainedModel, Any, str]:
     """Language model, tokenizer and the base's name (empty for a folder)."""
     name = str(base) if str(base) in BASES else ""
     source = base_folder(name) if name else base
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
     try:
-        language_model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-    return language_model, AutoTokenizer.from_pretrained(source), name
+        with _without_bars():
+            language_model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise UserMustAct(
+            f"The base language model {source} cannot be loaded: {_one_line(error)[:300]} Name a folder, "
+            f"one of {', '.join(sorted(BASES))}, or a model on the hub whose code is part of transformers."
+        ) from error
+    return language_model, tokenizer, name
 
 
 def _assemble(
@@ -215,8 +286,9 @@ def _assemble(
 def _start_audio_side(model: LlarkForConditionalGeneration, seed: int) -> None:
     """Draw projector and markers so that what comes out is as large as word embeddings are."""
     generator = torch.Generator().manual_seed(seed)
-    size = float(model.get_input_embeddings().weight.detach().float().std())
+    words = model.get_input_embeddings()  # some scale what they look up
     with torch.no_grad():
+        size = float(words(torch.arange(words.weight.shape[0])).float().std())
         layers = [layer for layer in model.projector.modules() if isinstance(layer, nn.Linear)]
         for layer in layers:
             scale = size if layer is layers[-1] else 1.0
@@ -226,15 +298,14 @@ def _start_audio_side(model: LlarkForConditionalGeneration, seed: int) -> None:
         model.markers.weight.copy_(torch.randn(model.markers.weight.shape, generator=generator) * size)
 
 
-def _audio_side(model: LlarkForConditionalGeneration) -> dict[str, Tensor]:
+def _audio_side(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Everything that is not the language model."""
-    state = model.state_dict()
     return {name: value for name, value in state.items() if not name.startswith("language_model.")}
 
 
 def _load_audio_side(model: LlarkForConditionalGeneration, path: Path) -> None:
     tensors = _read(path)
-    _same_names(set(_audio_side(model)), set(tensors), path)
+    _same_names(set(_audio_side(model.state_dict())), set(tensors), path)
     try:
         model.load_state_dict(tensors, strict=False)
     except RuntimeError as error:

@@ -34,6 +34,8 @@ class LlarkConfig(PretrainedConfig):  # type: ignore[misc]
     `concepts`: what the concept heads need to be built (see `llark.model.concepts`); empty means none.
     `base_name`: the base language model by name (see `llark.model.base`), empty if it has none.
     `lora`: `r`, `alpha`, `dropout` and `target_modules` of an adapter that is not merged; empty means none.
+    `conversation`: how questions and answers are written (see `llark.model.styles`).
+    `stop_sequences`: token ids after which an answer is over, for a way of writing that has no end token.
     `audio_*_id`: the ids of the three placeholder tokens.
     """
 
@@ -48,6 +50,8 @@ class LlarkConfig(PretrainedConfig):  # type: ignore[misc]
     projector: Literal["linear", "mlp"] = "linear"
     max_audio_positions: int = 64
     concepts: dict[str, Any] | None = None
+    conversation: Literal["chatml", "published"] = "chatml"
+    stop_sequences: list[list[int]] | None = None
     base_name: str = ""
     lora: dict[str, Any] | None = None
     audio_start_id: int | None = None
@@ -59,6 +63,7 @@ class LlarkConfig(PretrainedConfig):  # type: ignore[misc]
         super().__post_init__(**kwargs)
         self.concepts = self.concepts or {}
         self.lora = self.lora or {}
+        self.stop_sequences = self.stop_sequences or []
         self.tie_word_embeddings = bool(self.text_config.tie_word_embeddings)  # type: ignore[union-attr]
         if self.audio_width < 1 or self.max_audio_positions < 1:
             raise ValueError(

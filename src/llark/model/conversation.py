@@ -57,27 +57,40 @@ def turn_end_id(tokenizer: PreTrainedTokenizerBase) -> int:
     return int(known)
 
 
-def prefix(tokenizer: PreTrainedTokenizerBase, audio_positions: int | None, facts: str | None) -> list[int]:
-    """What every question about a clip begins with. `audio_positions`: places for audio; `None`: no audio."""
-    ids = [*_beginning(tokenizer), *_template(tokenizer, f"{TURN_START}user\n")]
-    if audio_positions is not None:
-        if audio_positions < 1:
-            raise ValueError(f"a clip takes at least 1 audio position, found {audio_positions}")
-        start, patch, end = tokenizer.convert_tokens_to_ids([AUDIO_START, AUDIO_PATCH, AUDIO_END])
-        ids += [start, *[patch] * audio_positions, end, *_template(tokenizer, "\n")]
+def places(tokenizer: PreTrainedTokenizerBase, positions: int) -> list[int]:
+    """Ids of one clip: the marker before it, a placeholder for each position, the marker after it."""
+    if positions < 1:
+        raise ValueError(f"a clip takes at least 1 audio position, found {positions}")
+    start, patch, end = tokenizer.convert_tokens_to_ids([AUDIO_START, AUDIO_PATCH, AUDIO_END])
+    return [start, *[patch] * positions, end]
+
+
+def prefix(
+    tokenizer: PreTrainedTokenizerBase, audio_positions: int | Sequence[int] | None, facts: str | None
+) -> list[int]:
+    """What every question about a clip begins with. `audio_positions`: places for audio, a number for each
+    clip where there are several; `None`: no audio."""
+    ids = [*beginning(tokenizer), *_template(tokenizer, f"{TURN_START}user\n")]
+    ids += _clips(tokenizer, audio_positions)
     if facts:
         ids += [*_words(tokenizer, f"Measured: {facts.strip()}"), *_template(tokenizer, "\n")]
     return ids
 
 
 def turn(
-    tokenizer: PreTrainedTokenizerBase, question: str, answer: str | None = None, later: bool = False
+    tokenizer: PreTrainedTokenizerBase,
+    question: str,
+    answer: str | None = None,
+    later: bool = False,
+    audio_positions: Sequence[int] = (),
 ) -> tuple[list[int], list[bool]]:
     """Ids of one question and its answer, and for each whether it is learnt: the answer and its end are.
 
-    Without an answer the ids end where the model goes on. `later`: not the first turn of its talk.
+    Without an answer the ids end where the model goes on. `later`: not the first turn of its talk, so that
+    it may bring clips of its own, of `audio_positions` places each.
     """
     ids = _template(tokenizer, f"\n{TURN_START}user\n") if later else []
+    ids += _clips(tokenizer, audio_positions)
     ids = [*ids, *_words(tokenizer, question.strip()), turn_end_id(tokenizer)]
     ids += _template(tokenizer, f"\n{TURN_START}assistant\n")
     learn = [False] * len(ids)
@@ -110,17 +123,17 @@ def pack(prefix_ids: Sequence[int], turns: Sequence[tuple[Sequence[int], Sequenc
     shared = len(prefix_ids)
     ids = list(prefix_ids)
     labels = [UNLEARNT] * shared
-    places = list(range(shared))
+    where = list(range(shared))
     branch = [0] * shared
     for index, (turn_ids, learn) in enumerate(turns, start=1):
         ids += turn_ids
         labels += [token if learnt else UNLEARNT for token, learnt in zip(turn_ids, learn, strict=True)]
-        places += range(shared, shared + len(turn_ids))
+        where += range(shared, shared + len(turn_ids))
         branch += [index] * len(turn_ids)
     of = torch.tensor(branch)
     sees = (of[:, None] == of[None, :]) | (of[None, :] == 0)
     causal = torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
-    return Packed(torch.tensor(ids), torch.tensor(labels), torch.tensor(places), sees & causal)
+    return Packed(torch.tensor(ids), torch.tensor(labels), torch.tensor(where), sees & causal)
 
 
 def batch(packed: Sequence[Packed], pad_id: int) -> dict[str, Tensor]:
@@ -131,13 +144,19 @@ def batch(packed: Sequence[Packed], pad_id: int) -> dict[str, Tensor]:
     longest = max(len(item) for item in packed)
     ids = torch.full((len(packed), longest), pad_id)
     labels = torch.full((len(packed), longest), UNLEARNT)
-    places = torch.zeros(len(packed), longest, dtype=torch.long)
+    where = torch.zeros(len(packed), longest, dtype=torch.long)
     mask = torch.eye(longest, dtype=torch.bool).repeat(len(packed), 1, 1)
     for row, item in enumerate(packed):
         n = len(item)
-        ids[row, :n], labels[row, :n], places[row, :n] = item.input_ids, item.labels, item.position_ids
+        ids[row, :n], labels[row, :n], where[row, :n] = item.input_ids, item.labels, item.position_ids
         mask[row, :n, :n] = item.attention_mask
-    return {"input_ids": ids, "labels": labels, "position_ids": places, "attention_mask": mask[:, None]}
+    return {"input_ids": ids, "labels": labels, "position_ids": where, "attention_mask": mask[:, None]}
+
+
+def _clips(tokenizer: PreTrainedTokenizerBase, positions: int | Sequence[int] | None) -> list[int]:
+    """Ids of the clips before a question, each on a line of its own."""
+    each = [positions] if isinstance(positions, int) else positions or ()
+    return [i for n in each for i in (*places(tokenizer, n), *_template(tokenizer, "\n"))]
 
 
 def _template(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -152,7 +171,7 @@ def _words(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return ids
 
 
-def _beginning(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def beginning(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The beginning-of-sequence token, where this tokenizer writes one."""
     start: list[int] = tokenizer.encode("")[:1]
     return start if start == [tokenizer.bos_token_id] else []

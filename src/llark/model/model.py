@@ -6,12 +6,14 @@ Axes: batch, clips, frames, width (of an audio frame), hidden (of the language m
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers.generation import StoppingCriteria
 from transformers.utils import ModelOutput
 
 from .config import LlarkConfig, positions_of
@@ -295,6 +297,13 @@ class LlarkForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: 
                 inputs.pop(name, None)
         return inputs
 
+    def _get_stopping_criteria(self, *args: Any, **kwargs: Any) -> Any:
+        """Also stops where the way of writing ends an answer without a token for it."""
+        criteria = super()._get_stopping_criteria(*args, **kwargs)
+        if self.config.stop_sequences:
+            criteria.append(EndsWith(self.config.stop_sequences))
+        return criteria
+
     def _expand_inputs_for_generation(
         self, expand_size: int = 1, input_ids: Tensor | None = None, **model_kwargs: Any
     ) -> tuple[Tensor, dict[str, Any]]:
@@ -309,6 +318,21 @@ class LlarkForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: 
             expand_size=expand_size, input_ids=input_ids, **model_kwargs
         )
         return expanded
+
+
+class EndsWith(StoppingCriteria):  # type: ignore[misc]
+    """Done is each row [tokens] that ends with one of some sequences of ids."""
+
+    def __init__(self, sequences: Sequence[Sequence[int]]) -> None:
+        self.sequences = [torch.tensor(sequence) for sequence in sequences]
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        done = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        for sequence in self.sequences:
+            tail = input_ids[:, -len(sequence) :]
+            if tail.shape[1] == len(sequence):
+                done |= (tail == sequence.to(tail.device)).all(dim=1)
+        return done
 
 
 def _check_places(starts: Tensor, patches: Tensor, counts: Tensor) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,16 @@ from transformers import BatchFeature, PreTrainedTokenizerBase
 from transformers.processing_utils import ProcessorMixin
 
 from .config import positions_of
-from .conversation import add_audio_tokens, prefix, talk, turn_end_id
+from .conversation import add_audio_tokens, turn_end_id
+from .messages import TEMPLATES, read_talk
+from .styles import Said, Style, answer_of, compose
 
 Talk = str | Sequence[tuple[str, str | None]]
 """One question, or a whole talk: (question, answer) pairs of which the last has no answer yet."""
+
+
+Heard = np.ndarray | Tensor | Sequence[np.ndarray | Tensor] | None
+"""What one row hears: a clip of [frames, width], several, or nothing."""
 
 
 class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
@@ -27,8 +33,11 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
         max_audio_positions: int = 64,
         concept_positions: int = 0,
         frames_per_second: float = 10.0,
+        conversation: Style = "chatml",
+        chat_template: str | None = None,
     ) -> None:
-        super().__init__(tokenizer)
+        super().__init__(tokenizer, chat_template=chat_template or TEMPLATES[conversation])
+        self.conversation: Style = conversation
         self.max_audio_positions = max_audio_positions
         self.concept_positions = concept_positions
         self.frames_per_second = frames_per_second
@@ -41,28 +50,68 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
     def __call__(
         self,
         questions: Talk | Sequence[Talk],
-        frames: Sequence[np.ndarray | Tensor | None] | np.ndarray | Tensor | None = None,
+        frames: Sequence[Heard] | np.ndarray | Tensor | None = None,
         facts: Sequence[str | None] | str | None = None,
         **_: Any,
     ) -> BatchFeature:
         """Inputs for `generate`: input_ids, attention_mask [batch, tokens], padded on the left, and, where
         there is audio, audio_frames [clips, frames, width] (float32) and audio_mask [clips, frames].
 
-        `questions`: one, or one a row. `frames`: [frames, width] of each row's clip, `None` for a row without
-        audio; one array alone serves every row. `facts`: a line of measured facts for each row; one string
+        `questions`: one, or one a row. `frames`: [frames, width] of each row's clip, a list of them for a row
+        with several, `None` for one without audio; one array alone serves every row.
+        `facts`: a line of measured facts for each row; one string
         alone serves every row. Raises `ValueError` where lengths disagree or a clip has no frames.
         """
         talks = _talks(questions)
         clips = _each_row(frames, len(talks), (np.ndarray, Tensor), "clips")
         lines = _each_row(facts, len(talks), (str,), "lines of facts")
         rows: list[list[int]] = []
-        for said, clip, line in zip(talks, clips, lines, strict=True):
-            places = None if clip is None else self.positions_of(_length(clip))
-            rows.append(prefix(self.tokenizer, places, line) + talk(self.tokenizer, said)[0])
+        heard: list[Tensor] = []
+        for said, given, line in zip(talks, clips, lines, strict=True):
+            mine = [torch.as_tensor(clip) for clip in _several(given)]
+            first, *later = said
+            turns = [Said(*first, clips=self._places(mine)), *(Said(*turn) for turn in later)]
+            rows.append(compose(self.tokenizer, turns, self.conversation, line).ids)
+            heard += mine
+        return self._inputs(rows, heard)
+
+    def apply_chat_template(
+        self,
+        conversation: Sequence[Any],
+        chat_template: str | None = None,
+        *,
+        tokenize: bool = True,
+        **_: Any,
+    ) -> BatchFeature | str | list[str]:
+        """Inputs for `generate` from a talk, or several, in the form that chat templates take: messages with
+        a `role` (user and assistant in turn, the user last) and a `content`: text, or parts such as
+        `{"type": "text", "text": …}` and `{"type": "audio", "audio": [frames, width]}`.
+
+        `tokenize=False`: the text that the model reads, each clip as one place. Special tokens in what people
+        wrote are spelled out in the ids, and stand as they are in the text.
+        """
+        several = bool(conversation) and not isinstance(conversation[0], Mapping)
+        talks = list(conversation) if several else [conversation]
+        if chat_template is not None or not tokenize:
+            texts: str | list[str] = super().apply_chat_template(
+                talks if several else talks[0], chat_template=chat_template, add_generation_prompt=True
+            )
+            return texts
+        rows: list[list[int]] = []
+        heard: list[Tensor] = []
+        for messages in talks:
+            turns, clips = read_talk(messages, self.positions_of)
+            rows.append(compose(self.tokenizer, turns, self.conversation).ids)
+            heard += clips
+        return self._inputs(rows, heard)
+
+    def _places(self, clips: Sequence[Tensor]) -> tuple[int, ...]:
+        return tuple(self.positions_of(_length(clip)) for clip in clips)
+
+    def _inputs(self, rows: Sequence[Sequence[int]], clips: Sequence[Tensor]) -> BatchFeature:
         inputs = _pad_left(rows, self.pad_id)
-        heard = [torch.as_tensor(clip) for clip in clips if clip is not None]
-        if heard:
-            inputs |= stack_frames(heard)
+        if clips:
+            inputs |= stack_frames(clips)
         return BatchFeature(inputs)
 
     @property
@@ -74,7 +123,7 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
     def decode_answers(self, generated: Tensor, prompt_tokens: int) -> list[str]:
         """The text after the prompt of each row of what `generate` returned."""
         texts: list[str] = self.tokenizer.batch_decode(generated[:, prompt_tokens:], skip_special_tokens=True)
-        return [text.strip() for text in texts]
+        return [answer_of(text, self.conversation) for text in texts]
 
     @property
     def model_input_names(self) -> list[str]:
@@ -120,6 +169,11 @@ def _each_row(given: Any, rows: int, alone: tuple[type, ...], name: str) -> list
             f"found {len(values)} {name} for {rows} questions; give one for each, or one for all"
         )
     return values
+
+
+def _several(given: Heard) -> list[Any]:
+    """A row's clips."""
+    return [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
 
 
 def _length(clip: np.ndarray | Tensor) -> int:

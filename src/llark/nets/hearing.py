@@ -11,6 +11,7 @@ from llark.errors import BadAudio
 from llark.nets import mels, pulse, sounds
 from llark.nets.beat import BeatNet, BeatOutput
 from llark.nets.chord import ChordNet, ChordOutput
+from llark.nets.harmony import HarmonyNet, HarmonyOutput
 from llark.nets.note import NoteNet, NoteOutput
 from llark.nets.pulse import PulseNet, PulseOutput
 from llark.nets.sounds import SoundsNet, SoundsOutput
@@ -51,6 +52,10 @@ class Networks:
     @functools.cached_property
     def pulse(self) -> PulseNet:
         return PulseNet.load()
+
+    @functools.cached_property
+    def harmony(self) -> HarmonyNet:
+        return HarmonyNet.load()
 
     @functools.cached_property
     def sounds(self) -> SoundsNet:
@@ -130,6 +135,11 @@ class Hearing:
     def pulse(self) -> PulseOutput:
         """Beats and downbeats at 50 frames a second, tempo and meter, from what `beat` and `chord` heard."""
         return self.networks.pulse(pulse.evidence(self.beat, self.chord))
+
+    @functools.cached_property
+    def harmony(self) -> HarmonyOutput:
+        """Chords and key, from what `chord` heard."""
+        return self.networks.harmony(self.chord)
 
     @functools.cached_property
     def sounds(self) -> SoundsOutput:

@@ -67,8 +67,11 @@ class TagOutput:
     patch_frames: int
 
 
-FRAMES_AT_ONCE = 32
+FRAMES_AT_ONCE = 16
 """Frames whose convolutions are one product of matrices: that many fit into a core's cache."""
+EVEN_FILTERS = 8
+"""Filters are filled up with zeros to a multiple of this: a product of 208 columns takes a quarter less time
+than one of 204."""
 
 
 def conv_then_max(windows: torch.Tensor, conv: nn.Module, norm: nn.Module) -> torch.Tensor:
@@ -79,15 +82,16 @@ def conv_then_max(windows: torch.Tensor, conv: nn.Module, norm: nn.Module) -> to
     channel. Where the norm turns its input round, the smallest value is looked for.
     """
     sign = torch.where(norm.get_parameter("weight") < 0, -1.0, 1.0)
-    kernel = (conv.get_parameter("weight").flatten(1) * sign[:, None]).T.contiguous()
-    bias = conv.get_parameter("bias") * sign
+    filters, spare = len(sign), -len(sign) % EVEN_FILTERS
+    kernel = functional.pad((conv.get_parameter("weight").flatten(1) * sign[:, None]).T, (0, spare))
+    bias = functional.pad(conv.get_parameter("bias") * sign, (0, spare))
     batches = []
     for one in windows:
         parts = []
         for part in torch.split(one, FRAMES_AT_ONCE):
             frames, places = part.shape[:2]
             heard = torch.addmm(bias, part.reshape(frames * places, -1), kernel)
-            parts.append(heard.view(frames, places, -1).amax(1))
+            parts.append(heard.view(frames, places, -1).amax(1)[:, :filters])
         batches.append(torch.cat(parts).T)
     normed: torch.Tensor = norm(functional.relu(torch.stack(batches) * sign[:, None]))
     return normed

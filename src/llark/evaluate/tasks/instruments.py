@@ -13,22 +13,32 @@ from collections.abc import Sequence, Set
 
 import numpy as np
 
-from llark.evaluate import pool
-from llark.evaluate.readers import read_instruments as read
+from llark.evaluate import pool, readers
+from llark.evaluate import strict as strictly
 from llark.evaluate.words import FAMILIES
 from llark.records import INSTRUMENTS, Annotation, Score
 
 VERSION = 1
 QUESTION = "What instruments do you hear?"
 HEADLINE = "f1"
+DEFAULT = True
 
-__all__ = ["constants", "credit", "points", "rates", "read", "score", "truth"]
+
+def read(answer: str, truth: object = None) -> frozenset[str] | None:
+    return readers.read_instruments(answer)
+
+
+def strict(answer: str, truth: object = None) -> frozenset[str] | None:
+    return strictly.read_instruments(answer)
+
 
 _COUNT = len(INSTRUMENTS)
 
 
 def truth(annotation: Annotation) -> frozenset[str] | None:
-    return frozenset(annotation.instruments.labels) or None
+    """Scored where the hall has a word for every instrument; other lists are their own benchmarks."""
+    labels = frozenset(annotation.instruments.labels)
+    return labels if labels and labels <= set(INSTRUMENTS) else None
 
 
 def resolve(value: Set[str], truth: Set[str]) -> frozenset[str]:

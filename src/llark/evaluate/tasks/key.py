@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llark.evaluate import pool
-from llark.evaluate.readers import read_key as read
+from llark.evaluate import pool, readers
+from llark.evaluate import strict as strictly
 from llark.records import KEYS, Annotation, Score
 
 VERSION = 1
 QUESTION = "What key is this music in?"
 HEADLINE = "mirex"
+DEFAULT = True
 
-__all__ = ["constants", "credit", "points", "rates", "read", "score", "truth"]
+
+def read(answer: str, truth: object = None) -> str | None:
+    return readers.read_key(answer)
+
+
+def strict(answer: str, truth: object = None) -> str | None:
+    return strictly.read_key(answer)
 
 
 def truth(annotation: Annotation) -> str | None:

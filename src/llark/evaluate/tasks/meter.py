@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llark.evaluate import pool
-from llark.evaluate.readers import read_meter as read
+from llark.evaluate import pool, readers
+from llark.evaluate import strict as strictly
 from llark.records import METER_NAMES, Annotation, Score
 
 VERSION = 1
 QUESTION = "What is the time signature?"
 HEADLINE = "accuracy"
+DEFAULT = True
 
-__all__ = ["constants", "credit", "points", "rates", "read", "score", "truth"]
+
+def read(answer: str, truth: object = None) -> int | None:
+    return readers.read_meter(answer)
+
+
+def strict(answer: str, truth: object = None) -> int | None:
+    return strictly.read_meter(answer)
 
 
 def truth(annotation: Annotation) -> int | None:

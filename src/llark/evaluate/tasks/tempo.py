@@ -9,17 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llark.evaluate import pool
-from llark.evaluate.readers import read_tempo as read
+from llark.evaluate import pool, readers
+from llark.evaluate import strict as strictly
 from llark.records import Annotation, Score
 
 VERSION = 1
 QUESTION = "What is the tempo of this music in BPM?"
 HEADLINE = "acc2"
+DEFAULT = True
 TOLERANCE = 0.04
 FACTORS = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
 
-__all__ = ["constants", "credit", "points", "rates", "read", "score", "truth"]
+
+def read(answer: str, truth: object = None) -> float | None:
+    return readers.read_tempo(answer)
+
+
+def strict(answer: str, truth: object = None) -> float | None:
+    return strictly.read_tempo(answer)
 
 
 def truth(annotation: Annotation) -> float | None:

@@ -21,8 +21,9 @@ FACTS_OF = {
     "piece": ("genre",), "genre": ("genre",), "music": ("genre",), "mood": ("mood",),
     "instruments": ("instruments",), "several": ("instruments",), "alone": ("instruments",),
     "players": ("instruments",), "instruments_all": ("instruments",), "seconds": CLIP,
+    "slower": ("tempo",), "place": ("tempo",), "count": ("meter",), "spot": ("genre",),
 }  # fmt: skip
-"""The fields of the annotation that each value of a caption rests on."""
+"""The fields of the annotation that each value of a caption, or of advice, rests on."""
 
 COLOURS = {"major": "bright", "minor": "dark"}
 

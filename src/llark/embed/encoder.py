@@ -1,0 +1,119 @@
+"""What every encoder is: a card that says what it hears and gives, and a call that embeds clips.
+
+Frame i of every encoder covers [i / f, (i + 1) / f) seconds of the clip, where f is its exact number of
+frames a second; there are as many frames as the clip's seconds need, the last one covered in part only.
+A clip's frames depend on that clip alone: neither on what else is in the batch nor on the number of workers.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol
+
+import numpy as np
+
+from llark import audio
+from llark.errors import BadAudio, UserMustAct
+
+MIN_SAMPLES = 1
+
+TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
+"""The most that another device or batch moves a frame by, as a share of the frames' own standard deviation:
+root mean square over a clip, against float32 on a CPU."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What an encoder declares of itself."""
+
+    name: str
+    """As it is named on the command line, with all that changes its frames."""
+    version: str
+    """Changes whenever the same samples would give other frames."""
+    sample_rate: int
+    """Hz that it listens at; sound of another rate is resampled."""
+    width: int
+    """Numbers in a frame."""
+    frames_per_second: Fraction
+    """Exact."""
+    window_seconds: Fraction
+    """The longest stretch that it hears at once; more is heard in overlapping windows."""
+    licence: str
+    """Of the weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """One clip's samples: mono float32 [samples], nominally within ±1, at `sample_rate` Hz.
+
+    Raises `BadAudio` where they are not one finite, non-empty channel.
+    """
+
+    samples: np.ndarray
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 1 or len(self.samples) < MIN_SAMPLES:
+            raise BadAudio("no-samples", f"Expected one channel of samples, got {self.samples.shape}.")
+        if not np.isfinite(self.samples).all():
+            raise BadAudio("not-finite", "The samples hold values that are not numbers.")
+
+    @property
+    def duration_seconds(self) -> Fraction:
+        """Exact."""
+        return Fraction(len(self.samples), self.sample_rate)
+
+    def at(self, sample_rate: int) -> np.ndarray:
+        """float32 [samples] at another rate, as many as the duration needs."""
+        samples = np.ascontiguousarray(self.samples, dtype=np.float32)
+        return audio.resample(samples, self.sample_rate, sample_rate)
+
+
+class Encoder(Protocol):
+    """Made by a loader of `llark.embed`; ready to hear."""
+
+    @property
+    def card(self) -> Card: ...
+
+    def __call__(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
+        """For each clip float32 [ceil(seconds * frames_per_second), width], all finite."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where and in what precision an encoder works. Windows (and so clips) are batched up to `batch`."""
+
+    name: str = "cpu"
+    dtype: str = "float32"
+    batch: int = 8
+
+    @functools.cached_property
+    def torch_dtype(self) -> Any:
+        import torch
+
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[self.dtype]
+
+
+def device(name: str | None = None, dtype: str | None = None, batch: int = 8) -> Device:
+    """The device asked for, or the best one here: bfloat16 on a GPU, float32 on a CPU.
+
+    Raises:
+        UserMustAct: The device or the precision is unknown or not there.
+    """
+    import torch
+
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        kind = torch.device(name).type
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserMustAct(f"The device {name} is not there; cpu always is.") from error
+    dtype = dtype or ("bfloat16" if kind == "cuda" else "float32")
+    if dtype not in TOLERANCE:
+        raise UserMustAct(f"The precision {dtype} is unknown; it can be {' or '.join(TOLERANCE)}.")
+    if batch < 1:
+        raise UserMustAct(f"--batch {batch} is too small; it is the number of windows heard at once.")
+    return Device(name, dtype, batch)

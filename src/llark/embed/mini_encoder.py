@@ -1,0 +1,82 @@
+"""The `mini` encoder behind the contract: the numbers that training sees, for clips and whole songs.
+
+A clip of up to 25 s is heard at once, a longer one in windows of 25 s side by side, as `ask` hears a song.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from llark import audio
+from llark.embed import grid, mini
+from llark.embed.encoder import Card, Device, Sound
+from llark.embed.settings import Settings
+from llark.files import Place
+
+WINDOW_SECONDS = Fraction(audio.WINDOW_SECONDS)
+RATE = Fraction(mini.FRAMES_PER_SECOND)
+
+
+@dataclass(frozen=True)
+class MiniEncoder:
+    """Made by `load`."""
+
+    card: Card
+    frames_per_second: Fraction | None = RATE
+
+    def __call__(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
+        """float32 [ceil(2 * seconds), width] for each clip, or averages of them."""
+        return [self._frames(sound) for sound in sounds]
+
+    def _frames(self, sound: Sound) -> np.ndarray:
+        frames = np.concatenate([_hear(part) for part in _parts(sound)])
+        if self.frames_per_second == RATE:
+            return frames
+        duration = sound.duration_seconds
+        return grid.regrid(frames, RATE, duration, self.frames_per_second or 1 / duration)
+
+    def stream(self, path: Place) -> Iterator[np.ndarray]:
+        """A recording's frames, one window at a time: its memory does not grow with the recording.
+
+        Raises `BadAudio` as `audio.load` does.
+        """
+        seconds = audio.probe(path).duration_seconds
+        start = 0.0
+        while start < seconds - 1e-6:
+            samples, rate = audio.load(
+                path, start_seconds=start, end_seconds=min(start + audio.WINDOW_SECONDS, seconds)
+            )
+            yield _hear(Sound(samples, rate))
+            start += audio.WINDOW_SECONDS
+
+
+def load(settings: Settings, device: Device) -> MiniEncoder:
+    """The encoder in the package. Raises `UserMustAct` for a setting that it has no use for."""
+    settings.refuse(weights=settings.weights, compat=settings.compat, layer=settings.layer)
+    rate = settings.frames_per_second(RATE)
+    card = Card(
+        name="mini",
+        version=mini.VERSION,
+        sample_rate=22_050,
+        width=mini.WIDTH,
+        frames_per_second=rate or Fraction(0),
+        window_seconds=WINDOW_SECONDS,
+        licence="MIT, ISC, CC BY 4.0 and Apache-2.0: see NOTICE",
+    )
+    return MiniEncoder(card, rate)
+
+
+def _parts(sound: Sound) -> list[Sound]:
+    """Windows side by side; each begins at the sample that its second falls on."""
+    rate, window = sound.sample_rate, int(WINDOW_SECONDS * sound.sample_rate)
+    return [Sound(sound.samples[at : at + window], rate) for at in range(0, len(sound.samples), window)]
+
+
+def _hear(sound: Sound) -> np.ndarray:
+    from llark.nets.hearing import Hearing
+
+    return mini.embed(Hearing(sound.samples, sound.sample_rate))

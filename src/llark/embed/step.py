@@ -1,0 +1,138 @@
+"""The embed step: clips → embeddings, one at a time on workers, or many at once in this process."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from llark import audio, embed
+from llark.embed import shards
+from llark.embed.encoder import Device, Encoder, Sound
+from llark.embed.settings import Settings
+from llark.errors import BadAudio
+from llark.records import Clip, Dropped
+
+NAME = "embed"
+
+
+def read(clip: Clip) -> Sound:
+    """A clip's samples at its file's own rate. Raises `BadAudio` as `audio.load` does."""
+    samples, rate = audio.load(clip.path, start_seconds=clip.start_seconds, end_seconds=clip.end_seconds)
+    return Sound(samples, rate)
+
+
+def placed(encoder: Encoder, clip: Clip, sound: Sound, frames: np.ndarray) -> shards.Placed:
+    """The record of what an encoder heard in a clip."""
+    card = encoder.card
+    rate = card.frames_per_second or Fraction(len(frames)) / sound.duration_seconds
+    name = card.version if card.version.startswith(card.name) else f"{card.name} {card.version}"
+    return shards.placed(clip, name, frames, rate, sound.duration_seconds)
+
+
+@dataclass
+class Embed:
+    """Step: a clip becomes its embedding. `open` loads the encoder."""
+
+    settings: Settings
+    device: Device
+    name: str = NAME
+    encoder: Encoder | None = None
+
+    def id_of(self, record: Clip) -> str:
+        return record.id
+
+    def open(self) -> None:
+        self.encoder = embed.load(self.settings, own_device(self.device))
+
+    def __call__(self, record: Clip) -> Iterator[shards.Placed]:
+        assert self.encoder is not None
+        sound = read(record)
+        yield placed(self.encoder, record, sound, self.encoder([sound])[0])
+
+
+def own_device(device: Device) -> Device:
+    """Of a machine with several GPUs each worker takes its own, by turns; all else stays."""
+    import multiprocessing
+
+    import torch
+
+    turn = getattr(multiprocessing.current_process(), "_identity", ())
+    if device.name != "cuda" or not turn or torch.cuda.device_count() < 2:
+        return device
+    return Device(f"cuda:{turn[0] % torch.cuda.device_count()}", device.dtype, device.batch)
+
+
+# --- many at once -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one clip became."""
+
+    clip: Clip
+    outputs: list[shards.Placed | Dropped]
+
+
+class Unpack:
+    """Step: an outcome becomes its records."""
+
+    name = NAME
+
+    def id_of(self, record: Outcome) -> str:
+        return record.clip.id
+
+    def open(self) -> None:
+        """Nothing is heavy."""
+
+    def __call__(self, record: Outcome) -> list[shards.Placed | Dropped]:
+        return record.outputs
+
+
+def outcomes(encoder: Encoder, clips: Iterable[Clip], done: Collection[str], batch: int) -> Iterator[Outcome]:
+    """Embeds clips that are not done, `batch` at a time, while the next ones are read from disk."""
+    missing = (clip for clip in clips if clip.id not in done)
+    with ThreadPoolExecutor(2) as readers:
+        ahead = None
+        while True:
+            group = list(itertools.islice(missing, batch))
+            following = [(clip, readers.submit(read, clip)) for clip in group]
+            if ahead:
+                yield from _heard(encoder, [(clip, _sound(future)) for clip, future in ahead])
+            if not following:
+                return
+            ahead = following
+
+
+def _sound(future: object) -> Sound | BadAudio:
+    try:
+        sound: Sound = future.result()  # type: ignore[attr-defined]
+    except BadAudio as error:
+        return error
+    return sound
+
+
+def _heard(encoder: Encoder, read_clips: list[tuple[Clip, Sound | BadAudio]]) -> Iterator[Outcome]:
+    """One outcome a clip, in order. What one clip does to a batch costs no other clip."""
+    sounds = [sound for _, sound in read_clips if isinstance(sound, Sound)]
+    try:
+        found: Iterator[np.ndarray | BadAudio] = iter(encoder(sounds) if sounds else [])
+    except BadAudio:
+        found = iter([_alone(encoder, sound) for sound in sounds])
+    for clip, sound in read_clips:
+        frames = next(found) if isinstance(sound, Sound) else sound
+        if isinstance(frames, BadAudio):
+            yield Outcome(clip, [Dropped(clip.id, NAME, frames.reason, frames.detail)])
+        elif isinstance(sound, Sound):
+            yield Outcome(clip, [placed(encoder, clip, sound, frames)])
+
+
+def _alone(encoder: Encoder, sound: Sound) -> np.ndarray | BadAudio:
+    try:
+        return encoder([sound])[0]
+    except BadAudio as error:
+        return error

@@ -1,0 +1,118 @@
+"""Networks that hear a stretch at a time, as encoders of clips of any length.
+
+A clip is cut into windows that overlap, the windows are heard in batches of one length, and what was heard is
+joined at the middles of the overlaps and averaged onto the wanted grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import torch
+
+from llark.embed import grid
+from llark.embed.encoder import Card, Device, Sound
+from llark.embed.settings import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Ears:
+    """What one adapter loads: a network's own numbers, and the call that hears."""
+
+    hear: Callable[[torch.Tensor], torch.Tensor]
+    """float32 [batch, samples] on the CPU → [batch, values, width] on any device, a value each `hop`."""
+    sample_rate: int
+    hop: int
+    """Samples a value."""
+    window: int
+    """Values in the longest stretch that is heard at once."""
+    overlap: int
+    """Values that two windows share."""
+    width: int
+    version: str
+    licence: str
+    least: int = 1
+    """Values that it needs at least: shorter sound is followed by silence."""
+
+    @property
+    def rate(self) -> Fraction:
+        """Values a second: exact."""
+        return Fraction(self.sample_rate, self.hop)
+
+
+@dataclass(frozen=True)
+class WindowedEncoder:
+    """Made by `encoder`."""
+
+    ears: Ears
+    card: Card
+    frames_per_second: Fraction | None
+    device: Device
+
+    def __call__(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
+        """float32 [frames, width] for each clip."""
+        ears, pieces, spans = self.ears, [], []
+        for sound in sounds:
+            samples = sound.at(ears.sample_rate)
+            total = max(1, -(-len(samples) // ears.hop))
+            spans.append(grid.windows(total, ears.window, ears.overlap, whole=True))
+            pieces += [
+                _cut(samples, start, max(end, start + ears.least), ears.hop) for start, end in spans[-1]
+            ]
+        heard = iter(self._hear(pieces))
+        return [
+            self._frames([next(heard) for _ in own], own, sound)
+            for sound, own in zip(sounds, spans, strict=True)
+        ]
+
+    def _frames(self, pieces: list[np.ndarray], spans: list[tuple[int, int]], sound: Sound) -> np.ndarray:
+        cut = [_fit(piece, end - start) for piece, (start, end) in zip(pieces, spans, strict=True)]
+        joined = grid.join(cut, spans, causal=False)
+        duration = sound.duration_seconds
+        return grid.regrid(joined, self.ears.rate, duration, self.frames_per_second or 1 / duration)
+
+    @torch.inference_mode()
+    def _hear(self, pieces: list[np.ndarray]) -> list[np.ndarray]:
+        """[values, width] of each piece; those of one length are heard together."""
+        found: list[np.ndarray] = [np.empty(0)] * len(pieces)
+        order = sorted(range(len(pieces)), key=lambda i: (-len(pieces[i]), i))
+        while order:
+            length = len(pieces[order[0]])
+            chosen = [i for i in order[: self.device.batch] if len(pieces[i]) == length]
+            order = order[len(chosen) :]
+            heard = self.ears.hear(torch.from_numpy(np.stack([pieces[i] for i in chosen])))
+            for i, values in zip(chosen, heard.float().cpu().numpy(), strict=True):
+                found[i] = values
+        return found
+
+
+def _cut(samples: np.ndarray, start: int, end: int, hop: int) -> np.ndarray:
+    """Samples of the values [start, end), followed by silence where there are too few."""
+    piece = samples[start * hop : end * hop]
+    padded: np.ndarray = np.pad(piece, (0, (end - start) * hop - len(piece)))
+    return padded
+
+
+def _fit(values: np.ndarray, count: int) -> np.ndarray:
+    """Exactly so many values: a network without padding gives one or two too few, and repeats its last."""
+    if len(values) >= count:
+        return values[:count]
+    return np.concatenate([values, np.repeat(values[-1:], count - len(values), axis=0)])
+
+
+def encoder(name: str, ears: Ears, settings: Settings, device: Device) -> WindowedEncoder:
+    """The encoder around a network. Raises `UserMustAct` where the rate is not to be had."""
+    rate = settings.frames_per_second(ears.rate)
+    card = Card(
+        name=name,
+        version=ears.version if device.dtype == "float32" else f"{ears.version}-{device.dtype}",
+        sample_rate=ears.sample_rate,
+        width=ears.width,
+        frames_per_second=rate or Fraction(0),
+        window_seconds=Fraction(ears.window * ears.hop, ears.sample_rate),
+        licence=ears.licence,
+    )
+    return WindowedEncoder(ears, card, rate, device)

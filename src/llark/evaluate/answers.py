@@ -1,0 +1,97 @@
+"""Answers on disk: asked once, kept, and gone on with where a run was stopped.
+
+Each task and condition has a folder of `store` with one `Said` a put. A folder of other questions, or of
+another model, is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from llark import engine, records, store
+from llark.evaluate.cases import Put
+from llark.evaluate.tasks import TASKS
+
+CHUNK = 64
+"""Puts that are asked at once: enough to sort by length, few enough to lose."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What was said to one put."""
+
+    id: str
+    question: str
+    text: str
+
+
+class Model(Protocol):
+    """What is evaluated. `about` tells it from any other: its answers depend on nothing else."""
+
+    @property
+    def about(self) -> Mapping[str, str]: ...
+
+    def __call__(self, puts: Sequence[Put], /) -> list[str]:
+        """One answer a put, in the same order."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Answers by asking `model`, kept below `folder`. An `Answer` of `cases`.
+
+    `grade` says in a word how it goes: it is given the task, and the answers so far by put.
+    """
+
+    folder: Path
+    model: Model
+    grade: Callable[[str, Mapping[str, str]], str] = lambda task, said: ""
+    chunk: int = CHUNK
+
+    def __call__(self, task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, str]:
+        folder = self.folder / task / condition.replace(" ", "-")
+        plan = {
+            "task": task,
+            "version": TASKS[task].VERSION,
+            "condition": condition,
+            "model": dict(self.model.about),
+            "puts": _digest(puts),
+        }
+        writer = store.open_stage(folder, "evaluate", plan, flush_records=self.chunk, flush_seconds=0.0)
+        with writer:
+            if not writer.finished:
+                self._ask(task, condition, puts, writer)
+                writer.finish()
+        return {said.id: said.text for said in store.read(folder, Said)}
+
+    def _ask(self, task: str, condition: str, puts: Sequence[Put], writer: store.StageWriter) -> None:
+        """Asks what is not there yet; puts that are alike are asked once."""
+        missing = [put for put in puts if put.id not in writer.done]
+        alike: dict[tuple[object, ...], list[Put]] = {}
+        for put in missing:
+            alike.setdefault(put.same, []).append(put)
+        said: dict[str, str] = {}
+        groups = list(alike.values())
+        with engine.Ticker(f"{task}, {condition}", len(puts), len(puts) - len(missing)) as tick:
+            for start in range(0, len(groups), self.chunk):
+                chunk = groups[start : start + self.chunk]
+                texts = self.model([group[0] for group in chunk])
+                new = {put.id: text for group, text in zip(chunk, texts, strict=True) for put in group}
+                said.update(new)
+                for group in chunk:
+                    for put in group:
+                        writer.write(put.id, [Said(put.id, put.question, new[put.id])])
+                writer.flush()
+                tick(len(puts) - len(missing) + len(said), self.grade(task, said))
+
+
+def _digest(puts: Sequence[Put]) -> str:
+    rows = [
+        [put.id, put.question, put.clip_id, put.stand_in, put.facts and records.describe_facts(put.facts)]
+        for put in puts
+    ]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

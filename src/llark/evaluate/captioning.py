@@ -1,0 +1,97 @@
+"""Words that a caption shares with what people wrote, and musical details in it.
+
+The metrics are those of sacrebleu, rouge-score and NLTK: `pip install 'llark[evaluate]'`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from llark.errors import UserMustAct
+from llark.evaluate import note_readers, readers
+
+ORDER = 4
+"""BLEU counts sequences of one to so many words."""
+
+
+class _NoSynonyms:
+    """In WordNet's place, which is fetched from elsewhere: no word has a synonym."""
+
+    @staticmethod
+    def synsets(word: str) -> list[Any]:
+        return []
+
+
+def _missing(library: str) -> UserMustAct:
+    return UserMustAct(f"{library} is not installed; captions are scored with: pip install 'llark[evaluate]'")
+
+
+@cache
+def _rouge() -> Any:
+    try:
+        from rouge_score.rouge_scorer import RougeScorer
+    except ImportError as error:
+        raise _missing("rouge-score") from error
+    return RougeScorer(["rougeL"], use_stemmer=True)
+
+
+@cache
+def _sacrebleu() -> Any:
+    try:
+        from sacrebleu.metrics import BLEU
+    except ImportError as error:
+        raise _missing("sacrebleu") from error
+    return BLEU
+
+
+def rouge_l(answer: str, references: Sequence[str]) -> float:
+    """ROUGE-L F1 with the best of the references, words stemmed: 0 to 1."""
+    return max((float(_rouge().score(one, answer)["rougeL"].fmeasure) for one in references), default=0.0)
+
+
+def meteor(answer: str, references: Sequence[str]) -> float:
+    """METEOR with the best of the references, by words and stems: 0 to 1."""
+    try:
+        from nltk.translate.meteor_score import single_meteor_score
+    except ImportError as error:
+        raise _missing("nltk") from error
+    said = answer.lower().split()
+    return max(
+        (float(single_meteor_score(one.lower().split(), said, wordnet=_NoSynonyms)) for one in references),
+        default=0.0,
+    )
+
+
+def bleu_counts(answer: str, references: Sequence[str]) -> tuple[float, ...]:
+    """Length of the answer and of the nearest reference, then matches and totals of 1 to 4 words."""
+    one = _sacrebleu()(effective_order=True).sentence_score(answer, list(references))
+    return (float(one.sys_len), float(one.ref_len), *map(float, one.counts), *map(float, one.totals))
+
+
+def bleu(sums: np.ndarray) -> np.ndarray:
+    """BLEU of added counts [..., 10]: [...], 0 to 1."""
+    scores = [_bleu(row.tolist()) for row in sums.reshape(-1, sums.shape[-1])]
+    return np.asarray(scores).reshape(sums.shape[:-1])
+
+
+def _bleu(counts: Sequence[float]) -> float:
+    whole = [round(count) for count in counts]
+    lengths, matches, totals = whole[:2], whole[2 : 2 + ORDER], whole[2 + ORDER :]
+    if not lengths[0]:
+        return 0.0
+    found = _sacrebleu().compute_bleu(
+        correct=matches, total=totals, sys_len=lengths[0], ref_len=lengths[1], smooth_method="exp"
+    )
+    return float(found.score) / 100
+
+
+def details(answer: str) -> int:
+    """How many musical facts the readers find: tempo, key, meter, style, chords, and each instrument."""
+    single = (readers.read_tempo, readers.read_key, readers.read_meter, readers.read_genre)
+    found = sum(read(answer) is not None for read in single)
+    chords = note_readers.read_chords(answer) or ()
+    return found + len(readers.read_instruments(answer) or ()) + (len(chords) > 1)

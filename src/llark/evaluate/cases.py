@@ -1,0 +1,143 @@
+"""What is asked about a test set, and what of it a model is given under each condition."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from llark.records import Annotation
+
+AUDIO, FACTS = "audio", "facts"
+SHUFFLED, SILENCE, NOISE, NO_AUDIO = "shuffled", "silence", "noise", "no audio"
+WRONG_FACTS = "wrong facts"
+MAJORITY, CONSTANT = "majority", "constant"
+
+STAND_INS = (SILENCE, NOISE)
+"""Sounds that every clip is replaced by in the condition of that name."""
+
+CONTROLS = (SHUFFLED, SILENCE, NOISE, NO_AUDIO, MAJORITY, CONSTANT)
+"""What a model that does not hear scores; the best of them is taken off."""
+
+ANSWERED = (AUDIO, FACTS, WRONG_FACTS, SHUFFLED, SILENCE, NOISE, NO_AUDIO)
+"""The conditions in which the model is asked; in the others nobody is."""
+
+CONDITIONS = (*ANSWERED, MAJORITY, CONSTANT)
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One labelled clip of a test set: its truth, and what was measured in it, if anything was.
+
+    `captions` are what people wrote about the recording.
+    """
+
+    clip_id: str
+    track_id: str
+    truth: Annotation
+    facts: Annotation | None = None
+    captions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One question. `id` tells it from the others of its task; `truth` is what the task compares with."""
+
+    id: str
+    clip_id: str
+    track_id: str
+    question: str
+    truth: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Put:
+    """One question as it is put to a model.
+
+    It hears the clip `clip_id`, or the `stand_in`, or nothing where both are `None`; `facts` are shown.
+    """
+
+    id: str
+    question: str
+    clip_id: str | None = None
+    stand_in: str | None = None
+    facts: Annotation | None = None
+
+    @property
+    def same(self) -> tuple[object, ...]:
+        """Equal for puts that a deterministic model answers alike."""
+        return (self.question, self.clip_id, self.stand_in, self.facts and self.facts.clip_id)
+
+
+class Answer(Protocol):
+    """Who answers: puts of one task and condition → what was said, by the id of the put."""
+
+    def __call__(self, task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """What can be asked: labelled clips, and questions that others wrote, by task."""
+
+    __test__ = False
+
+    items: tuple[Item, ...] = ()
+    questions: Mapping[str, tuple[Case, ...]] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> dict[str, Annotation]:
+        """What was measured, by clip."""
+        return {item.clip_id: item.facts for item in self.items if item.facts is not None}
+
+
+def put_under(condition: str, cases: Sequence[Case], facts: Mapping[str, Annotation]) -> list[Put]:
+    """What the model is given for each case under a condition; cases whose facts it lacks are left out."""
+    if condition == AUDIO:
+        return [Put(case.id, case.question, case.clip_id) for case in cases]
+    if condition == NO_AUDIO:
+        return [Put(case.id, case.question) for case in cases]
+    if condition in STAND_INS:
+        return [Put(case.id, case.question, stand_in=condition) for case in cases]
+    if condition == FACTS:
+        return [
+            Put(case.id, case.question, case.clip_id, facts=facts[case.clip_id])
+            for case in cases
+            if case.clip_id in facts
+        ]
+    if condition == WRONG_FACTS:
+        return list(_with_wrong_facts(cases, facts))
+    donor = donors({case.clip_id: case.track_id for case in cases})
+    return [Put(case.id, case.question, donor[case.clip_id]) for case in cases]
+
+
+def _with_wrong_facts(cases: Sequence[Case], facts: Mapping[str, Annotation]) -> Iterator[Put]:
+    tracks = {case.clip_id: case.track_id for case in cases if case.clip_id in facts}
+    if len(set(tracks.values())) < 2:
+        return
+    donor = donors(tracks)
+    for case in cases:
+        if case.clip_id in donor:
+            yield Put(case.id, case.question, case.clip_id, facts=facts[donor[case.clip_id]])
+
+
+def donors(tracks: Mapping[str, str]) -> dict[str, str]:
+    """For each clip (of clip → track) a clip of another track, the same whatever the order.
+
+    Every clip is a donor once, unless one track has more than half of the clips. Needs two tracks.
+    """
+    order = sorted(tracks, key=lambda clip: (_hash(tracks[clip]), tracks[clip], _hash(clip), clip))
+    step = max(Counter(tracks.values()).values(), default=0)
+    chosen = {}
+    for place, clip in enumerate(order):
+        for shift in range(step, step + len(order)):
+            candidate = order[(place + shift) % len(order)]
+            if tracks[candidate] != tracks[clip]:
+                break
+        chosen[clip] = candidate
+    return chosen
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(f"shuffle:{text}".encode()).hexdigest()

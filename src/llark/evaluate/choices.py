@@ -1,0 +1,153 @@
+"""Questions with a list of options: how they are put, and which option an answer means.
+
+Shared by the benchmarks of that kind. A letter counts where it cannot be a word ("(B)", "B.", "answer: B",
+"option B"), else the option whose text the answer has, less those that it denies. An answer that means two
+options, or none, is no answer. `strict` is what a program that compares strings takes: the letter alone,
+bracketed or not, or the option's text alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llark.evaluate import pool
+from llark.evaluate.said import plain, said
+from llark.records import Score
+
+LETTERS = "ABCDEFGHIJ"
+
+_ALONE = re.compile(r"^\W*([A-J])\W*$")
+_ANSWER_IS = re.compile(
+    r"(?i:\b(?:answer|option|choice|letter|choose|chose|pick|select|go\s+(?:with|for)|it\s+is|it's)\b)"
+    r"(?i:\s+(?:is|would\s+be|should\s+be|letter|option|choice))*\s*[:=]?\s*[*\"'(\[]*([A-J])(?![\w'])(?!\s+[a-z])"
+)
+_MARKED = re.compile(r"(?:^|(?<=[\s*\"']))(?:[(\[]([A-Ja-j])[)\]]|([A-Ja-j])\)|([A-J])[.:](?=\s|$|\*))")
+_LEADING = re.compile(r"^\W*([A-J])(?:\s*[,;-]|\s+(?=because|since|as\b|is\b))")
+_NUMBERED = re.compile(r"(?i)\b(?:option|choice|answer)\s*(?:number|no\.?|#)?\s*[:=]?\s*([1-9])\b(?![.\d])")
+_VERDICT = re.compile(
+    r"(?i)\b(?:the\s+)?(?:final\s+|correct\s+|right\s+|best\s+)?answer\s*(?:is|:)|\btherefore\b"
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options in the order in which they are shown, and the place of the right one."""
+
+    texts: tuple[str, ...]
+    right: int
+
+
+def prompt(question: str, options: Sequence[str]) -> str:
+    """The question with its options, one a line, as they are put to a model."""
+    lines = [f"({letter}) {text}" for letter, text in zip(LETTERS, options, strict=False)]
+    return "\n".join([question.strip(), *lines, "Answer with a single letter."])
+
+
+def shuffled(id_: str, right: str, others: Sequence[str]) -> Options:
+    """The options in an order that depends on the question's id alone."""
+    texts = sorted([right, *others], key=lambda text: hashlib.sha256(f"{id_}:{text}".encode()).hexdigest())
+    return Options(tuple(texts), texts.index(right))
+
+
+def read(answer: str, truth: Options) -> int | None:
+    """The place of the option that the answer means."""
+    alone = _only_text(answer, truth.texts)
+    if alone is not None:
+        return alone
+    text = plain(answer).strip()
+    found = _by_letter(text, len(truth.texts))
+    return found if found is not None else _by_text(text, truth.texts)
+
+
+def strict(answer: str, truth: Options) -> int | None:
+    """The place of the option that the answer consists of."""
+    alone = _ALONE.match(plain(answer).strip())
+    if alone:
+        return _place(alone[1], len(truth.texts))
+    return _only_text(answer, truth.texts)
+
+
+def first_letter(answer: str, truth: Options) -> int | None:
+    """The first capital letter that is one of the options', wherever it stands: the A of "Answer: D" too.
+
+    Some published numbers are counted so; a person would not read so.
+    """
+    found = re.search(f"[{LETTERS[: len(truth.texts)]}]", answer)
+    return LETTERS.index(found[0]) if found else None
+
+
+def _place(letter: str, count: int) -> int | None:
+    place = LETTERS.index(letter.upper())
+    return place if place < count else None
+
+
+def _only_text(answer: str, texts: Sequence[str]) -> int | None:
+    same = [place for place, text in enumerate(texts) if _words(text) == _words(answer)]
+    return same[0] if len(same) == 1 and _words(answer) else None
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"\w+", plain(text).lower()))
+
+
+def _by_letter(text: str, count: int) -> int | None:
+    alone = re.match(r"^\W*([A-Ja-j])\W*$", text)
+    if alone:
+        return _place(alone[1], count)
+    heard = said(text)
+    verdicts = list(_ANSWER_IS.finditer(heard))
+    if verdicts:
+        return _place(verdicts[-1][1], count)
+    numbered = _NUMBERED.search(heard)
+    if numbered:
+        return int(numbered[1]) - 1 if int(numbered[1]) <= count else None
+    leading = _LEADING.match(heard)
+    if leading:
+        return _place(leading[1], count)
+    letters = {next(filter(None, match.groups())).upper() for match in _MARKED.finditer(heard)}
+    return _place(letters.pop(), count) if len(letters) == 1 else None
+
+
+def _by_text(text: str, texts: Sequence[str]) -> int | None:
+    """The one option that is named and not denied, first in what follows "the answer is"."""
+    verdicts = list(_VERDICT.finditer(text))
+    for part in [text[match.end() :] for match in verdicts[-1:]] + [text]:
+        named = _named(part, texts)
+        if len(named) == 1:
+            return named.pop()
+    return None
+
+
+def _named(text: str, texts: Sequence[str]) -> set[int]:
+    """Each option that the text has is made one word, so that a "no" inside an option denies nothing."""
+    by_words = {_words(option): place for place, option in enumerate(texts) if _words(option)}
+    longest_first = sorted(by_words, key=lambda words: (-len(words), words))
+    if not longest_first:
+        return set()
+    options = "|".join(r"\W+".join(map(re.escape, words.split())) for words in longest_first)
+    pattern = re.compile(rf"(?<!\w)(?:{options})(?!\w)")
+    marked = pattern.sub(lambda match: f"qz{by_words[_words(match[0])]}qz", text.lower())
+    return {int(place) for place in re.findall(r"qz(\d+)qz", said(marked))}
+
+
+def points(value: int | None, truth: Options) -> tuple[float, ...]:
+    return (1, value is not None, value == truth.right)
+
+
+rates = pool.means("coverage", "accuracy")
+
+
+def credit(value: int | None, truth: Options) -> float:
+    return float(value == truth.right)
+
+
+def constants(truths: Sequence[Options]) -> list[int]:
+    """The first option every time, the second …"""
+    return list(range(max((len(truth.texts) for truth in truths), default=0)))
+
+
+def scores(task: str, pairs: Sequence[tuple[int | None, Options]]) -> list[Score]:
+    return pool.scores(task, [points(value, truth) for value, truth in pairs], rates)

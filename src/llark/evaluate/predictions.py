@@ -1,0 +1,129 @@
+"""Answers that other harnesses have stored, scored as if they had been given here.
+
+A row is an object with an answer (`model_output`, `model_prediction`, `prediction`, `filtered_resps` …).
+It brings its question along (`question`, `choices` and `answer`; `audio` and `label`), or names one of a test
+set that is given beside it, by `id`, `clip_id`, `audio` or its place in the file (`doc_id`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from llark.errors import UserMustAct
+from llark.evaluate import questions
+from llark.evaluate.cases import Case, Put, TestSet
+from llark.evaluate.score import item_truth
+from llark.evaluate.tasks import QUESTION_TASKS, TASKS
+
+ANSWER_FIELDS = (
+    "model_output", "model_prediction", "prediction", "pred", "filtered_resps", "resps", "response", "output",
+    "generated_text", "answer_text", "answer",
+)  # fmt: skip
+"""Where the answer may be, the surest first. `answer` is the right one where there is another."""
+
+NAME_FIELDS = ("case_id", "id", "clip_id", "track_id", "audio", "audio_id", "audio_path", "file")
+
+LABEL_FIELDS = ("label", "target", "answer", "gold", "correct_answer")
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A test set and the stored answer to each of its cases: itself an `Answer` of `cases`."""
+
+    test_set: TestSet
+    texts: Mapping[str, str]
+    model: str = "unknown"
+
+    def answer(self, task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, str]:
+        return self.texts
+
+
+def load(task: str, path: Path, given: TestSet) -> Stored:
+    """The stored answers to one task.
+
+    Args:
+        given: The test set that the rows are about; empty where the rows bring their questions along.
+
+    Raises:
+        UserMustAct: No row has an answer, or none is about the test set.
+    """
+    rows = questions.rows(path)
+    field = next((name for name in ANSWER_FIELDS if name in rows[0]), None)
+    if field is None:
+        has = ", ".join(sorted(rows[0])[:12])
+        raise UserMustAct(
+            f"{path}: rows have no answer; they have {has}, and none of {', '.join(ANSWER_FIELDS)}."
+        )
+    model = str(rows[0].get("model_name") or rows[0].get("model") or "unknown")
+    known = given.questions.get(task) or tuple(_case(task, item) for item in given.items)
+    known = tuple(case for case in known if case.truth is not None)
+    if not known:
+        known = _own_cases(task, path, rows)
+        texts = {case.id: _text(row[field]) for case, row in zip(known, rows, strict=True)}
+        return Stored(_test_set(task, known), texts, model)
+    texts = _matched(rows, field, known)
+    if not texts:
+        raise UserMustAct(f"{path}: no row is about one of the {len(known)} questions of the test set.")
+    chosen = tuple(case for case in known if case.id in texts)
+    return Stored(_test_set(task, chosen), texts, model)
+
+
+def _test_set(task: str, cases: Sequence[Case]) -> TestSet:
+    return TestSet((), {task: tuple(cases)})
+
+
+def _case(task: str, item: Any) -> Case:
+    truth = item_truth(TASKS[task], item)
+    return Case(item.clip_id, item.clip_id, item.track_id, TASKS[task].QUESTION, truth)
+
+
+def _own_cases(task: str, path: Path, rows: Sequence[questions.Row]) -> tuple[Case, ...]:
+    if task in QUESTION_TASKS:
+        return tuple(QUESTION_TASKS[task].load(path))
+    return tuple(_labelled(task, path, number, row) for number, row in enumerate(rows))
+
+
+def _labelled(task: str, path: Path, number: int, row: questions.Row) -> Case:
+    """A case whose truth stands in the row, in the words of the benchmark."""
+    name = next((str(row[field]) for field in NAME_FIELDS if field in row), str(number))
+    field = next((field for field in LABEL_FIELDS if field in row), None)
+    value = row[field] if field else None
+    said = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    truth = None if field is None else TASKS[task].strict(said) or TASKS[task].read(said)
+    if truth is None:
+        raise UserMustAct(f"{path}, row {number}: {said!r} is no label of {task}.")
+    if isinstance(truth, str) and task == "genre":
+        truth = (truth,)
+    stem = PurePosixPath(name).stem if "." in name else name
+    return Case(str(number), stem, stem, str(row.get("question") or row.get("prompt") or ""), truth)
+
+
+def _matched(rows: Sequence[questions.Row], field: str, known: Sequence[Case]) -> dict[str, str]:
+    """Answers by case, by the first name that fits; a clip's answer is that of each of its cases."""
+    by_name = {case.id: case for case in known}
+    by_clip: dict[str, list[Case]] = {}
+    for case in known:
+        by_clip.setdefault(case.clip_id, []).append(case)
+    texts: dict[str, str] = {}
+    for row in rows:
+        if row.get("condition", "audio") != "audio":
+            continue
+        place = row.get("doc_id")
+        named = [str(row[name]) for name in NAME_FIELDS if name in row]
+        named += [PurePosixPath(name).stem for name in named if "." in name]
+        found = [by_name[name] for name in named if name in by_name][:1]
+        found = found or next((by_clip[name] for name in named if len(by_clip.get(name, ())) == 1), [])
+        if not found and isinstance(place, int) and 0 <= place < len(known):
+            found = [known[place]]
+        texts.update({case.id: _text(row[field]) for case in found if field in row})
+    return texts
+
+
+def _text(value: Any) -> str:
+    """The answer in a cell; of lists in lists, as lmms-eval writes them, the first."""
+    while isinstance(value, list):
+        value = value[0] if value else ""
+    return "" if value is None else str(value)

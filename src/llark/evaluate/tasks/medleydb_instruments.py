@@ -1,0 +1,75 @@
+"""MedleyDB instruments: which of twenty words fit the stems of the recording (Bittner et al. 2014).
+
+MedleyDB's labels are mapped to the words that people say; several labels of one word ("clean electric
+guitar", "acoustic guitar") are one guitar, and an answer "guitar" is right once, where the published notebook
+counts a wrong guitar for each label that is silent. The truth is the recording's, not the clip's: an
+instrument that rests in the clip counts as there. `clip_f1` is the published mean over tracks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+
+from llark.evaluate import labels
+from llark.records import Annotation, Score
+
+VERSION = 1
+QUESTION = "List the instruments you hear in this clip."
+HEADLINE = "f1"
+DEFAULT = True
+SOURCE = "medleydb"
+_TABLE = {
+    "voice": "male singer|female singer|vocalist|singer|vocals|male rapper|female rapper|male speaker"
+    "|female speaker|male screamer|female screamer|beatboxing|vocal|singing|choir|rapper",
+    "drums": "drum set|drum machine|kick drum|snare drum|toms|high hat|cymbal|drum kit|bass drum|drum|hi hat",
+    "percussion": "auxiliary percussion|tabla|bongo|conga|darbuka|doumbek|tambourine|shaker|maracas|claps"
+    "|sleigh bells|gong|timpani|castanet|whistle|cowbell|triangle|guiro|chimes",
+    "bass": "electric bass|bass guitar",
+    "double bass": "upright bass|contrabass",
+    "guitar": "clean electric guitar|distorted electric guitar|acoustic guitar|electric guitar"
+    "|lap steel guitar|slide guitar|distorted guitar",
+    "banjo": "",
+    "mandolin": "ukulele|oud|zither|liuqin|yangqin|guzheng|dilruba|sitar",
+    "piano": "tack piano|electric piano|grand piano|rhodes",
+    "organ": "electronic organ|pipe organ|hammond|harmonium",
+    "synthesizer": "synth|synthesiser|sampler|fx/processed sound|scratches|keyboard",
+    "accordion": "melodica|harmonica|concertina",
+    "strings": "string section|viola section|violin section|cello section|erhu|viola|string ensemble",
+    "violin": "fiddle",
+    "cello": "violoncello",
+    "harp": "",
+    "mallets": "vibraphone|glockenspiel|xylophone|marimba|bells",
+    "brass": "brass section|trumpet section|french horn section|trombone section|horn section|trumpet"
+    "|trombone|french horn|tuba|horn|euphonium|cornet",
+    "saxophone": "alto saxophone|tenor saxophone|baritone saxophone|soprano saxophone|sax",
+    "woodwind": "flute|flute section|clarinet|clarinet section|bass clarinet|oboe|bassoon|english horn"
+    "|piccolo|bamboo flute|dizi|panpipes|recorder",
+}
+INSTRUMENTS = labels.Labels(_TABLE)
+
+
+def read(answer: str, truth: object = None) -> frozenset[str] | None:
+    return INSTRUMENTS.every(answer)
+
+
+def strict(answer: str, truth: object = None) -> frozenset[str] | None:
+    return INSTRUMENTS.listed(answer)
+
+
+def truth(annotation: Annotation) -> frozenset[str] | None:
+    if annotation.instruments.source != SOURCE:
+        return None
+    words = {word for label in annotation.instruments.labels if (word := _WORDS.get(label.lower()))}
+    return frozenset(words) or None
+
+
+_WORDS = {label: word for word, others in _TABLE.items() for label in (word, *others.split("|")) if label}
+
+points = labels.set_points
+rates = labels.set_rates
+credit = labels.set_credit
+constants = labels.set_constants
+
+
+def score(pairs: Sequence[tuple[Set[str] | None, Set[str]]]) -> list[Score]:
+    return labels.scores("medleydb_instruments", [points(value, truth) for value, truth in pairs], rates)

@@ -1,0 +1,170 @@
+"""The exchanges in the formats of others: Parquet, chat JSON lines, and the published WebDataset layout."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import re
+import tarfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from llark.errors import UserMustAct
+from llark.instruct.kinds.kind import CAPTIONING, REASONING, UNDERSTANDING
+from llark.instruct.traced import Traced
+from llark.records import Clip, Embedding
+
+FORMATS = ("parquet", "chat", "webdataset")
+ROWS = 10_000
+"""Exchanges of one row group."""
+
+SHARD_SAMPLES = 1000
+PUBLISHED_FAMILIES = {UNDERSTANDING: "mir", CAPTIONING: "captioning", REASONING: "reasoning"}
+"""What the published shards call the families: its sampler looks for these words in the names."""
+
+
+def parquet(exchanges: Iterable[Traced], out: Path) -> Path:
+    """One file, a row an exchange. Raises `UserMustAct` where pyarrow is missing."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UserMustAct("Parquet needs pyarrow: pip install 'llark[parquet]'.") from error
+    text, texts = pyarrow.string(), pyarrow.list_(pyarrow.string())
+    lists = {"facts", "measured_by"}
+    names = list(Traced.__dataclass_fields__)
+    schema = pyarrow.schema([(name, texts if name in lists else text) for name in names])
+    path, written = out / "exchanges.parquet", out / "exchanges.parquet.tmp"
+    with pyarrow.parquet.ParquetWriter(written, schema, compression="zstd") as writer:
+        for group in _groups(exchanges, ROWS):
+            rows = [asdict(one) for one in group]
+            columns = {
+                name: [list(row[name]) if name in lists else row[name] for row in rows] for name in names
+            }
+            writer.write_table(pyarrow.table(columns, schema=schema))
+    written.replace(path)
+    return path
+
+
+def chat(exchanges: Iterable[Traced], out: Path, clips: Mapping[str, Clip]) -> Path:
+    """`chat.jsonl`: a talk a line, in the turns that chat templates with audio take.
+
+    The audio is the clip's file and stretch where the clips are known, else its id.
+    """
+    path, written = out / "chat.jsonl", out / "chat.jsonl.tmp"
+    with written.open("w", encoding="utf-8") as file:
+        for one in exchanges:
+            file.write(json.dumps(_talk(one, clips.get(one.clip_id)), ensure_ascii=False) + "\n")
+    written.replace(path)
+    return path
+
+
+def _talk(one: Traced, clip: Clip | None) -> dict[str, Any]:
+    audio: dict[str, Any] = {"type": "audio", "audio": one.clip_id}
+    if clip is not None:
+        audio |= {"audio": clip.path, "start_seconds": clip.start_seconds, "end_seconds": clip.end_seconds}
+    return {
+        "id": one.clip_id,
+        "messages": [
+            {"role": "user", "content": [audio, {"type": "text", "text": one.question}]},
+            {"role": "assistant", "content": [{"type": "text", "text": one.answer}]},
+        ],
+        "task": one.task,
+        "kind": one.kind,
+        "facts": list(one.facts),
+        "teacher": one.teacher,
+        "split": one.split,
+        "licence": one.licence,
+    }
+
+
+def webdataset(exchanges: Iterable[Traced], out: Path, embeddings: Mapping[str, Embedding]) -> list[Path]:
+    """Tars of `KEY.json` and `KEY.audio_encoding.pyd` (a pickled array [frames, width]) for each clip.
+
+    Named `DATASET-SPLIT-ENCODER-FAMILY-000000.tar`, as the published trainer expects. Clips without an
+    embedding are left out. Raises `UserMustAct` where that leaves nothing.
+    """
+    folder = out / "webdataset"
+    folder.mkdir(parents=True, exist_ok=True)
+    shards: dict[str, _Shard] = {}
+    for clip_id, group in groupby(exchanges, key=lambda one: one.clip_id):
+        if clip_id not in embeddings:
+            continue
+        embedding = embeddings[clip_id]
+        by_family: dict[str, list[Traced]] = {}
+        for one in group:
+            by_family.setdefault(one.task, []).append(one)
+        for family, some in by_family.items():
+            name = (
+                "-".join(map(_name, (some[0].dataset, some[0].split, embedding.encoder)))
+                + f"-{PUBLISHED_FAMILIES[family]}"
+            )
+            shards.setdefault(name, _Shard(folder, name)).add(clip_id, some, embedding)
+    paths = [path for shard in shards.values() for path in shard.close()]
+    if not paths:
+        raise UserMustAct("None of the clips has an embedding: name the folder of theirs with --embeddings.")
+    return paths
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "_", text) or "unknown"
+
+
+class _Shard:
+    """Tars of one name, so many samples each; each is renamed into place when it is whole."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self.paths: list[Path] = []
+        self._tar: tarfile.TarFile | None = None
+        self._samples = 0
+
+    def add(self, clip_id: str, some: list[Traced], embedding: Embedding) -> None:
+        if self._tar is None:
+            self.paths.append(self.folder / f"{self.name}-{len(self.paths):06d}.tar")
+            self._tar = tarfile.open(self.paths[-1].with_suffix(".tmp"), "w")  # noqa: SIM115
+        key = re.sub(r"[./\\\s]", "_", clip_id)
+        page = {
+            "uri": clip_id,
+            "response": [{"question": one.question, "answer": one.answer} for one in some],
+            "licence": some[0].licence,
+            "teacher": some[0].teacher,
+        }
+        frames = embedding.frames.astype("float32")
+        self._member(f"{key}.json", json.dumps(page, ensure_ascii=False).encode())
+        self._member(f"{key}.audio_encoding.pyd", pickle.dumps(frames, protocol=4))
+        self._samples += 1
+        if self._samples == SHARD_SAMPLES:
+            self._finish()
+
+    def _member(self, name: str, data: bytes) -> None:
+        assert self._tar is not None
+        info = tarfile.TarInfo(name)
+        info.size, info.mtime = len(data), int(time.time())
+        self._tar.addfile(info, io.BytesIO(data))
+
+    def _finish(self) -> None:
+        if self._tar is not None:
+            self._tar.close()
+            self.paths[-1].with_suffix(".tmp").replace(self.paths[-1])
+            self._tar, self._samples = None, 0
+
+    def close(self) -> list[Path]:
+        self._finish()
+        return self.paths
+
+
+def _groups(exchanges: Iterable[Traced], size: int) -> Iterator[list[Traced]]:
+    group: list[Traced] = []
+    for one in exchanges:
+        group.append(one)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group

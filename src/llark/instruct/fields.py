@@ -1,0 +1,165 @@
+"""A clip's record as a prompt shows it: the fields that it really has, each with one glossary sentence."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from llark.instruct.known import Facts, plain_number
+from llark.instruct.sources import Source
+from llark.records import Annotation, MetadataValue, Span, chord_name, note_name
+
+LONGEST_VALUE = 400
+"""Characters of one value; what publishers write beyond them is cut."""
+
+MOST_CHORDS, MOST_SPANS, MOST_DOWNBEATS, MOST_FIELDS = 40, 24, 16, 40
+NAMES = ("title", "artist", "album")
+"""What names a recording: shown as a hint, and never to be said."""
+
+NAMING_METADATA = ("composer", "composition")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a record: `name` as the prompt shows it, `value` as text, `meaning` one sentence."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+@functools.cache
+def glossary() -> Mapping[str, Any]:
+    text = (resources.files("llark.instruct") / "prompts" / "glossary.yaml").read_text("utf-8")
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
+@functools.cache
+def _hidden() -> re.Pattern[str]:
+    return re.compile(re.sub(r"\s+(?=\|)", "", glossary()["hidden"]), re.IGNORECASE)
+
+
+def fields_of(source: Source) -> tuple[Field, ...]:
+    """The fields that the record has, facts first. Empty: nothing is known but the clip's length."""
+    meanings = glossary()
+    facts = [
+        Field(name, value, meanings["facts"][name]) for name, value in _facts(source.annotation) if value
+    ]
+    said = [*_background(source), *_metadata(source)]
+    shown = [field for field in said if field.value][: MOST_FIELDS - len(facts)]
+    if len(facts) == 1 and not shown:  # the length alone
+        return ()
+    return (*facts, *shown)
+
+
+def clean(value: object) -> str:
+    """One line of plain text: no control characters, single spaces, cut where it is too long."""
+    text = " ".join(_CONTROL.sub(" ", str(value)).split())
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE].rsplit(' ', 1)[0]} …"
+
+
+def _facts(annotation: Annotation) -> Iterator[tuple[str, str]]:
+    facts = Facts(annotation)
+    yield "length", f"{plain_number(facts.seconds)} s"
+    yield "tempo", _tempo(facts)
+    yield "beats", _beats(facts)
+    yield "meter", facts.meter_name or ""
+    yield "key", facts.scale.name if facts.scale else ""
+    yield "local_keys", _spans(facts, annotation.local_keys.spans)
+    chords = [f"{plain_number(heard.start_seconds)} s {heard.chord.name}" for heard in facts.chords]
+    yield "chords", ", ".join(chords[:MOST_CHORDS]) + (" …" if len(chords) > MOST_CHORDS else "")
+    yield "instruments", ", ".join(facts.instruments)
+    yield "genre", ", ".join(facts.genres)
+    yield "mood", ", ".join(facts.moods)
+    yield "notes", _notes(annotation)
+    yield "loudness", _spans(facts, annotation.loudness.dynamics)
+    sections = annotation.sections.spans
+    yield "sections", _spans(facts, sections) if len(sections) > 1 else ""
+    yield "melody", _melody(annotation)
+    label = annotation.isolated_chord.label
+    yield "isolated_chord", chord_name(label) if label else ""
+
+
+def _tempo(facts: Facts) -> str:
+    if facts.bpm is None:
+        return ""
+    other = facts.annotation.tempo.alternative_bpm
+    return f"{facts.bpm} BPM" + (f" (or {other:.0f} BPM)" if other else "")
+
+
+def _beats(facts: Facts) -> str:
+    if not facts.beats_seconds:
+        return ""
+    bars = ", ".join(plain_number(time) for time in facts.downbeats_seconds[:MOST_DOWNBEATS])
+    return f"{len(facts.beats_seconds)} beats" + (f"; bars begin at {bars} s" if bars else "")
+
+
+def _spans(facts: Facts, spans: tuple[Span, ...]) -> str:
+    start = facts.annotation.start_seconds
+    return ", ".join(
+        f"{plain_number(max(0.0, span.start_seconds - start))} s {span.label}" for span in spans[:MOST_SPANS]
+    )
+
+
+def _notes(annotation: Annotation) -> str:
+    by_instrument: dict[str, list[int]] = {}
+    for note in annotation.notes.notes:
+        if not note.is_drum:
+            by_instrument.setdefault(clean(note.instrument), []).append(note.pitch_midi)
+    return "; ".join(
+        f"{name}: {len(pitches)} notes from {note_name(min(pitches))} to {note_name(max(pitches))}"
+        for name, pitches in sorted(by_instrument.items())
+    )
+
+
+def _melody(annotation: Annotation) -> str:
+    melody = annotation.melody
+    if melody.contour is None or melody.lowest_midi is None or melody.highest_midi is None:
+        return ""
+    return f"{melody.contour}, from {note_name(melody.lowest_midi)} to {note_name(melody.highest_midi)}"
+
+
+def _background(source: Source) -> Iterator[Field]:
+    if source.track is None:
+        return
+    meanings = glossary()["background"]
+    for name in NAMES:
+        yield Field(name, clean(getattr(source.track, name) or ""), meanings[name])
+    captions = " / ".join(filter(None, map(clean, source.track.captions[:5])))
+    yield Field("captions", captions, meanings["captions"])
+
+
+def _metadata(source: Source) -> Iterator[Field]:
+    if source.track is None:
+        return
+    meanings = glossary()["metadata"]
+    for name, value in source.track.metadata.items():
+        known = meanings.get(name)
+        if known is not None or not _hidden().search(name):
+            shown = f"metadata.{clean(name)[:40]}"
+            yield Field(shown, _said(value), known or glossary()["other"])
+
+
+def _said(value: MetadataValue) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | list):
+        return clean(", ".join(clean(one) for one in value[:30]))
+    return clean(value)
+
+
+def names_of(source: Source) -> tuple[str, ...]:
+    """What names the recording or who made it, as the data set writes it."""
+    track = source.track
+    if track is None:
+        return ()
+    said = [getattr(track, name) for name in NAMES] + [track.metadata.get(name) for name in NAMING_METADATA]
+    return tuple(dict.fromkeys(clean(name) for name in said if name))

@@ -1,0 +1,101 @@
+"""Checkpoints of a run by torch.distributed.checkpoint: each process writes its part, to a temporary name.
+
+A checkpoint holds what learns, and the optimizer's state; it is read back by as many processes as there are
+then. The folder is this package's own: it is for going on, not for passing on (`model/` is for that).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_state_dict,
+    set_state_dict,
+)
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save as write
+
+from llark import plans
+from llark.train.team import Team
+
+ABOUT = "about.json"
+_LEARNING = StateDictOptions(ignore_frozen_params=True, strict=False)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Finished checkpoints, oldest first."""
+    found = [path for path in folder.glob("checkpoint-*") if (path / ABOUT).is_file()]
+    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def save(
+    folder: Path, step: int, model: Any, optimizer: Any, plan: dict[str, Any], keep: int, team: Team
+) -> None:
+    """Writes checkpoint-`step` beside, renames it, and removes all but the newest `keep`."""
+    scratch = folder / f".checkpoint-{step}"
+    if team.leads:
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+    team.wait()
+    weights, state = get_state_dict(model, optimizer, options=_LEARNING)
+    with _quiet():
+        write({"model": weights, "optimizer": state}, checkpoint_id=scratch, no_dist=team.world == 1)
+    team.wait()
+    if team.leads:
+        (scratch / ABOUT).write_text(json.dumps({"step": step, "plan": plan}, indent=1))
+        final = folder / f"checkpoint-{step}"
+        shutil.rmtree(final, ignore_errors=True)
+        os.rename(scratch, final)
+        for old in checkpoints(folder)[:-keep]:
+            shutil.rmtree(old)
+    team.wait()
+
+
+def resume(folder: Path, model: Any, optimizer: Any, plan: dict[str, Any], team: Team) -> int:
+    """Puts the newest checkpoint into model and optimizer; the steps that it has. 0: there is none.
+
+    Raises `StoreMismatch` where the folder holds another run.
+    """
+    found = checkpoints(folder)
+    if not found:
+        return 0
+    about = json.loads((found[-1] / ABOUT).read_text())
+    plans.refuse_other(folder, {"stage": "train", "config": about["plan"]}, {"stage": "train", "config": plan,
+                       "inputs": None, "format": None})  # fmt: skip
+    weights, state = get_state_dict(model, optimizer, options=_LEARNING)
+    both: dict[str, Any] = {"model": weights, "optimizer": state}
+    with _quiet():
+        load(both, checkpoint_id=found[-1], no_dist=team.world == 1)
+    set_state_dict(
+        model,
+        optimizer,
+        model_state_dict=both["model"],
+        optim_state_dict=both["optimizer"],
+        options=_LEARNING,
+    )
+    return int(about["step"])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the word that one process alone is one process alone."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled")
+        yield
+
+
+def whole_weights(model: Any) -> dict[str, Any]:
+    """Every weight of a model in parts, on the CPU of the process that leads; the others get nothing."""
+    found: dict[str, Any] = get_model_state_dict(
+        model, options=StateDictOptions(full_state_dict=True, cpu_offload=True)
+    )
+    return found

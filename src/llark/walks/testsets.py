@@ -1,0 +1,260 @@
+"""Where an evaluation's clips, truths and sounds come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llark import engine, store
+from llark.errors import BadAudio, UserMustAct
+from llark.evaluate.cases import Case, Item, TestSet
+from llark.records import Annotation, Clip, Dropped, Embedding, Track
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llark.walks.evaluate import Wanted
+
+OPEN_SEED = 20_261_124
+"""Of the open corpus's held-out set: no other clips are rendered with it."""
+
+HEARD = "heard"
+"""The folder, in that of a report, of annotations and embeddings that were made for it."""
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".opus")
+
+
+@dataclass(frozen=True)
+class Material:
+    """A test set with what can be heard of it. `counts` are told at the head of a report."""
+
+    name: str
+    test_set: TestSet
+    clips: Mapping[str, Clip] = field(default_factory=dict)
+    embeddings: Mapping[str, Embedding] = field(default_factory=dict)
+    training: tuple[Item, ...] = ()
+    counts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def gather(
+    data: Path | None, out: Path, wanted: Wanted, *, hear: bool = True, needed: bool = True
+) -> Material:
+    """The test set that is wanted, heard where it has to be.
+
+    `data` is a folder that `llark build` or `llark prepare` has filled. Without one, and without questions,
+    the open corpus's held-out set is rendered. Raises `UserMustAct` where there is nothing to ask about.
+    """
+    hear = hear and wanted.endpoint is None
+    if wanted.questions:
+        return _questions(wanted.questions, out, wanted, hear)
+    if data is None and not needed:
+        return Material("predictions", TestSet())
+    if data is None:
+        data = open_corpus(out / "open", wanted.clips, wanted.workers)
+    if (data / "corpus").is_dir():
+        return _built(data, wanted)
+    if (data / "truths" / store.ABOUT).is_file() or (data / "tracks" / store.ABOUT).is_file():
+        return _prepared(data, out, wanted, hear)
+    raise UserMustAct(
+        f"{data} is not a folder that `llark build` or `llark prepare` has filled: it has neither corpus"
+        " nor tracks."
+    )
+
+
+def open_corpus(folder: Path, clips: int, workers: int) -> Path:
+    """Renders the held-out set of the open corpus, hears it, and returns its folder."""
+    from llark import line
+
+    line.render_corpus(
+        folder / "corpus",
+        clips=clips,
+        seed=OPEN_SEED,
+        sources=("builtin",),
+        renderer="midirenderer",
+        workers=workers,
+    )
+    line.prepare(folder / "corpus", folder / "clips")
+    line.listen(folder / "clips", folder / "annotations", folder / "embeddings", workers)
+    return folder
+
+
+def _built(data: Path, wanted: Wanted) -> Material:
+    """The held-out clips of a folder that `llark build` has filled."""
+    from llark import line
+
+    annotations = {a.clip_id: a for a in store.read(data / "annotations", Annotation)}
+    embeddings = store.read_embeddings(data / "embeddings")
+    truth = line.truths(data)
+    every = [clip for clip in store.read(data / "clips", Clip) if clip.id in embeddings]
+    held_out = [clip for clip in every if clip.split == wanted.split] or every
+    chosen = spread(held_out, wanted.clips)
+    items = tuple(Item(clip.id, clip.track_id, truth[clip.id], annotations.get(clip.id)) for clip in chosen)
+    training = tuple(Item(c.id, c.track_id, truth[c.id]) for c in every if c.split == "train")
+    clips = {clip.id: clip for clip in chosen}
+    return Material(str(data), TestSet(items), clips, embeddings, training, {"clips": len(items)})
+
+
+def _prepared(data: Path, out: Path, wanted: Wanted, hear: bool) -> Material:
+    """The clips of a folder that `llark prepare` has filled: their labels, and what people wrote."""
+    tracks = {track.id: track for track in store.read(data / "tracks", Track)}
+    labelled = (data / "truths" / store.ABOUT).is_file()
+    truth = {a.clip_id: a for a in store.read(data / "truths", Annotation)} if labelled else {}
+    every = list(store.read(data / "clips", Clip))
+    held_out = [clip for clip in every if clip.split == wanted.split] or every
+    chosen = spread(held_out, wanted.clips)
+    heard = listen(chosen, data, out / HEARD, wanted.workers) if hear else Heard({}, {})
+    chosen = [clip for clip in chosen if not hear or clip.id in heard.embeddings]
+    training = [clip for clip in every if clip.split == "train"]
+    named = {"clips": len(chosen), "split": chosen[0].split if chosen else wanted.split}
+
+    def item(clip: Clip) -> Item:
+        unknown = Annotation(clip.id, clip.start_seconds, clip.end_seconds)
+        captions = tracks[clip.track_id].captions
+        known = truth.get(clip.id, unknown)
+        return Item(clip.id, clip.track_id, known, heard.annotations.get(clip.id), captions)
+
+    return Material(
+        str(data),
+        TestSet(tuple(map(item, chosen))),
+        {clip.id: clip for clip in chosen},
+        heard.embeddings,
+        tuple(map(item, training)),
+        named,
+    )
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Facts and frames by clip."""
+
+    annotations: Mapping[str, Annotation]
+    embeddings: Mapping[str, Embedding]
+
+
+def listen(clips: Sequence[Clip], data: Path, folder: Path, workers: int) -> Heard:
+    """Facts and frames of the clips: those that lie in `data`, else made once and kept in `folder`."""
+    from llark import annotate, line
+    from llark.embed import mini
+
+    if (data / "embeddings" / store.ABOUT).is_file() and (data / "annotations" / store.ABOUT).is_file():
+        folder = data
+    else:
+        plan = {"clips": [clip.id for clip in clips]}
+        writer = line.TwoFolders(
+            store.open_stage(folder / "annotations", "annotate", {**plan, "version": annotate.VERSION}),
+            store.open_stage(folder / "embeddings", "embed", {**plan, "encoder": mini.VERSION}),
+        )
+        timeout = 600.0 if workers else None
+        engine.run(line.Listen(), clips, writer, workers=workers, timeout_seconds=timeout, total=len(clips))
+    annotations = {a.clip_id: a for a in store.read(folder / "annotations", Annotation)}
+    return Heard(annotations, store.read_embeddings(folder / "embeddings"))
+
+
+def spread(clips: Sequence[Clip], most: int) -> list[Clip]:
+    """At most so many clips, evenly over the list."""
+    return [clips[i * len(clips) // most] for i in range(most)] if len(clips) > most else list(clips)
+
+
+# --- files of questions -----------------------------------------------------------------------------------
+
+
+def _questions(files: Mapping[str, Path], out: Path, wanted: Wanted, hear: bool) -> Material:
+    """Questions of others; those whose sound is not in the folder are left out, where there is a folder."""
+    from llark.evaluate.tasks import QUESTION_TASKS
+
+    asked: dict[str, tuple[Case, ...]] = {}
+    for task, path in files.items():
+        if task not in QUESTION_TASKS:
+            known = ", ".join(QUESTION_TASKS)
+            raise UserMustAct(f"{task!r} takes no file of questions; these do: {known}.")
+        asked[task] = tuple(QUESTION_TASKS[task].load(path))
+    counts: dict[str, Any] = {task: len(cases) for task, cases in asked.items()}
+    name = ", ".join(str(path) for path in files.values())
+    if wanted.audio is None:
+        note = "no sound at hand: only the answers without audio are scored"
+        return Material(name, TestSet((), asked), counts={**counts, "note": note})
+    clips = sounds(wanted.audio)
+    asked = {task: tuple(case for case in cases if case.clip_id in clips) for task, cases in asked.items()}
+    if not any(asked.values()):
+        raise UserMustAct(f"{wanted.audio} holds none of the recordings that the questions are about.")
+    used = {case.clip_id for cases in asked.values() for case in cases}
+    clips = {id_: clip for id_, clip in clips.items() if id_ in used}
+    embeddings: Mapping[str, Embedding] = {}
+    if hear:
+        embeddings = hear_whole(list(clips.values()), out / HEARD / "whole", wanted.workers)
+        asked = {
+            task: tuple(case for case in cases if case.clip_id in embeddings) for task, cases in asked.items()
+        }
+    counts |= {f"{task}, with sound": len(cases) for task, cases in asked.items()}
+    return Material(name, TestSet((), asked), clips, embeddings, counts=counts)
+
+
+def sounds(folder: Path) -> dict[str, Clip]:
+    """The recordings below a folder, each as one clip from start to end, by the name without suffix."""
+    from llark import audio
+
+    if not folder.is_dir():
+        raise UserMustAct(f"{folder} is not a folder of recordings.")
+    found = {}
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES):
+        try:
+            seconds = audio.probe(path).duration_seconds
+        except BadAudio:
+            continue
+        found[path.stem] = Clip(path.stem, path.stem, str(path), 0.0, seconds)
+    return found
+
+
+class HearWhole:
+    """Step: a recording of any length becomes one embedding, its windows one after the other."""
+
+    name = "hear"
+
+    def id_of(self, record: Clip) -> str:
+        return record.id
+
+    def open(self) -> None:
+        from llark.nets.hearing import Networks
+
+        Networks.shared()
+
+    def __call__(self, record: Clip) -> Iterator[Embedding | Dropped]:
+        from llark import line
+        from llark.embed import mini
+
+        heard = line.hear(Path(record.path), line.cut(Path(record.path)))
+        yield Embedding(record.id, mini.VERSION, heard.frames, float(mini.FRAMES_PER_SECOND))
+
+
+def hear_whole(clips: Sequence[Clip], folder: Path, workers: int) -> Mapping[str, Embedding]:
+    """Whole recordings as the encoder hears them, kept in `folder`."""
+    from llark.embed import mini
+
+    plan = {"clips": [clip.id for clip in clips], "encoder": mini.VERSION}
+    writer = store.open_stage(folder, "hear", plan)
+    timeout = 600.0 if workers else None
+    engine.run(HearWhole(), clips, writer, workers=workers, timeout_seconds=timeout, total=len(clips))
+    return store.read_embeddings(folder)
+
+
+# --- real songs -------------------------------------------------------------------------------------------
+
+
+def real_songs(out: Path) -> Material:
+    """The eight labelled songs of Debian's fretsonfire packages, each heard whole."""
+    from llark import line
+    from llark.embed import mini
+    from llark.evaluate import real
+
+    items, clips, embeddings = [], {}, {}
+    for track in real.write_mixes(out / "audio"):
+        heard = line.hear(Path(track.path), line.cut(Path(track.path)))
+        facts = replace(heard.facts, clip_id=track.id)
+        whole = Clip(track.id, track.id, track.path, facts.start_seconds, facts.end_seconds)
+        items.append(Item(track.id, track.id, real.truth(whole), facts))
+        clips[track.id] = whole
+        embeddings[track.id] = Embedding(track.id, mini.VERSION, heard.frames, float(mini.FRAMES_PER_SECOND))
+    counts = {"songs": len(items)}
+    return Material("eight real songs", TestSet(tuple(items)), clips, embeddings, counts=counts)

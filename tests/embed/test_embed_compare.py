@@ -1,0 +1,87 @@
+"""`llark embed --compare`: encoders side by side on a corpus with truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_hub
+
+from llark import audio, corpus
+from llark.embed.encoder import Device
+from llark.embed.probe import Result
+from llark.embed.settings import Settings
+from llark.errors import UserMustAct
+from llark.records import KEYS, Annotation, Beats, Chords, ChordSpan, Key, Tag, Tags, Tempo, Track
+from llark.walks import embed_compare as compare
+
+RATE = 16_000
+SECONDS = 0.8
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Track, Annotation]]:
+    """Sixty short tones; whether one is low or high is their key, chord and instrument."""
+    folder = tmp_path_factory.mktemp("corpus")
+    made = []
+    for number in range(60):
+        high = number % 2
+        time = np.arange(round(SECONDS * RATE)) / RATE
+        path = folder / f"{number}.wav"
+        pitch = (200.0, 3000.0)[high] * (1 + number / 600)
+        audio.save(path, (0.3 * np.sin(2 * np.pi * pitch * time)).astype(np.float32), RATE)
+        split = "test" if number % 3 == 2 else "train"
+        truth = Annotation(
+            f"{number}",
+            0.0,
+            SECONDS,
+            key=Key(KEYS[high], 1.0),
+            tempo=Tempo((80.0, 150.0)[high], 1.0),
+            beats=Beats((0.1, 0.5), (), 1.0),
+            chords=Chords((ChordSpan(0.0, SECONDS, ("C:maj", "A:min")[high]),), 1.0),
+            instruments=Tags((Tag(("bass", "flute")[high], 1.0),), 1.0),
+        )
+        made.append((Track(f"{number}", str(path), split=split), truth))
+    return made
+
+
+def test_the_table_shows_which_encoder_hears_the_truth(
+    pairs: list[tuple[Track, Annotation]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "read", lambda _: iter(pairs))
+    ears = Settings(f"hub:{tiny_hub.dasheng(tmp_path / 'dasheng')}", rate="10")
+    out = tmp_path / "out"
+    text = compare.table([ears, Settings(ears.encoder, layer=1)], "corpus", Device(), 60, str(out))
+    lines = text.splitlines()
+    assert lines[0].startswith("| encoder | key (accuracy of 24) | chord (frames right of 25)")
+    assert lines[2].startswith(f"| {ears.encoder} | **1.000** |")
+    assert lines[3].startswith(f"| {ears.encoder}, layer 1 |")
+    assert "Tested on: key 15, chord 120, tempo 15" in text
+    assert (out / "comparison.md").read_text() == text + "\n"
+    page = json.loads((out / "comparison.json").read_text())
+    assert page[0]["results"][0] == {"task": "key", "metric": "accuracy of 24", "value": 1.0, "n": 15}
+    shards = [path for path in out.rglob("part-00000.safetensors") if "encoder-" in str(path)]
+    assert len(shards) == 2
+    before = [path.stat().st_mtime_ns for path in shards]
+    assert compare.table([ears], "corpus", Device(), 60, str(out)).splitlines()[2] == lines[2]
+    assert [path.stat().st_mtime_ns for path in shards] == before
+
+
+def test_a_corpus_that_is_too_small_is_refused(
+    pairs: list[tuple[Track, Annotation]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "read", lambda _: iter(pairs[:20]))
+    with pytest.raises(UserMustAct, match=r"has 14 clips to train on and 6 to test on.*llark corpus"):
+        compare.table([], "corpus", Device(), 60, str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_best_of_each_column_is_marked_and_what_is_open_is_a_dash() -> None:
+    rows = [
+        ("a", [Result("key", "x", 0.5, 9), Result("beat", "y", None, 0)]),
+        ("b", [Result("key", "x", 0.7, 9), Result("beat", "y", None, 0)]),
+    ]
+    lines = compare.as_table(rows).splitlines()
+    assert lines[2:4] == ["| a | 0.500 | – |", "| b | **0.700** | – |"]

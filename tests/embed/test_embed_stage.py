@@ -1,0 +1,323 @@
+"""The embed stage as a user runs it: clips in, shards out, and back."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import tarfile
+import uuid
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_hub
+
+from llark import audio, cli, files, store
+from llark.embed import layouts, step
+from llark.embed.encoder import Device, Sound
+from llark.embed.settings import Settings
+from llark.embed.shards import Placed, Shards, placed
+from llark.errors import StoreMismatch, UserMustAct
+from llark.records import Clip
+from llark.walks import embed as walk
+
+RATE = 16_000
+
+
+def make_clips(folder: Path, seconds: tuple[float, ...] = (1.0, 0.4, 2.3)) -> Path:
+    """A prepared folder of short recordings, and one file that is no sound."""
+    clips = []
+    for number, length in enumerate(seconds):
+        path = folder / f"song {number}.wav"
+        time = np.arange(round(length * RATE)) / RATE
+        audio.save(path, (0.2 * np.sin(2 * np.pi * 220 * (number + 1) * time)).astype(np.float32), RATE)
+        clips.append(Clip(f"rock/song {number}@0", f"song {number}", str(path), 0.0, length))
+    (folder / "text.wav").write_text("a shopping list")
+    clips.append(Clip("text@0", "text", str(folder / "text.wav"), 0.0, 1.0))
+    with store.open_stage(folder / "prepared" / "clips", "prepare", {"x": 1}) as writer:
+        for clip in clips:
+            writer.write(clip.id, [clip])
+        writer.finish()
+    return folder / "prepared"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clips(tmp_path_factory.mktemp("songs"))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(f"hub:{tiny_hub.dasheng(tmp_path_factory.mktemp('dasheng'))}", rate="10")
+
+
+@pytest.fixture(scope="module")
+def embedded(prepared: Path, model: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "embeddings"
+    walk.run(str(prepared), str(out), model, Device(batch=2))
+    return out
+
+
+def test_every_clip_says_what_it_covers_and_what_is_lost_has_a_reason(embedded: Path) -> None:
+    found = Shards(embedded)
+    assert list(found) == ["rock/song 0@0", "rock/song 1@0", "rock/song 2@0"]
+    third = found["rock/song 2@0"]
+    assert third.frames.shape == (23, 16)
+    assert third.frames.dtype == np.float16
+    assert third.exact_rate == 10
+    assert (third.start_seconds, third.end_seconds) == (0.0, 2.3)
+    assert found.inner.entry("rock/song 1@0")["shape"] == [4, 16]
+    assert [(drop.id, drop.reason) for drop in store.read_dropped(embedded)] == [("text@0", "not-audio")]
+    page = store.about(embedded)
+    assert page["config"]["frames_per_second"] == "10"
+    assert page["config"]["licence"] == "Apache-2.0"
+    assert page["inputs"][0]["stage"] == "prepare"
+
+
+def test_a_worker_makes_the_same_frames_as_a_batch_here(
+    embedded: Path, prepared: Path, model: Settings, tmp_path: Path
+) -> None:
+    walk.run(str(prepared), str(tmp_path / "other"), model, Device(), workers=1)
+    here, there = Shards(embedded), Shards(tmp_path / "other")
+    for clip_id, embedding in here.items():
+        np.testing.assert_allclose(there[clip_id].frames, embedding.frames, atol=2e-3)
+    assert store.about(tmp_path / "other")["counts"] == store.about(embedded)["counts"]
+
+
+def test_a_stopped_stage_goes_on_and_other_settings_are_refused(
+    prepared: Path, model: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = str(tmp_path / "out")
+    heard: list[int] = []
+
+    class Stops:
+        """Hears one batch, and then somebody pulls the plug."""
+
+        def __init__(self, inner: object) -> None:
+            self.card = inner.card  # type: ignore[attr-defined]
+            self.inner = inner
+
+        def __call__(self, sounds: list[Sound]) -> list[np.ndarray]:
+            if heard:
+                raise KeyboardInterrupt
+            heard.append(len(sounds))
+            return self.inner(sounds)  # type: ignore[operator,no-any-return]
+
+    from llark import embed
+
+    plain = embed.load
+    monkeypatch.setattr(embed, "load", lambda *given: Stops(plain(*given)))
+    with pytest.raises(KeyboardInterrupt):
+        walk.run(str(prepared), out, model, Device(batch=2))
+    monkeypatch.setattr(embed, "load", plain)
+    assert heard == [2]
+    said = walk.run(str(prepared), out, model, Device(batch=2))
+    assert "3 of 4 clips embedded" in said
+    assert "dropped: not-audio 1" in said
+    with pytest.raises(StoreMismatch, match=r"frames_per_second: \"10\" there"):
+        walk.run(str(prepared), out, Settings(model.encoder, rate="5"), Device())
+
+
+def test_a_clip_that_breaks_a_batch_costs_no_other(prepared: Path) -> None:
+    from llark.errors import BadAudio
+
+    class Picky:
+        card = step.embed.load(Settings("mini", rate="native"), Device()).card
+
+        def __call__(self, sounds: list[Sound]) -> list[np.ndarray]:
+            if any(len(sound.samples) < RATE / 2 for sound in sounds):
+                raise BadAudio("too-short", "It is too short.")
+            return [np.ones((2, 3), np.float32) for _ in sounds]
+
+    clips = list(store.read(prepared / "clips", Clip))
+    found = [o.outputs[0] for o in step.outcomes(Picky(), clips, {clips[0].id}, batch=4)]  # type: ignore[arg-type]
+    assert [getattr(one, "reason", "frames") for one in found] == ["too-short", "frames", "not-audio"]
+
+
+def test_changed_bytes_are_found(prepared: Path, model: Settings, tmp_path: Path) -> None:
+    walk.run(str(prepared), str(tmp_path / "out"), model, Device())
+    assert "3 clips, all as they were written" in walk.verify(str(tmp_path / "out"))
+    shard = tmp_path / "out" / "part-00000.safetensors"
+    data = bytearray(shard.read_bytes())
+    data[-3] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(UserMustAct, match="the frames of 1 clips are damaged, rock/song"):
+        walk.verify(str(tmp_path / "out"))
+
+
+def test_below_a_url_one_clip_is_one_ranged_read() -> None:
+    place = f"memory://{uuid.uuid4().hex}"
+    clips = [Clip(f"{n}@0", str(n), f"{n}.wav", 2.0 * n, 2.0 * n + 2) for n in range(50)]
+    with store.open_stage(place, "embed") as writer:
+        for clip in clips:
+            frames = np.full((20, 100), float(clip.start_seconds), np.float16)
+            writer.write(clip.id, [placed(clip, "x 1", frames, Fraction(10), Fraction(2))])
+        writer.finish()
+    found = Shards(place)
+    read: list[int] = []
+    system, _ = files.filesystem(place)
+    plain = type(system).cat_file
+
+    def spy(self: object, path: str, start: int | None = None, end: int | None = None) -> bytes:
+        data: bytes = plain(self, path, start=start, end=end)
+        read.append(len(data))
+        return data
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(system), "cat_file", spy)
+        assert found["31@0"].frames[3, 5] == 62.0
+        read.clear()
+        assert found["7@0"].start_seconds == 14.0
+    assert read == [20 * 100 * 2]
+
+
+# --- published layouts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", layouts.LAYOUTS)
+def test_an_export_comes_back_as_it_was(layout: str, embedded: Path, tmp_path: Path) -> None:
+    assert walk.export(str(embedded), tmp_path / "out", layout).startswith("3 clips in")
+    walk.import_(tmp_path / "out", str(tmp_path / "back"), "dasheng", "10")
+    there, back = Shards(embedded), Shards(tmp_path / "back")
+    assert sorted(back) == sorted(there)
+    for clip_id, embedding in there.items():
+        np.testing.assert_array_equal(back[clip_id].frames, embedding.frames)
+        assert back[clip_id].exact_rate == 10
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    if layout == "npy":
+        assert names == ["index.jsonl", "rock_song_0@0.npy", "rock_song_1@0.npy", "rock_song_2@0.npy"]
+        assert np.load(tmp_path / "out" / names[1]).shape == (10, 16)
+    else:
+        assert names == ["embeddings-000000.tar", "index.jsonl"]
+        with tarfile.open(tmp_path / "out" / names[0]) as tar:
+            first = tar.extractfile("rock_song_0@0.audio_encoding.npy")
+            assert first is not None
+            assert np.load(io.BytesIO(first.read())).shape == (1, 10, 16)
+    with pytest.raises(StoreMismatch, match="is not empty"):
+        walk.export(str(embedded), tmp_path / "out", layout)
+
+
+def test_the_published_files_are_read_whether_they_are_1_n_d_or_n_d(tmp_path: Path) -> None:
+    source = tmp_path / "npy"
+    source.mkdir()
+    frames = np.random.default_rng(0).normal(size=(240, 6)).astype(np.float32)
+    np.save(source / "one-start30.000-end60.000.npy", frames)
+    np.save(source / "two.npy", frames[None])
+    np.save(source / "vector.npy", frames[0])
+    np.save(source / "text.npy", np.array(["a"]))
+    np.save(source / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    walk.import_(source, str(tmp_path / "out"), "jukebox-llark", "44100/4352")
+    found = Shards(tmp_path / "out")
+    assert found["one-start30.000-end60.000"].frames.shape == (240, 6)
+    np.testing.assert_array_equal(found["two"].frames, frames.astype(np.float16))
+    assert found["vector"].frames.shape == (1, 6)
+    assert found["two"].end_seconds == pytest.approx(23.684, abs=1e-3)
+    assert found["two"].exact_rate == Fraction(44_100, 4352)
+    drops = {drop.id: drop.reason for drop in store.read_dropped(tmp_path / "out")}
+    assert drops == {"text": "not-frames", "objects": "not-npy"}
+
+
+def test_pickles_are_refused_unread_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pickle, "loads", lambda *_: pytest.fail("it was unpickled"))
+    data = b"cos\nsystem\n(S'touch trapped'\ntR."
+    with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+        for name, content in (("a.json", b"{}"), ("a.audio_encoding.pyd", data)):
+            layouts._add(tar, name, content)
+    (tmp_path / "b.audio_encoding.pyd").write_bytes(data)
+    for source in (tmp_path / "shard.tar", tmp_path):
+        with pytest.raises(UserMustAct, match=r"It is a pickle.*numpy\.save"):
+            walk.import_(source, str(tmp_path / "out"), "jukebox", "10")
+    with pytest.raises(UserMustAct, match="no number of frames"):
+        walk.import_(tmp_path / "shard.tar", str(tmp_path / "out"), "jukebox", "often")
+    with pytest.raises(UserMustAct, match="There is no"):
+        walk.import_(tmp_path / "nothing", str(tmp_path / "out"), "jukebox", "10")
+
+
+def test_names_of_files_are_never_alike_and_hold_no_dot() -> None:
+    names = layouts._names(["a/b.c", "a b.c", "A/B c", "..", "x@1.5"])
+    assert len({name.lower() for name in names.values()}) == 5
+    assert not [name for name in names.values() if "." in name or "/" in name]
+
+
+# --- the command line -------------------------------------------------------------------------------------
+
+
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object
+) -> tuple[int, str]:
+    """Exit status, and what was printed."""
+    monkeypatch.setattr("sys.argv", ["llark", *map(str, words)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    said = capsys.readouterr()
+    return int(stop.value.code or 0), said.out + said.err
+
+
+def test_a_user_embeds_verifies_and_exports(
+    prepared: Path,
+    model: Settings,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ("embed", prepared, "--encoder", model.encoder, "--rate", "25", "--out", tmp_path / "out")
+    status, said = run(capsys, monkeypatch, *words)
+    assert status == 0
+    assert "3 of 4 clips embedded" in said
+    assert "frames a second 25" in said
+    assert run(capsys, monkeypatch, "embed", tmp_path / "out", "--verify")[0] == 0
+    status, said = run(
+        capsys,
+        monkeypatch,
+        "export-embeddings",
+        tmp_path / "out",
+        "--out",
+        tmp_path / "tars",
+        "--layout",
+        "webdataset",
+    )
+    assert (status, said.count("3 clips in")) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("embed",), "There are no clips"),
+        (("embed", "nowhere"), "Say with --out"),
+        (("embed", "nowhere", "--out", "x"), "nowhere holds no clips: make them with llark prepare"),
+        (("embed", "nowhere", "--out", "x", "--compare", "mini", "--take", "3"), "too few to compare"),
+        (("convert-jukebox", "a", "b", "--out", "x"), "There is no checkpoint b"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(
+    words: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, said = run(capsys, monkeypatch, *words)
+    assert status == 2
+    assert said.startswith("llark: ")
+    assert says in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cost_of_the_full_model_is_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, said = run(capsys, monkeypatch, "embed", "--cost")
+    assert status == 0
+    assert "2.49 G weights, 5.19 GB on disk" in said
+    assert "Not measured" in said
+
+
+def test_a_placed_embedding_is_read_by_what_knows_plain_ones_only(embedded: Path) -> None:
+    plain = store.read_embeddings(embedded)["rock/song 0@0"]
+    assert not isinstance(plain, Placed)
+    assert plain.frames_per_second == 10.0
+    line = (embedded / "part-00000.jsonl").read_text().splitlines()[0]
+    assert json.loads(line)["rate"] == "10"

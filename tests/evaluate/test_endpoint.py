@@ -1,0 +1,175 @@
+"""Somebody else's model, as a real server on loopback that speaks the OpenAI chat API."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+import wave
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llark import audio
+from llark.errors import UserMustAct
+from llark.evaluate import endpoint
+from llark.evaluate.cases import Put
+from llark.evaluate.endpoint import Api, Endpoint, cost
+from llark.evaluate.sounds import Sounds
+from llark.records import Annotation, Clip, Key
+
+
+@dataclass
+class Server:
+    """Answers with `reply(body)`; `codes` are sent first, one a request."""
+
+    reply: Callable[[dict[str, Any]], str] = lambda body: "C major"
+    codes: list[int] = field(default_factory=list)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    url: str = ""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    found = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            found.bodies.append(body)
+            found.headers.append(dict(self.headers))
+            code = found.codes.pop(0) if found.codes else 200
+            page: dict[str, Any] = {"choices": [{"message": {"content": found.reply(body)}}]}
+            if self.path.endswith("/embeddings"):
+                page = {
+                    "data": [{"index": i, "embedding": [len(t), 1.0]} for i, t in enumerate(body["input"])]
+                }
+            self.send_response(code)
+            if code == 307:
+                self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+            self.end_headers()
+            self.wfile.write(json.dumps(page if code == 200 else {"error": "busy"}).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found.url = f"http://127.0.0.1:{running.server_port}/v1"
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield found
+    running.shutdown()
+    running.server_close()
+
+
+def clip(folder: Path) -> Clip:
+    time = np.arange(3 * 22050) / 22050
+    audio.save(folder / "song.wav", (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32), 22050)
+    return Clip("song", "song", str(folder / "song.wav"), 1.0, 3.0)
+
+
+def test_the_clip_reaches_the_server_as_a_wav_of_its_own_seconds(server: Server, tmp_path: Path) -> None:
+    model = Endpoint(Api(server.url, "somebody"), Sounds({"song": clip(tmp_path)}))
+    assert model([Put("1", "Which key?", "song")]) == ["C major"]
+    text, sound = server.bodies[0]["messages"][0]["content"]
+    assert text == {"type": "text", "text": "Which key?"}
+    assert sound["input_audio"]["format"] == "wav"
+    with wave.open(io.BytesIO(base64.b64decode(sound["input_audio"]["data"]))) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (16000, 1, 32000)
+        samples = np.frombuffer(file.readframes(32000), "<i2")
+    assert 0.3 < samples.astype(float).std() / 32768 < 0.4
+    assert server.bodies[0]["model"] == "somebody"
+
+
+def test_each_condition_sends_what_it_says(server: Server, tmp_path: Path) -> None:
+    model = Endpoint(Api(server.url, "somebody"), Sounds({"song": clip(tmp_path)}), at_once=1)
+    facts = Annotation("song", 0.0, 2.0, key=Key("A minor", 1.0))
+    model(
+        [
+            Put("1", "Key?"),
+            Put("2", "Key?", stand_in="silence"),
+            Put("3", "Key?", stand_in="noise"),
+            Put("4", "Key?", "song", facts=facts),
+        ]
+    )
+    contents = [body["messages"][0]["content"] for body in server.bodies]
+    assert contents[0] == "Key?"
+    heard = [np.frombuffer(base64.b64decode(c[1]["input_audio"]["data"])[44:], "<i2") for c in contents[1:3]]
+    assert not heard[0].any()
+    assert heard[1].astype(float).std() / 32768 == pytest.approx(0.1, rel=0.02)
+    assert "key: A minor" in contents[3][0]["text"]
+
+
+def test_a_busy_server_is_asked_again_and_one_that_stays_so_is_an_error(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(endpoint.time, "sleep", waited.append)
+    server.codes = [429, 503]
+    assert Api(server.url, "x").chat("?") == "C major"
+    assert waited == [2.0, 4.0]
+    server.codes = [500] * 5
+    with pytest.raises(UserMustAct, match="answered 500"):
+        Api(server.url, "x").chat("?")
+
+
+def test_a_refused_key_is_named_and_never_shown(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "secret-1")
+    server.codes = [401]
+    with pytest.raises(UserMustAct) as error:
+        Api(server.url, "x", "MY_KEY").chat("?")
+    assert server.headers[0]["Authorization"] == "Bearer secret-1"
+    assert "MY_KEY is set" in str(error.value)
+    assert "secret-1" not in str(error.value)
+
+
+def test_a_key_is_not_sent_unencrypted_to_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "secret-1")
+    with pytest.raises(UserMustAct, match="not encrypted"):
+        Api("http://example.invalid/v1", "x", "MY_KEY").chat("?")
+
+
+def test_a_redirect_is_not_followed(server: Server) -> None:
+    server.codes = [307]
+    with pytest.raises(UserMustAct, match="answered 307"):
+        Api(server.url, "x").chat("?")
+
+
+@pytest.mark.parametrize(("url", "model"), [("ftp://a/v1", "x"), ("http://127.0.0.1/v1", "")])
+def test_an_address_or_a_name_that_cannot_be_is_refused(url: str, model: str) -> None:
+    with pytest.raises(UserMustAct):
+        Api(url, model)
+
+
+def test_a_server_that_sends_something_else_is_an_error(server: Server) -> None:
+    server.reply = lambda body: None  # type: ignore[assignment, return-value]
+    assert Api(server.url, "x").chat("?") == ""
+    with pytest.raises(UserMustAct, match="cannot be reached"):
+        _unreachable().chat("?")
+
+
+def _unreachable() -> Api:
+    endpoint.WAIT_SECONDS = 0.0
+    return Api("http://127.0.0.1:1/v1", "x")
+
+
+def test_the_cost_counts_what_is_alike_once() -> None:
+    clips = {"a": Clip("a", "a", "a.wav", 0.0, 30.0), "b": Clip("b", "b", "b.wav", 0.0, 30.0)}
+    puts = [Put("1", "Which key is it?", "a"), Put("2", "Which key is it?", "b")]
+    puts += [Put(str(i), "Which key is it?", stand_in="silence") for i in range(9)]
+    found = cost(puts, Sounds(clips), dollars_per_minute=0.06)
+    assert found.requests == 3
+    assert found.audio_minutes == pytest.approx((30 + 30 + 25) / 60)
+    assert found.dollars == pytest.approx(0.085)
+    assert str(found).startswith("3 requests, 1.4 minutes of audio")
+    assert "price unknown" in str(cost(puts, Sounds(clips)))
+
+
+def test_embeddings_come_in_the_order_of_the_texts(server: Server) -> None:
+    assert Api(server.url, "x").embed(["aaa", "b"]) == [[3.0, 1.0], [1.0, 1.0]]

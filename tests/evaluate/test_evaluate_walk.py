@@ -1,0 +1,310 @@
+"""`llark evaluate` as somebody who types it, with a made-up model in place of ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from evaluate.evaluate_fakes import annotation, make_items, tell
+from evaluate.test_endpoint import Server, server  # noqa: F401
+
+from llark import audio, cli, store
+from llark.evaluate import report, score
+from llark.evaluate.cases import Case, Put, TestSet
+from llark.evaluate.real import Song
+from llark.records import Clip, Embedding, Track
+from llark.walks import evaluate as walk
+
+
+class Hears:
+    """Knows a clip by its frames; shown facts, it says them."""
+
+    about: Mapping[str, str] = {"model": "made up"}
+
+    def __init__(self, folder: Path, embeddings: Mapping[str, Embedding]) -> None:
+        self._embeddings = embeddings
+
+    def __call__(self, puts: Sequence[Put], /) -> list[str]:
+        return [self._say(put) for put in puts]
+
+    def _say(self, put: Put) -> str:
+        if put.clip_id is None:
+            return "I cannot tell."
+        number = int(self._embeddings[put.clip_id].frames[0, 0])
+        if "(A)" in put.question:
+            return "(B)"
+        return tell(put.facts or annotation(f"clip-{number}"), put.question)
+
+
+def prepared(folder: Path, clips: int = 12) -> Path:
+    """A folder as `llark prepare` fills it, with facts and frames beside."""
+    song = folder.parent / "song.wav"
+    audio.save(song, np.sin(np.arange(16000) / 30).astype(np.float32), 8000)
+    items = make_items(clips, 1)
+
+    def write(name: str, rows: list[tuple[str, object]]) -> None:
+        with store.open_stage(folder / name, name) as writer:
+            for id_, row in rows:
+                writer.write(id_, [row])
+            writer.finish()
+
+    write("tracks", [(i.track_id, Track(i.track_id, str(song), split="test")) for i in items])
+    write("clips", [(i.clip_id, Clip(i.clip_id, i.track_id, str(song), 0.0, 2.0, "test")) for i in items])
+    write("truths", [(i.clip_id, i.truth) for i in items])
+    write("annotations", [(i.clip_id, i.facts) for i in items])
+    frames = [Embedding(i.clip_id, "fake", np.full((2, 1), n, np.float32), 2.0) for n, i in enumerate(items)]
+    write("embeddings", [(one.clip_id, one) for one in frames])
+    return folder
+
+
+def typed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object
+) -> tuple[int, str, str]:
+    """(exit status, standard output, standard error)."""
+    monkeypatch.setattr(walk, "LocalModel", Hears)
+    monkeypatch.setattr("sys.argv", ["llark", *map(str, words)])
+    status = 0
+    try:
+        cli.main()
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def test_a_prepared_folder_is_evaluated_into_a_page_scores_and_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = prepared(tmp_path / "data"), tmp_path / "out"
+    status, table, _ = typed(
+        capsys, monkeypatch, "evaluate", data, "--out", out, "--tasks", "key,tempo", "--samples"
+    )
+    assert status == 0
+    assert "| key | MIREX | +" in table
+    assert sorted(p.name for p in out.iterdir()) == [
+        "answers.jsonl",
+        "lmms-eval",
+        "report.html",
+        "report.md",
+        "said",
+        "scores.json",
+    ]
+    scores = json.loads((out / "scores.json").read_text())
+    assert scores["versions"] == {"key": 1, "tempo": 1}
+    assert scores["about"]["clips"] == 12
+    assert "<audio" in (out / "report.html").read_text()
+    assert len(list((out / "lmms-eval" / "mini").iterdir())) == 2
+
+
+def test_the_model_may_stand_first_and_the_data_be_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = prepared(tmp_path / "data")
+    words = (
+        "evaluate",
+        tmp_path,
+        "--data",
+        data,
+        "--out",
+        tmp_path / "out",
+        "--tasks",
+        "key",
+        "--conditions",
+        "audio",
+    )
+    status, table, _ = typed(capsys, monkeypatch, *words)
+    assert status == 0
+    assert "**1.00**" in table
+    assert report.read(tmp_path / "out").margins == ()
+
+
+def test_two_runs_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = prepared(tmp_path / "data")
+    for name in ("one", "two"):
+        typed(capsys, monkeypatch, "evaluate", data, "--out", tmp_path / name, "--tasks", "key")
+    status, table, _ = typed(capsys, monkeypatch, "compare", tmp_path / "one", tmp_path / "two")
+    assert status == 0
+    assert "| key | 1.000 | 1.000 | +0.000 | [+0.000, +0.000] | 1.0000 | 12 | 12 |" in table
+
+
+def test_questions_without_sound_are_scored_without_audio_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"audio": f"clip-{i}.wav", "question": f"{i}?", "choices": ["a1", "b1"], "answer": "B"}
+        for i in range(4)
+    ]
+    path = tmp_path / "q.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    words = ("evaluate", "--questions", f"muchomusic={path}", "--out", tmp_path / "out")
+    status, table, _ = typed(capsys, monkeypatch, *words)
+    assert status == 0
+    assert (
+        table.splitlines()[0]
+        == "| task | metric | lead over best control | no audio | majority | constant | n |"
+    )
+    assert "no sound at hand" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_an_endpoint_is_asked_only_after_its_cost_was_shown_and_said_yes_to(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    server: Server,  # noqa: F811
+) -> None:
+    data = prepared(tmp_path / "data")
+    words = [
+        "evaluate",
+        data,
+        "--out",
+        tmp_path / "out",
+        "--tasks",
+        "key",
+        "--conditions",
+        "audio",
+        "no-audio",
+    ]
+    words += ["--endpoint", server.url, "--endpoint-model", "somebody", "--dollars-per-minute", "0.06"]
+    status, _, said = typed(capsys, monkeypatch, *words)
+    assert status == 2
+    assert "13 requests, 0.4 minutes of audio" in said
+    assert "about $0.02" in said
+    assert "Say --yes" in said
+    assert server.bodies == []
+    status, table, _ = typed(capsys, monkeypatch, *words, "--yes")
+    assert status == 0
+    assert len(server.bodies) == 13
+    assert "| key | MIREX |" in table
+    typed(capsys, monkeypatch, *words, "--yes")
+    assert len(server.bodies) == 13
+
+
+def test_a_judge_is_asked_in_both_orders(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    server: Server,  # noqa: F811
+) -> None:
+    data = prepared(tmp_path / "data")
+    typed(capsys, monkeypatch, "evaluate", data, "--out", tmp_path / "one", "--tasks", "key")
+    words = ["judge", tmp_path / "one", "--against", tmp_path / "one", "--task", "key"]
+    words += ["--url", server.url, "--model", "judge"]
+    status, _, said = typed(capsys, monkeypatch, *words)
+    assert (status, server.bodies) == (2, [])
+    assert "about 24 requests" in said
+    server.reply = lambda body: "A"
+    status, said, _ = typed(capsys, monkeypatch, *words, "--yes")
+    assert status == 0
+    assert "one against one: win rate 0.500 [0.500, 0.500]: 0 won, 0 lost, 12 tied of 12" in said
+    assert len(server.bodies) == 24
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--predictions", "x.json"), "name it with --tasks"),
+        (("--questions", "muchomusic"), "takes TASK=FILE"),
+        (("--questions", "key=x.json"), "takes no file of questions"),
+        (("--endpoint", "http://127.0.0.1:1/v1", "--model", "m"), "name one of them"),
+        (("EMPTY",), "neither corpus nor tracks"),
+        (("DATA", "--tasks", "mood"), "There is no task 'mood'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    says: str,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    data = prepared(tmp_path / "data", 2) if "DATA" in words else tmp_path
+    named = {"EMPTY": tmp_path / "empty", "DATA": data}
+    status, _, said = typed(
+        capsys, monkeypatch, "evaluate", *(named.get(word, word) for word in words), "--out", tmp_path / "out"
+    )
+    assert status == 2
+    assert says in said
+    assert said.count("\n") == 1
+    assert "Traceback" not in said
+
+
+def test_the_real_songs_are_heard_whole_and_count_once_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llark import line
+    from llark.evaluate import real
+
+    song = tmp_path / "song.wav"
+    audio.save(song, np.sin(np.arange(16000) / 30).astype(np.float32), 8000)
+    names = [song.id for song in _songs()]
+    facts = annotation("clip-3")
+    monkeypatch.setattr(real, "write_mixes", lambda folder: [Track(name, str(song)) for name in names])
+    monkeypatch.setattr(real, "songs", _songs)
+    monkeypatch.setattr(line, "cut", lambda path: [])
+    monkeypatch.setattr(
+        line, "hear", lambda path, clips: line.HeardSong(facts, np.full((4, 1), 3, np.float32))
+    )
+    status, table, _ = typed(capsys, monkeypatch, "evaluate", "--real", "--out", tmp_path / "out")
+    assert status == 0
+    rows = {(row.metric, row.condition): row for row in report.read(tmp_path / "out").rows}
+    assert (rows["acc1", "audio"].n, rows["acc1", "audio"].tracks) == (2, 2)
+    assert rows["agreement", "facts"].value == 1.0
+    assert "| tempo | Acc2 |" in table
+
+
+def _songs() -> tuple[Song, ...]:
+    bpm = annotation("clip-3").tempo.bpm or 0.0
+    return tuple(Song(name, name, "x", "MIT", tempo, ()) for name, tempo in (("a", bpm), ("b", bpm * 1.3)))
+
+
+def genre_report(folder: Path) -> Path:
+    """A report on four GTZAN excerpts, answered in other words than the labels."""
+    said = {
+        "jazz": "bebop, I think",
+        "rock": "loud guitars",
+        "metal": "very loud guitars",
+        "pop": "a catchy song",
+    }
+    cases = tuple(Case(name, name, name, "Genre?", name) for name in said)
+    test_set = TestSet((), {"gtzan_genre": cases})
+    result = score.evaluate(test_set, lambda task, condition, puts: {put.id: said[put.id] for put in puts})
+    report.write(folder, result)
+    return folder
+
+
+def test_a_judge_matches_answers_to_music_and_an_embedder_to_labels(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    server: Server,  # noqa: F811
+) -> None:
+    words = ["judge", genre_report(tmp_path / "one"), "--task", "gtzan_genre", "--url", server.url, "--yes"]
+
+    def knows(body: dict[str, Any]) -> str:
+        prompt = body["messages"][0]["content"]
+        right = {"bebop": "jazz", "very": "metal", "loud": "rock", "a": "pop"}[
+            prompt.split("music: ")[1].split()[0].strip(",")
+        ]
+        return next(line[1] for line in prompt.splitlines() if line.endswith(f") {right}"))
+
+    server.reply = knows
+    status, said, _ = typed(capsys, monkeypatch, *words, "--model", "judge", "--how", "match")
+    assert (status, said.strip()) == (0, "matched 1.000 [1.000, 1.000] of 4; chance 0.25")
+    server.reply = lambda body: "unused"
+    status, said, _ = typed(capsys, monkeypatch, *words, "--model", "embedder", "--how", "embed")
+    assert status == 0
+    assert "gtzan_genre, embedding match by embedder, n = 4: acc@1 " in said
+    assert {tuple(body) for body in server.bodies} == {
+        ("model", "messages", "temperature", "max_tokens"),
+        ("model", "input"),
+    }
+    words[words.index("gtzan_genre")] = "key"
+    status, _, said = typed(capsys, monkeypatch, *words, "--model", "x", "--how", "embed")
+    assert (status, "not for key" in said) == (2, True)

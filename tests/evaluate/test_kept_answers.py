@@ -1,0 +1,82 @@
+"""Answers on disk: asked once, gone on with, and never mixed with another model's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from llark.errors import StoreMismatch, UserMustAct
+from llark.evaluate.answers import Kept
+from llark.evaluate.cases import Put
+
+
+@dataclass
+class Recorder:
+    """Says its number of calls; breaks at the call `breaks_at`."""
+
+    name: str = "one"
+    breaks_at: int | None = None
+    asked: list[list[str]] = field(default_factory=list)
+
+    @property
+    def about(self) -> dict[str, str]:
+        return {"model": self.name}
+
+    def __call__(self, puts: Sequence[Put], /) -> list[str]:
+        self.asked.append([put.id for put in puts])
+        if len(self.asked) == self.breaks_at:
+            raise UserMustAct("The server is gone.")
+        return [f"{put.clip_id} {put.question}" for put in puts]
+
+
+PUTS = [Put(f"case-{i}", "What?", f"clip-{i}") for i in range(10)]
+
+
+def test_a_second_run_asks_nobody(tmp_path: Path) -> None:
+    model = Recorder()
+    first = Kept(tmp_path, model, chunk=4)("key", "audio", PUTS)
+    assert [len(ids) for ids in model.asked] == [4, 4, 2]
+    assert Kept(tmp_path, model, chunk=4)("key", "audio", PUTS) == first
+    assert len(model.asked) == 3
+    assert first["case-3"] == "clip-3 What?"
+
+
+def test_a_run_that_broke_goes_on_after_the_answers_that_it_had(tmp_path: Path) -> None:
+    with pytest.raises(UserMustAct, match="server is gone"):
+        Kept(tmp_path, Recorder(breaks_at=3), chunk=4)("key", "audio", PUTS)
+    model = Recorder()
+    said = Kept(tmp_path, model, chunk=4)("key", "audio", PUTS)
+    assert model.asked == [["case-8", "case-9"]]
+    assert len(said) == 10
+
+
+def test_puts_that_are_alike_are_asked_once(tmp_path: Path) -> None:
+    model = Recorder()
+    puts = [Put(f"case-{i}", "What?", stand_in="silence") for i in range(6)]
+    said = Kept(tmp_path, model)("key", "silence", puts)
+    assert model.asked == [["case-0"]]
+    assert set(said.values()) == {"None What?"}
+    assert len(said) == 6
+
+
+@pytest.mark.parametrize("other", ["model", "questions"])
+def test_answers_of_another_model_or_to_other_questions_are_refused(tmp_path: Path, other: str) -> None:
+    Kept(tmp_path, Recorder())("key", "audio", PUTS)
+    model = Recorder("two" if other == "model" else "one")
+    puts = PUTS if other == "model" else PUTS[:5]
+    with pytest.raises(StoreMismatch, match="another configuration"):
+        Kept(tmp_path, model)("key", "audio", puts)
+
+
+def test_the_progress_hears_every_answer_so_far(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def grade(task: str, said: object) -> str:
+        seen.append(len(said))  # type: ignore[arg-type]
+        return "fine"
+
+    Kept(tmp_path, Recorder(), grade, chunk=4)("key", "audio", PUTS)
+    assert seen == [4, 8, 10]

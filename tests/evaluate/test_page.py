@@ -1,0 +1,122 @@
+"""The page of an evaluation: what it shows, and that nothing in it is run or fetched."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluate.evaluate_fakes import deaf, hearing, make_items, run
+
+from llark import audio
+from llark.evaluate import page, plots
+from llark.records import KEYS, Clip
+
+
+class Tags(HTMLParser):
+    """Counts tags, and finds what is not closed."""
+
+    VOID = ("meta", "line", "circle", "rect", "path", "polyline")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.seen.append(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def parsed(text: str) -> Tags:
+    tags = Tags()
+    tags.feed(text)
+    return tags
+
+
+def test_a_page_holds_a_headline_a_plot_and_examples_for_every_task(tmp_path: Path) -> None:
+    items = make_items(6)
+    samples = np.sin(np.arange(2 * 8000) / 20).astype(np.float32)
+    audio.save(tmp_path / "song.wav", samples, 8000)
+    clips = {i.clip_id: Clip(i.clip_id, i.track_id, str(tmp_path / "song.wav"), 0.0, 2.0) for i in items}
+    facts = {i.clip_id: i.facts for i in items if i.facts}
+    result = run(deaf, items)
+    path = page.write(tmp_path / "out", result, {"model": "a <b>"}, page.Media(clips, facts))
+    text = path.read_text()
+    tags = parsed(text)
+    assert tags.open == []
+    assert "a &lt;b&gt;" in text
+    assert tags.seen.count("audio") == len(re.findall('class="wave"', text)) >= 15
+    assert "Deaf for genre, instruments, key, meter, tempo" in text
+    for label in ("circle of fifths", "octave lines", "rightly named", "genre: truth", "calibration"):
+        assert label in text
+    assert "GiantSteps key, 602 previews" in text
+
+
+def test_a_page_neither_runs_nor_fetches_anything() -> None:
+    text = page.page(run(hearing, make_items(3)), {"model": "x"}, page.Media())
+    assert "default-src 'none'" in text
+    assert "<script" not in text
+    assert not re.search(r"(?:src|href)=\"(?!data:)", text)
+    assert "url(" not in text
+
+
+def test_what_a_model_says_is_text_and_never_a_tag() -> None:
+    def hostile(task: str, condition: str, puts: list[object]) -> dict[str, str]:
+        return {put.id: "<img src=x onerror=alert(1)>" for put in puts}  # type: ignore[attr-defined]
+
+    text = page.page(run(hostile, make_items(3), tasks=("key",)), {}, page.Media())
+    assert "<img" not in text
+    assert "&lt;img src=x" in text
+
+
+def test_a_recording_that_is_gone_leaves_its_example_without_a_player() -> None:
+    items = make_items(3)
+    clips = {i.clip_id: Clip(i.clip_id, i.track_id, "/nowhere.wav", 0.0, 2.0) for i in items}
+    text = page.page(run(hearing, items, tasks=("key",)), {}, page.Media(clips))
+    assert "<audio" not in text
+    assert "nowhere.wav" in text
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth", "apart"),
+    [
+        ("C major", "C major", (0, True)),
+        ("G major", "C major", (1, True)),
+        ("F major", "C major", (-1, True)),
+        ("A minor", "C major", (0, False)),
+        ("C minor", "C major", (-3, False)),
+        ("E minor", "A minor", (1, True)),
+        ("F# major", "C major", (6, True)),
+    ],
+)
+def test_keys_are_apart_by_fifths_of_their_signatures(
+    answer: str, truth: str, apart: tuple[int, bool]
+) -> None:
+    assert plots.fifths_apart(answer, truth) == apart
+
+
+def test_every_key_has_a_place_on_the_circle() -> None:
+    assert sorted(plots.KEY_ORDER) == sorted(KEYS)
+    assert plots.KEY_ORDER[:3] == ("C major", "G major", "D major")
+    assert plots.KEY_ORDER[12:15] == ("A minor", "E minor", "B minor")
+
+
+def test_calibration_bins_are_of_equal_size_and_hold_all_clips() -> None:
+    sure = [(i / 100, float(i % 2)) for i in range(100)]
+    found = plots.bins(sure)
+    assert sum(one.n for one in found) == 100
+    assert max(one.n for one in found) - min(one.n for one in found) <= 1
+    assert [one.confidence for one in found] == sorted(one.confidence for one in found)
+
+
+def test_a_waveform_is_drawn_to_its_loudest() -> None:
+    quiet = plots.wave(np.full(1000, 0.01, np.float32))
+    assert quiet == plots.wave(np.full(1000, 0.5, np.float32))

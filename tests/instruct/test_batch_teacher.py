@@ -1,0 +1,194 @@
+"""The batch teacher against a server with files and batches: submit, poll, merge, ask again; killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from teaching_server import Body, Server, completion, lesson
+from test_openai_teacher import SECRET, clip
+
+from llark import store
+from llark.errors import UserMustAct
+from llark.instruct.batch import Batches, Filing, Remembered
+from llark.instruct.budget import Budget, Limits, OutOfBudget, Prices
+from llark.instruct.endpoint import Address, Endpoint
+from llark.instruct.ledger import Ledger
+from llark.instruct.openai import Sampling
+from llark.instruct.pace import Patience
+from llark.instruct.stage import Manner, Settings, prompts, run
+from llark.instruct.traced import Traced
+from llark.records import Dropped
+
+
+def teach(
+    server: Server, out: Path, clips: int = 7, limits: Limits | None = None, most: int = 3
+) -> tuple[list[Traced], list[Dropped]]:
+    settings = Settings("batch-1", "fake", ("understanding",))
+    sources = [clip(number) for number in range(clips)]
+    sampling, filing = Sampling("fake"), Filing(most, 0.01, patience=Patience(2, 0.01, 0.02))
+
+    async def work(ledger: Ledger) -> None:
+        async with Endpoint(Address(server.url, SECRET, 10.0)) as endpoint:
+            budget = Budget(limits or Limits(), Prices(1.0, 2.0), ledger.spent())
+            batches = Batches(endpoint, ledger, budget, sampling, out / "batches", filing)
+            await batches.fill(lambda: prompts(sources, settings), progress=False)
+            writer = store.open_stage(out / "exchanges", "instruct", settings)
+            teacher = Remembered(ledger, sampling)
+            todo = prompts(sources, settings)
+            await run(todo, teacher, writer, ledger, settings, Manner(progress=False, drop_share=1.0))
+
+    with Ledger(out / "replies.sqlite") as ledger:
+        asyncio.run(work(ledger))
+    return list(store.read(out / "exchanges", Traced)), list(store.read_dropped(out / "exchanges"))
+
+
+def clips_asked(server: Server) -> list[str]:
+    return [body["messages"][-1]["content"] for body in server.bodies]
+
+
+def test_every_prompt_goes_out_in_batches_and_comes_back_as_exchanges(tmp_path: Path) -> None:
+    with Server() as server:
+        exchanges, drops = teach(server, tmp_path)
+    assert (len(exchanges), drops) == (28, [])
+    assert [one.clip_id for one in exchanges[::4]] == [f"clip-{n}" for n in range(7)]
+    assert [len(server.files[page["input_file_id"]].splitlines()) for page in server.batches.values()] == [
+        3,
+        3,
+        1,
+    ]
+    line = json.loads(next(iter(server.files.values())).splitlines()[0])
+    assert (line["method"], line["url"], len(line["custom_id"])) == ("POST", "/v1/chat/completions", 64)
+    assert line["body"]["response_format"]["type"] == "json_schema"
+    assert exchanges[0].teacher == "batch-1"
+
+
+def test_requests_that_failed_are_asked_again_and_no_others(tmp_path: Path) -> None:
+    failed: set[str] = set()
+
+    def answer(body: Body) -> Body | None:
+        key = body["messages"][-1]["content"]
+        if "63 BPM" in key and key not in failed:
+            failed.add(key)
+            return None
+        return completion(json.dumps({"exchanges": lesson(body)}))
+
+    with Server() as server:
+        server.batch_answer = answer
+        exchanges, drops = teach(server, tmp_path)
+    assert (len(exchanges), drops) == (28, [])
+    asked = clips_asked(server)
+    assert len(asked) == 8
+    assert sum("63 BPM" in one for one in asked) == 2
+
+
+def test_a_reply_that_cannot_be_read_is_asked_for_once_more_and_then_dropped(tmp_path: Path) -> None:
+    def answer(body: Body) -> Body | None:
+        retold = len(body["messages"]) > 6
+        bad = "61 BPM" in json.dumps(body) or ("63 BPM" in json.dumps(body) and not retold)
+        return completion("Well." if bad else json.dumps({"exchanges": lesson(body)}))
+
+    with Server() as server:
+        server.batch_answer = answer
+        exchanges, drops = teach(server, tmp_path)
+    assert len(exchanges) == 24
+    assert [(drop.id, drop.reason) for drop in drops] == [("clip-1#understanding", "unreadable-reply")]
+    assert len(server.bodies) == 9
+
+
+def test_what_never_comes_back_is_dropped_after_three_rounds(tmp_path: Path) -> None:
+    with Server() as server:
+        server.batch_answer = lambda body: None
+        exchanges, drops = teach(server, tmp_path, clips=2)
+    assert exchanges == []
+    assert [drop.reason for drop in drops] == ["no-reply", "no-reply"]
+    assert len(server.bodies) == 6
+
+
+def test_a_process_that_ended_while_batches_wait_goes_on_and_submits_nothing_twice(tmp_path: Path) -> None:
+    with Server() as server:
+        server.looks_until_done = 10**9
+        with pytest.raises(TimeoutError):
+            asyncio.run(asyncio.wait_for(_fill(server, tmp_path), 1.5))
+        assert len(server.batches) == 3
+        server.looks_until_done = 1
+        exchanges, drops = teach(server, tmp_path)
+    assert (len(exchanges), drops) == (28, [])
+    assert (len(server.batches), len(server.bodies)) == (3, 7)
+
+
+async def _fill(server: Server, out: Path) -> None:
+    settings = Settings("batch-1", "fake", ("understanding",))
+    with Ledger(out / "replies.sqlite") as ledger:
+        async with Endpoint(Address(server.url, SECRET, 10.0)) as endpoint:
+            budget = Budget(Limits(), Prices(), ledger.spent())
+            batches = Batches(endpoint, ledger, budget, Sampling("fake"), out / "batches", Filing(3, 0.01))
+            await batches.fill(lambda: prompts([clip(n) for n in range(7)], settings), progress=False)
+
+
+def test_a_start_whose_answer_was_lost_is_found_at_the_server(tmp_path: Path) -> None:
+    with Server() as server:
+        lost = iter([web.Response(text="<html>gateway</html>", status=599)])
+        server.on_batch = lambda page: next(lost, None)
+        # 599 is no answer that may be tried again, so the run stops; the next one looks before it sends.
+        with pytest.raises(UserMustAct, match="status-599"):
+            teach(server, tmp_path)
+        exchanges, _ = teach(server, tmp_path)
+    assert len(exchanges) == 28
+    assert len(server.batches) == 3
+
+
+def test_a_batch_that_the_server_refuses_says_why(tmp_path: Path) -> None:
+    with Server() as server:
+
+        def refuse(page: Body) -> None:
+            server.looks_until_done = 10**9
+
+        server.on_batch = refuse  # type: ignore[assignment]
+        work = server._work
+        server._work = lambda batch: batch.update(
+            status="failed", errors={"data": [{"message": "bad model"}]}
+        )  # type: ignore[method-assign]
+        server.on_batch = lambda page: None
+        with pytest.raises(UserMustAct, match="bad model"):
+            teach(server, tmp_path)
+        server._work = work  # type: ignore[method-assign]
+        exchanges, _ = teach(server, tmp_path)
+    assert len(exchanges) == 28
+
+
+def test_lines_that_nobody_asked_for_are_not_taken(tmp_path: Path) -> None:
+    with Server() as server:
+        work = server._work
+
+        def and_more(batch: Body) -> None:
+            work(batch)
+            strange = {"custom_id": "f" * 64, "response": {"status_code": 200, "body": completion("x")}}
+            server.files[batch["output_file_id"]] += f"\n{json.dumps(strange)}\nno json\n[]\n".encode()
+
+        server._work = and_more  # type: ignore[method-assign]
+        exchanges, _ = teach(server, tmp_path)
+    with Ledger(tmp_path / "replies.sqlite") as ledger:
+        assert not ledger.has("f" * 64)
+        assert ledger.spent().replies == 7
+    assert len(exchanges) == 28
+
+
+def test_a_batch_is_cut_to_what_the_budget_holds_and_the_rest_follows_when_it_turns_out_cheaper(
+    tmp_path: Path,
+) -> None:
+    with Server() as server:
+        exchanges, _ = teach(server, tmp_path, limits=Limits(tokens=30_000), most=100)
+    sizes = [len(server.files[page["input_file_id"]].splitlines()) for page in server.batches.values()]
+    assert len(exchanges) == 28
+    assert sum(sizes) == 7
+    assert len(sizes) > 1
+
+
+def test_a_batch_that_no_budget_holds_is_not_sent(tmp_path: Path) -> None:
+    with Server() as server, pytest.raises(OutOfBudget, match="900 tokens"):
+        teach(server, tmp_path, limits=Limits(tokens=900))
+    assert server.batches == {}

@@ -1,0 +1,65 @@
+"""`kill -9` in the middle of a run: what was bought is not bought again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from aiohttp import web
+from hostile import asked
+from teaching_server import Body, Server, scholar
+
+from llark import store
+from llark.instruct.ledger import Ledger
+from llark.instruct.traced import Traced
+from llark.records import Annotation, Key, Tempo
+
+CLIPS, AT_ONCE = 40, 4
+
+
+def test_a_killed_run_loses_the_requests_on_their_way_and_nothing_else(tmp_path: Path) -> None:
+    with store.open_stage(tmp_path / "facts", "annotate") as writer:
+        for number in range(CLIPS):
+            tempo, key = Tempo(60.0 + number, 1.0, "net"), Key("C major", 1.0, "net")
+            writer.write(f"c{number}", [Annotation(f"c{number}", 0.0, 20.0, tempo=tempo, key=key)])
+        writer.finish()
+
+    async def slow(server: Server, request: web.Request, body: Body) -> web.StreamResponse:
+        await asyncio.sleep(0.05)
+        return await scholar(server, request, body)
+
+    with Server(slow) as server:
+        command = [
+            sys.executable,
+            "-c",
+            "from llark.cli import main; main()",
+            "instruct",
+            "facts",
+            "--out",
+            "out",
+        ]
+        command += ["--teacher", "openai", "--model", "m"]
+        command += ["--base-url", server.url, "--family", "understanding", "--at-once", str(AT_ONCE)]
+        first = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+        while len(server.bodies) < CLIPS // 2:
+            assert first.poll() is None
+            time.sleep(0.01)
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+        with Ledger(tmp_path / "out" / "replies.sqlite") as ledger:
+            bought = ledger.spent().replies
+        begun = len(server.bodies)
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        times = Counter(asked(body) for body in server.bodies)
+    assert CLIPS // 2 - AT_ONCE <= bought < CLIPS
+    assert begun - bought <= AT_ONCE
+    assert len(server.bodies) - begun == CLIPS - bought
+    assert sum(count > 1 for count in times.values()) <= AT_ONCE
+    exchanges = list(store.read(tmp_path / "out" / "exchanges", Traced))
+    assert [one.clip_id for one in exchanges[::2]] == [f"c{number}" for number in range(CLIPS)]

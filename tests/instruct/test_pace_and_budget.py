@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from llark.errors import UserMustAct
+from llark.instruct.budget import Budget, Limits, OutOfBudget, Prices, likely_tokens, most_prompt_tokens
+from llark.instruct.ledger import Batch, Ledger, Reply, Spent
+from llark.instruct.pace import Bucket, Gate, Patience, retry_after
+
+
+class Clock:
+    """A time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+def test_a_bucket_lets_a_burst_through_and_then_its_rate() -> None:
+    clock = Clock()
+    bucket = Bucket(2.0, 3.0, clock.now, clock.sleep)
+
+    async def take(times: int) -> None:
+        for _ in range(times):
+            await bucket.take()
+
+    asyncio.run(take(3))
+    assert clock.seconds == 0.0
+    asyncio.run(take(10))
+    assert clock.seconds == pytest.approx(5.0)
+
+
+def test_a_request_larger_than_the_bucket_waits_and_goes() -> None:
+    clock = Clock()
+    bucket = Bucket(10.0, 100.0, clock.now, clock.sleep)
+    asyncio.run(bucket.take(5000.0))
+    asyncio.run(bucket.take(50.0))
+    assert clock.seconds == pytest.approx(5.0)
+
+
+def test_waiting_doubles_up_to_a_limit_and_heeds_the_server() -> None:
+    patience, rng = Patience(6, 1.0, 20.0), Random(0)
+    for failures, most in ((1, 1.0), (2, 2.0), (4, 8.0), (9, 20.0), (5000, 20.0)):
+        waits = [patience.wait(failures, None, rng) for _ in range(50)]
+        assert most / 2 <= min(waits)
+        assert max(waits) <= most
+        assert len(set(waits)) > 40, "so that all do not come back at once"
+    assert 30.0 <= patience.wait(1, 30.0, rng) <= 31.0
+    assert patience.wait(1, 1e9, rng) < 602.0
+
+
+def test_a_gate_holds_all_until_it_opens() -> None:
+    async def through() -> float:
+        gate, loop = Gate(), asyncio.get_running_loop()
+        gate.close_for(0.05)
+        gate.close_for(0.01)
+        began = loop.time()
+        await asyncio.gather(*(gate.passed() for _ in range(20)))
+        return loop.time() - began
+
+    assert asyncio.run(through()) >= 0.045
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("12", 12.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("Wed, 21 Oct 2015 07:28:30 GMT", 30.0),
+        ("Wed, 21 Oct 2015 07:00:00 GMT", 0.0),
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("nan", None),
+        ("inf", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
+    assert retry_after(header, now=lambda: 1445412480.0) == seconds
+
+
+def test_what_a_prompt_can_cost_is_never_less_than_what_it_does() -> None:
+    said = ["Hello", "é" * 100, "日本語" * 50]
+    assert most_prompt_tokens(said) >= sum(len(text.encode()) for text in said)
+    assert likely_tokens(["x" * 4000]) == 1004
+
+
+def test_a_budget_counts_what_is_on_its_way_and_gives_back_what_was_not_needed() -> None:
+    budget = Budget(Limits(usd=1.0), Prices(1000.0, 1000.0), Spent(1, 100, 100, 0.2))
+    budget.reserve(300, 400)
+    with pytest.raises(OutOfBudget, match=r"0\.9000 are spent"):
+        budget.reserve(100, 1)
+    assert budget.settle((300, 400), (100, 100)) == pytest.approx(0.2)
+    budget.reserve(300, 300)
+    assert budget.usd == pytest.approx(1.0)
+
+
+def test_a_budget_in_dollars_needs_prices() -> None:
+    with pytest.raises(UserMustAct, match="--price-in"):
+        Budget(Limits(usd=1.0), Prices(), Spent())
+
+
+def test_the_ledger_keeps_the_first_reply_and_counts_all_costs(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "x" / "replies.sqlite") as ledger:
+        ledger.put("k", Reply("one", "stop", "m", 10, 5), 0.5)
+        ledger.put("k", Reply("two", "stop", "m", 10, 5), 0.25)
+        ledger.lose("j", "timeout", 7, 3, 0.125)
+        ledger.keep_batch(Batch("d", "waiting", "b", 2, 100, 50, 1.0))
+    with Ledger(tmp_path / "x" / "replies.sqlite") as ledger:
+        assert ledger.get("k") == Reply("one", "stop", "m", 10, 5)
+        assert ledger.get("nobody") is None
+        assert ledger.spent() == Spent(1, 127, 63, 1.875)
+        assert ledger.lost() == {"bought-twice": 1, "timeout": 1}
+        ledger.keep_batch(Batch("d", "merged", "b", 2, 100, 50, 1.0))
+        assert ledger.spent().usd == 0.875
+
+
+def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no database at all, but a text of some length" * 20)
+    with pytest.raises(UserMustAct, match="cannot be used for the replies"):
+        Ledger(tmp_path / "text")
+    other = sqlite3.connect(tmp_path / "newer")
+    other.execute("PRAGMA user_version=99")
+    other.close()
+    with pytest.raises(UserMustAct, match="another version"):
+        Ledger(tmp_path / "newer")
+
+
+def test_a_ledger_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "replies.sqlite") as ledger:
+        ledger._db.execute("PRAGMA query_only=ON")  # as a full or read-only disk answers
+        with pytest.raises(UserMustAct, match="cannot be written"):
+            ledger.put("k", Reply("one", "stop", "m", 10, 5), 0.5)
+        with pytest.raises(UserMustAct, match="cannot be written"):
+            ledger.lose("k", "timeout", 1, 1, 0.1)

@@ -1,0 +1,95 @@
+"""What a reply is read as, whatever a model writes around it."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llark.instruct.reply import MOST_ITEMS, Item, parse
+
+ITEM = {"kind": "tempo", "question": "How fast?", "answer": "90 BPM.", "facts": ["tempo"]}
+READ = Item("How fast?", "90 BPM.", "tempo", ("tempo",))
+PAGE = json.dumps({"exchanges": [ITEM, ITEM]})
+
+
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        (PAGE, "whole"),
+        (json.dumps([ITEM, ITEM]), "whole"),
+        (json.dumps({"data": {"qa_pairs": [[ITEM], [ITEM]]}}), "whole"),
+        (f"\ufeff{PAGE}", "repaired"),
+        (f"```json\n{PAGE}\n```", "repaired"),
+        (f"Sure! Here you go:\n{PAGE}\nI hope this helps.", "repaired"),
+        (f"<think>Let me see {{}} [1]</think>{PAGE}", "whole"),
+        (PAGE.replace("]}]", "],}],"), "repaired"),
+        (repr([ITEM, ITEM]), "repaired"),
+        (PAGE[:-2], "salvaged"),
+        (f"{json.dumps(ITEM)}\n{json.dumps(ITEM)}", "salvaged"),
+        (f"1. {json.dumps(ITEM)} 2. {json.dumps(ITEM)} {{", "salvaged"),
+    ],
+)
+def test_two_items_are_read_from(text: str, how: str) -> None:
+    found = parse(text)
+    assert found.items == (READ, READ)
+    assert found.how == how or (found.how == "whole" and how == "repaired")
+
+
+def test_other_names_for_question_and_answer_are_understood() -> None:
+    for question, answer in (
+        ("q", "a"),
+        ("Question", "Answer"),
+        ("prompt", "response"),
+        ("user", "assistant"),
+    ):
+        assert parse(json.dumps([{question: "How?", answer: "So."}])).items == (Item("How?", "So."),)
+    assert parse(json.dumps({"caption": "A waltz."})).items == (Item("", "A waltz."),)
+    assert parse("Q: How?\nA: So.\n\nQ: Why?\nA: Thus.").items == (Item("How?", "So."), Item("Why?", "Thus."))
+
+
+def test_items_without_an_answer_are_counted_as_malformed() -> None:
+    found = parse(json.dumps({"exchanges": [ITEM, {"question": "And?"}, {"question": "x", "answer": 3}]}))
+    assert (found.items, found.malformed) == ((READ,), 2)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "I cannot.", "null", "3", "{}", "[]", '{"exchanges": []}', "[[[[[]]]]]", "{{{{"]
+)
+def test_nothing_is_read_from(text: str) -> None:
+    assert parse(text) == parse(text)
+    assert (parse(text).items, parse(text).how) == ((), "unreadable")
+
+
+def test_texts_are_one_line_without_control_characters_and_surrogates() -> None:
+    found = parse('[{"question": "How\\n\\u0000fast?", "answer": "90\\tBPM\\ud800 \\u202enow."}]')
+    assert found.items == (Item("How fast?", "90 BPM? now."),)
+
+
+def test_a_reply_holds_no_more_than_so_many_items() -> None:
+    assert len(parse(json.dumps([ITEM] * 1000)).items) == MOST_ITEMS
+
+
+@pytest.mark.parametrize("piece", ["[", "{", '{"a":', "[{", '"', "\\", '{"answer": "', "```", "Q: a\n"])
+def test_a_hostile_reply_takes_little_time(piece: str) -> None:
+    began = time.process_time()
+    parse(piece * (400_000 // len(piece)))
+    assert time.process_time() - began < 3
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=300))
+def test_no_text_is_too_strange(text: str) -> None:
+    for item in parse(text).items:
+        assert item.answer == " ".join(item.answer.split())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, len(PAGE)))
+def test_a_reply_that_is_cut_anywhere_gives_its_whole_items(at: int) -> None:
+    found = parse(PAGE[:at])
+    assert set(found.items) <= {READ}
+    assert len(found.items) == min(2, PAGE[:at].count("]}"))
