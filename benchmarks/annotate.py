@@ -20,6 +20,7 @@ import os
 import statistics
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import annotate_against
@@ -35,6 +36,8 @@ from llark.annotate.others.madmom_facts import PYTHON
 from llark.errors import UserMustAct
 
 TIMED_CLIPS = 8
+UNDAMAGED = "damaged clips, before"
+"""The clips that the damaged ones were made of, as they are."""
 
 
 def gather(options: argparse.Namespace) -> Iterator[Case]:
@@ -46,10 +49,12 @@ def gather(options: argparse.Namespace) -> Iterator[Case]:
     )
     if not known:
         raise UserMustAct(f"{options.corpus[0]} holds no held-out clip: render more, at least 30.")
-    for case in known[: options.clips or None]:
-        if _wanted(wanted, *case.conditions):
-            yield case
     tonal = [case for case in known if case.truth.key.name and case.truth.tempo.bpm][: options.extra]
+    whole = {case.id for case in tonal}
+    for case in known[: options.clips or None]:
+        same = (UNDAMAGED,) if case.id in whole else ()
+        if _wanted(wanted, *case.conditions, *same):
+            yield replace(case, conditions=(*case.conditions, *same))
     for condition in annotate_clips.DAMAGES:
         if _wanted(wanted, condition):
             yield from annotate_clips.damaged(tonal, condition, options.out / "clips")

@@ -25,6 +25,7 @@ from annotate_clips import Case
 
 import llark
 from llark import annotate, audio, engine
+from llark.annotate import local_keys
 from llark.annotate.others import OTHERS
 from llark.annotate.song import merge
 from llark.errors import BadAudio
@@ -174,7 +175,7 @@ def _ours(case: Case, out: Path) -> Facts:
         )
         for start, end in spans
     ]
-    return Facts(replace(merge(case.id, windows), local_keys=annotate.local_keys.find(windows)))
+    return Facts(replace(merge(case.id, windows), local_keys=local_keys.find(windows)))
 
 
 def _other(name: str, case: Case) -> Facts:

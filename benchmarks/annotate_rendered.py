@@ -27,7 +27,7 @@ from llark.corpus.unusable import Unusable
 from llark.records import KEYS, Annotation, Key, LocalKeys, Span
 
 SEED = 404
-ATTEMPTS = 12
+ATTEMPTS = 60
 SONG_SECONDS = 100.0
 KEY_CHANGES = (1, 2, 3, 5, 7, 9, 10)
 """Semitones up, from the first key to the second."""

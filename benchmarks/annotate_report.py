@@ -54,7 +54,7 @@ BARS = (
 )
 ORDER = (
     HELD_OUT, SOLO, TONELESS, "2/4", "3/4", "4/4", "6/8", "swing", "rubato", "tempo 45", "tempo 70",
-    "tempo 100", "tempo 140", "tempo 180", "minor", "chords off", "modulations", "clips of",
+    "tempo 100", "tempo 140", "tempo 180", "minor", "chords off", "modulations", "clips of", "damaged",
 )  # fmt: skip
 """How the names of conditions begin, in the order of their rows."""
 CALIBRATED = ("key", "tempo Acc1", "tempo Acc2", "beat F", "meter", "chords")

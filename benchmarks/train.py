@@ -11,6 +11,7 @@ of each, their ratio, and the first losses; with --profile also where the loop's
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import tempfile
 import time
@@ -129,13 +130,10 @@ def main() -> None:
         )
         batches = talks.Batches(found, reading, frames, processor.pad_id)
         if name == "ours":
-            with (
-                torch.profiler.profile(enabled=False)
-                if not asked.profile
-                else torch.profiler.profile() as seen
-            ):
+            seen = torch.profiler.profile() if asked.profile else None
+            with seen or contextlib.nullcontext():
                 results[name] = ours(model, batches, settings, bucket=min(16, asked.steps))
-            if asked.profile:
+            if seen is not None:
                 print(seen.key_averages().table(sort_by="self_cpu_time_total", row_limit=12))
         else:
             results[name] = theirs(model, batches, settings)

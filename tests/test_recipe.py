@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from llark import recipe
 from llark.errors import UserMustAct
+from llark.tuning import Tune
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
 MINI = Path(__file__).parent.parent / "recipes" / "mini.yaml"
@@ -57,7 +58,7 @@ def test_a_recipe_with_talks_names_every_key_that_it_is_read_for_with_a_comment(
 def test_every_key_says_what_it_is() -> None:
     fields = list(recipe.Recipe.model_fields.values())
     sections = [field.annotation for field in fields if field.annotation is not str]
-    sections = [recipe.Tune if section == recipe.Tune | None else section for section in sections]
+    sections = [Tune if section == Tune | None else section for section in sections]
     fields = [field for section in sections for field in section.model_fields.values()]
     assert len(fields) > 50
     assert all(field.description for field in fields)

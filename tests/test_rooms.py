@@ -10,7 +10,10 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "src" / "llark"
 
-HALL = {"records", "audio", "ffmpeg", "sources", "files", "store", "plans", "engine", "recipe", "errors"}
+HALL = {
+    "records", "audio", "ffmpeg", "sources", "files", "store", "plans", "engine", "recipe", "errors",
+    "tuning",
+}  # fmt: skip
 ABOVE = {"__init__", "__main__", "cli", "commands", "facts", "line", "show", "serve", "walks"}
 ROOMS = {
     "corpus", "prepare", "nets", "annotate", "draw", "instruct", "embed", "model", "train", "answer",

@@ -329,6 +329,16 @@ def test_facts_from_what_was_kept_are_those_of_a_fresh_hearing(tmp_path: Path) -
     assert first.instruments.labels == fresh.instruments.labels
 
 
+def test_a_song_over_a_window_long_has_the_keys_of_its_windows(tmp_path: Path) -> None:
+    audio.save(tmp_path / "song.wav", np.concatenate([tone(16.0), tone(16.0, 466.2)]), RATE)
+    truth = Annotation("song", 0.0, 32.0)
+    song = Case("song", str(tmp_path / "song.wav"), truth, "g", ("songs that modulate",))
+    found = all_facts("ours", [song], tmp_path, workers=1)["song"].annotation
+    assert (found.start_seconds, found.end_seconds) == (0.0, 32.0)
+    heard = {path.name.split(".")[0] for path in (tmp_path / "heard").rglob("song@*.npz")}
+    assert heard == {"song@0", "song@25"}
+
+
 def test_facts_are_asked_for_once(tmp_path: Path) -> None:
     own = case(tmp_path)
     found = all_facts("ours", [own], tmp_path, workers=1)

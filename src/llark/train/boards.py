@@ -12,7 +12,7 @@ from llark.train.team import Team
 from llark.train.tune import Told
 
 if TYPE_CHECKING:
-    from llark.recipe import Tune
+    from llark.tuning import Tune
 
 
 class Board:

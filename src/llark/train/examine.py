@@ -19,7 +19,7 @@ from llark.train.talks import Batches, collate
 from llark.train.team import Team
 
 if TYPE_CHECKING:
-    from llark.recipe import Tune
+    from llark.tuning import Tune
 
 SAMPLES = "samples.jsonl"
 MOST_WORDS = 32

@@ -16,7 +16,8 @@ import torch
 from llark.errors import UserMustAct
 
 if TYPE_CHECKING:
-    from llark.recipe import Recipe, Tune
+    from llark.recipe import Recipe
+    from llark.tuning import Tune
 
 _LLAMA_7B = {
     "model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,

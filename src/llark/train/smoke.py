@@ -49,8 +49,8 @@ def small(recipe: Recipe) -> Recipe:
 
 
 def write_base(model_type: str, folder: Path, tied: bool | None = None) -> Path:
-    """A language model of this type with two small layers, and a tokenizer of single bytes. `tied`: whether it
-    has one table of words; its type's default if not given."""
+    """A language model of this type with two small layers, and a tokenizer of single bytes. `tied`:
+    whether it has one table of words; its type's default if not given."""
     from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import BPE
     from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast

@@ -24,7 +24,8 @@ from llark.train.talks import Batches, Reading, Survey, examples_of, survey
 from llark.train.team import Team
 
 if TYPE_CHECKING:
-    from llark.recipe import Recipe, Tune
+    from llark.recipe import Recipe
+    from llark.tuning import Tune
 
 DROP_SHARE = 0.5
 """Training stops where more of the examples than this would be lost."""

@@ -22,7 +22,7 @@ from llark.model.styles import Said, Written, compose, fit
 from llark.records import Dropped, Exchange
 
 if TYPE_CHECKING:
-    from llark.recipe import Tune
+    from llark.tuning import Tune
 
 STAGE = "train"
 

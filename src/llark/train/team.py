@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from llark.errors import UserMustAct
 
 if TYPE_CHECKING:
-    from llark.recipe import Tune
+    from llark.tuning import Tune
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from llark.train.talks import Batches
 from llark.train.team import Team
 
 if TYPE_CHECKING:
-    from llark.recipe import Tune
+    from llark.tuning import Tune
 
 LOG = "log.jsonl"
 AHEAD = 2
