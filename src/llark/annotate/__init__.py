@@ -22,7 +22,7 @@ from llark.nets import pulse
 from llark.nets.hearing import Hearing
 from llark.records import Annotation, Beats, Chords, Key, Meter, Notes, Tempo
 
-VERSION = "annotate-4"
+VERSION = "annotate-5"
 """Changes whenever the same samples would give other facts."""
 
 Fact = TypeVar("Fact", Tempo, Beats, Meter, Key, Chords)
@@ -39,11 +39,14 @@ def annotate(
 
     Notes only if asked for: they cost a network of their own, and no other fact rests on them.
 
-    In silence nothing is known, and every fact is empty with confidence 0.
+    In silence nothing is known, and every fact is empty with confidence 0. Of white noise only the loudness
+    is known.
     """
     end_seconds = start_seconds + hearing.duration_seconds
     if hearing.is_silent:
         return Annotation(clip_id, start_seconds, end_seconds)
+    if hearing.is_noise:
+        return Annotation(clip_id, start_seconds, end_seconds, loudness=loudness.find(hearing, start_seconds))
     decoded = chords.decode(hearing.chord, hearing.harmony)
     likeliest = tempo.likeliest(hearing.pulse, pulse.BPM)
     tracked = beats.track(hearing.pulse.activations, likeliest.bpm, meter.beats_per_bar(hearing.pulse))
