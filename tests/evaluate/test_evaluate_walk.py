@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluate.evaluate_fakes import annotation, make_items, tell
-from evaluate.test_endpoint import Server, server  # noqa: F401
+from evaluate_fakes import annotation, make_items, tell
+from test_endpoint import Server, server  # noqa: F401
 
 from llark import audio, cli, store
 from llark.evaluate import report, score

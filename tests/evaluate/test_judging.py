@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from evaluate.evaluate_fakes import deaf, hearing, make_items, run
+from evaluate_fakes import deaf, hearing, make_items, run
 
 from llark.errors import UserMustAct
 from llark.evaluate import compare, embedding, judge

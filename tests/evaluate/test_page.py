@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluate.evaluate_fakes import deaf, hearing, make_items, run
+from evaluate_fakes import deaf, hearing, make_items, run
 
 from llark import audio
 from llark.evaluate import page, plots

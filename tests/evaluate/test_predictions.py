@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from evaluate.evaluate_fakes import hearing, make_items, run, value
+from evaluate_fakes import hearing, make_items, run, value
 
 from llark.errors import UserMustAct
 from llark.evaluate import lmms, predictions, score

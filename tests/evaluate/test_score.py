@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluate.evaluate_fakes import (
+from evaluate_fakes import (
     FIVE,
     annotation,
     deaf,
