@@ -92,6 +92,7 @@ def hear(path: Path, clips: Sequence[Clip]) -> HeardSong:
     from llark.annotate.recording import Recording
     from llark.embed import mini
 
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)  # two are slower on nets this small, and twenty times so on busy cores
     recording, frames = Recording(path.stem), []
     with engine.Ticker("hear", len(clips), show=len(clips) > 2) as tick:
@@ -100,6 +101,7 @@ def hear(path: Path, clips: Sequence[Clip]) -> HeardSong:
             recording.hear(hearing, clip.start_seconds)
             frames.append(mini.embed(hearing))
             tick()
+    torch.set_num_threads(threads)
     return HeardSong(recording.facts(), np.concatenate(frames))
 
 
