@@ -8,8 +8,10 @@ from random import Random
 import numpy as np
 import pytest
 
+from llark.corpus import styles, tempi
 from llark.corpus.harmony import voicing
 from llark.corpus.hearing import key_is_heard, truth
+from llark.corpus.patterns import STYLES
 from llark.corpus.piece import Control, Harmony, Note, Part, Piece, transpose
 from llark.corpus.synth import SAMPLE_RATE, Portable
 from llark.corpus.take import (
@@ -131,6 +133,40 @@ def test_a_tempo_keeps_to_the_bounds_of_the_piece_and_is_spread_over_them() -> N
     assert max(drawn) <= 140.0
     assert min(drawn) < 80
     assert max(drawn) > 130
+
+
+def test_a_tempo_at_which_another_beat_would_be_tapped_is_not_drawn() -> None:
+    piece = replace(waltz(40), usual_bpm=(92.0, 132.0))
+    drawn = [choose_bpm(piece, Random(seed)) for seed in range(200)]
+    assert 92 <= min(drawn) < 96
+    assert 128 < max(drawn) <= 132
+    out_of_reach = replace(piece, usual_bpm=(20.0, 30.0))
+    assert 45 <= choose_bpm(out_of_reach, Random(1)) <= 220
+
+
+@pytest.mark.parametrize(
+    ("name", "genres", "bounds"),
+    [
+        ("mma/casio/march1", ("march",), (92, 132)),
+        ("mma/casio/16beatballad1", ("pop",), (48, 90)),
+        ("mma/stdlib/fastjazzwaltz", ("jazz", "waltz"), (140, 210)),
+        ("mma/zoom/fusion", ("jazz", "funk"), (84, 128)),
+        ("somebody's style", (), (60, 200)),
+    ],
+)
+def test_a_style_has_its_usual_tempi_by_name_and_else_by_genre(
+    name: str, genres: tuple[str, ...], bounds: tuple[float, float]
+) -> None:
+    assert tempi.of_style(name, genres) == bounds
+
+
+def test_every_groove_and_style_has_usual_tempi_that_it_may_be_played_at() -> None:
+    for file, genres in styles.GENRES_OF.items():
+        low, high = tempi.of_style(f"mma/{file}", genres)
+        assert 40 <= low < high <= 220, file
+    for name, style in STYLES.items():
+        low, high = tempi.of_style(name, style.genres)
+        assert max(low, style.slowest_bpm) < min(high, style.fastest_bpm), name
 
 
 def test_a_piece_too_short_for_a_clip_is_unusable() -> None:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from llark.corpus import tempi
 from llark.corpus.harmony import INTERVALS, merged
 from llark.corpus.patterns import STYLES, Style, accompany
-from llark.corpus.piece import Harmony, Note, Part, Piece, transpose
+from llark.corpus.piece import Harmony, Note, Part, Piece, onsets_per_beat, transpose
 from llark.corpus.programs import into_range, some_lead, some_program
 from llark.corpus.unusable import Unusable, draw
 from llark.errors import UserMustAct
@@ -198,6 +199,7 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
         parts=_from_zero(parts, per_bar), length_beats=float((whole + 1) * per_bar), group=tune.group,
         meter=known, key=tune.key, harmony=_later(harmony, per_bar) if accompanied else (),
         genres=_genres(tune), slowest_bpm=45.0, fastest_bpm={6: 150.0, 2: 160.0}.get(meter, 220.0),
+        usual_bpm=tempi.of_tune(meter, onsets_per_beat(parts[:1], whole * per_bar)),
         title=tune.title, licence=LICENCE, about={"piece": f"{tune.folder}/{tune.title}"},
     )  # fmt: skip
     return transpose(song, rng.randint(-5, 6))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+from llark.corpus import tempi
 from llark.corpus.harmony import harmonise, melody, random_key
 from llark.corpus.patterns import STYLES, Style, accompany
 from llark.corpus.piece import Part, Piece
@@ -69,5 +70,6 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
     return Piece(
         parts=tuple(parts), length_beats=float(bars * per_bar), group=_group(name, variant), meter=meter,
         key=key, harmony=harmony, genres=style.genres, slowest_bpm=style.slowest_bpm,
-        fastest_bpm=style.fastest_bpm, licence=LICENCE, about={"style": f"{name} {variant}"},
+        fastest_bpm=style.fastest_bpm, usual_bpm=tempi.of_style(name, style.genres), licence=LICENCE,
+        about={"style": f"{name} {variant}"},
     )  # fmt: skip

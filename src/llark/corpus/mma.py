@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from llark.corpus import midi, styles
+from llark.corpus import midi, styles, tempi
 from llark.corpus.harmony import harmonise, melody, random_key
 from llark.corpus.patterns import STYLES, Style, accompany
 from llark.corpus.piece import Control, Harmony, Note, Part, Piece
@@ -207,7 +207,8 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
         parts=tuple(band), length_beats=float(bars * groove.beats_per_bar), group=groove.group,
         meter=groove.meter, key=key, harmony=harmony, genres=groove.genres, licence=LICENCE,
         slowest_bpm=40.0 if groove.meter == 6 else 45.0, fastest_bpm={6: 150.0, 2: 170.0}.get(groove.meter,
-        220.0), about={"style": groove.file, "groove": groove.name},
+        220.0), usual_bpm=tempi.of_style(groove.group, groove.genres),
+        about={"style": groove.file, "groove": groove.name},
     )  # fmt: skip
 
 

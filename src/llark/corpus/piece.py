@@ -5,6 +5,7 @@ A beat is what the truth calls a beat: a quarter note, or in 6/8 a dotted quarte
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -62,9 +63,9 @@ class Piece:
     """Parts and what is known of them. Unknown is `None` or empty, never a guess.
 
     `meter` is 2, 3, 4 or 6; `first_downbeat` the beat number (0 or later) of the first downbeat;
-    `key` an index into `records.KEYS`; `slowest_bpm` and `fastest_bpm` bound the tempo it may be played at;
-    `group` is what the split is made by. A piece that `modulates` is only in its `key` where its notes say
-    so.
+    `key` an index into `records.KEYS`; `slowest_bpm` and `fastest_bpm` bound the tempo it may be played at,
+    and `usual_bpm` that at which listeners tap the beats as they are written; `group` is what the split is
+    made by. A piece that `modulates` is only in its `key` where its notes say so.
     """
 
     parts: tuple[Part, ...]
@@ -77,6 +78,7 @@ class Piece:
     genres: tuple[str, ...] = ()
     slowest_bpm: float = 45.0
     fastest_bpm: float = 220.0
+    usual_bpm: tuple[float, float] = (0.0, math.inf)
     modulates: bool = False
     title: str | None = None
     artist: str | None = None

@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from llark.corpus import tempi
 from llark.corpus.piece import Note, Part, Piece, transpose
 from llark.corpus.programs import into_range, some_program, word_of
 from llark.corpus.unusable import Unusable, draw
@@ -131,6 +132,7 @@ def _from_score(score: Any, name: str, composer: str, rng: Random, beats: float)
     song = Piece(
         parts=tuple(made), length_beats=length, group=f"scores/{name}", meter=meter, key=key, modulates=True,
         genres=("classical",), slowest_bpm=45.0, fastest_bpm=120.0 if meter == 6 else 170.0,
+        usual_bpm=tempi.of_score(meter),
         title=name.split("/")[-1], artist=composer, licence=LICENCE, about={"piece": name},
     )  # fmt: skip
     return transpose(song, rng.randint(-5, 6))

@@ -29,6 +29,9 @@ SPECIALS = {"drums only": 0.04, "bass only": 0.018, "pads only": 0.02}
 ROLE_DB = {"melody": 3.0, "bass": 1.0}
 """What a role is moved by in the mix."""
 
+TEMPI_DRAWN = 20
+"""Tempi drawn for a piece before one is drawn from its usual ones alone."""
+
 INAUDIBLE = 1e-5
 """A part below this level (full scale is 1) is left out."""
 
@@ -89,7 +92,8 @@ def _roots(piece: Piece, rng: Random) -> tuple[Part, ...]:
 
 
 def choose_bpm(piece: Piece, rng: Random) -> float:
-    """A tempo at which the busiest music is still music: half from a wide range, half nearer the usual 110.
+    """A tempo at which the busiest music is still music and its beats are those that listeners tap: half from
+    a wide range, half nearer 110.
 
     Raises `Unusable` for a piece too short to last SHORTEST_SECONDS at any of its tempi.
     """
@@ -101,10 +105,24 @@ def choose_bpm(piece: Piece, rng: Random) -> float:
     low = min(low, high)
     if fits < piece.slowest_bpm:
         raise Unusable("too-short", f"{piece.length_beats:.0f} beats are under {SHORTEST_SECONDS:.0f} s")
+    usual = max(piece.usual_bpm[0], low), min(piece.usual_bpm[1], high)
+    usual = usual if usual[0] < usual[1] else (low, high)
+    for _ in range(TEMPI_DRAWN):
+        bpm = _drawn(low, high, rng)
+        if usual[0] <= bpm <= usual[1]:
+            return bpm
+    return _between(*usual, rng)
+
+
+def _drawn(low: float, high: float, rng: Random) -> float:
     if rng.random() < 0.5:
         bpm = rng.lognormvariate(math.log(110), 0.3)
         if low <= bpm <= high:
             return round(bpm, 2)
+    return _between(low, high, rng)
+
+
+def _between(low: float, high: float, rng: Random) -> float:
     return round(math.exp(rng.uniform(math.log(low), math.log(high))), 2)
 
 
