@@ -94,6 +94,7 @@ def prepare(
     dataset: str = "folder",
     split: str | None = None,
     columns: list[str] | None = None,
+    options: list[str] | None = None,
     crop: Literal["every", "first", "middle", "random", "published", "published-multi"] = "every",
     window_seconds: float | None = None,
     hop_seconds: float | None = None,
@@ -119,6 +120,8 @@ def prepare(
         Take this split only.
     columns
         For csv and jsonl: field=column, as in path=file title=name tempo_bpm=bpm.
+    options
+        For some data sets: name=value, as in version=1; `llark datasets NAME` lists them.
     crop
         every: windows side by side; first, middle or random: one window; published: 30 s, the first or the
         second; published-multi: every full 30 s.
@@ -144,12 +147,14 @@ def prepare(
     from llark import line
     from llark.prepare import crop as cropping
     from llark.prepare import stage
+    from llark.prepare.options import pairs
 
     settings = stage.Settings(
         source=source,
         dataset=dataset,
         split=split,
-        columns=stage.column_map(columns or []),
+        columns=pairs(columns or [], "--columns", "field=column, as path=file"),
+        options=pairs(options or [], "--options", "name=value, as version=1"),
         crop=cropping.named(crop, window_seconds, hop_seconds, seed),
         convert=convert,
         sample_rate=sample_rate,

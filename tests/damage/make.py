@@ -1,6 +1,7 @@
 """A corpus of damaged and odd files, each with what a reader may make of it.
 
-Run as a script, it writes the corpus to a folder, for a look at it:  python tests/damage/make.py FOLDER
+Run as a script, it writes the corpus to a folder, for a look at it:
+PYTHONPATH=tests python -m damage.make FOLDER
 """
 
 from __future__ import annotations
@@ -454,5 +455,4 @@ def _nodes(folder: Path, clean: dict[str, Clean]) -> Iterator[Case]:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent.parent))
     print(f"{len(corpus(Path(sys.argv[1])))} files")

@@ -13,6 +13,7 @@ from damage.make import Case
 
 from llark import audio, engine, store
 from llark.errors import BadAudio
+from llark.prepare import stage
 from llark.prepare.crop import Crop
 from llark.records import Clip, Dropped, Track
 
@@ -77,6 +78,24 @@ def test_what_goes_in_comes_out_or_is_counted_as_dropped(outcome: Outcome) -> No
     assert sum(counts["dropped"].values()) == sum(map(len, outcome.drops.values()))
     lost = [n for n in range(len(outcome.cases)) if not outcome.clips[n] and len(outcome.drops[n]) != 1]
     assert lost == []
+
+
+def test_prepare_accounts_for_every_recording_of_the_folder(outcome: Outcome, tmp_path: Path) -> None:
+    """The whole stage, with the reader of folders and the tags: links that lead nowhere are losses too."""
+    found = stage.run(
+        stage.Settings(str(outcome.folder)), str(tmp_path), workers=1, progress=False, drop_share=1.0
+    )
+    given = [
+        path
+        for path in outcome.folder.iterdir()
+        if path.suffix.lower() in audio.AUDIO_SUFFIXES and not path.is_dir()
+    ]
+    paths = {track.path for track in store.read(tmp_path / "tracks", Track)}
+    assert len(paths) == found.whole.tracks > 250
+    assert found.whole.tracks + sum(found.lost.values()) == len(given) > 380
+    assert found.lost["missing"] >= 4
+    kinds = {"empty", "not-audio", "no-audio", "damaged", "too-short", "missing"}
+    assert set(found.dropped) == kinds
 
 
 def test_no_file_crashes_hangs_or_surprises(outcome: Outcome) -> None:

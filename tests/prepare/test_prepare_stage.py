@@ -131,6 +131,8 @@ def test_a_changed_option_is_refused_with_both_values(
         (("--dataset", "foldr"), "Did you mean folder?"),
         (("--columns", "path=x"), "goes with the data sets csv and jsonl"),
         (("--columns", "path"), "takes field=column"),
+        (("--options", "version=1"), "folder has no option 'version'"),
+        (("--options", "version"), "--options takes name=value, as version=1, each once; not 'version'"),
         (("--split", "train"), "There is no split 'train'"),
         (("--limit", "0"), "leaves no track"),
     ],
@@ -209,6 +211,29 @@ def test_a_source_that_changed_between_two_runs_is_not_mixed(
     (music / "b.wav").unlink()
     with pytest.raises(UserMustAct, match=r"now gives 2 recordings, .* accounts for 3: the source changed"):
         stage.run(settings, out, progress=False)
+
+
+def test_clips_of_a_track_that_is_not_there_are_not_called_prepared(tmp_path: Path) -> None:
+    """A kill after a track's clips were written and before the track was, and then its file is gone."""
+    music = _music(tmp_path / "music", {"a.wav": 2.0, "b.wav": 2.0})
+    settings, out = Settings(str(music)), str(tmp_path / "out")
+    with stage.Folders(out, settings) as folders:
+        clip = Clip("c@0.00", "c", str(music / "c.wav"), 0.0, 2.0)
+        folders._clips.write("c", [clip])
+    with pytest.raises(UserMustAct, match=r"now gives 2 recordings, .* accounts for 3: the source changed"):
+        stage.run(settings, out, progress=False)
+    assert not (tmp_path / "out/prepared.json").exists()
+
+
+def test_a_track_that_was_lost_after_its_clips_were_written_is_not_called_prepared(tmp_path: Path) -> None:
+    music = _music(tmp_path / "music", {"a.wav": 2.0, "b.wav": 2.0})
+    settings, out = Settings(str(music)), str(tmp_path / "out")
+    with stage.Folders(out, settings) as folders:
+        folders._clips.write("b", [Clip("b@0.00", "b", str(music / "b.wav"), 0.0, 2.0)])
+    (music / "b.wav").write_bytes(b"no longer a recording")
+    with pytest.raises(UserMustAct, match=r"clips of 2 recordings and 1 tracks: a recording changed"):
+        stage.run(settings, out, progress=False)
+    assert not (tmp_path / "out/prepared.json").exists()
 
 
 # --- clips with files of their own ------------------------------------------------------------------------

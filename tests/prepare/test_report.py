@@ -89,7 +89,15 @@ def test_the_most_frequent_tags_come_first_with_their_share() -> None:
     for index in range(20):
         genre = Tags((Tag("rock", 1.0),) if index < 15 else ())
         truth = stage.Annotation("a", 0, 0, genre=genre)
-        found.add_track(Track("a", "a", duration_seconds=9.0, truth=truth, metadata={"x": (f"tag {index}",)}))
+        found.add_track(
+            Track(
+                "a",
+                "a",
+                duration_seconds=9.0,
+                truth=truth,
+                metadata={"x.tags": (f"tag {index}",), "loudness": ("-9.1",)},
+            )
+        )
     text = " ".join(_Page(report.page(found)).text.split())
     assert "rock 15 75% tag 0 1 5%" in text
     assert "and 9 more" in text

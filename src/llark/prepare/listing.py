@@ -8,6 +8,7 @@ from rich.table import Table
 
 from llark.prepare import datasets
 from llark.prepare.datasets import Dataset
+from llark.prepare.options import described, known
 
 _OWN = ("folder", "csv", "jsonl")
 """People's own music, which stands first."""
@@ -41,6 +42,7 @@ def _some(words: tuple[str, ...], most: int = 8) -> str:
 
 
 def _one(one: Dataset) -> Table:
+    options = known(one.read_tracks)
     page = Table.grid(padding=(0, 2, 0, 0))
     page.add_column(style="bold", no_wrap=True)
     page.add_column(overflow="fold")
@@ -51,9 +53,12 @@ def _one(one: Dataset) -> Table:
         ("splits", f"{', '.join(one.splits)}\n{one.splits_from}"),
         ("labels", ", ".join(one.labels)),
         ("files", "\n".join(f"{path}\n    {what}" for path, what in one.files.items())),
+        ("options", "\n".join(f"{option}={described(values)}" for option, values in options.items())),
+        ("checked", one.checked.removeprefix("Layout checked ")),
         ("cite", one.citation.strip()),
     ]
     for title, text in rows:
-        page.add_row(title, escape(text))
-        page.add_row("", "")
+        if text:
+            page.add_row(title, escape(text))
+            page.add_row("", "")
     return page

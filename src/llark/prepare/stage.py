@@ -15,7 +15,7 @@ from typing import Any
 
 from llark import audio, engine, files, store
 from llark.errors import BadAudio, UserMustAct
-from llark.prepare import datasets, summary, tags
+from llark.prepare import datasets, options, summary, tags
 from llark.prepare.convert import Convert, Kind
 from llark.prepare.crop import Crop
 from llark.prepare.truth import crop_annotation
@@ -41,6 +41,7 @@ class Settings:
         convert: `wav` or `flac` for clips with files of their own; `None` copies nothing.
         sample_rate: Samples a second of those files; `None` keeps the track's own.
         columns: Field of a track → column of the table; only for `csv` and `jsonl`.
+        options: What the data set's reader alone takes, as text: `{"version": "1"}`.
         limit: Take so many tracks, from the first on.
     """
 
@@ -51,6 +52,7 @@ class Settings:
     convert: Kind | None = None
     sample_rate: int | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
     limit: int | None = None
 
     def __post_init__(self) -> None:
@@ -63,18 +65,8 @@ class Settings:
 
     def plan(self) -> dict[str, Any]:
         """Plain values for `about.json`: with equal ones the outcome is the same."""
-        return {**asdict(self), "source": absolute(self.source), "tags": tags.available()}
-
-
-def column_map(words: Sequence[str]) -> dict[str, str]:
-    """`path=file title=name` as {field: column}. Raises `UserMustAct` for a word without `=`."""
-    found: dict[str, str] = {}
-    for word in words:
-        name, equals, column = word.partition("=")
-        if not (equals and name and column) or name in found:
-            raise UserMustAct(f"--columns takes field=column, each field once, as path=file; not {word!r}.")
-        found[name] = column
-    return found
+        plan = {**asdict(self), "source": absolute(self.source), "tags": tags.available()}
+        return plan if self.options else {name: value for name, value in plan.items() if name != "options"}
 
 
 def absolute(place: str) -> str:
@@ -112,8 +104,9 @@ class Source:
 
 def _read(settings: Settings) -> Iterable[Track | Dropped]:
     read = datasets.load(settings.dataset).read_tracks
+    further = options.typed(settings.dataset, read, settings.options)
     if not settings.columns:
-        return read(settings.source, settings.split)
+        return read(settings.source, settings.split, **further)
     if "columns" not in inspect.signature(read).parameters:
         raise UserMustAct(f"--columns goes with the data sets csv and jsonl, not with {settings.dataset}.")
     return read(settings.source, settings.split, columns=settings.columns)
@@ -180,6 +173,7 @@ class Folders:
         self._out, self._settings = out, settings
         self._truths: store.StageWriter | None = None
         self._pending, self._flushed_at = 0, time.monotonic()
+        self._torn = False
         self._tracks = self._open("tracks")
         try:
             self._clips = self._open("clips")
@@ -227,10 +221,15 @@ class Folders:
             self._flush()
 
     def _flush(self) -> None:
-        self._pending, self._flushed_at = 0, time.monotonic()
+        """All three in their order. Once one fails, nothing more goes to disk: a track whose clips could not
+        be written would count as done."""
+        if self._torn:
+            return
+        self._pending, self._flushed_at, self._torn = 0, time.monotonic(), True
         for writer in self._writers():
             if not writer.finished:
                 writer.flush()
+        self._torn = False
 
     def _writers(self) -> list[store.StageWriter]:
         """In the order in which they go to disk."""
@@ -293,8 +292,10 @@ def run(
 
 
 def _refuse_changed(source: Source, out: str) -> None:
-    """Every record that was read is a track or a drop in the folder, and nothing else is."""
-    given, accounted = source.tracks + source.drops, store.about(f"{out}/tracks")["counts"]["in"]
-    if given != accounted:
-        what = f"{source.settings.source} now gives {given} recordings, {out} accounts for {accounted}"
-        raise UserMustAct(f"{what}: the source changed between two runs. Name a new folder.")
+    """Every record that was read is a track or a drop in both folders, and nothing else is."""
+    given = source.tracks + source.drops
+    for name in ("tracks", "clips"):
+        accounted = store.about(f"{out}/{name}")["counts"]["in"]
+        if given != accounted:
+            what = f"{source.settings.source} now gives {given} recordings, {out} accounts for {accounted}"
+            raise UserMustAct(f"{what}: the source changed between two runs. Name a new folder.")

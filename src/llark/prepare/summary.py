@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from llark import files, store
+from llark.errors import UserMustAct
 from llark.prepare.datasets import Dataset
 from llark.records import Annotation, Clip, Dropped, Track
 
@@ -16,6 +18,9 @@ PAGE = "prepared.json"
 
 _MOST_WORDS = 20_000
 """Different tags that are counted; a data set with more has the rest left out."""
+
+_TAGS = re.compile("tag|genre|instrument|mood|aspect|qualit|categor")
+"""Names of the fields whose lists are tags; other lists hold names, numbers and comments."""
 
 _EXAMPLES = 3
 
@@ -51,6 +56,9 @@ class Summary:
     rates: Counter[str] = field(default_factory=Counter)
     words: Counter[str] = field(default_factory=Counter)
     """Genres, instruments, moods and tags, by the number of tracks that have them."""
+    heard: int = 0
+    """Tracks that clips are of; the clips of a track follow each other."""
+    _last: str | None = field(default=None, repr=False)
 
     @property
     def whole(self) -> Part:
@@ -82,6 +90,8 @@ class Summary:
         part = self.splits.setdefault(clip.split, Part())
         part.clips += 1
         part.clip_seconds += clip.duration_seconds
+        self.heard += clip.track_id != self._last
+        self._last = clip.track_id
 
     def add_drop(self, drop: Dropped) -> None:
         self.dropped[drop.reason] += 1
@@ -98,9 +108,9 @@ def _seconds(track: Track) -> float:
 
 
 def _words(track: Track) -> Iterator[str]:
-    """What the track is tagged with: lists of words among its metadata, and the labelled genres and so on."""
-    for value in track.metadata.values():
-        if isinstance(value, tuple):
+    """What the track is tagged with: the lists of tags in its metadata, and the labelled genres and so on."""
+    for name, value in track.metadata.items():
+        if isinstance(value, tuple) and _TAGS.search(name):
             yield from value
     truth = track.truth or Annotation(track.id, 0.0, 0.0)
     for tags in (truth.genre, truth.instruments, truth.mood):
@@ -123,9 +133,16 @@ def collect(out: str) -> Summary:
 
 
 def write(out: str, dataset: Dataset, plan: Mapping[str, Any], truths: int = 0) -> Summary:
-    """Writes the folder's `prepared.json`, and returns what it says."""
+    """Writes the folder's `prepared.json`, and returns what it says.
+
+    Raises `UserMustAct` where clips are of other tracks than those that are there, which a file that changed
+    between a kill and the next run can bring about.
+    """
     found = replace(collect(out), truths=truths)
     whole = found.whole
+    if found.heard != whole.tracks:
+        what = f"{out} has clips of {found.heard} recordings and {whole.tracks} tracks"
+        raise UserMustAct(f"{what}: a recording changed between two runs. Name a new folder.")
     read = store.about(f"{out}/tracks")["counts"]["in"]
     assert read == whole.tracks + sum(found.lost.values()), "a track is neither kept nor dropped"
     page = {

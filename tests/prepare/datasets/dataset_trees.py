@@ -285,18 +285,23 @@ def fsl10k(root: Path) -> None:
     for number, page in pages.items():
         write(root / f"FSL10K/fs_analysis/{number}.json", json.dumps(page))
         if number != "56":
-            sound(root / f"FSL10K/audio/wav/{number}_{page['username']}_x.wav")
-    sound(root / "FSL10K/audio/wav/99_nobody.wav")
+            sound(root / f"FSL10K/audio/wav/{number}_{page['username']}.wav.wav")
+    sound(root / "FSL10K/audio/wav/99_nobody.aiff.wav")
+    write(root / "FSL10K/metadata.json", json.dumps(pages))
+    write(root / "FSL10K/parent_genres.json", json.dumps({"12": ["hip hop"]}))
+    write(root / "FSL10K/ac_analysis/12_zoë_analysis.json", json.dumps({"tempo": 91, "tonality": "C major"}))
     parts = {"percussion": True, "bass": True, "chords": False, "melody": False, "fx": False, "vocal": False}
     one = {
-        "instrumentation": parts, "bpm": "90", "signature": "4/4", "key": "c#", "mode": "min",
-        "genres": ["hip hop"], "well_cut": True, "discard": False, "comments": "",
+        "discard": False, "save_for_later": False, "instrumentation": parts, "defined_tempo": True,
+        "bpm": "90", "signature": "4/4", "well_cut": True, "key": "c#", "mode": "min",
+        "genres": ["hip hop"], "comments": "",
     }  # fmt: skip
     two = {**one, "bpm": "180", "genres": ["hip hop", "global"], "instrumentation": {**parts, "bass": False}}
-    for annotator, answer in (("ann", one), ("ben", two), ("cat", one)):
+    later = {**one, "save_for_later": True, "bpm": "45", "comments": "which tempo?"}
+    for annotator, answer in (("ann", one), ("ben", two), ("cat", {**one, "bpm": "90.0"}), ("dan", later)):
         write(root / f"annotations/{annotator}/sound-12.json", json.dumps(answer))
     write(root / "annotations/ann/sound-78.json", json.dumps({**one, "discard": True}))
-    write(root / "annotations/ann/sound-90.json", json.dumps({**one, "bpm": "quick"}))
+    write(root / "annotations/ann/sound-90.json", '{"bpm": ')
 
 
 def wavcaps(root: Path) -> None:
@@ -310,14 +315,20 @@ def wavcaps(root: Path) -> None:
         {"id": "6", "caption": "A bird is singing a song."},
     ]  # fmt: skip
     audioset = [{"id": "Yabc.wav", "caption": "A woman is singing happily.", "duration": 10.0}]
+    bbc = [
+        {"description": "Music box, wound.", "category": "['Toys', 'Music']", "id": "07066104",
+         "caption": "A music box is being wound.", "duration": 138.36, "audio": "wav_path"},
+    ]  # fmt: skip
     for source, file, data in (
         ("FreeSound", "fsd_final.json", freesound),
         ("AudioSet_SL", "as_final.json", audioset),
+        ("BBC_Sound_Effects", "bbc_final.json", bbc),
     ):
         page = {"num_captions_per_audio": 1, "data": data}
         write(root / f"json_files/{source}/{file}", json.dumps(page))
     for name in ("FreeSound/1", "FreeSound/2", "FreeSound/3", "AudioSet_SL/Yabc"):
         sound(root / f"waveforms/{name}.flac")
+    sound(root / "waveforms/BBC_Sound_Effects_flac/07066104.flac")
 
 
 def giantsteps_key(root: Path) -> None:
@@ -328,17 +339,40 @@ def giantsteps_key(root: Path) -> None:
             sound(root / f"audio/{name}.mp3")
 
 
+def jams(tempi: list[tuple[object, float]], genre: str = "") -> str:
+    """A JAMS file as in GiantSteps tempo: tempi with the share of those who tapped them, and a genre."""
+    observed = {"tempo": tempi, **({"tag_open": [(genre, 1.0)]} if genre else {})}
+    parts = [
+        {
+            "namespace": namespace,
+            "time": 0,
+            "duration": None,
+            "sandbox": {},
+            "annotation_metadata": {"corpus": "GiantSteps Tempo", "version": "2.0", "annotator": {}},
+            "data": [
+                {"time": 0.0, "duration": 120.0, "value": value, "confidence": share} for value, share in data
+            ],
+        }
+        for namespace, data in observed.items()
+    ]
+    about = {"title": "x", "artist": "", "release": "", "duration": 120, "jams_version": "0.2.0"}
+    return json.dumps({"annotations": parts, "file_metadata": about, "sandbox": {}})
+
+
 def giantsteps_tempo(root: Path) -> None:
-    tempi = {"1.LOFI": ("137.6", "139.0", "77.0\t139.0\t0.309"), "2.LOFI": ("120", "0.0", "0.0\t0.0\t0.0")}
-    for name, (first, second, mirex) in {
-        **tempi,
-        "3.LOFI": ("128", "x", ""),
-        "4.LOFI": ("1", "1", ""),
-    }.items():
+    votes: dict[str, tuple[str, str, str, list[tuple[object, float]]]] = {
+        "1.LOFI": ("137.6", "139.0", "77.0\t139.0\t0.309", [(77.0, 0.309), (139.0, 0.691)]),
+        "2.LOFI": ("120", "0.0", "0.0\t0.0\t0.0", []),
+        "3.LOFI": ("128", "x", "", [("x", 1.0)]),
+        "4.LOFI": ("1", "1", "1.0\t0.0\t1.0", [(1.0, 1.0)]),
+    }
+    for name, (first, second, mirex, voted) in votes.items():
         write(root / f"annotations/tempo/{name}.bpm", first)
         write(root / f"annotations_v2/tempo/{name}.bpm", second)
         write(root / f"annotations_v2/mirex/{name}.mirex", mirex)
         write(root / f"annotations/genre/{name}.genre", "trance")
+        write(root / f"annotations/jams/{name}.jams", jams([(float(first), 1.0)], "trance"))
+        write(root / f"annotations_v2/jams/{name}.jams", jams(voted))
         if name != "4.LOFI":
             sound(root / f"audio/{name}.mp3")
     write(root / "splits/fold01.txt", "1.LOFI.mp3\n")
@@ -357,6 +391,7 @@ def gtzan(root: Path) -> None:
 def medleydb(root: Path) -> None:
     stems = (
         "stems:\n  S02:\n    component: melody\n    instrument: [clarinet, oboe]\n"
+        "    raw:\n      R02:\n        instrument: oboe\n      R01:\n        instrument: clarinet\n"
         "  S01:\n    component: bass\n    instrument: electric bass\n"
         "  S03:\n    component: ''\n    instrument: Main System\n"
     )

@@ -120,13 +120,18 @@ def test_wavcaps_rows_that_are_filtered_say_why(tmp_path: Path) -> None:
     assert (kept.artist, kept.title, kept.duration_seconds) == ("Zoë", "a.wav", 3.2)
     assert kept.metadata["tags"] == ("x", "y")
     assert isinstance(records["AudioSet_SL/Yabc"], Track)
+    bbc = records["BBC_Sound_Effects/07066104"]
+    assert isinstance(bbc, Track)
+    assert bbc.metadata["category"] == ("Toys", "Music"), "a list that is written as text"
 
 
 def test_wavcaps_filters_can_be_switched_off(tmp_path: Path) -> None:
     TREES["wavcaps"](tmp_path)
     records = wavcaps.read_tracks(tmp_path, music_only=False, fewest_words=1)
     kept = [record.id for record in records if isinstance(record, Track)]
-    assert kept == ["FreeSound/1", "FreeSound/2", "FreeSound/3", "AudioSet_SL/Yabc"]
+    assert kept == [
+        "FreeSound/1", "FreeSound/2", "FreeSound/3", "BBC_Sound_Effects/07066104", "AudioSet_SL/Yabc",
+    ]  # fmt: skip
 
 
 def test_the_sounds_of_one_author_stay_in_one_split(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from dataset_trees import TREES, sound, write
@@ -42,13 +45,65 @@ def test_giantsteps_keys_keep_what_was_written(tmp_path: Path) -> None:
 def test_giantsteps_plus_brings_title_and_artists(tmp_path: Path) -> None:
     name = "10089 Jason - Close My Eyes (Original Mix)"
     write(tmp_path / f"keys_gs+/{name}.txt", "D major")
-    page = '{"title": "Close", "artists": [{"name": "Jason"}, {"name": "Ö"}], "genres": [{"name": "Breaks"}]}'
-    write(tmp_path / f"meta/{name}.json", page)
+    page = {
+        "title": "Close", "artists": [{"name": "Jason"}, {"name": "Ö"}], "genres": [{"name": "Breaks"}],
+        "sub_genres": [{"name": "Big Beat"}], "remixers": [], "label": {"name": "Botchit"}, "mix": "Dub",
+        "release": {"name": "Heroes EP"}, "date": {"released": "2004-02-23"}, "bpm": 150, "key": "D maj",
+    }  # fmt: skip
+    write(tmp_path / f"meta/{name}.json", json.dumps(page))
     sound(tmp_path / f"audio/{name}.mp3")
     track = by_id(giantsteps_key.read_tracks(tmp_path))[name]
-    assert (track.title, track.artist) == ("Close", "Jason, Ö")
+    assert (track.title, track.artist, track.album) == ("Close", "Jason, Ö", "Heroes EP")
     assert track.truth is not None
     assert track.truth.key.name == "D major"
+    assert track.truth.tempo == Tempo(), "the shop's tempo is no truth"
+    assert track.metadata == {
+        "key": "D major", "genres": ("Breaks",), "sub_genres": ("Big Beat",), "artists": ("Jason", "Ö"),
+        "label": "Botchit", "mix": "Dub", "released": "2004-02-23", "bpm_by_shop": 150.0,
+        "key_by_shop": "D maj",
+    }  # fmt: skip
+
+
+def test_a_broken_page_of_one_recording_costs_that_one_alone(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / f"keys_gs+/{name}.txt", "D major")
+        sound(tmp_path / f"audio/{name}.mp3")
+    write(tmp_path / "meta/a.json", "[1]")
+    drop, track = giantsteps_key.read_tracks(tmp_path)
+    assert isinstance(drop, Dropped)
+    assert (drop.reason, drop.detail) == ("malformed-row", "meta/a.json holds no object; list was found.")
+    assert isinstance(track, Track)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_giantsteps_tempo_says_the_same_in_jams(tmp_path: Path, version: Literal[1, 2]) -> None:
+    TREES["giantsteps_tempo"](tmp_path)
+    before = by_id(giantsteps_tempo.read_tracks(tmp_path, version=version))
+    for folder in ("annotations/tempo", "annotations/genre", "annotations_v2/tempo", "annotations_v2/mirex"):
+        shutil.rmtree(tmp_path / folder)
+    after = by_id(giantsteps_tempo.read_tracks(tmp_path, version=version))
+    assert after == before
+    assert list(after) == ["1.LOFI", "2.LOFI"]
+
+
+def test_giantsteps_tempo_is_read_as_mirdata_unpacks_it(tmp_path: Path) -> None:
+    TREES["giantsteps_tempo"](tmp_path / "plain")
+    home = tmp_path / "home"
+    shutil.copytree(tmp_path / "plain", home / "giantsteps-tempo-dataset-0b7d47ba8cae")
+    (home / "giantsteps-tempo-dataset-0b7d47ba8cae/audio").rename(home / "audio")
+    before, after = (list(giantsteps_tempo.read_tracks(tmp_path / name)) for name in ("plain", "home"))
+    truths = [[track.truth for track in by_id(records).values()] for records in (before, after)]
+    assert truths[0] == truths[1]
+    assert by_id(after)["1.LOFI"].metadata == by_id(before)["1.LOFI"].metadata
+    assert len(after) == len(before) == 5
+
+
+def test_a_jams_file_of_another_kind_is_a_drop(tmp_path: Path) -> None:
+    sound(tmp_path / "audio/1.LOFI.mp3")
+    write(tmp_path / "annotations_v2/jams/1.LOFI.jams", '{"annotations": [{"data": []}]}')
+    (drop,) = giantsteps_tempo.read_tracks(tmp_path)
+    assert isinstance(drop, Dropped)
+    assert drop.detail == "annotations_v2/jams/1.LOFI.jams is not as JAMS files are: 'namespace'."
 
 
 def test_giantsteps_tempo_2_gives_both_tempi_and_its_fold(tmp_path: Path) -> None:
@@ -99,7 +154,7 @@ def test_gtzan_beats_and_tempo_are_read_where_they_lie(tmp_path: Path) -> None:
     assert bad.reason == "malformed-row"
 
 
-@pytest.mark.parametrize("folder", ["genres_original", "."])
+@pytest.mark.parametrize("folder", ["genres_original", "gtzan_genre/genres", "gtzan_mini-main/genres", "."])
 def test_gtzan_is_read_under_its_other_names(tmp_path: Path, folder: str) -> None:
     sound(tmp_path / folder / "blues/blues.00000.au")
     assert list(by_id(gtzan.read_tracks(tmp_path))) == ["blues.00000"]
@@ -116,6 +171,7 @@ def test_medleydb_names_the_instruments_of_its_stems(tmp_path: Path) -> None:
         "composer": ("Élan",), "origin": "Music Delta", "version": 1.2, "excerpt": False, "has_bleed": True,
         "instrumental": True, "stems": ("electric bass", "clarinet + oboe", "unknown"),
         "melody_instruments": ("clarinet", "oboe"), "bass_instruments": ("electric bass",),
+        "raw_instruments": ("clarinet", "oboe"),
     }  # fmt: skip
     assert track.group == "artist Élan"
 

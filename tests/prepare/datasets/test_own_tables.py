@@ -73,6 +73,17 @@ def test_a_name_that_is_not_text_is_dropped_and_the_rest_is_read(tmp_path: Path)
     assert isinstance(track, Track)
 
 
+def test_a_link_that_leads_to_nothing_is_a_counted_loss(tmp_path: Path) -> None:
+    _audio(tmp_path / "a.wav")
+    (tmp_path / "b.wav").symlink_to("nowhere.wav")
+    (tmp_path / "c.wav").symlink_to("c.wav")
+    (tmp_path / "cover.jpg").symlink_to("nowhere.jpg")
+    track, *drops = folder.read_tracks(tmp_path)
+    assert isinstance(track, Track)
+    assert [(drop.id, drop.reason) for drop in drops] == [("b.wav", "missing"), ("c.wav", "missing")]  # type: ignore[union-attr]
+    assert drops[0].detail == f"{tmp_path}/b.wav is a link that leads to nothing."  # type: ignore[union-attr]
+
+
 def test_links_to_folders_are_followed_once_and_circles_end(tmp_path: Path) -> None:
     _audio(tmp_path / "music" / "a" / "x.wav")
     _audio(tmp_path / "elsewhere" / "y.wav")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
-from dataset_trees import TREES, fma_row, sound
+from dataset_trees import TREES, fma_row, sound, write
 
+from llark.errors import UserMustAct
 from llark.prepare.datasets import fma, fsl10k, magnatagatune, mtg_jamendo
 from llark.prepare.datasets._rows import split_of
 from llark.records import Dropped, Tag, Track
@@ -117,6 +120,32 @@ def test_a_jamendo_subset_is_read_with_its_own_splits(tmp_path: Path) -> None:
     assert len(by_id(mtg_jamendo.read_tracks(tmp_path, "validation"))) == 1
 
 
+def test_a_jamendo_link_that_became_a_file_is_followed(tmp_path: Path) -> None:
+    """In the publisher's repository autotagging.tsv is a link to raw_30s_cleantags_50artists.tsv."""
+    TREES["mtg_jamendo"](tmp_path)
+    before = list(mtg_jamendo.read_tracks(tmp_path))
+    (tmp_path / "data/autotagging.tsv").rename(tmp_path / "data/raw_30s_cleantags_50artists.tsv")
+    (tmp_path / "data/autotagging.tsv").write_text("raw_30s_cleantags_50artists.tsv")
+    after = list(mtg_jamendo.read_tracks(tmp_path))
+    assert [r for r in after if isinstance(r, Track)] == [r for r in before if isinstance(r, Track)]
+    assert len(after) == len(before)
+
+
+def test_a_jamendo_table_without_its_header_is_refused(tmp_path: Path) -> None:
+    TREES["mtg_jamendo"](tmp_path)
+    (tmp_path / "data/autotagging.tsv").write_text("elsewhere.tsv")
+    with pytest.raises(UserMustAct, match=r"no header line with TRACK_ID; it begins 'elsewhere.tsv'"):
+        list(mtg_jamendo.read_tracks(tmp_path))
+
+
+def test_a_pointer_of_git_lfs_is_no_table(tmp_path: Path) -> None:
+    TREES["mtg_jamendo"](tmp_path)
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4499\nsize 147300685\n"
+    (tmp_path / "data/autotagging.tsv").write_text(pointer)
+    with pytest.raises(UserMustAct, match=r"is a pointer of Git LFS; `git lfs pull` brings the file"):
+        list(mtg_jamendo.read_tracks(tmp_path))
+
+
 def test_magnatagatune_keeps_the_positive_tags_only(tmp_path: Path) -> None:
     TREES["magnatagatune"](tmp_path)
     tracks = by_id(magnatagatune.read_tracks(tmp_path))
@@ -144,7 +173,43 @@ def test_fsl10k_weighs_its_annotators(tmp_path: Path) -> None:
     assert track.truth.meter.beats_per_bar == 4
     assert track.truth.genre.tags == (Tag("hip hop", 1.0), Tag("global", pytest.approx(1 / 3)))
     assert track.metadata["instrumentation"] == ("percussion", "bass")
-    assert track.metadata["annotators"] == 3
+    assert track.metadata["annotators"] == 3, "an answer that was saved for later is none"
+    assert track.metadata["bpm_as_written"] == ("90", "180", "90.0")
+    assert track.metadata["parent_genres"] == ("hip hop",)
+
+
+def test_fsl10k_tempo_that_is_no_number_is_no_answer(tmp_path: Path) -> None:
+    TREES["fsl10k"](tmp_path)
+    path = tmp_path / "annotations/ben/sound-12.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "bpm": "90 or 180"}))
+    track = by_id(fsl10k.read_tracks(tmp_path))["12"]
+    assert track.truth is not None
+    assert (track.truth.tempo.bpm, track.truth.tempo.confidence) == (90.0, pytest.approx(2 / 3))
+    assert track.metadata["bpm_as_written"] == ("90", "90 or 180", "90.0")
+
+
+def test_fsl10k_reads_the_joined_metadata_where_there_are_no_single_files(tmp_path: Path) -> None:
+    TREES["fsl10k"](tmp_path)
+    before = list(fsl10k.read_tracks(tmp_path))
+    shutil.rmtree(tmp_path / "FSL10K/fs_analysis")
+    assert list(fsl10k.read_tracks(tmp_path)) == before
+
+
+def test_fsl10k_archive_unpacks_without_a_folder_of_its_own(tmp_path: Path) -> None:
+    TREES["fsl10k"](tmp_path)
+    (tmp_path / "annotations").rename(tmp_path / "FSL10K/annotations")
+    tracks = by_id(fsl10k.read_tracks(tmp_path / "FSL10K"))
+    assert list(tracks) == ["12", "34", "99"]
+    assert tracks["12"].metadata["annotators"] == 3
+
+
+def test_fsl10k_page_that_is_broken_costs_its_loop_alone(tmp_path: Path) -> None:
+    TREES["fsl10k"](tmp_path)
+    write(tmp_path / "FSL10K/fs_analysis/34.json", '{"name": ')
+    drops = {r.id: r for r in fsl10k.read_tracks(tmp_path) if isinstance(r, Dropped)}
+    assert drops["34"].reason == drops["90"].reason == "malformed-row"
+    assert drops["34"].detail.startswith("FSL10K/fs_analysis/34.json is not JSON")
+    assert drops["90"].detail.startswith("annotations/ann/sound-90.json is not JSON")
 
 
 def test_fsl10k_loops_without_annotation_are_tracks_with_what_the_maker_wrote(tmp_path: Path) -> None:
@@ -155,7 +220,7 @@ def test_fsl10k_loops_without_annotation_are_tracks_with_what_the_maker_wrote(tm
     assert loop.truth.tempo.bpm is None
     assert loop.metadata["bpm_by_maker"] == 87.5
     assert "avg_rating" not in loop.metadata, "NaN is unknown"
-    assert Path(loop.path).name == "34_ann_x.wav"
+    assert Path(loop.path).name == "34_ann.wav.wav"
     assert tracks["99"].title is None
 
 

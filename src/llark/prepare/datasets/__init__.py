@@ -39,6 +39,7 @@ class Dataset:
     splits_from: str
     labels: tuple[str, ...]
     read_tracks: ReadTracks
+    checked: str = ""
 
 
 def names() -> tuple[str, ...]:
@@ -66,11 +67,20 @@ def load(name: str) -> Dataset:
         splits_from=module.SPLITS_FROM,
         labels=tuple(module.LABELS),
         read_tracks=module.read_tracks,
+        checked=_checked(module.__doc__ or ""),
     )
+
+
+def _checked(docstring: str) -> str:
+    """The paragraph of a reader's docstring that says where its layout was learnt."""
+    paragraphs = (" ".join(part.split()) for part in docstring.split("\n\n"))
+    return next((part for part in paragraphs if part.startswith("Layout checked against ")), "")
 
 
 def as_markdown() -> str:
     """The page `docs/datasets.md`: a table of all data sets, and for each what must lie where."""
+    from llark.prepare.options import described, known
+
     sets = [load(name) for name in names()]
     head = ["name", "licence", "splits", "labels", "where to get it"]
     table = [head, ["---"] * len(head)]
@@ -80,6 +90,9 @@ def as_markdown() -> str:
     for one in sets:
         lines += ["", f"## {one.name}", "", one.about, "", f"Splits: {one.splits_from}", ""]
         lines += [f"- `{path}`: {what}" for path, what in one.files.items()]
+        options = [f"`{name}={described(values)}`" for name, values in known(one.read_tracks).items()]
+        lines += ["", f"`--options`, the usual value first: {', '.join(options)}"] if options else []
+        lines += ["", one.checked] if one.checked else []
         if "@" in one.citation:
             lines += ["", "```bibtex", one.citation.strip(), "```"]
     return "\n".join(lines) + "\n"
@@ -88,5 +101,7 @@ def as_markdown() -> str:
 _INTRODUCTION = (
     "Written by `llark.prepare.datasets.as_markdown()`. A reader takes the folder as the publisher lays it",
     "out: paths are below the folder that is given. A recording may have any audio suffix, so that converted",
-    "copies are found. A row without its recording is dropped as `missing-audio`, and counted.",
+    "copies are found. A row without its recording is dropped as `missing-audio`, one whose files may not be",
+    "read as `unreadable`, and counted. [datasets-checked.md](datasets-checked.md) compares the readers with",
+    "mirdata's.",
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import fsspec
 import yaml
 
+from llark import files
 from llark.audio import AUDIO_SUFFIXES
 from llark.errors import UserMustAct
 
@@ -21,16 +24,22 @@ _MOST_FOLDERS = 4096
 _LONGEST_CELL = 1 << 24
 """Characters. Biographies in FMA are longer than the 131,072 that `csv` allows."""
 
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+class Unreadable(UserMustAct):
+    """A file or folder that is there and cannot be read. If it is about one recording, that one is lost."""
+
 
 class Root:
     """Reads below one folder. Paths are relative to it, with `/`.
 
-    Raises `UserMustAct` where the folder itself is not there.
+    Raises `UserMustAct` where the folder itself is not there, and whatever reads raises `Unreadable`.
     """
 
     def __init__(self, where: str | Path) -> None:
         self.where = str(where)
-        self._fs, self._base = fsspec.core.url_to_fs(self.where)
+        self._fs, self._base = files.filesystem(self.where)
         self._listings: dict[str, dict[str, bool]] = {}
         if not self._fs.isdir(self._base):
             raise UserMustAct(f"There is no folder {self.where}.")
@@ -45,7 +54,8 @@ class Root:
 
     def _list(self, folder: str) -> dict[str, bool]:
         try:
-            found = self._fs.ls(self._full(folder), detail=True)
+            with self._read(folder):
+                found = self._fs.ls(self._full(folder), detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return {}
         inside = {entry["name"].rstrip("/").rpartition("/")[2]: entry for entry in found}
@@ -57,6 +67,24 @@ class Root:
 
     def _is_folder(self, entry: Mapping[str, Any]) -> bool:
         return entry["type"] == "directory" or bool(entry.get("islink") and self._fs.isdir(entry["name"]))
+
+    @contextlib.contextmanager
+    def _read(self, path: str) -> Iterator[None]:
+        """What a store or a disk says when it does not give what it has, in one sentence."""
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError):
+            raise
+        except OSError as error:
+            raise Unreadable(f"{self.full(path)} cannot be read: {error.strerror or error}.") from error
+
+    def broken(self, folder: str) -> list[str]:
+        """Names of the links in a folder that lead to nothing, sorted."""
+        if files.is_url(self.where):
+            return []
+        with self._read(folder):
+            paths = {name: f"{self._full(folder)}/{name}" for name in os.listdir(self._full(folder))}
+        return sorted(n for n, path in paths.items() if os.path.islink(path) and not os.path.exists(path))
 
     def folders(self, folder: str = "") -> list[str]:
         """Names of the folders in a folder, sorted."""
@@ -84,6 +112,12 @@ class Root:
             raise UserMustAct(f"{self.where} has no {' or '.join(paths)}; it holds {inside}.")
         return found
 
+    def inside(self, prefix: str, *markers: str) -> str:
+        """Where a repository lies: empty for the root itself, or `prefix-main/` and the like, as archives
+        unpack. `markers` are paths of which it has one; empty where there is no such place."""
+        places = ["", *(f"{name}/" for name in self.folders() if name.startswith(prefix))]
+        return next((place for place in places if self.first(*(place + m for m in markers))), "")
+
     def audio(self, *stems: str) -> str | None:
         """Full path of the first of `stems` that, with an audio suffix, is a file; `None`: there is none."""
         for stem in stems:
@@ -101,12 +135,17 @@ class Root:
         return full if local else str(self._fs.unstrip_protocol(full))
 
     def read_bytes(self, path: str) -> bytes:
-        data: bytes = self._fs.cat_file(self._full(path))
+        with self._read(path):
+            data: bytes = self._fs.cat_file(self._full(path))
         return data
 
     def text(self, path: str) -> str:
-        """UTF-8, with or without a byte-order mark; a byte that is not UTF-8 is read as Latin-1."""
+        """UTF-8, with or without a byte-order mark; a byte that is not UTF-8 is read as Latin-1.
+
+        `Unreadable`: a clone without Git LFS left a pointer where the file should be."""
         data = self.read_bytes(path)
+        if data.startswith(_LFS_POINTER):
+            raise Unreadable(f"{self.full(path)} is a pointer of Git LFS; `git lfs pull` brings the file.")
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError:
@@ -127,7 +166,7 @@ class Root:
     def cells(self, path: str, delimiter: str = ",") -> Iterator[list[str]]:
         """Rows of a table as lists, the header lines among them. `UserMustAct`: it is no table."""
         csv.field_size_limit(_LONGEST_CELL)
-        with self._fs.open(self._full(path), "rb") as file:
+        with self._read(path), self._fs.open(self._full(path), "rb") as file:
             lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
             try:
                 yield from csv.reader(lines, delimiter=delimiter)
@@ -138,7 +177,7 @@ class Root:
         """A JSON file's content. `UserMustAct`: it is no JSON."""
         try:
             return json.loads(self.text(path))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserMustAct(f"{self.full(path)} is not JSON: {error}.") from error
 
     def yaml(self, path: str) -> Mapping[str, Any]:

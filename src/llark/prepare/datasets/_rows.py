@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from llark.errors import LlarkError, UserMustAct
-from llark.prepare.datasets._root import Root
+from llark.prepare.datasets._root import Root, Unreadable
 from llark.records import KEYS, PITCH_CLASSES, Annotation, Dropped, Key, MetadataValue, Tag, Tags, Track
 
 STAGE = "prepare"
@@ -72,6 +73,8 @@ def _track(row: Row) -> Track | Dropped:
         return row.make()
     except BadRow as bad:
         return Dropped(row.id, STAGE, bad.reason, bad.detail)
+    except Unreadable as error:
+        return Dropped(row.id, STAGE, "unreadable", str(error))
 
 
 def malformed(id_: str, detail: str) -> Dropped:
@@ -98,6 +101,17 @@ def recording(root: Root, *stems: str) -> str:
             "missing-audio", f"{root.where} has no recording {' or '.join(f'{s}.*' for s in stems)}."
         )
     return path
+
+
+def page_of(root: Root, path: str) -> Mapping[str, Any]:
+    """The JSON object that a file holds about one recording. `BadRow`: it holds none; the others stay."""
+    try:
+        page = json.loads(root.text(path))
+    except (ValueError, RecursionError) as error:
+        raise BadRow("malformed-row", f"{path} is not JSON: {error}.") from error
+    if not isinstance(page, dict):
+        raise BadRow("malformed-row", f"{path} holds no object; {type(page).__name__} was found.")
+    return page
 
 
 def number(text: object, what: str) -> float | None:

@@ -10,7 +10,7 @@ from llark import files
 from llark.audio import AUDIO_SUFFIXES
 from llark.errors import UserMustAct
 from llark.prepare import tags
-from llark.prepare.datasets._root import Root
+from llark.prepare.datasets._root import Root, Unreadable
 from llark.prepare.datasets._rows import STAGE
 from llark.records import Dropped, Track
 
@@ -48,8 +48,16 @@ def _walk(root: Root, folder: str, walked: set[str]) -> Iterator[Track | Dropped
     `walked` is not walked again."""
     full = root.full(folder)
     real = full if files.is_url(full) else os.path.realpath(full)
-    inside = {} if real in walked else root.listing(folder)
+    if real in walked:
+        return
     walked.add(real)
+    try:
+        inside, broken = root.listing(folder), root.broken(folder)
+    except Unreadable as error:
+        if not folder:
+            raise
+        yield Dropped(_as_text(folder), STAGE, "unreadable", str(error))
+        return
     below = f"{folder}/" if folder else ""
     taken: set[str] = set()
     for name, is_folder in inside.items():
@@ -59,6 +67,10 @@ def _walk(root: Root, folder: str, walked: set[str]) -> Iterator[Track | Dropped
         id_ = next(i for i in (name.removesuffix(suffix), name) if i not in taken)
         taken.add(id_)
         yield _track(root, below + id_, below + name)
+    for name in broken:
+        if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
+            detail = f"{_as_text(root.full(below + name))} is a link that leads to nothing."
+            yield Dropped(_as_text(below + name), STAGE, "missing", detail)
     for name in (name for name, is_folder in inside.items() if is_folder):
         yield from _walk(root, below + name, walked)
 
@@ -67,9 +79,8 @@ def _track(root: Root, id_: str, name: str) -> Track | Dropped:
     try:
         name.encode()
     except UnicodeEncodeError:
-        shown = name.encode("utf-8", "backslashreplace").decode()
-        detail = f"The name {shown} is not UTF-8 text; rename the file."
-        return Dropped(id_.encode("utf-8", "backslashreplace").decode(), STAGE, "name-not-text", detail)
+        detail = f"The name {_as_text(name)} is not UTF-8 text; rename the file."
+        return Dropped(_as_text(id_), STAGE, "name-not-text", detail)
     path = root.full(name)
     found = tags.read(path)
     title, artist, album = (found.pop(key, None) for key in ("title", "artist", "album"))
@@ -81,3 +92,8 @@ def _track(root: Root, id_: str, name: str) -> Track | Dropped:
         album=None if album is None else str(album),
         metadata=found,
     )
+
+
+def _as_text(name: str) -> str:
+    """A name as it can be printed, whatever bytes are in it."""
+    return name.encode("utf-8", "backslashreplace").decode()

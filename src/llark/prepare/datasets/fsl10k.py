@@ -1,4 +1,9 @@
-"""FSL10K, the Freesound Loop Dataset: 9,455 loops, some 3,000 of them annotated by researchers."""
+"""FSL10K, the Freesound Loop Dataset: 9,455 loops, some 3,000 of them annotated by researchers.
+
+Layout checked against the program that wrote it, the annotation tool of its makers (folders, fields and their
+values; github.com/aframires/freesound-loop-annotator at 47a08f6), and against public scripts that read both
+archives; the data themselves were not at hand.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +13,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import RULE, BadRow, Row, key_of, known, number, split_of, tracks, truth
+from llark.prepare.datasets._root import Root, Unreadable
+from llark.prepare.datasets._rows import (
+    RULE,
+    BadRow,
+    Row,
+    key_of,
+    known,
+    malformed,
+    number,
+    page_of,
+    split_of,
+    tracks,
+    truth,
+)
 from llark.records import METER_NAMES, Dropped, Key, Meter, Tag, Tags, Tempo, Track
 
 ABOUT = (
     "9,455 loops of freesound.org with what their makers wrote; some 3,000 are annotated by one researcher "
     "or more with tempo, meter, key, genre and the parts that play. Where annotators differ, the commonest "
     "answer is kept, with the share of annotators who gave it as its confidence. A loop that an annotator "
-    "discarded is a drop. The split keeps all loops of a Freesound user together: " + RULE
+    "discarded is a drop; an answer that was saved for later is no answer. The tempo and key that a program "
+    "found (`ac_analysis`) are not read. The split keeps all loops of a Freesound user together: " + RULE
 )
 
 CITATION = """
@@ -33,8 +51,11 @@ CITATION = """
 LICENCE = "each loop its own Creative Commons licence"
 
 FILES = {
-    "FSL10K/audio/wav/123_user_name.wav": "the loops; a name begins with the number of the sound",
-    "FSL10K/fs_analysis/123.json": "optional: name, user, tags, description, licence, pack",
+    "FSL10K/audio/wav/123_user_name.wav": "the loops; a name begins with the number of the sound; also in "
+    "`audio/wav`",
+    "FSL10K/fs_analysis/123.json": "optional: name, user, tags, description, licence, pack; or "
+    "`metadata.json`, which holds all of them",
+    "FSL10K/parent_genres.json": "optional: the genres that the tags speak of",
     "annotations/*/sound-123.json": "optional: the annotations, a folder an annotator; also in `FSL10K`",
 }
 
@@ -54,23 +75,38 @@ def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | 
     return tracks(_rows(Root(root)), split, SPLITS)
 
 
-def _rows(root: Root) -> Iterator[Row]:
+def _rows(root: Root) -> Iterator[Row | Dropped]:
     base = root.need("FSL10K", "audio").removesuffix("audio")
     base = f"{base}/" if base else ""
     loops = {name.partition("_")[0].partition(".")[0]: name for name in root.listing(f"{base}audio/wav")}
     described = [name.removesuffix(".json") for name in root.files(f"{base}fs_analysis", ".json")]
-    judged = _annotation_files(root, base)
-    numbers = {id_ for id_ in (*loops, *described, *judged) if id_.isdigit()}
+    judged, joined = _annotation_files(root, base), _table(root, f"{base}metadata.json")
+    genres = _table(root, f"{base}parent_genres.json")
+    numbers = {id_ for id_ in (*loops, *described, *joined, *judged) if id_.isdecimal()}
     for id_ in sorted(numbers, key=int):
-        page = f"{base}fs_analysis/{id_}.json"
-        described_as = root.json(page) if root.has(page) else {}
-        if not isinstance(described_as, dict):
-            described_as = {}
-        group = f"user {described_as['username']}" if described_as.get("username") else id_
+        try:
+            page = _page(root, f"{base}fs_analysis/{id_}.json", joined.get(id_))
+        except (BadRow, Unreadable) as bad:
+            yield malformed(id_, str(bad))
+            continue
+        group = f"user {page['username']}" if page.get("username") else id_
         loop = f"{base}audio/wav/{loops[id_]}" if id_ in loops else ""
         split = split_of(group)
-        make = partial(_track, root, id_, loop, split, group, described_as, judged.get(id_, []))
-        yield Row(id_, split, make)
+        page = {**page, "parent_genres": genres.get(id_)}
+        yield Row(id_, split, partial(_track, root, id_, loop, split, group, page, judged.get(id_, [])))
+
+
+def _table(root: Root, path: str) -> Mapping[str, Any]:
+    """A file of many loops, by their numbers; empty where there is none."""
+    content = root.json(path) if root.has(path) else {}
+    return content if isinstance(content, dict) else {}
+
+
+def _page(root: Root, path: str, joined: Any) -> Mapping[str, Any]:
+    """What the maker wrote, from the loop's own file or the one of all."""
+    if root.has(path):
+        return page_of(root, path)
+    return joined if isinstance(joined, dict) else {}
 
 
 def _annotation_files(root: Root, base: str) -> dict[str, list[str]]:
@@ -89,7 +125,7 @@ def _track(
 ) -> Track:
     if not loop:
         raise BadRow("missing-audio", f"{root.where} has no recording that begins with {id_}_ in audio/wav.")
-    answers = [_answer(root, path) for path in judged]
+    answers = [answer for path in judged if not (answer := page_of(root, path)).get("save_for_later")]
     if any(answer.get("discard") for answer in answers):
         raise BadRow("discarded-by-annotator", f"An annotator of the loop {id_} chose to leave it out.")
     return Track(
@@ -114,13 +150,6 @@ def _track(
     )
 
 
-def _answer(root: Root, path: str) -> dict[str, Any]:
-    answer = root.json(path)
-    if not isinstance(answer, dict):
-        raise BadRow("malformed-row", f"{path} holds no annotation.")
-    return answer
-
-
 def _metadata(page: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     plain = {name: value for name, value in page.items() if not isinstance(value, dict)}
     guess = page.get("annotations")
@@ -130,7 +159,8 @@ def _metadata(page: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> 
     cuts = [answer["well_cut"] for answer in answers if isinstance(answer.get("well_cut"), bool)]
     return {
         **plain,
-        "bpm_by_maker": number(guess.get("bpm"), "bpm") if isinstance(guess, dict) else None,
+        "bpm_as_written": [answer.get("bpm") for answer in answers],
+        "bpm_by_maker": _bpm(guess.get("bpm")) if isinstance(guess, dict) else None,
         "instrumentation": [tag.label for tag in parts.tags if tag.confidence >= 0.5],
         **agreed,
         "well_cut": all(cuts) if cuts else None,
@@ -159,10 +189,18 @@ def _shares(lists: Sequence[Sequence[str]]) -> Tags:
 
 
 def _tempo(answers: Sequence[Mapping[str, Any]]) -> Tempo:
-    steady = ["" if a.get("defined_tempo") is False else str(a.get("bpm") or "") for a in answers]
-    text, share = _commonest(steady)
-    bpm = number(text, "bpm")
-    return Tempo(bpm, share, "fsl10k") if bpm else Tempo()
+    """`90` and `90.0` are one answer; a text that is no number, which annotators could type, is none."""
+    said = [None if a.get("defined_tempo") is False else _bpm(a.get("bpm")) for a in answers]
+    text, share = _commonest(["" if bpm is None else str(bpm) for bpm in said])
+    return Tempo(float(text), share, "fsl10k") if text else Tempo()
+
+
+def _bpm(written: object) -> float | None:
+    try:
+        bpm = number(written, "bpm")
+    except BadRow:
+        return None
+    return bpm if bpm and bpm > 0 else None
 
 
 def _meter(answers: Sequence[Mapping[str, Any]]) -> Meter:

@@ -1,4 +1,8 @@
-"""GiantSteps key: 604 previews of electronic dance music with the key that listeners corrected."""
+"""GiantSteps key: 604 previews of electronic dance music with the key that listeners corrected.
+
+Layout checked against github.com/GiantSteps/giantsteps-key-dataset at 6bcd492 (all 604 keys are of
+`records.KEYS`), and that of GiantSteps+ against mirdata's loader and the real files in its tests.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import TEST, BadRow, Row, key_of, known, recording, sure, tracks, truth
+from llark.prepare.datasets._rows import (
+    TEST,
+    BadRow,
+    Row,
+    key_of,
+    known,
+    number,
+    page_of,
+    recording,
+    sure,
+    tracks,
+    truth,
+)
 from llark.records import Dropped, Track
 
 ABOUT = (
@@ -28,14 +44,14 @@ CITATION = """
 }
 """
 
-LICENCE = "not stated (annotations); the audio is its labels', for research"
+LICENCE = "annotations: not stated (mirdata says CC-BY-SA-4.0); the audio is its labels', for research"
 
 FILES = {
-    "annotations/key/*.LOFI.key": "the keys, as `D major`",
+    "annotations/key/*.LOFI.key": "the keys, as `D major`; also in a folder `giantsteps-key-dataset-*`",
     "annotations/genre/*.LOFI.genre": "optional: the genre",
     "audio/*.LOFI.mp3": "the recordings",
     "keys_gs+/*.txt": "GiantSteps+: the keys; read where `annotations/key` is not there",
-    "meta/*.json": "GiantSteps+, optional: title, artists, label, genres",
+    "meta/*.json": "GiantSteps+, optional: what the shop says: title, artists, release, label, genres, bpm",
 }
 
 WHERE = "github.com/GiantSteps/giantsteps-key-dataset; zenodo.org/records/1095691 (GiantSteps+)"
@@ -44,7 +60,7 @@ SPLITS = (TEST,)
 
 SPLITS_FROM = "published as one test set."
 
-LABELS = ("key", "genre", "title", "artist")
+LABELS = ("key", "genre", "title", "artist", "album", "label", "the shop's tempo and key")
 
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
@@ -53,45 +69,60 @@ def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | 
 
 
 def _rows(root: Root) -> Iterator[Row]:
-    folder = root.need("annotations/key", "keys_gs+")
-    suffix = ".txt" if folder == "keys_gs+" else ".key"
+    base = root.inside("giantsteps-key-dataset", "annotations/key", "keys_gs+")
+    folder = root.need(f"{base}annotations/key", f"{base}keys_gs+")
+    suffix = ".key" if folder.endswith("/key") else ".txt"
     for name in root.files(folder, suffix):
         id_ = name.removesuffix(suffix)
-        yield Row(id_, TEST, partial(_track, root, id_, f"{folder}/{name}"))
+        yield Row(id_, TEST, partial(_track, root, base, id_, f"{folder}/{name}"))
 
 
-def _track(root: Root, id_: str, path: str) -> Track:
-    sound = recording(root, f"audio/{id_}", f"wav/{id_}", id_)
+def _track(root: Root, base: str, id_: str, path: str) -> Track:
+    sound = recording(root, f"{base}audio/{id_}", f"audio/{id_}", f"{base}wav/{id_}", f"wav/{id_}", id_)
     said = root.text(path).strip()
     if not said:
         raise BadRow("malformed-row", f"{path} is empty; a key is wanted.")
-    meta = _meta(root, id_)
-    genre = f"annotations/genre/{id_}.genre"
-    genres = [root.text(genre).strip()] if root.has(genre) else meta["genres"]
+    shop = _shop(root, f"{base}meta/{id_}.json")
+    genre = f"{base}annotations/genre/{id_}.genre"
+    genres = [root.text(genre).strip()] if root.has(genre) else shop["genres"]
+    title, album = (str(shop.pop(name) or "") or None for name in ("title", "release"))
     return Track(
         id_,
         sound,
         dataset="giantsteps_key",
         split=TEST,
         licence=LICENCE,
-        title=meta["title"],
-        artist=", ".join(meta["artists"]) or None,
+        title=title,
+        artist=", ".join(shop["artists"]) or None,
+        album=album,
         truth=truth(id_, None, key=key_of(said, "giantsteps_key"), genre=sure(genres, "giantsteps_key")),
-        metadata=known({"key": said, "genres": genres, "label": meta["label"], "artists": meta["artists"]}),
+        metadata=known({**shop, "key": said, "genres": genres}),
     )
 
 
-def _meta(root: Root, id_: str) -> dict[str, Any]:
-    """Title, artists, label and genres of GiantSteps+."""
-    page = root.json(f"meta/{id_}.json") if root.has(f"meta/{id_}.json") else {}
-    label = page.get("label") or {}
+def _shop(root: Root, path: str) -> dict[str, Any]:
+    """What the shop says of the recording, in GiantSteps+. Its tempo and key are its own, and no truth."""
+    page = page_of(root, path) if root.has(path) else {}
+    date = page.get("date")
     return {
-        "title": page.get("title") or None,
+        "title": page.get("title"),
+        "release": _name(page.get("release")),
         "artists": _names(page.get("artists")),
+        "remixers": _names(page.get("remixers")),
         "genres": _names(page.get("genres")),
-        "label": label.get("name") if isinstance(label, Mapping) else None,
+        "sub_genres": _names(page.get("sub_genres")),
+        "label": _name(page.get("label")),
+        "mix": page.get("mix"),
+        "released": date.get("released") if isinstance(date, Mapping) else None,
+        "bpm_by_shop": number(page.get("bpm"), "bpm"),
+        "key_by_shop": page.get("key"),
     }
 
 
+def _name(entry: Any) -> str | None:
+    return str(entry["name"]) if isinstance(entry, Mapping) and "name" in entry else None
+
+
 def _names(entries: Any) -> list[str]:
-    return [str(entry["name"]) for entry in entries or () if isinstance(entry, Mapping) and "name" in entry]
+    names = map(_name, entries if isinstance(entries, list) else [])
+    return [name for name in names if name]

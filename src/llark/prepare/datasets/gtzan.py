@@ -2,6 +2,10 @@
 
 The collection has exact repeats, other excerpts of the same recordings and wrong labels. The fault-filtered
 split keeps an artist in one part and leaves the worst out; it is the one that is read here.
+
+Layout checked against mirdata's loader, github.com/TempoBeatDownbeat/gtzan_mini and gtzan_tempo_beat at
+fd9cafd (all 999 beat and tempo files); the split, excerpt by excerpt, against the lists of its authors in
+github.com/coreyker/dnn-mgr at bdad579.
 """
 
 from __future__ import annotations
@@ -44,8 +48,8 @@ CITATION = """
 LICENCE = "not stated; excerpts of commercial recordings, for research"
 
 FILES = {
-    "genres/*/*.00000.wav": "the excerpts, a folder a genre; `genres_original` or the root itself will do "
-    "in place of `genres`",
+    "genres/*/*.00000.wav": "the excerpts, a folder a genre; `genres_original`, `gtzan_genre/genres` (as "
+    "mirdata unpacks them), `gtzan_mini-main/genres` or the root itself will do in place of `genres`",
     "gtzan_tempo_beat-main/tempo/gtzan_*_00000.bpm": "optional: tempo",
     "gtzan_tempo_beat-main/beats/gtzan_*_00000.beats": "optional: beats and their place in the bar",
 }
@@ -107,7 +111,7 @@ def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | 
 
 
 def _rows(root: Root) -> Iterator[Row]:
-    folder = root.need("genres", "genres_original", "blues").removesuffix("blues")
+    folder = root.need(*_FOLDERS).removesuffix("blues")
     for genre in GENRES:
         for index in range(_EXCERPTS):
             id_ = f"{genre}.{index:05d}"
@@ -170,4 +174,5 @@ def _beats(root: Root, genre: str, index: int) -> Beats:
     return Beats(times, whole_bars, 1.0, "gtzan_tempo_beat") if times else Beats()
 
 
+_FOLDERS = ("genres", "genres_original", "gtzan_genre/genres", "gtzan_mini-main/genres", "blues")
 _BEAT_FOLDERS = ("gtzan_tempo_beat-main/", "gtzan_tempo_beat/", "")

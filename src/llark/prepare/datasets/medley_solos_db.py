@@ -1,4 +1,7 @@
-"""Medley-solos-DB: 21,571 clips of 3 s, each of one of eight instruments alone."""
+"""Medley-solos-DB: 21,571 clips of 3 s, each of one of eight instruments alone.
+
+Layout checked against mirdata's loader and the real row in its tests.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""MusicNet: 330 recordings of classical music with their notes aligned to the sound."""
+"""MusicNet: 330 recordings of classical music with their notes aligned to the sound.
+
+Layout checked against the author's loader (github.com/jthickstun/pytorch_musicnet at 79718ec: folders,
+columns) and public scripts that read the label tables, times in samples, and list the ten pieces of the test
+folder; the data were not at hand.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +78,7 @@ def _rows(root: Root) -> Iterator[Row | Dropped]:
     table = root.need(*(f"{base}musicnet_metadata.csv" for base in _BASES))
     for line, row in enumerate(root.rows(table), start=2):
         id_ = row.get("id", "")
-        if id_.isdigit():
+        if id_.isdecimal():
             split = TEST if int(id_) in TEST_IDS else TRAIN
             yield Row(id_, split, partial(_track, root, split, row))
         else:

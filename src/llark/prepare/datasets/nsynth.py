@@ -1,4 +1,8 @@
-"""NSynth: 305,979 single notes of 1,006 instruments."""
+"""NSynth: 305,979 single notes of 1,006 instruments.
+
+Layout checked against public loaders of `examples.json` (fields, folders, sizes of the splits); the data were
+not at hand.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""WavCaps: 403,050 sounds with captions made from their descriptions; those that speak of music are read."""
+"""WavCaps: 403,050 sounds with captions made from their descriptions; those that speak of music are read.
+
+Layout checked against github.com/XinhaoMei/WavCaps at a5a9649 (its file of SoundBible is read whole, 1,232
+sounds; its loaders name the fields) and, for the other three files, against public scripts that quote a row
+of each.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +21,7 @@ from llark.prepare.datasets._rows import (
     BadRow,
     Row,
     known,
+    literal_list,
     malformed,
     number,
     recording,
@@ -158,6 +164,9 @@ def _track(
         raise BadRow("short-caption", f"Fewer than {wanted.fewest_words} words: {caption}")
     stems = [f"{base}{folder}/{name}" for base in _AUDIO for folder in (source, f"{source}_flac")]
     path = recording(root, *stems)
+    kept = {field: value for field, value in entry.items() if field not in _NOT_KEPT}
+    if str(kept.get("category")).startswith("["):  # BBC Sound Effects writes the list as text
+        kept["category"] = literal_list(str(kept["category"]), "category")
     return Track(
         f"{source}/{name}",
         path,
@@ -169,7 +178,7 @@ def _track(
         duration_seconds=number(entry.get("duration"), "duration"),
         group=group,
         captions=(caption,),
-        metadata=known({"source": source, **{k: v for k, v in entry.items() if k not in _NOT_KEPT}}),
+        metadata=known({"source": source, **kept}),
     )
 
 
