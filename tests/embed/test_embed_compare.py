@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Track, Annotat
             chords=Chords((ChordSpan(0.0, SECONDS, ("C:maj", "A:min")[high]),), 1.0),
             instruments=Tags((Tag(("bass", "flute")[high], 1.0),), 1.0),
         )
-        made.append((Track(f"{number}", str(path), split=split), truth))
+        made.append((Track(f"{number}", str(path), split=split, group=f"piece {number // 6}{split}"), truth))
     return made
 
 
@@ -56,16 +57,19 @@ def test_the_table_shows_which_encoder_hears_the_truth(
     text = compare.table([ears, Settings(ears.encoder, layer=1)], "corpus", Device(), 60, str(out))
     lines = text.splitlines()
     assert lines[0].startswith("| encoder | key (accuracy of 24) | chord (frames right of 25)")
-    assert lines[2].startswith(f"| {ears.encoder} | **1.000** |")
-    assert lines[3].startswith(f"| {ears.encoder}, layer 1 |")
+    assert lines[2].startswith("| nothing heard | 0.")
+    assert lines[3].startswith(f"| {ears.encoder} | **1.000 ± 0.000** |")
+    assert lines[4].startswith(f"| {ears.encoder}, layer 1 |")
     assert "Tested on: key 15, chord 120, tempo 15" in text
     assert (out / "comparison.md").read_text() == text + "\n"
     page = json.loads((out / "comparison.json").read_text())
-    assert page[0]["results"][0] == {"task": "key", "metric": "accuracy of 24", "value": 1.0, "n": 15}
+    assert page[0]["encoder"] == "nothing heard"
+    best = {"task": "key", "metric": "accuracy of 24", "value": 1.0, "n": 15, "error": 0.0}
+    assert page[1]["results"][0] == best
     shards = [path for path in out.rglob("part-00000.safetensors") if "encoder-" in str(path)]
     assert len(shards) == 2
     before = [path.stat().st_mtime_ns for path in shards]
-    assert compare.table([ears], "corpus", Device(), 60, str(out)).splitlines()[2] == lines[2]
+    assert compare.table([ears], "corpus", Device(), 60, str(out)).splitlines()[3] == lines[3]
     assert [path.stat().st_mtime_ns for path in shards] == before
 
 
@@ -78,6 +82,28 @@ def test_a_corpus_that_is_too_small_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_piece_in_two_splits_is_refused(
+    pairs: list[tuple[Track, Annotation]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixed = [(replace(track, group=f"piece {int(track.id) // 6}"), truth) for track, truth in pairs]
+    monkeypatch.setattr(corpus, "read", lambda _: iter(mixed))
+    with pytest.raises(
+        UserMustAct, match="clips of 10 pieces are in the test split and in another one, piece 0"
+    ):
+        compare.table([], "corpus", Device(), 60, str(tmp_path / "out"))
+
+
+def test_fewer_clips_are_some_of_more_whatever_their_order(
+    pairs: list[tuple[Track, Annotation]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "read", lambda _: iter(pairs))
+    many = {track.id for track, _ in compare._chosen("corpus", 56)}
+    monkeypatch.setattr(corpus, "read", lambda _: reversed(pairs))
+    few = [track for track, _ in compare._chosen("corpus", 40)]
+    assert {track.id for track in few} < many
+    assert [track.split for track in few] == ["train"] * 30 + ["test"] * 10
+
+
 def test_the_best_of_each_column_is_marked_and_what_is_open_is_a_dash() -> None:
     rows = [
         ("a", [Result("key", "x", 0.5, 9), Result("beat", "y", None, 0)]),
@@ -85,3 +111,4 @@ def test_the_best_of_each_column_is_marked_and_what_is_open_is_a_dash() -> None:
     ]
     lines = compare.as_table(rows).splitlines()
     assert lines[2:4] == ["| a | 0.500 | – |", "| b | **0.700** | – |"]
+    assert compare._cell(Result("key", "x", 0.5, 9, 0.0312), None) == "0.500 ± 0.031"

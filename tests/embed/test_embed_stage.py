@@ -136,6 +136,23 @@ def test_a_clip_that_breaks_a_batch_costs_no_other(prepared: Path) -> None:
     assert [getattr(one, "reason", "frames") for one in found] == ["too-short", "frames", "not-audio"]
 
 
+def test_a_long_clip_is_heard_from_its_file_and_gives_the_same_frames(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mini = Settings("mini", rate="native")
+    monkeypatch.setattr(step, "LONG_SECONDS", 2.0)
+    walk.run(str(prepared), str(tmp_path / "streamed"), mini, Device(batch=2))
+    monkeypatch.setattr(step, "LONG_SECONDS", 60.0)
+    streamed, held = Shards(tmp_path / "streamed"), step.embed.load(mini, Device())
+    for clip in store.read(prepared / "clips", Clip):
+        if clip.id in streamed:
+            frames = held([step.read(clip)])[0].astype(np.float16)
+            np.testing.assert_array_equal(streamed[clip.id].frames, frames)
+    assert list(streamed) == ["rock/song 0@0", "rock/song 1@0", "rock/song 2@0"]
+    assert streamed["rock/song 2@0"].end_seconds == 2.3
+    assert [drop.id for drop in store.read_dropped(tmp_path / "streamed")] == ["text@0"]
+
+
 def test_changed_bytes_are_found(prepared: Path, model: Settings, tmp_path: Path) -> None:
     walk.run(str(prepared), str(tmp_path / "out"), model, Device())
     assert "3 clips, all as they were written" in walk.verify(str(tmp_path / "out"))
@@ -144,6 +161,12 @@ def test_changed_bytes_are_found(prepared: Path, model: Settings, tmp_path: Path
     data[-3] ^= 1
     shard.write_bytes(data)
     with pytest.raises(UserMustAct, match="the frames of 1 clips are damaged, rock/song"):
+        walk.verify(str(tmp_path / "out"))
+    shard.write_bytes(data[:-20])
+    with pytest.raises(UserMustAct, match="the frames of 3 clips are damaged, rock/song 0@0 among them"):
+        walk.verify(str(tmp_path / "out"))
+    shard.unlink()
+    with pytest.raises(UserMustAct, match="the frames of 3 clips are damaged"):
         walk.verify(str(tmp_path / "out"))
 
 
@@ -171,6 +194,25 @@ def test_below_a_url_one_clip_is_one_ranged_read() -> None:
         read.clear()
         assert found["7@0"].start_seconds == 14.0
     assert read == [20 * 100 * 2]
+
+
+def test_an_object_store_holds_the_same_frames_and_finds_what_was_changed(
+    bucket: str, prepared: Path, model: Settings, embedded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = f"{bucket}/{uuid.uuid4().hex}"
+    walk.run(str(prepared), place, model, Device(batch=2))
+    there = Shards(place)
+    for clip_id, embedding in Shards(embedded).items():
+        np.testing.assert_array_equal(there[clip_id].frames, embedding.frames)
+        assert there[clip_id].exact_rate == 10
+    assert "3 clips, all as they were written" in walk.verify(place)
+    whole = files.folder(place).read("part-00000.safetensors")
+    files.folder(place).write("part-00000.safetensors", whole[:-3] + b"abc")
+    with pytest.raises(UserMustAct, match="the frames of 1 clips are damaged, rock/song 2@0"):
+        walk.verify(place)
+    files.folder(place).write("part-00000.safetensors", whole[:-20])
+    with pytest.raises(UserMustAct, match="the frames of 1 clips are damaged, rock/song 2@0"):
+        walk.verify(place)
 
 
 # --- published layouts ------------------------------------------------------------------------------------
@@ -217,6 +259,69 @@ def test_the_published_files_are_read_whether_they_are_1_n_d_or_n_d(tmp_path: Pa
     assert found["two"].exact_rate == Fraction(44_100, 4352)
     drops = {drop.id: drop.reason for drop in store.read_dropped(tmp_path / "out")}
     assert drops == {"text": "not-frames", "objects": "not-npy"}
+
+
+def test_what_an_export_says_of_each_clip_holds_over_what_is_said_of_all(tmp_path: Path) -> None:
+    place = tmp_path / "vectors"
+    with store.open_stage(place, "embed") as writer:
+        for n in (1, 2):
+            clip = Clip(f"s{n}@5", f"s{n}", "x.wav", 5.0, 5.0 + n)
+            frames = np.full((1, 3), n, np.float16)
+            writer.write(clip.id, [placed(clip, "x 1", frames, Fraction(1, n), Fraction(n))])
+        writer.finish()
+    for layout in layouts.LAYOUTS:
+        walk.export(str(place), tmp_path / layout, layout)
+        walk.import_(tmp_path / layout, str(tmp_path / f"back {layout}"), "x", "10")
+        back = Shards(tmp_path / f"back {layout}")
+        assert [one.exact_rate for one in back.values()] == [1, Fraction(1, 2)]
+        assert [(one.start_seconds, one.end_seconds) for one in back.values()] == [(5.0, 6.0), (5.0, 7.0)]
+
+
+def test_two_samples_of_one_id_are_counted_and_folders_tell_them_apart(tmp_path: Path) -> None:
+    frames = np.ones((2, 3), np.float32)
+    for folder in ("a", "b"):
+        (tmp_path / "npy" / folder).mkdir(parents=True)
+        np.save(tmp_path / "npy" / folder / "same.npy", frames)
+    walk.import_(tmp_path / "npy", str(tmp_path / "out"), "x", "10")
+    assert list(Shards(tmp_path / "out")) == ["a/same", "b/same"]
+    (tmp_path / "tars").mkdir()
+    for number in range(2):
+        with tarfile.open(tmp_path / "tars" / f"{number}.tar", "w") as tar:
+            data = io.BytesIO()
+            np.save(data, frames + number)
+            for name in ("one", f"own {number}"):
+                layouts._add(tar, f"{name}.audio_encoding.npy", data.getvalue())
+                layouts._add(tar, f"{name}.json", json.dumps({"clip_id": name}).encode())
+    walk.import_(tmp_path / "tars", str(tmp_path / "two"), "x", "10")
+    found = Shards(tmp_path / "two")
+    assert list(found) == ["one", "own 0", "own 1"]
+    assert found["one"].frames.max() == 1.0
+    drops = [(drop.id, drop.reason) for drop in store.read_dropped(tmp_path / "two")]
+    assert drops == [("one (2)", "same-id")]
+
+
+def test_of_a_tar_one_sample_is_in_memory_at_a_time(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "plain.tar", "w") as tar:
+        for number in range(3):
+            data = io.BytesIO()
+            np.save(data, np.ones((2, 3), np.float32))
+            layouts._add(tar, f"{number}.npy", data.getvalue())
+    with tarfile.open(tmp_path / "plain.tar") as tar:
+        first = next(layouts._of_tar(tar, tmp_path))
+        assert (first.name, tar.offset < 3 * 2048) == ("0", True)
+
+
+def test_what_is_no_json_or_no_time_is_said(tmp_path: Path) -> None:
+    (tmp_path / "npy").mkdir()
+    np.save(tmp_path / "npy" / "x.npy", np.ones((2, 3), np.float32))
+    index = tmp_path / "npy" / "index.jsonl"
+    index.write_text("{\n")
+    with pytest.raises(UserMustAct, match=r"index\.jsonl, line 1, is no JSON"):
+        walk.import_(tmp_path / "npy", str(tmp_path / "out"), "x", "10")
+    index.write_text('{"file": "x.npy", "rate": "often"}\n{"file": "y.npy"}\n')
+    walk.import_(tmp_path / "npy", str(tmp_path / "other"), "x", "10")
+    drops = [(drop.id, drop.reason) for drop in store.read_dropped(tmp_path / "other")]
+    assert drops == [("x", "not-times")]
 
 
 def test_pickles_are_refused_unread_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,6 +373,9 @@ def test_a_user_embeds_verifies_and_exports(
     assert "3 of 4 clips embedded" in said
     assert "frames a second 25" in said
     assert run(capsys, monkeypatch, "embed", tmp_path / "out", "--verify")[0] == 0
+    words = ("embed", prepared, "--encoder", "mini", "--layer", "3", "--out", tmp_path / "none")
+    status, said = run(capsys, monkeypatch, *words)
+    assert (status, said) == (2, "llark: mini has no use for --layer 3.\n")
     status, said = run(
         capsys,
         monkeypatch,
@@ -288,6 +396,7 @@ def test_a_user_embeds_verifies_and_exports(
         (("embed", "nowhere"), "Say with --out"),
         (("embed", "nowhere", "--out", "x"), "nowhere holds no clips: make them with llark prepare"),
         (("embed", "nowhere", "--out", "x", "--compare", "mini", "--take", "3"), "too few to compare"),
+        (("embed", "x", "--out", "y", "--encoder", "hub:a#b"), "b is no layer of hub:a; write it as hub:a#6"),
         (("convert-jukebox", "a", "b", "--out", "x"), "There is no checkpoint b"),
     ],
 )

@@ -17,7 +17,7 @@ from llark.embed.encoder import TOLERANCE, Device, Encoder, Sound, device
 from llark.embed.settings import Settings
 from llark.errors import BadAudio, UserMustAct
 
-ENCODERS = ("jukebox", "jukebox-llark", "clap", "mini", *tiny_hub.HUB)
+ENCODERS = ("jukebox", "jukebox-llark", "clap", "mini", "mel", *tiny_hub.HUB)
 NEURAL = ("jukebox", "clap", "whisper", "mert", "muq", "dasheng", "encodec")
 SECONDS = (0.15, 0.5, 1.37)
 
@@ -32,6 +32,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Settings]:
         "jukebox-llark": Settings("jukebox", weights=str(jukebox), compat="llark"),
         "clap": Settings("clap", weights=str(clap)),
         "mini": Settings("mini", rate="native"),
+        "mel": Settings("mel", rate="native"),
     }
     for name, save in tiny_hub.HUB.items():
         folder: Path = save(tmp_path_factory.mktemp(name))
@@ -118,7 +119,7 @@ def test_an_average_rate_is_the_mean_over_each_frames_seconds(settings: dict[str
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ({"encoder": "mert"}, "mert is no encoder; it can be mini, jukebox, clap, hub:NAME"),
+        ({"encoder": "mert"}, "mert is no encoder; it can be mini, jukebox, clap, mel, hub:NAME"),
         ({"encoder": "mini", "rate": "10"}, "mini gives 2 frames a second"),
         ({"encoder": "mini", "rate": "fast"}, "--rate fast is no number, native or clip"),
         ({"encoder": "mini", "layer": 3}, "mini has no use for --layer 3"),
@@ -128,7 +129,7 @@ def test_an_average_rate_is_the_mean_over_each_frames_seconds(settings: dict[str
 def test_a_setting_that_is_not_to_be_had_is_one_sentence(said: dict[str, object], sentence: str) -> None:
     with pytest.raises(UserMustAct, match=sentence):
         load(Settings(**said), Device())  # type: ignore[arg-type]
-    assert len(NAMES) == 4
+    assert len(NAMES) == 5
 
 
 def test_a_device_that_is_not_there_and_a_sound_that_is_none_are_refused() -> None:

@@ -11,8 +11,9 @@ import pytest
 import tiny_hub
 import torch
 from hub_goldens import GOLDENS, sound
+from safetensors.torch import load_file, save_file
 
-from llark.embed import load
+from llark.embed import hub, load
 from llark.embed.encoder import Device, Sound
 from llark.embed.hub import dasheng, hidden_layer, muq
 from llark.embed.settings import Settings
@@ -76,6 +77,42 @@ def test_mert_is_hubert_without_running_the_code_beside_it(tmp_path: Path) -> No
     np.testing.assert_allclose(heard[: len(states[2][0])], states[2][0], atol=1e-4)
 
 
+def test_the_last_layer_of_a_large_mert_is_normalised_as_its_publishers_is(tmp_path: Path) -> None:
+    from transformers import HubertModel
+
+    settings_330 = {"do_stable_layer_norm": True, "attention_relax": 32.0}
+    folder = tiny_hub.mert(tmp_path / "mert", **settings_330)
+    samples = torch.from_numpy(sound(2.0, 24_000))
+    heard = load(settings(folder), Device())([Sound(samples.numpy(), 24_000)])[0]
+    theirs = HubertModel.from_pretrained(
+        tiny_hub.hubert(tmp_path / "hubert", do_stable_layer_norm=True)
+    ).eval()
+    inner: list[torch.Tensor] = []
+    theirs.encoder.layers[-1].register_forward_hook(lambda *found: inner.append(found[-1]))
+    with torch.inference_mode():
+        theirs((samples - samples.mean())[None] / torch.sqrt(samples.var(correction=0) + 1e-7))
+        wanted = theirs.encoder.layer_norm(inner[0])[0]
+    np.testing.assert_allclose(heard[: len(wanted)], wanted, atol=1e-4)
+    assert np.abs(heard[: len(wanted)] - inner[0][0].numpy()).max() > 0.1
+
+
+def test_the_layout_of_older_files_of_mert_is_read(tmp_path: Path) -> None:
+    folder = tiny_hub.mert(tmp_path / "mert")
+    samples = sound(1.0, 24_000)
+    before = load(settings(folder), Device())([Sound(samples, 24_000)])[0]
+    tensors = load_file(folder / "model.safetensors")
+    older = {
+        name.replace("parametrizations.weight.original0", "weight_g").replace(
+            "parametrizations.weight.original1", "weight_v"
+        ): value
+        for name, value in tensors.items()
+    }
+    assert set(older) != set(tensors)
+    torch.save(older, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    np.testing.assert_array_equal(load(settings(folder), Device())([Sound(samples, 24_000)])[0], before)
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [({"feature_extractor_cqt": True}, "feature_extractor_cqt"), ({"deepnorm": True}, "deepnorm")],
@@ -108,6 +145,88 @@ def test_encodec_is_heard_before_it_is_quantised(tmp_path: Path) -> None:
     with torch.inference_mode():
         wanted = EncodecModel.from_pretrained(folder).encoder(torch.from_numpy(samples)[None, None])[0]
     np.testing.assert_allclose(heard, wanted.T[: len(heard)], atol=1e-5)
+
+
+def test_encodec_of_48_khz_hears_chunks_of_a_second_as_its_publisher_does(tmp_path: Path) -> None:
+    from transformers import EncodecModel
+
+    folder = tiny_hub.encodec_48(tmp_path / "encodec")
+    samples = sound(2.6, 48_000)
+    listen = load(settings(folder), Device())
+    assert (listen.card.window_seconds, listen.card.frames_per_second, listen.card.licence) == (1, 150, "MIT")
+    heard = listen([Sound(samples, 48_000)])[0]
+    model = EncodecModel.from_pretrained(folder).eval()
+    chunks: list[torch.Tensor] = []
+    model.encoder.register_forward_hook(lambda *found: chunks.append(found[-1]))
+    with torch.inference_mode():
+        model.encode(torch.from_numpy(samples[: 2 * 47_520]).expand(1, 2, -1))
+    assert heard.shape == (390, 12)
+    np.testing.assert_allclose(heard[:135], chunks[0][0].T[:135], atol=1e-5)
+
+
+def test_encodec_of_32_khz_gives_50_values_a_second(tmp_path: Path) -> None:
+    changed = {"sampling_rate": 32_000, "upsampling_ratios": [8, 5, 4, 4], "use_causal_conv": False}
+    card = load(settings(tiny_hub.encodec(tmp_path / "encodec", **changed)), Device()).card
+    assert (card.frames_per_second, card.window_seconds, card.licence) == (50, 30, "CC BY-NC 4.0")
+
+
+def test_dasheng_hears_as_much_at_once_as_its_weights_have_places_for(tmp_path: Path) -> None:
+    folder = tiny_hub.dasheng(tmp_path / "dasheng")
+    config = json.loads((folder / "config.json").read_text())
+    del config["encoder_kwargs"]["target_length"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert load(settings(folder), Device()).card.window_seconds == 2
+
+
+def test_other_weights_under_the_same_name_are_another_encoder(tmp_path: Path) -> None:
+    folder = tiny_hub.dasheng(tmp_path / "dasheng")
+    first, again = (load(settings(folder), Device()).card.version for _ in range(2))
+    tensors = load_file(folder / "model.safetensors")
+    tensors["encoder.norm.bias"][0] += 0.01
+    save_file(tensors, folder / "model.safetensors")
+    other = load(settings(folder), Device()).card.version
+    assert first == again != other
+    assert first.startswith("1-")
+
+
+def test_a_clap_is_sent_to_its_own_encoder_and_what_hears_nothing_is_one_sentence(tmp_path: Path) -> None:
+    from transformers import BertConfig, BertModel, DacConfig, DacFeatureExtractor, DacModel
+
+    with pytest.raises(UserMustAct, match=r"is a CLAP; --encoder clap --weights .* hears it"):
+        load(settings(tiny_hub.clap(tmp_path / "clap")), Device())
+    sizes = {"encoder_hidden_size": 8, "decoder_hidden_size": 16, "codebook_size": 8}
+    DacModel(DacConfig(**sizes)).save_pretrained(tmp_path / "dac")
+    DacFeatureExtractor(sampling_rate=16_000).save_pretrained(tmp_path / "dac")
+    with pytest.raises(
+        UserMustAct, match=r"dac cannot be loaded by the adapter auto: .*output_hidden_states"
+    ):
+        load(settings(tmp_path / "dac"), Device())
+    words = BertConfig(
+        hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8, vocab_size=9
+    )
+    BertModel(words).save_pretrained(tmp_path / "bert")
+    with pytest.raises(UserMustAct, match="bert cannot be loaded by the adapter auto"):
+        load(settings(tmp_path / "bert"), Device())
+
+
+@pytest.mark.parametrize("safe", [True, False])
+def test_of_a_model_on_the_hub_one_copy_of_the_weights_is_fetched(
+    safe: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    (tmp_path / "config.json").write_text("{}")
+
+    def fetched(name: str, allow_patterns: list[str]) -> str:
+        assert name == "who/what"
+        asked.append(allow_patterns)
+        if safe:
+            (tmp_path / "model.safetensors").touch()
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetched)
+    assert hub.fetch("who/what") == tmp_path
+    every = ["*.json", "*.safetensors"]
+    assert asked == ([every] if safe else [every, [*every, "*.bin"]])
 
 
 def test_a_model_of_a_fixed_input_gives_the_mean_of_each_stretch(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import OrderedDict
@@ -22,6 +23,7 @@ from llark.embed.jukebox import convert, cost, encoder, published
 from llark.embed.jukebox.sizes import SAMPLE_RATE, Sizes
 from llark.embed.settings import Settings
 from llark.errors import BadAudio, UserMustAct
+from llark.walks import embed as walk
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +230,23 @@ def test_only_what_is_used_is_written_and_the_matrices_take_two_bytes(
     prior = [value for part in parts for name, value in part.items() if not name.startswith("vq.")]
     assert sum(value.nbytes for value in prior) == cost.disk_bytes(sizes_of("square"))
     assert "non-commercial" in json.loads((folder / convert.CONFIG).read_text())["licence"]
+
+
+def test_a_converted_model_says_what_it_was_made_from_and_its_frames_too(folders: dict[str, Path]) -> None:
+    versions = []
+    for folder in folders.values():
+        made_from = convert.about(folder)["made_from"]
+        assert list(made_from) == ["vqvae", "prior"]
+        for name, said in made_from.items():
+            data = (folder.parent / f"{name}.pth.tar").read_bytes()
+            assert said == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        versions.append(encoder.load(Settings("jukebox", weights=str(folder)), Device()).card.version)
+        printed = walk.convert_jukebox(
+            folder.parent / "vqvae.pth.tar", folder.parent / "prior.pth.tar", folder
+        )
+        assert f"from prior: {len(data):,} bytes, SHA-256 {made_from['prior']['sha256']}" in printed
+    assert len(set(versions)) == len(folders)
+    assert all(version.startswith("1-") for version in versions)
 
 
 def test_layers_beyond_those_that_are_kept_are_never_read(

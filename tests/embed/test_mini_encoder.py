@@ -53,6 +53,17 @@ def test_a_song_is_heard_a_window_at_a_time_and_never_held_whole(
 
     monkeypatch.setattr(audio, "load", spy)
     listen = mini_encoder.load(Settings("mini", rate="native"), Device())
-    streamed = [frames.shape[0] for frames in listen.stream(path)]
-    assert streamed == [2, 2, 2, 1]
+    streamed = list(listen.stream(path))
+    assert [(len(frames), seconds) for frames, seconds in streamed] == [
+        (2, 1),
+        (2, 1),
+        (2, 1),
+        (1, Fraction(2, 5)),
+    ]
     assert held == [RATE, RATE, RATE, round(0.4 * RATE)]
+    frames, seconds = listen.song(path, 0.3, 2.9)
+    assert seconds == Fraction(round(2.9 * RATE) - round(0.3 * RATE), RATE)
+    samples, _ = plain(path, start_seconds=0.3, end_seconds=2.9)
+    np.testing.assert_array_equal(frames, listen([Sound(samples, RATE)])[0])
+    one = mini_encoder.load(Settings("mini", rate="clip"), Device())
+    np.testing.assert_allclose(one.song(path, 0.0, 3.4)[0], one([Sound(plain(path)[0], RATE)])[0], atol=1e-6)

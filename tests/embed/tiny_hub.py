@@ -48,18 +48,18 @@ HUBERT: dict[str, Any] = {
 }
 
 
-def hubert(folder: Path) -> Path:
+def hubert(folder: Path, **changed: Any) -> Path:
     from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
 
     torch.manual_seed(1)
-    HubertModel(HubertConfig(**HUBERT)).save_pretrained(folder)
+    HubertModel(HubertConfig(**HUBERT, **changed)).save_pretrained(folder)
     Wav2Vec2FeatureExtractor(sampling_rate=16_000).save_pretrained(folder)
     return folder
 
 
 def mert(folder: Path, **changed: Any) -> Path:
     """HuBERT's weights with MERT's configuration, which asks for code beside them to be run."""
-    hubert(folder)
+    hubert(folder, do_stable_layer_norm=changed.get("do_stable_layer_norm", False))
     config = json.loads((folder / "config.json").read_text())
     config |= {
         "model_type": "mert_model",
@@ -78,21 +78,31 @@ def mert(folder: Path, **changed: Any) -> Path:
     return folder
 
 
-def encodec(folder: Path) -> Path:
+def encodec(folder: Path, **changed: Any) -> Path:
     from transformers import EncodecConfig, EncodecFeatureExtractor, EncodecModel
 
     torch.manual_seed(2)
+    said: dict[str, Any] = {"sampling_rate": 24_000, **changed}
     config = EncodecConfig(
-        num_filters=4,
-        hidden_size=12,
-        codebook_size=16,
-        codebook_dim=12,
-        num_lstm_layers=1,
-        sampling_rate=24_000,
+        num_filters=4, hidden_size=12, codebook_size=16, codebook_dim=12, num_lstm_layers=1, **said
     )
     EncodecModel(config).save_pretrained(folder)
     EncodecFeatureExtractor().save_pretrained(folder)
     return folder
+
+
+def encodec_48(folder: Path) -> Path:
+    """With what the published model of 48 kHz has otherwise."""
+    return encodec(
+        folder,
+        sampling_rate=48_000,
+        audio_channels=2,
+        chunk_length_s=1.0,
+        overlap=0.01,
+        normalize=True,
+        norm_type="time_group_norm",
+        use_causal_conv=False,
+    )
 
 
 def spectrogram_transformer(folder: Path) -> Path:
@@ -205,6 +215,7 @@ HUB = {
     "muq": muq,
     "dasheng": dasheng,
     "encodec": encodec,
+    "encodec-48": encodec_48,
     "hubert": hubert,
     "ast": spectrogram_transformer,
 }

@@ -17,6 +17,7 @@ _LOADERS = {
     "mini": "llark.embed.mini_encoder",
     "jukebox": "llark.embed.jukebox.encoder",
     "clap": "llark.embed.clap",
+    "mel": "llark.embed.mel",
 }
 
 NAMES = (*_LOADERS, f"{HUB}NAME")

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from llark.embed import clap_weights, grid
 from llark.embed.encoder import Card, Device, Sound
+from llark.embed.hub import fetch, weights
 from llark.embed.settings import CLIP, Settings
 from llark.errors import UserMustAct
 
@@ -158,17 +159,20 @@ def load(settings: Settings, device: Device) -> ClapEncoder:
             "music_audioset_epoch_15_esc_90.14.pt."
         )
     if settings.weights.endswith(".pt"):
-        model = clap_weights.from_published(Path(settings.weights))
+        place = Path(settings.weights)
+        model = clap_weights.from_published(place)
     else:
-        model = clap_weights.from_hub(settings.weights)
+        place = fetch(settings.weights)
+        model = clap_weights.from_hub(place)
     model.eval().requires_grad_(False).to(device.name, device.torch_dtype)
     if settings.rate == CLIP:
         rate = None
     else:
         rate = RATE if settings.rate == MOST_RATE_ASKED else settings.frames_per_second(RATE)
+    version = weights.version(VERSION, place)
     card = Card(
         name=f"clap, {settings.weights}",
-        version=VERSION if device.dtype == "float32" else f"{VERSION}-{device.dtype}",
+        version=version if device.dtype == "float32" else f"{version}-{device.dtype}",
         sample_rate=SAMPLE_RATE,
         width=int(model.config.projection_dim),
         frames_per_second=rate or Fraction(0),

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from llark.embed.checkpoint import Checkpoint
-from llark.embed.hub import fetch
 from llark.errors import UserMustAct
 
 BASE = "HTSAT-base and HTSAT-tiny without fusion"
@@ -34,19 +33,18 @@ _LEFT = ("spectrogram_extractor", "logmel_extractor", "tscam_conv", "head.", "at
 """What the training code keeps beside the network."""
 
 
-def from_hub(name: str) -> Any:
-    """The audio half of a folder or of a name on the hub. Raises `UserMustAct` where there is none."""
+def from_hub(folder: Path) -> Any:
+    """The audio half of a folder in the hub's format. Raises `UserMustAct` where there is none."""
     from transformers import ClapAudioModelWithProjection
 
-    folder = fetch(name)
     kind = json.loads((folder / "config.json").read_text()).get("model_type")
     if kind not in ("clap", "clap_audio_model"):
-        raise UserMustAct(f"{name} is no CLAP, but a model {kind}; --encoder hub:{name} may hear it.")
+        raise UserMustAct(f"{folder} is no CLAP, but a model {kind}; --encoder hub:{folder} may hear it.")
     model, found = ClapAudioModelWithProjection.from_pretrained(
         folder, trust_remote_code=False, output_loading_info=True
     )
     if found["missing_keys"]:
-        raise UserMustAct(f"{name} is no CLAP: it lacks {sorted(found['missing_keys'])[0]} and others.")
+        raise UserMustAct(f"{folder} is no CLAP: it lacks {sorted(found['missing_keys'])[0]} and others.")
     return model
 
 

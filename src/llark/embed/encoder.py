@@ -11,12 +11,13 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from llark import audio
 from llark.errors import BadAudio, UserMustAct
+from llark.files import Place
 
 MIN_SAMPLES = 1
 
@@ -80,6 +81,14 @@ class Encoder(Protocol):
 
     def __call__(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
         """For each clip float32 [ceil(seconds * frames_per_second), width], all finite."""
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """An encoder that can hear a long stretch of a recording without holding its samples."""
+
+    def song(self, path: Place, start_seconds: float, end_seconds: float) -> tuple[np.ndarray, Fraction]:
+        """The frames that a call would give for it, and its exact seconds. Raises `BadAudio`."""
 
 
 @dataclass(frozen=True)

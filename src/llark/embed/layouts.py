@@ -8,11 +8,15 @@ cannot hold every id.
 
 from __future__ import annotations
 
+import hashlib
 import io
+import itertools
 import json
 import re
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -123,41 +127,57 @@ def _names(ids: list[str]) -> dict[str, str]:
 # --- in ---------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One array of a layout, not yet read, and what is said of it beside: the fields of an export's index."""
+
+    name: str
+    data: bytes
+    said: dict[str, Any]
+
+    @property
+    def clip_id(self) -> str:
+        return str(self.said.get("clip_id", self.name))
+
+
 def import_(source: Path, out: Place, encoder: str, rate: str) -> None:
     """Reads a folder of `.npy`, a tar or a folder of tars into a folder of this package.
 
     Args:
         encoder: What made the frames, as the index will say.
-        rate: Frames a second, as a number or a fraction; 44100/4352 for the published Jukebox frames.
+        rate: Frames a second, as a number or a fraction; 44100/4352 for the published Jukebox frames. Where
+            an export says beside a clip what its rate is, that one holds.
 
     Raises:
         UserMustAct: There is nothing to import, the rate is no number, or there are pickles.
     """
-    try:
-        exact = Fraction(rate)
-    except (ValueError, ZeroDivisionError) as error:
-        raise UserMustAct(f"--rate {rate} is no number of frames a second.") from error
-    if exact <= 0:
-        raise UserMustAct(f"--rate {rate} is no number of frames a second.")
+    exact = _rate(rate)
     found = _sources(source)
+    names = [path.name if source.is_file() else path.relative_to(source).as_posix() for path in found]
     plan: dict[str, object] = {
-        "imported": [path.name for path in found],
+        "imported": {"files": len(names), "names": hashlib.sha256("\n".join(names).encode()).hexdigest()},
         "encoder": encoder,
         "frames_per_second": str(exact),
     }
-    known = _index(source)
     writer = store.open_stage(out, "embed", _described(plan))
     with writer, engine.Ticker("import", None) as tick:
         if writer.finished:
             return
-        for name, data in _arrays(found):
-            entry = known.get(name, {})
-            clip_id = str(entry.get("clip_id", name))
-            if clip_id not in writer.done:
-                start = float(entry.get("start_seconds", 0.0))
-                writer.write(clip_id, [_read(clip_id, data, encoder, exact, start)])
+        for input_id, record in _records(_samples(found, names, source), encoder, exact):
+            if input_id not in writer.done:
+                writer.write(input_id, [record])
                 tick()
         writer.finish()
+
+
+def _rate(said: str) -> Fraction:
+    try:
+        exact = Fraction(said)
+    except (ValueError, ZeroDivisionError) as error:
+        raise UserMustAct(f"--rate {said} is no number of frames a second.") from error
+    if exact <= 0:
+        raise UserMustAct(f"--rate {said} is no number of frames a second.")
+    return exact
 
 
 def _described(plan: dict[str, object]) -> dict[str, object]:
@@ -182,59 +202,94 @@ def _sources(source: Path) -> list[Path]:
 
 
 def _index(source: Path) -> dict[str, dict[str, Any]]:
-    """What an export's index says, by the name of a file without its ending."""
+    """What an export's index says of each `.npy`, by its name."""
     path = source / INDEX
     if not path.is_file():
         return {}
-    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return {
-        str(entry["file"]).removesuffix(".npy"): entry for entry in entries if ".tar" not in entry["file"]
-    }
+    lines = path.read_text(encoding="utf-8").splitlines()
+    entries = [_said(line.encode(), f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    return {str(entry.get("file")): entry for entry in entries}
 
 
-def _arrays(found: list[Path]) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes of a .npy) of every sample."""
-    for path in found:
+def _said(data: bytes, where: str) -> dict[str, Any]:
+    """An object of JSON. Raises `UserMustAct` where it is none."""
+    try:
+        said = json.loads(data)
+    except ValueError as error:
+        raise UserMustAct(f"{where}, is no JSON: {error}.") from error
+    return said if isinstance(said, dict) else {}
+
+
+def _samples(found: list[Path], names: list[str], source: Path) -> Iterator[Sample]:
+    """Every array, in the order of the files."""
+    known = _index(source)
+    for path, name in zip(found, names, strict=True):
         if path.suffix == ".npy":
-            yield path.stem, path.read_bytes()
+            yield Sample(name.removesuffix(".npy"), path.read_bytes(), known.get(name, {}))
             continue
         try:
             with tarfile.open(path) as tar:
-                yield from _samples(tar, path)
+                yield from _of_tar(tar, path)
         except tarfile.TarError as error:
             raise UserMustAct(f"{path} is no tar file that can be read: {error}.") from error
 
 
-def _samples(tar: tarfile.TarFile, path: Path) -> Iterator[tuple[str, bytes]]:
-    """The arrays of one tar; a sample's own `json`, if it comes first or second, gives its id."""
-    waiting: dict[str, bytes] = {}
-    named: dict[str, str] = {}
-    for member in tar:
-        key, _, ending = member.name.rpartition("/")[2].partition(".")
-        file = tar.extractfile(member)
-        if file is None:
-            continue
-        if f".{ending.rpartition('.')[2]}" in PICKLED:
-            raise UserMustAct(f"{path}, {member.name}: {WAY_OUT}")
-        if ending.endswith("npy"):
-            waiting[key] = file.read()
-        elif ending == "json":
-            said = json.loads(file.read())
-            named[key] = str(said.get("clip_id", key)) if isinstance(said, dict) else key
-        for ready in [key for key in waiting if key in named]:
-            yield named[ready], waiting.pop(ready)
-    for key, data in waiting.items():
-        yield key, data
+def _of_tar(tar: tarfile.TarFile, path: Path) -> Iterator[Sample]:
+    """The samples of one tar. The members of a sample have the same name up to the first dot, and lie side by
+    side; its `json` may give an id, a rate and the seconds that it covers."""
+    for key, members in itertools.groupby((m for m in tar if m.isfile()), key=lambda m: _key(m)[0]):
+        data, said = None, {}
+        for member in members:
+            ending = _key(member)[1]
+            if f".{ending.rpartition('.')[2]}" in PICKLED:
+                raise UserMustAct(f"{path}, {member.name}: {WAY_OUT}")
+            file = tar.extractfile(member)
+            if file is not None and ending.endswith("npy"):
+                data = file.read()
+            elif file is not None and ending == "json":
+                said = _said(file.read(), f"{path}, {member.name}")
+        if data is not None:
+            yield Sample(key, data, said)
 
 
-def _read(clip_id: str, data: bytes, encoder: str, rate: Fraction, start: float) -> Placed | Dropped:
+def _key(member: tarfile.TarInfo) -> tuple[str, str]:
+    """A member's name up to its first dot, the folder included, and what follows."""
+    folder, _, name = member.name.removeprefix("./").rpartition("/")
+    key, _, ending = name.partition(".")
+    return (f"{folder}/{key}" if folder else key), ending
+
+
+def _records(
+    samples: Iterator[Sample], encoder: str, rate: Fraction
+) -> Iterator[tuple[str, Placed | Dropped]]:
+    """(id of the input, its record). Of two samples of one id the first is kept."""
+    seen: Counter[str] = Counter()
+    for sample in samples:
+        seen[sample.clip_id] += 1
+        if (number := seen[sample.clip_id]) == 1:
+            yield sample.clip_id, _read(sample, encoder, rate)
+        else:
+            input_id = f"{sample.clip_id} ({number})"
+            why = f"{sample.clip_id} is there {number} times; the first one is kept."
+            yield input_id, Dropped(input_id, "embed", "same-id", why)
+
+
+def _read(sample: Sample, encoder: str, rate: Fraction) -> Placed | Dropped:
     """One array as a record: [1, frames, width], [frames, width] or [width]."""
+    clip_id, said = sample.clip_id, sample.said
     try:
-        frames = np.load(io.BytesIO(data), allow_pickle=False)
+        frames = np.load(io.BytesIO(sample.data), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         return Dropped(clip_id, "embed", "not-npy", f"It is no .npy of numbers: {error}"[:300])
     frames = frames[0] if frames.ndim == 3 and len(frames) == 1 else np.atleast_2d(frames)
     if frames.ndim != 2 or not frames.size or not np.issubdtype(frames.dtype, np.floating):
         return Dropped(clip_id, "embed", "not-frames", f"It is {frames.dtype} {frames.shape}, not frames.")
-    end = start + float(len(frames) / rate)
-    return Placed(clip_id, encoder, frames, float(rate), start, end, str(rate))
+    try:
+        own = _rate(str(said.get("rate", rate)))
+        start = float(said.get("start_seconds", 0.0))
+        end = float(said.get("end_seconds", start + float(len(frames) / own)))
+    except (UserMustAct, TypeError, ValueError) as error:
+        return Dropped(
+            clip_id, "embed", "not-times", f"What is said of its times is no number: {error}"[:300]
+        )
+    return Placed(clip_id, encoder, frames, float(own), start, end, str(own))

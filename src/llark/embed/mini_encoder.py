@@ -33,25 +33,35 @@ class MiniEncoder:
         return [self._frames(sound) for sound in sounds]
 
     def _frames(self, sound: Sound) -> np.ndarray:
-        frames = np.concatenate([_hear(part) for part in _parts(sound)])
+        return self._on_grid([_hear(part) for part in _parts(sound)], sound.duration_seconds)
+
+    def _on_grid(self, windows: list[np.ndarray], duration_seconds: Fraction) -> np.ndarray:
+        frames = np.concatenate(windows)
         if self.frames_per_second == RATE:
             return frames
-        duration = sound.duration_seconds
-        return grid.regrid(frames, RATE, duration, self.frames_per_second or 1 / duration)
+        return grid.regrid(frames, RATE, duration_seconds, self.frames_per_second or 1 / duration_seconds)
 
-    def stream(self, path: Place) -> Iterator[np.ndarray]:
-        """A recording's frames, one window at a time: its memory does not grow with the recording.
+    def song(self, path: Place, start_seconds: float, end_seconds: float) -> tuple[np.ndarray, Fraction]:
+        """What a call gives for a stretch of a recording, and its exact seconds: one window of samples is in
+        memory at a time, however long the stretch is.
 
         Raises `BadAudio` as `audio.load` does.
         """
-        seconds = audio.probe(path).duration_seconds
-        start = 0.0
-        while start < seconds - 1e-6:
-            samples, rate = audio.load(
-                path, start_seconds=start, end_seconds=min(start + audio.WINDOW_SECONDS, seconds)
-            )
-            yield _hear(Sound(samples, rate))
-            start += audio.WINDOW_SECONDS
+        heard = list(self.stream(path, start_seconds, end_seconds))
+        duration = sum((seconds for _, seconds in heard), Fraction(0))
+        return self._on_grid([frames for frames, _ in heard], duration), duration
+
+    def stream(
+        self, path: Place, start_seconds: float = 0.0, end_seconds: float | None = None
+    ) -> Iterator[tuple[np.ndarray, Fraction]]:
+        """A recording's windows one after the other: two frames a second of each, and its exact seconds."""
+        info = audio.probe(path)
+        rate, end = info.sample_rate, info.duration_seconds
+        last = round((end if end_seconds is None else min(end_seconds, end)) * rate)
+        for first in range(round(start_seconds * rate), last, int(WINDOW_SECONDS * rate)):
+            until = min(first + int(WINDOW_SECONDS * rate), last)
+            sound = Sound(*audio.load(path, start_seconds=first / rate, end_seconds=until / rate))
+            yield _hear(sound), sound.duration_seconds
 
 
 def load(settings: Settings, device: Device) -> MiniEncoder:

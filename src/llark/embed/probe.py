@@ -1,23 +1,21 @@
 """Linear probes: how much of the music's facts lies open in an encoder's frames.
 
-Every head is one ridge regression, so that what is compared is the encoders and not the heads. Its strength
-is chosen on a fifth of the training rows. Facts of a clip are read from the mean and spread of its frames,
-and tempo from their autocorrelation, too; chords and beats from single frames with their neighbours.
+Every head is one ridge regression (see `ridge`), so that what is compared is the encoders and not the heads.
+Facts of a clip are read from the mean and spread of its frames, and tempo from their autocorrelation, too;
+chords and beats from single frames with their neighbours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from llark.embed.ridge import Rows, answers, average_precision, standard_error
 from llark.records import KEYS, PITCH_CLASSES, Annotation, Embedding
 
 TASKS = ("key", "chord", "tempo", "beat", "instrument")
-
-STRENGTHS = (1.0, 10.0, 100.0, 1000.0, 10_000.0, 100_000.0)
-"""Of the ridge, on standardised features."""
 
 TEMPO_BINS = 2.0 ** np.arange(np.log2(40), np.log2(240), 0.05)
 TEMPO_TOLERANCE = 0.08
@@ -27,7 +25,7 @@ LEAST_RATE = 4.0
 """Frames a second below which beats cannot be told apart."""
 
 CHORDS = 25
-MOST_FRAMES = 20_000
+MOST_FRAMES = 8000
 BEAT_CONTEXT, CHORD_CONTEXT = 2, 1
 """Frames on each side that a head sees, too."""
 
@@ -41,21 +39,29 @@ class Heard:
     embedding: Embedding
     truth: Annotation
     is_test: bool
+    piece: str
+    """Of what it was rendered: clips of one piece are on one side of every split."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A task's score between 0 and 1 (`None`: not to be had), and the clips or frames that it rests on."""
+    """A task's score between 0 and 1 (`None`: not to be had), the clips or frames that it rests on, and its
+    standard error by drawing the pieces that are tested on again."""
 
     task: str
     metric: str
     value: float | None
     n: int
+    error: float | None = None
 
 
 def probe(heard: Sequence[Heard], seed: int = 0) -> list[Result]:
-    """All tasks on one encoder's clips; the same clips and seed give the same numbers."""
+    """All tasks on one encoder's clips; the same clips and seed give the same numbers.
+
+    Raises `ValueError` where a piece is both trained on and tested on.
+    """
     pooled = np.stack([_pooled(one.embedding.frames) for one in heard])
+    _rows(heard, range(len(heard)))
     return [
         _key(heard, pooled, seed),
         _chord(heard, seed),
@@ -65,29 +71,48 @@ def probe(heard: Sequence[Heard], seed: int = 0) -> list[Result]:
     ]
 
 
+def deaf(heard: Sequence[Heard]) -> list[Heard]:
+    """The same clips as one hears them who hears nothing: what the answers alone give away."""
+    rate = 10.0
+    return [
+        Heard(
+            Embedding(
+                one.truth.clip_id,
+                "deaf",
+                np.zeros((max(1, round((one.truth.end_seconds - one.truth.start_seconds) * rate)), 1)),
+                rate,
+            ),
+            one.truth,
+            one.is_test,
+            one.piece,
+        )
+        for one in heard
+    ]
+
+
 # --- tasks ------------------------------------------------------------------------------------------------
 
 
 def _key(heard: Sequence[Heard], pooled: np.ndarray, seed: int) -> Result:
     keep = [i for i, one in enumerate(heard) if one.truth.key.name in KEYS]
     labels = np.array([KEYS.index(str(heard[i].truth.key.name)) for i in keep], dtype=int)
-    found, test = _classify(pooled[keep], labels, _tests(heard, keep), len(KEYS), seed)
-    return _result("key", "accuracy of 24", found, labels[test] if len(keep) else labels)
+    rows = _rows(heard, keep)
+    said = answers(pooled[keep], np.eye(len(KEYS))[labels], rows, seed)
+    return _accuracy("key", "accuracy of 24", said, labels, rows, seed)
 
 
 def _tempo(heard: Sequence[Heard], pooled: np.ndarray, seed: int) -> Result:
     keep = [i for i, one in enumerate(heard) if one.truth.tempo.bpm]
     bpm = np.array([float(heard[i].truth.tempo.bpm or 0.0) for i in keep])
-    rhythm = _rhythms([heard[i].embedding for i in keep], _tests(heard, keep))
+    rows = _rows(heard, keep)
+    rhythm = _rhythms([heard[i].embedding for i in keep], rows.is_test)
     features = np.concatenate([pooled[keep], rhythm], axis=1)
     distance = np.log2(bpm[:, None] / TEMPO_BINS[None]) / 0.05
-    targets = np.exp(-0.5 * distance**2)
-    scores, test = _regress(features, targets, _tests(heard, keep), seed)
-    if scores is None:
+    said = answers(features, np.exp(-0.5 * distance**2), rows, seed)
+    if said is None:
         return Result("tempo", "within 8 %", None, 0)
-    said = TEMPO_BINS[scores.argmax(1)]
-    right = np.abs(said / bpm[test] - 1) <= TEMPO_TOLERANCE
-    return Result("tempo", "within 8 %", float(right.mean()), len(right))
+    right = np.abs(TEMPO_BINS[said.argmax(1)] / bpm[rows.test] - 1) <= TEMPO_TOLERANCE
+    return _scored("tempo", "within 8 %", lambda rows_: float(right[rows_].mean()), rows, seed)
 
 
 def _instrument(heard: Sequence[Heard], pooled: np.ndarray, seed: int) -> Result:
@@ -96,53 +121,71 @@ def _instrument(heard: Sequence[Heard], pooled: np.ndarray, seed: int) -> Result
     targets = np.array(
         [[float(name in heard[i].truth.instruments.labels) for name in names] for i in keep]
     ).reshape(len(keep), len(names))
-    tests = _tests(heard, keep)
-    common = [
-        column
-        for column in range(len(names))
-        if min(targets[tests, column].sum(), (1 - targets[tests, column]).sum()) >= LEAST_POSITIVES
-        and targets[~tests, column].sum() >= LEAST_POSITIVES
-    ]
-    scores, test = _regress(pooled[keep], targets[:, common], tests, seed)
-    if scores is None or not common:
+    rows = _rows(heard, keep)
+    there = targets[rows.is_test]
+    common = (np.minimum(there.sum(0), (1 - there).sum(0)) >= LEAST_POSITIVES) & (
+        targets[~rows.is_test].sum(0) >= LEAST_POSITIVES
+    )
+    said = answers(pooled[keep], targets[:, common], rows, seed)
+    if said is None:
         return Result("instrument", "mean average precision", None, 0)
-    values = [average_precision(scores[:, k], targets[test][:, column]) for k, column in enumerate(common)]
-    return Result("instrument", "mean average precision", float(np.mean(values)), len(test))
+    truth = there[:, common]
+
+    def score(rows_: np.ndarray) -> float:
+        known = np.flatnonzero(truth[rows_].any(0))
+        return float(np.mean([average_precision(said[rows_, k], truth[rows_, k]) for k in known]))
+
+    return _scored("instrument", "mean average precision", score, rows, seed)
 
 
 def _chord(heard: Sequence[Heard], seed: int) -> Result:
-    rows, labels, tests = [], [], []
-    for one in heard:
-        classes = chord_classes(one.truth, one.embedding)
-        known = classes >= 0
-        rows.append(_context(one.embedding.frames, CHORD_CONTEXT)[known])
-        labels.append(classes[known])
-        tests.append(np.full(int(known.sum()), one.is_test))
-    features, classes, is_test = _thin(rows, labels, tests, seed)
-    found, test = _classify(features, classes, is_test, CHORDS, seed)
-    return _result("chord", "frames right of 25", found, classes[test] if len(classes) else classes)
+    labels = [chord_classes(one.truth, one.embedding) for one in heard]
+    known = [np.flatnonzero(classes >= 0) for classes in labels]
+    features, classes, rows = _thin(heard, labels, known, CHORD_CONTEXT, seed)
+    said = answers(features, np.eye(CHORDS)[classes], rows, seed)
+    return _accuracy("chord", "frames right of 25", said, classes, rows, seed)
 
 
 def _beat(heard: Sequence[Heard], seed: int) -> Result:
-    rows, labels, tests = [], [], []
-    for one in heard:
-        rate, frames = one.embedding.frames_per_second, one.embedding.frames
-        times = np.array(one.truth.beats.times_seconds) - one.truth.start_seconds
-        if rate < LEAST_RATE or not len(times):
-            continue
-        beats = np.zeros(len(frames), int)
-        inside = times[(times >= 0) & (times * rate < len(frames))]
-        beats[(inside * rate).astype(int)] = 1
-        rows.append(_context(frames, BEAT_CONTEXT))
-        labels.append(beats)
-        tests.append(np.full(len(frames), one.is_test))
-    if not rows:
+    keep = [
+        one
+        for one in heard
+        if one.embedding.frames_per_second >= LEAST_RATE and one.truth.beats.times_seconds
+    ]
+    labels = [_beats(one) for one in keep]
+    every = [np.arange(len(one)) for one in labels]
+    features, beats, rows = _thin(keep, labels, every, BEAT_CONTEXT, seed)
+    said = answers(features, beats[:, None].astype(float), rows, seed)
+    if said is None:
         return Result("beat", "average precision", None, 0)
-    features, beats, is_test = _thin(rows, labels, tests, seed)
-    scores, test = _regress(features, beats[:, None].astype(float), is_test, seed)
-    if scores is None:
-        return Result("beat", "average precision", None, 0)
-    return Result("beat", "average precision", average_precision(scores[:, 0], beats[test]), len(test))
+    truth = beats[rows.test]
+    return _scored(
+        "beat", "average precision", lambda rows_: average_precision(said[rows_, 0], truth[rows_]), rows, seed
+    )
+
+
+def _beats(one: Heard) -> np.ndarray:
+    """int [frames]: 1 where a beat falls into a frame."""
+    rate, beats = one.embedding.frames_per_second, np.zeros(len(one.embedding.frames), int)
+    places = (np.array(one.truth.beats.times_seconds) - one.truth.start_seconds) * rate
+    beats[places[(places >= 0) & (places < len(beats))].astype(int)] = 1
+    return beats
+
+
+def _accuracy(
+    task: str, metric: str, said: np.ndarray | None, labels: np.ndarray, rows: Rows, seed: int
+) -> Result:
+    if said is None:
+        return Result(task, metric, None, 0)
+    right = said.argmax(1) == labels[rows.test]
+    return _scored(task, metric, lambda rows_: float(right[rows_].mean()), rows, seed)
+
+
+def _scored(task: str, metric: str, score: Callable[[np.ndarray], float], rows: Rows, seed: int) -> Result:
+    """`score` takes numbers of test rows, counted from 0."""
+    count = len(rows.test)
+    error = standard_error(score, rows.piece[rows.test], seed)
+    return Result(task, metric, score(np.arange(count)), count, error)
 
 
 def chord_classes(truth: Annotation, embedding: Embedding) -> np.ndarray:
@@ -175,11 +218,12 @@ def _pooled(frames: np.ndarray) -> np.ndarray:
     return np.concatenate([values.mean(0), values.std(0)])
 
 
-def _context(frames: np.ndarray, each_side: int) -> np.ndarray:
-    """Each frame with its neighbours: [frames, (2 * each_side + 1) * width]; the edges are repeated."""
-    padded = np.pad(frames.astype(np.float32), ((each_side, each_side), (0, 0)), mode="edge")
-    parts = [padded[shift : shift + len(frames)] for shift in range(2 * each_side + 1)]
-    return np.concatenate(parts, axis=1)
+def _context(frames: np.ndarray, which: np.ndarray, each_side: int) -> np.ndarray:
+    """Some frames with their neighbours: [which, (2 * each_side + 1) * width]; the edges are repeated."""
+    places = which[:, None] + np.arange(-each_side, each_side + 1)
+    near = frames[places.clip(0, len(frames) - 1)]
+    rows: np.ndarray = near.reshape(len(which), near.shape[1] * near.shape[2]).astype(np.float32)
+    return rows
 
 
 def _rhythms(embeddings: list[Embedding], tests: np.ndarray) -> np.ndarray:
@@ -206,73 +250,29 @@ def _autocorrelation(embedding: Embedding, sample: np.ndarray, axes: np.ndarray)
 
 
 def _thin(
-    rows: list[np.ndarray], labels: list[np.ndarray], tests: list[np.ndarray], seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """At most `MOST_FRAMES` frames, at random."""
-    total = sum(map(len, rows))
-    chosen = np.random.default_rng(seed).permutation(total)[:MOST_FRAMES]
-    keep = np.zeros(total, bool)
-    keep[chosen] = True
-    parts = np.split(keep, np.cumsum([len(row) for row in rows])[:-1])
-    features = np.concatenate([row[part] for row, part in zip(rows, parts, strict=True)])
-    return features, np.concatenate(labels)[keep], np.concatenate(tests)[keep]
-
-
-def _tests(heard: Sequence[Heard], keep: list[int]) -> np.ndarray:
-    return np.array([heard[i].is_test for i in keep], dtype=bool)
-
-
-# --- heads ------------------------------------------------------------------------------------------------
-
-
-def _classify(
-    features: np.ndarray, labels: np.ndarray, tests: np.ndarray, classes: int, seed: int
-) -> tuple[np.ndarray | None, np.ndarray]:
-    scores, test = _regress(features, np.eye(classes)[labels], tests, seed)
-    return (None if scores is None else scores.argmax(1)), test
-
-
-def _result(task: str, metric: str, found: np.ndarray | None, labels: np.ndarray) -> Result:
-    if found is None:
-        return Result(task, metric, None, 0)
-    return Result(task, metric, float((found == labels).mean()), len(labels))
-
-
-def _regress(
-    features: np.ndarray, targets: np.ndarray, tests: np.ndarray, seed: int
-) -> tuple[np.ndarray | None, np.ndarray]:
-    """Scores of the test rows, and which those are; `None`: there is nothing to train or to test on."""
-    test, training = np.flatnonzero(tests), np.flatnonzero(~tests)
-    if len(test) == 0 or len(training) < 10 or targets.shape[1] == 0:
-        return None, test
-    order = np.random.default_rng(seed).permutation(training)
-    held, kept = order[: len(order) // 5], order[len(order) // 5 :]
-    errors = [
-        float(np.square(scores - targets[held]).mean())
-        for scores in _ridge(features[kept], targets[kept], features[held], STRENGTHS)
+    heard: Sequence[Heard], labels: list[np.ndarray], allowed: list[np.ndarray], each_side: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, Rows]:
+    """At most `MOST_FRAMES` of the allowed frames, at random: with their neighbours, their labels, and what
+    they belong to."""
+    clip = np.repeat(np.arange(len(heard)), [len(one) for one in allowed])
+    frame = np.concatenate([np.zeros(0, int), *allowed])
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(clip))[:MOST_FRAMES])
+    clip, frame = clip[chosen], frame[chosen]
+    rows = _rows(heard, clip)
+    if not len(chosen):
+        return np.zeros((0, 1)), np.zeros(0, int), rows
+    own = [frame[clip == number] for number in range(len(heard))]
+    features = [
+        _context(one.embedding.frames, which, each_side) for one, which in zip(heard, own, strict=True)
     ]
-    best = STRENGTHS[int(np.argmin(errors))]
-    return _ridge(features[training], targets[training], features[test], (best,))[0], test
+    classes = [one[which] for one, which in zip(labels, own, strict=True)]
+    return np.concatenate(features), np.concatenate(classes), rows
 
 
-def _ridge(
-    features: np.ndarray, targets: np.ndarray, asked: np.ndarray, strengths: Sequence[float]
-) -> list[np.ndarray]:
-    """Ridge regression on standardised features, for each strength, in the smaller of the two dimensions."""
-    mean, spread = features.mean(0), features.std(0) + 1e-6
-    x, y = ((features - mean) / spread).astype(np.float64), targets - targets.mean(0)
-    wanted = ((asked - mean) / spread).astype(np.float64)
-    wide = x.shape[1] > x.shape[0]
-    values, vectors = np.linalg.eigh(x @ x.T if wide else x.T @ x)
-    projected = vectors.T @ (y if wide else x.T @ y)
-    there = wanted @ x.T @ vectors if wide else wanted @ vectors
-    return [there @ (projected / (values + s)[:, None]) + targets.mean(0) for s in strengths]
-
-
-def average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
-    """Area under precision over recall; ties are taken in their order."""
-    ranked = truth[np.argsort(-scores, kind="stable")] > 0
-    if not ranked.any():
-        return 0.0
-    precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
-    return float(precision[ranked].mean())
+def _rows(heard: Sequence[Heard], of: Sequence[int] | np.ndarray) -> Rows:
+    """What each row belongs to, by the number of its clip."""
+    names = sorted({one.piece for one in heard})
+    piece = np.array([names.index(one.piece) for one in heard], dtype=int)
+    test = np.array([one.is_test for one in heard], dtype=bool)
+    which = np.asarray(of, dtype=int)
+    return Rows(test[which], piece[which])

@@ -15,7 +15,7 @@ class Settings:
     """All that changes the frames. Kept in the folder's `about.json`; device, batch and workers are not."""
 
     encoder: str
-    """jukebox, clap, mini, or hub:NAME, where NAME is a model's name on the hub or a folder."""
+    """jukebox, clap, mini, mel, or hub:NAME, where NAME is a model's name on the hub or a folder."""
     weights: str | None = None
     """For jukebox the folder of its converted weights; for clap a folder or a name on the hub."""
     compat: str | None = None

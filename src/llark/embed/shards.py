@@ -67,10 +67,16 @@ class Shards(Mapping[str, Placed]):
         return len(self.inner)
 
     def damaged(self) -> list[str]:
-        """Ids of the clips whose frames are not those that were written."""
-        return [
-            clip_id
-            for clip_id in self.inner
-            if hashlib.sha256(self.inner[clip_id].frames.tobytes()).hexdigest()
-            != self.inner.entry(clip_id)["sha256"]
-        ]
+        """Ids of the clips whose frames are not those that were written, or cannot be read any more."""
+        return [clip_id for clip_id in self.inner if not self._is_as_written(clip_id)]
+
+    def _is_as_written(self, clip_id: str) -> bool:
+        from safetensors import SafetensorError
+
+        try:
+            frames = self.inner[clip_id].frames
+        except (OSError, SafetensorError, KeyError, ValueError):
+            return False
+        entry = self.inner.entry(clip_id)
+        digest = hashlib.sha256(frames.tobytes()).hexdigest()
+        return (digest, list(frames.shape)) == (entry["sha256"], entry["shape"])

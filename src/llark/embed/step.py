@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -12,12 +12,15 @@ import numpy as np
 
 from llark import audio, embed
 from llark.embed import shards
-from llark.embed.encoder import Device, Encoder, Sound
+from llark.embed.encoder import Device, Encoder, Sound, Streams
 from llark.embed.settings import Settings
 from llark.errors import BadAudio
 from llark.records import Clip, Dropped
 
 NAME = "embed"
+
+LONG_SECONDS = 60.0
+"""Of a longer clip an encoder that can do without it does not get all samples at once."""
 
 
 def read(clip: Clip) -> Sound:
@@ -26,12 +29,26 @@ def read(clip: Clip) -> Sound:
     return Sound(samples, rate)
 
 
-def placed(encoder: Encoder, clip: Clip, sound: Sound, frames: np.ndarray) -> shards.Placed:
+def placed(encoder: Encoder, clip: Clip, seconds: Fraction, frames: np.ndarray) -> shards.Placed:
     """The record of what an encoder heard in a clip."""
     card = encoder.card
-    rate = card.frames_per_second or Fraction(len(frames)) / sound.duration_seconds
+    rate = card.frames_per_second or Fraction(len(frames)) / seconds
     name = card.version if card.version.startswith(card.name) else f"{card.name} {card.version}"
-    return shards.placed(clip, name, frames, rate, sound.duration_seconds)
+    return shards.placed(clip, name, frames, rate, seconds)
+
+
+def embedded(encoder: Encoder, clip: Clip) -> shards.Placed:
+    """One clip, from its file. Raises `BadAudio`."""
+    if _is_streamed(encoder, clip):
+        assert isinstance(encoder, Streams)
+        frames, seconds = encoder.song(clip.path, clip.start_seconds, clip.end_seconds)
+        return placed(encoder, clip, seconds, frames)
+    sound = read(clip)
+    return placed(encoder, clip, sound.duration_seconds, encoder([sound])[0])
+
+
+def _is_streamed(encoder: Encoder, clip: Clip) -> bool:
+    return clip.duration_seconds > LONG_SECONDS and isinstance(encoder, Streams)
 
 
 @dataclass
@@ -51,8 +68,7 @@ class Embed:
 
     def __call__(self, record: Clip) -> Iterator[shards.Placed]:
         assert self.encoder is not None
-        sound = read(record)
-        yield placed(self.encoder, record, sound, self.encoder([sound])[0])
+        yield embedded(self.encoder, record)
 
 
 def own_device(device: Device) -> Device:
@@ -94,13 +110,16 @@ class Unpack:
 
 
 def outcomes(encoder: Encoder, clips: Iterable[Clip], done: Collection[str], batch: int) -> Iterator[Outcome]:
-    """Embeds clips that are not done, `batch` at a time, while the next ones are read from disk."""
+    """Embeds clips that are not done, `batch` at a time, while the next ones are read from disk; long ones
+    alone, from their files, where the encoder can."""
     missing = (clip for clip in clips if clip.id not in done)
     with ThreadPoolExecutor(2) as readers:
         ahead = None
         while True:
             group = list(itertools.islice(missing, batch))
-            following = [(clip, readers.submit(read, clip)) for clip in group]
+            following = [
+                (clip, None if _is_streamed(encoder, clip) else readers.submit(read, clip)) for clip in group
+            ]
             if ahead:
                 yield from _heard(encoder, [(clip, _sound(future)) for clip, future in ahead])
             if not following:
@@ -108,16 +127,16 @@ def outcomes(encoder: Encoder, clips: Iterable[Clip], done: Collection[str], bat
             ahead = following
 
 
-def _sound(future: object) -> Sound | BadAudio:
+def _sound(future: Future[Sound] | None) -> Sound | BadAudio | None:
     try:
-        sound: Sound = future.result()  # type: ignore[attr-defined]
+        return None if future is None else future.result()
     except BadAudio as error:
         return error
-    return sound
 
 
-def _heard(encoder: Encoder, read_clips: list[tuple[Clip, Sound | BadAudio]]) -> Iterator[Outcome]:
-    """One outcome a clip, in order. What one clip does to a batch costs no other clip."""
+def _heard(encoder: Encoder, read_clips: list[tuple[Clip, Sound | BadAudio | None]]) -> Iterator[Outcome]:
+    """One outcome a clip, in order; `None` stands for a clip that is still in its file. What one clip does to
+    a batch costs no other clip."""
     sounds = [sound for _, sound in read_clips if isinstance(sound, Sound)]
     try:
         found: Iterator[np.ndarray | BadAudio] = iter(encoder(sounds) if sounds else [])
@@ -127,8 +146,17 @@ def _heard(encoder: Encoder, read_clips: list[tuple[Clip, Sound | BadAudio]]) ->
         frames = next(found) if isinstance(sound, Sound) else sound
         if isinstance(frames, BadAudio):
             yield Outcome(clip, [Dropped(clip.id, NAME, frames.reason, frames.detail)])
-        elif isinstance(sound, Sound):
-            yield Outcome(clip, [placed(encoder, clip, sound, frames)])
+        elif isinstance(sound, Sound) and frames is not None:
+            yield Outcome(clip, [placed(encoder, clip, sound.duration_seconds, frames)])
+        else:
+            yield Outcome(clip, [_from_file(encoder, clip)])
+
+
+def _from_file(encoder: Encoder, clip: Clip) -> shards.Placed | Dropped:
+    try:
+        return embedded(encoder, clip)
+    except BadAudio as error:
+        return Dropped(clip.id, NAME, error.reason, error.detail)
 
 
 def _alone(encoder: Encoder, sound: Sound) -> np.ndarray | BadAudio:

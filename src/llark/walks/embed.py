@@ -92,7 +92,10 @@ def convert_jukebox(vqvae: Path, prior: Path, out: Path) -> str:
 
     convert.convert(vqvae, prior, out)
     size = sum(path.stat().st_size for path in out.glob("*.safetensors"))
-    return f"{out}: {size / 1e9:.2f} GB. {convert.LICENCE}."
+    lines = [f"{out}: {size / 1e9:.2f} GB. {convert.LICENCE}."]
+    for name, file in convert.about(out).get("made_from", {}).items():
+        lines.append(f"  from {name}: {file['bytes']:,} bytes, SHA-256 {file['sha256']}")
+    return "\n".join(lines)
 
 
 def export(folder: str, out: Path, layout: str) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from llark.embed.encoder import Device
     from llark.embed.probe import Result
     from llark.embed.settings import Settings
+    from llark.embed.shards import Shards
 
 LEAST_CLIPS = 40
 
@@ -24,49 +25,67 @@ def table(encoders: Sequence[Settings], corpus: str, device: Device, clips: int,
     """Embeds the same clips with each encoder into `out`, probes them, and returns the table.
 
     `corpus` is a folder that `llark corpus` has rendered. Clips of its test split are tested on, all others
-    trained on; they share no piece, no style and (with FluidSynth) no sound font.
+    trained on; they share no piece, no style and (with FluidSynth) no sound font. The first row of the table
+    is of one who hears nothing and knows how often each answer is right.
 
     Raises:
-        UserMustAct: There is no corpus, or it is too small; or an encoder cannot be loaded.
+        UserMustAct: There is no corpus, or it is too small, or a piece is in both splits; or an encoder
+            cannot be loaded.
     """
     from llark.embed import probe
-    from llark.embed.shards import Shards
-    from llark.walks import embed as embedding
 
     if clips < LEAST_CLIPS:
-        raise UserMustAct(f"--clips {clips} is too few to compare encoders by; take {LEAST_CLIPS} or more.")
-    chosen, truths = _chosen(corpus, clips)
-    _write_clips(chosen, out)
-    rows: list[tuple[str, list[Result]]] = []
-    for settings in encoders:
-        name = settings.encoder if settings.layer is None else f"{settings.encoder}, layer {settings.layer}"
-        key = json.dumps(asdict(replace(settings, dtype=device.dtype)), sort_keys=True)
-        folder = str(files.join(out, f"encoder-{hashlib.sha256(key.encode()).hexdigest()[:12]}"))
-        embedding.run(out, folder, settings, device)
-        found = Shards(folder)
-        heard = [
-            probe.Heard(found[clip.id], truths[clip.id], clip.split == "test")
-            for clip in chosen
-            if clip.id in found
+        raise UserMustAct(f"--take {clips} is too few to compare encoders by; take {LEAST_CLIPS} or more.")
+    chosen = _chosen(corpus, clips)
+    _write_clips([_whole(*pair) for pair in chosen], out)
+    found = [_embedded(settings, device, out) for settings in encoders]
+    heard_by_all = [pair for pair in chosen if all(pair[0].id in shards for shards in found)]
+    heards = [
+        [
+            probe.Heard(shards[track.id], truth, track.split == "test", track.group or track.id)
+            for track, truth in heard_by_all
         ]
-        rows.append((name, probe.probe(heard)))
+        for shards in found
+    ]
+    rows = [("nothing heard", probe.probe(probe.deaf(heards[0])))] if heards else []
+    with engine.Ticker("probe", len(heards)) as tick:
+        for settings, heard in zip(encoders, heards, strict=True):
+            rows.append((_named(settings), probe.probe(heard)))
+            tick()
     text = as_table(rows)
+    said = [None, *map(asdict, encoders)] if rows else []
     page = [
-        {"encoder": settings.encoder, "settings": asdict(settings), "results": [asdict(r) for r in results]}
-        for settings, (_, results) in zip(encoders, rows, strict=True)
+        {"encoder": name, "settings": settings, "results": [asdict(r) for r in results]}
+        for settings, (name, results) in zip(said, rows, strict=True)
     ]
     files.folder(out).write("comparison.json", (json.dumps(page, indent=1) + "\n").encode())
     files.folder(out).write("comparison.md", (text + "\n").encode())
     return text
 
 
-def _chosen(corpus: str, clips: int) -> tuple[list[Clip], dict[str, Annotation]]:
-    """Clips evenly over the corpus, a quarter of them of the test split, and their truths."""
+def _named(settings: Settings) -> str:
+    return settings.encoder if settings.layer is None else f"{settings.encoder}, layer {settings.layer}"
+
+
+def _embedded(settings: Settings, device: Device, out: str) -> Shards:
+    """The clips of `out` as an encoder hears them, in a folder of its own."""
+    from llark.embed.shards import Shards
+    from llark.walks import embed as embedding
+
+    key = json.dumps(asdict(replace(settings, dtype=device.dtype)), sort_keys=True)
+    folder = str(files.join(out, f"encoder-{hashlib.sha256(key.encode()).hexdigest()[:12]}"))
+    embedding.run(out, folder, settings, device)
+    return Shards(folder)
+
+
+def _chosen(corpus: str, clips: int) -> list[tuple[Track, Annotation]]:
+    """Clips of the corpus, a quarter of them of the test split, with their truths. Which ones are taken hangs
+    on their ids alone; fewer are some of more."""
     from pathlib import Path
 
     from llark import corpus as corpora
 
-    pairs = list(corpora.read(Path(corpus)))
+    pairs = sorted(corpora.read(Path(corpus)), key=lambda pair: _order(pair[0].id))
     tests = [pair for pair in pairs if pair[0].split == "test"]
     others = [pair for pair in pairs if pair[0].split != "test"]
     if len(tests) < LEAST_CLIPS // 4 or len(others) < LEAST_CLIPS * 3 // 4:
@@ -74,15 +93,17 @@ def _chosen(corpus: str, clips: int) -> tuple[list[Clip], dict[str, Annotation]]
             f"{corpus} has {len(others)} clips to train on and {len(tests)} to test on; "
             f"{LEAST_CLIPS * 3 // 4} and {LEAST_CLIPS // 4} are needed. llark corpus renders more."
         )
-    taken = [*_spread(others, clips - clips // 4), *_spread(tests, clips // 4)]
-    chosen = [_whole(track, truth) for track, truth in taken]
-    return chosen, {clip.id: truth for clip, (_, truth) in zip(chosen, taken, strict=True)}
+    both = {track.group for track, _ in tests if track.group} & {track.group for track, _ in others}
+    if both:
+        raise UserMustAct(
+            f"{corpus}: clips of {len(both)} pieces are in the test split and in another one, "
+            f"{min(map(str, both))} among them; a comparison on them would tell nothing."
+        )
+    return [*others[: clips - clips // 4], *tests[: clips // 4]]
 
 
-def _spread(pairs: list[tuple[Track, Annotation]], most: int) -> list[tuple[Track, Annotation]]:
-    if len(pairs) <= most:
-        return pairs
-    return [pairs[i * len(pairs) // most] for i in range(most)]
+def _order(clip_id: str) -> bytes:
+    return hashlib.sha256(f"compare:{clip_id}".encode()).digest()
 
 
 def _whole(track: Track, truth: Annotation) -> Clip:
@@ -116,12 +137,16 @@ def as_table(rows: Sequence[tuple[str, list[Result]]]) -> str:
             for name, results in rows
         ),
     ]
-    counts = ", ".join(f"{r.task} {r.n}" for r in rows[0][1])
-    return "\n".join([*lines, "", f"Tested on: {counts}. The best of each column is **bold**."])
+    counts = ", ".join(
+        f"{r.task} {max(results[k].n for _, results in rows)}" for k, r in enumerate(rows[0][1])
+    )
+    return "\n".join(
+        [*lines, "", f"Tested on: {counts}. ± is one standard error. The best of each column is **bold**."]
+    )
 
 
 def _cell(result: Result, best: float | None) -> str:
     if result.value is None:
         return "–"
-    text = f"{result.value:.3f}"
+    text = f"{result.value:.3f}" if result.error is None else f"{result.value:.3f} ± {result.error:.3f}"
     return f"**{text}**" if result.value == best else text

@@ -19,8 +19,14 @@ from llark.errors import UserMustAct
 
 ADAPTERS = ("mert", "muq", "whisper", "dasheng", "encodec", "auto")
 
-_PATTERNS = ["*.json", "*.safetensors", "*.bin"]
+_PATTERNS = ["*.json", "*.safetensors"]
 """Files that are fetched of a model; no code is among them."""
+
+_OLDER_PATTERNS = ["*.bin"]
+"""Fetched too where there is nothing better."""
+
+_LOADING = (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, AttributeError)
+"""What foreign configurations and weights make transformers raise."""
 
 
 def load(settings: Settings, device: Device) -> WindowedEncoder:
@@ -38,7 +44,7 @@ def load(settings: Settings, device: Device) -> WindowedEncoder:
         if module.matches(config):
             try:
                 ears = module.load(folder, config, settings, device)
-            except (OSError, ValueError, KeyError, ImportError) as error:
+            except _LOADING as error:
                 why = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
                 raise UserMustAct(f"{name} cannot be loaded by the adapter {adapter}: {why}") from error
             layer = "" if settings.layer is None else f", layer {settings.layer}"
@@ -61,7 +67,10 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=_PATTERNS))
+        folder = Path(snapshot_download(name, allow_patterns=_PATTERNS))
+        if not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(name, allow_patterns=_PATTERNS + _OLDER_PATTERNS))
+        return folder
     except HFValidationError as error:
         raise UserMustAct(f"There is no folder {name}, and it is no name of a model on the hub.") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
@@ -69,6 +78,16 @@ def _from_hub(name: str) -> Path:
             f"There is no folder {name}, and the hub gave no such model ({type(error).__name__}). "
             "Without a network, fetch the model elsewhere and name its folder: hub:FOLDER."
         ) from error
+
+
+def heard_layer(found: Any, layer: int | None, default: int = -1) -> Any:
+    """One of the hidden states of a model of transformers.
+
+    The last one is what the model gives at its end: where it ends in a normalisation, transformers 5 lists
+    that layer without it.
+    """
+    states, last = found.hidden_states, getattr(found, "last_hidden_state", None)
+    return hidden_layer(states if last is None else (*states[:-1], last), layer, default)
 
 
 def hidden_layer(states: tuple[Any, ...], layer: int | None, default: int = -1) -> Any:

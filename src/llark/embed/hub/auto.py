@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from llark.embed.encoder import Device
-from llark.embed.hub import hidden_layer, licence
+from llark.embed.hub import heard_layer, licence, weights
 from llark.embed.settings import Settings
 from llark.embed.windowed import Ears
 from llark.errors import UserMustAct
@@ -41,19 +41,23 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
             f"{folder} is a model {kind}, which needs the code beside its weights; that is never run. "
             "Adapters for MERT, MuQ, Dasheng, Whisper and EnCodec need none."
         )
+    if kind in ("clap", "clap_audio_model"):
+        raise UserMustAct(f"{folder} is a CLAP; --encoder clap --weights {folder} hears it.")
     own = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     features = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
     model = AutoModel.from_pretrained(folder, config=own, trust_remote_code=False)
     model = getattr(model, "encoder", model) if getattr(own, "is_encoder_decoder", False) else model
     model.eval().requires_grad_(False).to(device.name, device.torch_dtype)
+    if getattr(features, "sampling_rate", None) is None:
+        raise UserMustAct(f"{settings.encoder} hears no sound: its inputs have no sample rate.")
     hear = _hearing(model, features, settings, device)
-    rate = int(features.sampling_rate)
+    rate, version = int(features.sampling_rate), weights.version(VERSION, folder)
     with torch.inference_mode():
         counts = [hear(torch.zeros(1, seconds * rate)) for seconds in TRIED_SECONDS]
     hop = _hop([one.shape[1] for one in counts], rate)
     width = int(counts[0].shape[2])
     if hop is None:
-        return _fixed(hear, rate, width, licence(config, LICENCE))
+        return Ears(_mean(hear), rate, WINDOW_SECONDS * rate, 1, 0, width, version, licence(config, LICENCE))
     return Ears(
         hear=hear,
         sample_rate=rate,
@@ -61,7 +65,7 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
         window=WINDOW_SECONDS * rate // hop,
         overlap=OVERLAP_SECONDS * rate // hop,
         width=width,
-        version=VERSION,
+        version=version,
         licence=licence(config, LICENCE),
         least=max(1, rate // 2 // hop),
     )
@@ -89,7 +93,7 @@ def _hearing(
         if settings.layer is None and last is not None:
             heard: torch.Tensor = last
         elif states is not None:
-            heard = hidden_layer(states, settings.layer)
+            heard = heard_layer(found, settings.layer)
         else:
             raise UserMustAct(f"{settings.encoder} gives no hidden states that could be embeddings.")
         return heard.flatten(2).transpose(1, 2) if heard.ndim == 4 else heard
@@ -107,8 +111,8 @@ def _hop(counts: list[int], rate: int) -> int | None:
     raise UserMustAct(f"The model gives {counts} values for {TRIED_SECONDS} s: no steady rate.")
 
 
-def _fixed(hear: Callable[[torch.Tensor], torch.Tensor], rate: int, width: int, its_licence: str) -> Ears:
+def _mean(hear: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
     def mean(samples: torch.Tensor) -> torch.Tensor:
         return hear(samples).mean(1, keepdim=True)
 
-    return Ears(mean, rate, WINDOW_SECONDS * rate, 1, 0, width, VERSION, its_licence)
+    return mean

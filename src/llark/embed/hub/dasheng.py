@@ -1,6 +1,7 @@
 """Dasheng (Dinkel et al. 2024, https://arxiv.org/abs/2406.06992): 25 values a second.
 
-A plain transformer over patches of 40 ms of a mel spectrogram; it hears at most 10 s at once.
+A plain transformer over patches of 40 ms of a mel spectrogram; it hears at most 10 s at once, as many patches
+as its weights have places for.
 """
 
 from __future__ import annotations
@@ -111,9 +112,11 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
     named = _NAMED.get(str(config.get("name")), _NAMED["dasheng-base"])
     keys = zip(("embed_dim", "depth", "num_heads"), named, strict=True)
     width, depth, heads = (int(said.get(key, usual)) for key, usual in keys)
-    longest = int(said.get("target_length", 1008))
+    tensors = weights.read(folder)
+    places = tensors.get("encoder.time_pos_embed")
+    longest = int(said.get("target_length", 1008)) if places is None else PATCH * places.shape[-1]
     model = Dasheng(width, depth, heads, int(said.get("n_mels", 64)), longest)
-    weights.fill(model, weights.read(folder), "encoder.", folder)
+    weights.fill(model, tensors, "encoder.", folder)
     model.to(device.name, device.torch_dtype)
     hidden_layer((None,) * (depth + 1), settings.layer)
     hop = HOP * PATCH
@@ -130,7 +133,7 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
         window=longest // PATCH,
         overlap=min(OVERLAP_SECONDS * SAMPLE_RATE // hop, longest // PATCH // 4),
         width=width,
-        version=VERSION,
+        version=weights.version(VERSION, folder),
         licence=licence(config, LICENCE),
         least=FRAME // hop + 1,
     )

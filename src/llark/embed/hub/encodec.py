@@ -9,13 +9,17 @@ from typing import Any
 import torch
 
 from llark.embed.encoder import Device
-from llark.embed.hub import licence
+from llark.embed.hub import licence, weights
 from llark.embed.settings import Settings
 from llark.embed.windowed import Ears
 
-LICENCE = "CC BY-NC 4.0"
-VERSION = "1"
+LICENCES = {24_000: "not stated by its publisher", 32_000: "CC BY-NC 4.0", 48_000: "MIT"}
+"""By sample rate."""
+
+VERSION = "2"
 WINDOW_SECONDS, OVERLAP_SECONDS = 30, 2
+CHUNK_OVERLAP = 0.2
+"""The share that two chunks have in common, of a model that was trained to hear one chunk at a time."""
 
 
 def matches(config: dict[str, Any]) -> bool:
@@ -30,6 +34,7 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
     model = EncodecModel.from_pretrained(folder, trust_remote_code=False).encoder
     own = model.to(device.name, device.torch_dtype).eval().requires_grad_(False)
     rate, hop = int(config["sampling_rate"]), math.prod(config["upsampling_ratios"])
+    window, overlap = window_and_overlap(config, rate, hop)
     channels, normalised = int(config["audio_channels"]), bool(config.get("normalize", False))
 
     def hear(samples: torch.Tensor) -> torch.Tensor:
@@ -43,9 +48,17 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
         hear=hear,
         sample_rate=rate,
         hop=hop,
-        window=WINDOW_SECONDS * rate // hop,
-        overlap=OVERLAP_SECONDS * rate // hop,
+        window=window,
+        overlap=overlap,
         width=int(config["hidden_size"]),
-        version=VERSION,
-        licence=licence(config, LICENCE),
+        version=weights.version(VERSION, folder),
+        licence=licence(config, LICENCES.get(rate, "unknown")),
     )
+
+
+def window_and_overlap(config: dict[str, Any], rate: int, hop: int) -> tuple[int, int]:
+    """In values. The 48 kHz model normalises over the chunk of 1 s that it hears, so it is given no more."""
+    if not config.get("chunk_length_s"):
+        return WINDOW_SECONDS * rate // hop, OVERLAP_SECONDS * rate // hop
+    window = max(2, int(config["chunk_length_s"] * rate) // hop)
+    return window, max(1, int(window * max(CHUNK_OVERLAP, float(config.get("overlap") or 0))))

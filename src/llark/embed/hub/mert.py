@@ -1,7 +1,8 @@
 """MERT (Li et al. 2023, https://arxiv.org/abs/2306.00107): 75 values a second of width 768 or 1024.
 
 Its weights are HuBERT's, in HuBERT's own layout, and are loaded as such; the code beside them is not run. A
-MERT with a constant-Q branch (`feature_extractor_cqt`) or deep norms is another network, and is refused.
+MERT with a constant-Q branch (`feature_extractor_cqt`) or deep norms is another network, and is refused. The
+relaxed attention that the configuration of 330M names is part of its deep norms, which it has not.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 
 from llark.embed.encoder import Device
-from llark.embed.hub import hidden_layer, licence
+from llark.embed.hub import heard_layer, hidden_layer, licence, weights
 from llark.embed.settings import Settings
 from llark.embed.windowed import Ears
 from llark.errors import UserMustAct
@@ -48,8 +49,7 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
 
     def hear(samples: torch.Tensor) -> torch.Tensor:
         given = (normalised(samples) if is_normalised else samples).to(device.name, device.torch_dtype)
-        states = model(given, output_hidden_states=True).hidden_states
-        heard: torch.Tensor = hidden_layer(states, settings.layer)
+        heard: torch.Tensor = heard_layer(model(given, output_hidden_states=True), settings.layer)
         return heard
 
     return Ears(
@@ -59,7 +59,7 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
         window=WINDOW_SECONDS * rate // hop,
         overlap=OVERLAP_SECONDS * rate // hop,
         width=model.config.hidden_size,
-        version=VERSION,
+        version=weights.version(VERSION, folder),
         licence=licence(config, LICENCE),
         least=math.ceil(reach(model.config.conv_kernel, model.config.conv_stride) / hop) + 1,
     )
@@ -70,7 +70,9 @@ def _model(folder: Path, config: dict[str, Any]) -> Any:
 
     other = [name for name in _OTHER_NETWORK if config.get(name)]
     if other:
-        raise UserMustAct(f"{folder} is a MERT with {other[0]}, which is not supported; MERT-v1-95M is.")
+        raise UserMustAct(
+            f"{folder} is a MERT with {other[0]}, which is not supported; MERT-v1-95M and 330M are."
+        )
     known = {name: value for name, value in config.items() if name not in ("model_type", "auto_map")}
     model, found = HubertModel.from_pretrained(
         folder, config=HubertConfig(**known), trust_remote_code=False, output_loading_info=True

@@ -124,7 +124,7 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
         window=WINDOW_SECONDS * SAMPLE_RATE // hop,
         overlap=OVERLAP_SECONDS * SAMPLE_RATE // hop,
         width=int(config["encoder_dim"]),
-        version=VERSION,
+        version=weights.version(VERSION, folder),
         licence=licence(config, LICENCE),
         least=FRAME // hop + 1,
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
 
 from llark.errors import UserMustAct
+
+_HASHED = (".json", ".safetensors", ".bin", ".pt")
 
 
 def read(folder: Path) -> dict[str, torch.Tensor]:
@@ -26,6 +29,18 @@ def read(folder: Path) -> dict[str, torch.Tensor]:
     if not found:
         raise UserMustAct(f"{folder} holds no weights: no .safetensors and no pytorch_model.bin.")
     return found
+
+
+def version(adapter: str, folder: Path) -> str:
+    """An adapter's version, and a few digits of the SHA-256 of a file or of all that a folder holds: a model
+    that was trained further under the same name is another encoder."""
+    digest = hashlib.sha256()
+    found = folder.iterdir() if folder.is_dir() else [folder]
+    for path in sorted(path for path in found if path.suffix in _HASHED):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return f"{adapter}-{digest.hexdigest()[:8]}"
 
 
 def fill(module: torch.nn.Module, tensors: dict[str, torch.Tensor], prefix: str, folder: Path) -> None:

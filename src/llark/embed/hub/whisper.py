@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from llark.embed.encoder import Device
-from llark.embed.hub import hidden_layer, licence
+from llark.embed.hub import heard_layer, hidden_layer, licence, weights
 from llark.embed.settings import Settings
 from llark.embed.windowed import Ears
 
@@ -45,8 +45,8 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
             max_length=window * HOP,
             return_tensors="pt",
         ).input_features
-        states = model(mel.to(device.name, device.torch_dtype), output_hidden_states=True).hidden_states
-        heard: torch.Tensor = hidden_layer(states, settings.layer, middle)
+        found = model(mel.to(device.name, device.torch_dtype), output_hidden_states=True)
+        heard: torch.Tensor = heard_layer(found, settings.layer, middle)
         return heard
 
     hidden_layer((None,) * (int(config["encoder_layers"]) + 1), settings.layer)
@@ -57,6 +57,6 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
         window=window,
         overlap=min(OVERLAP_SECONDS * rate // HOP, window // 4),
         width=int(config["d_model"]),
-        version=VERSION,
+        version=weights.version(VERSION, folder),
         licence=licence(config, LICENCE),
     )

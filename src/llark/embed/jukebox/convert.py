@@ -7,6 +7,7 @@ with little memory converts and reads them one at a time.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -26,9 +27,10 @@ FIRST = "first.safetensors"
 FORMAT = 1
 
 RELEASED = ("jukebox/models/5b/vqvae.pth.tar", "jukebox/models/5b/prior_level_2.pth.tar")
-"""Paths of the released files below https://openaipublic.azureedge.net/, as openai/jukebox names them."""
+"""Paths of the released files below https://openaipublic.azureedge.net/, as openai/jukebox names them: 7.7 MB
+and 10,288,727,721 bytes. OpenAI has published no hashes; `convert` writes down those of what it was given."""
 
-LICENCE = "OpenAI's licence for the Jukebox weights: non-commercial use only"
+LICENCE = "OpenAI's Noncommercial Use License: non-commercial use only"
 
 HOW_TO_GET = (
     "Get vqvae.pth.tar and prior_level_2.pth.tar of the model 5b from OpenAI and convert them once: "
@@ -60,7 +62,11 @@ def convert(vqvae: Path, prior: Path, out: Path, sizes: Sizes | None = None) -> 
         for depth in range(sizes.prior.depth):
             _write(out / layer_file(depth), _layer(top, depth, sizes.prior, prior))
             tick()
-        page = {"format": FORMAT, "licence": LICENCE, "sizes": asdict(sizes)}
+        made_from = {
+            name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+            for name, path in (("vqvae", vqvae), ("prior", prior))
+        }
+        page = {"format": FORMAT, "licence": LICENCE, "sizes": asdict(sizes), "made_from": made_from}
         place.write(CONFIG, (json.dumps(page, indent=1) + "\n").encode())
 
 
@@ -68,12 +74,29 @@ def layer_file(depth: int) -> str:
     return f"layer-{depth:02d}.safetensors"
 
 
-def read_sizes(folder: Path) -> Sizes:
-    """The sizes of a converted model. Raises `UserMustAct` where there is none."""
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """What a converted model says of itself. Raises `UserMustAct` where there is none."""
     place = files.folder(folder)
     if not place.exists(CONFIG):
         raise UserMustAct(f"{folder} holds no converted Jukebox. {HOW_TO_GET}")
-    page = json.loads(place.read(CONFIG))
+    page: dict[str, Any] = json.loads(place.read(CONFIG))
+    return page
+
+
+def digest(folder: Path) -> str:
+    """A few digits that stand for the released files that a model was converted from."""
+    made_from = json.dumps(about(folder).get("made_from"), sort_keys=True)
+    return hashlib.sha256(made_from.encode()).hexdigest()[:8]
+
+
+def read_sizes(folder: Path) -> Sizes:
+    """The sizes of a converted model. Raises `UserMustAct` where there is none."""
+    page = about(folder)
     vq = {**page["sizes"]["vq"], "halvings": tuple(page["sizes"]["vq"]["halvings"])}
     return Sizes(VQSizes(**vq), PriorSizes(**page["sizes"]["prior"]))
 

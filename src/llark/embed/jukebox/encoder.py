@@ -161,9 +161,10 @@ def load(settings: Settings, device: Device) -> JukeboxEncoder:
     if settings.compat:
         settings.refuse(rate=None if settings.rate == "10" else settings.rate)
         rate = published.frames_per_second(net.sizes)
+    version = f"{VERSION}-{convert.digest(Path(settings.weights))}"
     card = Card(
         name="jukebox" if settings.compat is None else f"jukebox-{settings.compat}",
-        version=f"{VERSION}-{device.dtype}" if device.dtype != "float32" else VERSION,
+        version=f"{version}-{device.dtype}" if device.dtype != "float32" else version,
         sample_rate=SAMPLE_RATE,
         width=net.sizes.prior.width,
         frames_per_second=rate or Fraction(0),
