@@ -1,11 +1,15 @@
-"""Training speed on the same examples, SmolLM2-135M and machine: this package's loop against HF's Trainer.
+"""Training speed with the same updates on the same machine: this package's loop against HF's Trainer.
 
-    python benchmarks/train.py [--steps 4] [--batch 8] [--examples 64] [--threads 1]
+    python benchmarks/train.py [--steps 7] [--batch 8] [--micro-batch 8] [--threads 1] [--profile]
 
 Examples are one clip of chance (8 to 64 positions) and a question with an answer of 5 to 150 words. Both
-train the whole model, in float32, with AdamW. The Trainer takes the same
-ids, padded to the longest of its batch. Prints tokens a second (padding not counted, the first step left out)
-of each, their ratio, and the first losses; with --profile also where the loop's time goes.
+sides train all weights of the same model in float32 with AdamW, by the same rate, and both learn from the
+same examples in each update; the losses of each update are printed side by side, and must agree. The Trainer
+takes them in the order of chance, each micro batch padded to its longest; this package lays them behind each
+other (`tune.packed`). A micro batch has 8 examples on both sides, the Trainer's default. They take turns,
+update by update. A token is one of an example, never padding, so the ratio is that of the times. Printed is
+the median over the updates but the first, in seconds of the processor, which others on the machine disturb
+less than the clock; the clock's figures are beside them.
 """
 
 from __future__ import annotations
@@ -13,8 +17,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import statistics
 import tempfile
+import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,12 +32,13 @@ import torch
 from llark.model.checkpoint import new_model
 from llark.recipe import Recipe
 from llark.records import Exchange
-from llark.train import talks, tune
-from llark.train.order import Order
+from llark.train import loop, packing, talking, talks
 from llark.train.team import Team
 
 WIDTH = 64
 WORDS = ("the", "song", "has", "a", "slow", "beat", "in", "minor", "with", "strings", "piano", "and", "drums")
+AGREE = 2e-3
+"""Nats by which the losses of an update may differ."""
 
 
 def material(count: int) -> tuple[list[Exchange], dict[str, Any]]:
@@ -48,97 +56,184 @@ def material(count: int) -> tuple[list[Exchange], dict[str, Any]]:
     return exchanges, frames
 
 
-def ours(model: Any, batches: talks.Batches, settings: Any, bucket: int) -> tuple[float, float]:
-    """Tokens a second, and the first loss."""
-    found = batches.survey
-    order = Order(found.lengths, ["captioning"] * len(found.lengths), batch=settings.batch, bucket=bucket)
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        told: list[tune.Told] = []
-        work = tune.Work(batches, order, {})
-        tune.run(model, work, settings, Team(), Path(folder), tell=told.append)
-        print(f"  with checkpoint: {time.perf_counter() - began:.1f} s", flush=True)
-    steady = told[1:] or told
-    tokens = sum(one.tokens_per_second * found_seconds(one, settings) for one in steady)
-    return tokens / sum(found_seconds(one, settings) for one in steady), told[0].loss
+@dataclass
+class Side:
+    """One of the two, and what its updates took: processor seconds, seconds by the clock, loss."""
+
+    name: str
+    processor: list[float] = field(default_factory=list)
+    clock: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
 
 
-def found_seconds(one: tune.Told, settings: Any) -> float:
-    return float(settings.batch) / one.clips_per_second
+class Baton:
+    """Whose turn it is: each side holds it for one update."""
+
+    def __init__(self, first: str) -> None:
+        self._turn, self._changed = first, threading.Condition()
+        self._began = (0.0, 0.0)
+
+    def take(self, side: Side) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._turn == side.name)
+        self._began = (time.process_time(), time.perf_counter())
+
+    def give(self, side: Side, other: str) -> None:
+        side.processor.append(time.process_time() - self._began[0])
+        side.clock.append(time.perf_counter() - self._began[1])
+        with self._changed:
+            self._turn = other
+            self._changed.notify_all()
 
 
-def theirs(model: Any, batches: talks.Batches, settings: Any) -> tuple[float, float]:
+class Enough(Exception):
+    """All updates are made."""
+
+
+def ours(side: Side, baton: Baton, parts: Parts, settings: Any, steps: int) -> None:
+    lessons = talks.Lessons(parts.batches(packed=True), parts.order, settings.micro_batch, {})
+    packing.make_ready(parts.model)
+
+    def tell(told: loop.Told) -> None:
+        side.losses.append(told.loss)
+        baton.give(side, "Trainer")
+        if told.step == steps:
+            raise Enough
+        baton.take(side)
+
+    baton.take(side)
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
+        loop.run(parts.model, lessons, settings, Team(), Path(folder), tell=tell)
+
+
+def theirs(side: Side, baton: Baton, parts: Parts, settings: Any, steps: int) -> None:
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
-    found = batches.survey
-    marks: list[float] = []
+    class Turns(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, _: Any, state: Any, *__: Any, **more: Any) -> None:
+            baton.give(side, "ours")
+            if state.global_step < steps:
+                baton.take(side)
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            marks.append(time.perf_counter())
+        def on_log(self, *_: Any, logs: dict[str, float], **__: Any) -> None:
+            if "loss" in logs:
+                side.losses.append(logs["loss"])
 
-    order = np.random.default_rng(0).permutation(len(found.lengths))
+    rows = [{"number": number} for step in range(steps) for number in parts.shuffled(step)]
+    batches = parts.batches(packed=False)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
-            model=model,
+            model=parts.model,
             args=TrainingArguments(
-                output_dir=folder, max_steps=settings.steps, per_device_train_batch_size=settings.micro_batch,
-                gradient_accumulation_steps=settings.batch // settings.micro_batch, learning_rate=5e-5,
-                report_to=[], save_strategy="no", logging_steps=1, remove_unused_columns=False, use_cpu=True,
-                disable_tqdm=True, dataloader_pin_memory=False,
+                output_dir=folder, max_steps=steps, per_device_train_batch_size=settings.micro_batch,
+                gradient_accumulation_steps=settings.batch // settings.micro_batch, weight_decay=0.0,
+                learning_rate=settings.learning_rate, lr_scheduler_type="constant", report_to=[],
+                save_strategy="no", logging_steps=1, remove_unused_columns=False, use_cpu=True,
+                disable_tqdm=True, dataloader_pin_memory=False, max_grad_norm=settings.clip_norm,
             ),
-            train_dataset=[{"number": int(number)} for number in order],
-            data_collator=lambda rows: batches([row["number"] for row in rows]),
-            callbacks=[Clock()],
+            train_dataset=rows,
+            data_collator=lambda some: batches.batch([one["number"] for one in some]),
+            callbacks=[Turns()],
         )  # fmt: skip
-        trainer._get_train_sampler = lambda *_: torch.utils.data.SequentialSampler(trainer.train_dataset)
+        trainer._get_train_sampler = lambda *_: torch.utils.data.SequentialSampler(rows)
+        baton.take(side)
         trainer.train()
-    first = next(row["loss"] for row in trainer.state.log_history if "loss" in row)
-    taken = order[settings.batch : settings.steps * settings.batch]
-    return float(found.lengths[taken].sum()) / (marks[-1] - marks[0]), first
+
+
+class Parts:
+    """The model, the examples and their order, drawn the same for each side."""
+
+    def __init__(self, base: str, count: int, settings: Any) -> None:
+        exchanges, self.frames = material(count)
+        self.model, self.processor = new_model(base, audio_width=WIDTH, frames_per_second=10.0)
+        self.reading = talks.Reading(
+            self.processor.tokenizer, self.processor.positions_of, "chatml", settings.most_tokens
+        )
+        examples = talks.examples_of(exchanges, settings)
+        measures = talks.measure(examples, lambda clip: len(self.frames[clip].frames), self.reading)
+        self.found = talks.survey(examples, measures, settings.most_tokens)
+        self.order = talking.order_of(self.found, settings)
+
+    def batches(self, packed: bool) -> talks.Batches:
+        return talks.Batches(self.found, self.reading, self.frames, self.processor.pad_id, packed)
+
+    def shuffled(self, step: int) -> list[int]:
+        chosen = self.order(step)
+        return [chosen[i] for i in np.random.default_rng(step).permutation(len(chosen))]
+
+
+def settings_of(asked: argparse.Namespace) -> Any:
+    return Recipe(
+        name="benchmark",
+        model={"lora_rank": 0, "lora_targets": ()},  # type: ignore[arg-type]
+        tune={
+            "steps": asked.steps + 1, "batch": asked.batch, "micro_batch": asked.micro_batch, "bucket": 1,
+            "precision": "float32", "save_every": 10**6, "evaluate_every": 10**6, "schedule": "constant",
+            "warmup_share": 0.0, "learning_rate": 2e-5, "packed": True,
+        },  # type: ignore[arg-type]
+    ).tune  # fmt: skip
+
+
+def report(mine: Side, other: Side, parts: Parts, steps: int) -> None:
+    tokens = [int(parts.found.lengths[parts.order(step)].sum()) for step in range(steps)]
+    for step, (a, b) in enumerate(zip(mine.losses, other.losses, strict=True)):
+        times = f"{mine.processor[step]:.1f} and {other.processor[step]:.1f} s of the processor"
+        print(f"  update {step + 1}, {tokens[step]} tokens: losses {a:.4f} and {b:.4f}; {times}")
+        if abs(a - b) > AGREE:
+            raise SystemExit("The losses do not agree: the two do not do the same.")
+    for side in (mine, other):
+        speeds = [
+            statistics.median(t / s for t, s in zip(tokens[1:], times[1:], strict=True))
+            for times in (side.processor, side.clock)
+        ]
+        print(f"{side.name}: {speeds[0]:.1f} tokens a processor second, {speeds[1]:.1f} by the clock")
+    for name in ("processor", "clock"):
+        pairs = zip(getattr(other, name)[1:], getattr(mine, name)[1:], strict=True)
+        print(f"ratio by the {name}: {statistics.median(b / a for b, a in pairs):.2f}")
+
+
+def profile(parts: Parts, settings: Any) -> None:
+    lessons = talks.Lessons(parts.batches(packed=True), parts.order, settings.micro_batch, {})
+    packing.make_ready(parts.model)
+    updates = iter(range(2))
+
+    def tell(told: loop.Told) -> None:
+        if next(updates) == 1:
+            raise Enough
+
+    with (
+        torch.profiler.profile() as seen,
+        contextlib.suppress(Enough),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        loop.run(parts.model, lessons, settings, Team(), Path(folder), tell=tell)
+    print(seen.key_averages().table(sort_by="self_cpu_time_total", row_limit=16, max_name_column_width=40))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=7)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--micro-batch", type=int, default=4)
+    parser.add_argument("--micro-batch", type=int, default=8)
     parser.add_argument("--examples", type=int, default=64)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--base", default="smollm2-135m-instruct")
-    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--profile", action="store_true", help="only where the time of two updates goes")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    recipe = Recipe(
-        name="benchmark",
-        model={"lora_rank": 0, "lora_targets": ()},  # type: ignore[arg-type]
-        tune={
-            "steps": asked.steps, "batch": asked.batch, "micro_batch": asked.micro_batch,
-            "precision": "float32", "save_every": 10**6, "evaluate_every": 10**6,
-        },  # type: ignore[arg-type]
-    )  # fmt: skip
-    settings = recipe.tune
-    exchanges, frames = material(asked.examples)
-    results = {}
-    for name in ("ours", "Trainer"):
-        model, processor = new_model(asked.base, audio_width=WIDTH, frames_per_second=10.0)
-        reading = talks.Reading(processor.tokenizer, processor.positions_of, "chatml", 2048)
-        found = talks.survey(
-            talks.examples_of(exchanges, settings),  # type: ignore[arg-type]
-            lambda clip: len(frames[clip].frames),
-            reading,
-        )
-        batches = talks.Batches(found, reading, frames, processor.pad_id)
-        if name == "ours":
-            seen = torch.profiler.profile() if asked.profile else None
-            with seen or contextlib.nullcontext():
-                results[name] = ours(model, batches, settings, bucket=min(16, asked.steps))
-            if seen is not None:
-                print(seen.key_averages().table(sort_by="self_cpu_time_total", row_limit=12))
-        else:
-            results[name] = theirs(model, batches, settings)
-        print(f"{name}: {results[name][0]:.1f} tokens/s, first loss {results[name][1]:.3f}", flush=True)
-    print(f"ratio: {results['ours'][0] / results['Trainer'][0]:.2f}")
+    settings = settings_of(asked)
+    parts = Parts(asked.base, asked.examples, settings)
+    if asked.profile:
+        profile(parts, settings)
+        return
+    mine, other, baton = Side("ours"), Side("Trainer"), Baton("ours")
+    second = Parts(asked.base, asked.examples, settings)
+    given = (other, baton, second, settings, asked.steps)
+    beside = threading.Thread(target=theirs, args=given, daemon=True)
+    beside.start()
+    ours(mine, baton, parts, settings, asked.steps)
+    beside.join()
+    report(mine, other, parts, asked.steps)
 
 
 if __name__ == "__main__":

@@ -30,9 +30,12 @@ def ask(
     audio: Path,
     question: Annotated[list[str], Parameter(negative=())],
     *,
-    facts: bool = True,
+    facts: bool | None = None,
     json: bool = False,
     model: Path | None = None,
+    base: Path | None = None,
+    encoder_weights: str | None = None,
+    device: str | None = None,
 ) -> None:
     """Answer questions about a recording (wav, mp3, ogg, flac, m4a, opus …) of any length.
 
@@ -43,15 +46,23 @@ def ask(
     question
         One or more questions, each in quotes.
     facts
-        Show the model the facts measured in this recording; with --no-facts it answers from sound alone.
+        Show the model the facts measured in this recording; with --no-facts it answers from sound alone. If
+        neither is said, models are shown them that were trained to read them, as `mini` was.
     json
         Print answers, facts, model and timings as JSON.
     model
-        Folder of a trained model; the bundled `mini` if not given.
+        Folder of a trained model, of any encoder; the bundled `mini` if not given.
+    base
+        Folder of the base language model, if the model does not say where that is.
+    encoder_weights
+        Folder or hub name of the encoder's weights, if they lie elsewhere than when the model was trained.
+    device
+        cpu, cuda, cuda:1 …; a GPU if there is one.
     """
     from llark import line, show
 
-    result = line.ask(audio, question, facts=facts, model=model)
+    choice = line.Choice(model, base, encoder_weights, device)
+    result = line.ask(audio, question, facts=facts, choice=choice)
     print(show.as_json(result) if json else show.as_text(result))
 
 
@@ -266,6 +277,7 @@ app.command("llark.commands.instruct:instruct")
 app.command("llark.commands.embed:embed")
 app.command("llark.commands.train:train")
 app.command("llark.commands.train:import_checkpoint")
+app.command("llark.commands.infer:infer")
 app.command("llark.commands.embed:convert_jukebox")
 app.command("llark.commands.embed:export_embeddings")
 app.command("llark.commands.embed:import_embeddings")

@@ -5,110 +5,41 @@ The rooms do the work and know nothing of each other; this page says in which or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from llark import audio, engine, records, store
-from llark.errors import BadAudio, UserMustAct
-from llark.records import Annotation, Answer, Clip, Dropped, Embedding, Exchange, Track
-from llark.show import AskResult, Stopwatch
+from llark.errors import UserMustAct
+from llark.records import Annotation, Clip, Dropped, Embedding, Exchange
+from llark.walks.ask import Choice as Choice
+from llark.walks.ask import HeardSong as HeardSong
+from llark.walks.ask import Listener, hearing_of
+from llark.walks.ask import bundled_model as bundled_model
+from llark.walks.ask import cut as cut
+from llark.walks.ask import hear as hear
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from llark.nets.hearing import Hearing
     from llark.prepare.stage import Settings
     from llark.recipe import Recipe
-
-MODEL_NAME = "mini"
-
-Question = tuple[str, "np.ndarray | None", str | None]
-"""What is asked, the frames that are heard, and the facts that are shown."""
+    from llark.show import AskResult
 
 
 # --- ask --------------------------------------------------------------------------------------------------
 
 
-def ask(path: Path, questions: Sequence[str], *, facts: bool = True, model: Path | None = None) -> AskResult:
+def ask(
+    path: Path, questions: Sequence[str], *, facts: bool | None = None, choice: Choice | None = None
+) -> AskResult:
     """Answers to questions about a recording of any length, with the facts measured in it.
 
-    The whole song is heard, in windows of 25 s. Raises `BadAudio` or `UserMustAct` with one clear sentence.
+    The whole song is heard, window by window, by the annotators and by the encoder that the model was trained
+    with; `facts` says whether the model is shown what was measured (if not said: if it was trained to).
+    Raises `BadAudio` or `UserMustAct` with one clear sentence.
     """
-    if not questions or not all(question.strip() for question in questions):
-        raise UserMustAct("There is no question. Give one in quotes after the recording.")
-    windows = cut(path)
-    with Stopwatch() as watch, ThreadPoolExecutor(1) as beside:
-        loading = beside.submit(_load_answerer, model or bundled_model())
-        with watch("hear"):
-            heard = hear(path, windows)
-        with watch("wait for the model"):
-            answerer = loading.result()
-        line = records.describe_facts(heard.facts) if facts else None
-        with watch("answer"):
-            texts = answerer([(question, heard.frames, line) for question in questions])
-    name = str(model) if model else MODEL_NAME
-    answers = tuple(
-        Answer(question, text, name, heard.facts if facts else None)
-        for question, text in zip(questions, texts, strict=True)
-    )
-    return AskResult(str(path), answers, heard.facts, watch.seconds)
-
-
-def _load_answerer(model: Path) -> Callable[[Sequence[Question]], list[str]]:
-    from llark.answer import Answerer, Asked
-
-    answerer = Answerer.load(model)
-    return lambda questions: answerer([Asked(*question) for question in questions])
-
-
-@dataclass(frozen=True, eq=False)
-class HeardSong:
-    """A song as its windows were heard: the facts of the whole, and [frames, width] from first to last."""
-
-    facts: Annotation
-    frames: np.ndarray
-
-
-def cut(path: Path) -> list[Clip]:
-    """The windows of a recording. Raises `BadAudio` where there is none to hear."""
-    from llark.prepare.crop import Crop
-
-    clips = [clip for clip in Crop()(Track(path.stem, str(path))) if isinstance(clip, Clip)]
-    if not clips:
-        found, least = audio.probe(path).duration_seconds, audio.SHORTEST_SECONDS
-        raise BadAudio("too-short", f"{path} is {found:.2f} s long; at least {least:.0f} s is needed.")
-    return clips
-
-
-def hear(path: Path, clips: Sequence[Clip]) -> HeardSong:
-    """Every window of a recording through the annotators and the `mini` encoder, each heard once."""
-    import numpy as np
-    import torch
-
-    from llark.annotate.recording import Recording
-    from llark.embed import mini
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # two are slower on nets this small, and twenty times so on busy cores
-    recording, frames = Recording(path.stem), []
-    with engine.Ticker("hear", len(clips), show=len(clips) > 2) as tick:
-        for clip in clips:
-            hearing = _hearing(clip)
-            recording.hear(hearing, clip.start_seconds)
-            frames.append(mini.embed(hearing))
-            tick()
-    torch.set_num_threads(threads)
-    return HeardSong(recording.facts(), np.concatenate(frames))
-
-
-def _hearing(clip: Clip) -> Hearing:
-    from llark.nets.hearing import Hearing
-
-    return Hearing(*audio.load(clip.path, start_seconds=clip.start_seconds, end_seconds=clip.end_seconds))
+    return Listener(choice).ask(path, *questions, facts=facts)
 
 
 class Listen:
@@ -128,7 +59,7 @@ class Listen:
         from llark import annotate
         from llark.embed import mini
 
-        hearing = _hearing(record)
+        hearing = hearing_of(record)
         yield annotate.annotate(hearing, record.id, record.start_seconds)
         yield Embedding(record.id, mini.VERSION, mini.embed(hearing), float(mini.FRAMES_PER_SECOND))
 
@@ -150,11 +81,6 @@ def annotate(
     return facts.of_songs(songs, wanted) if out is None else facts.of_folder(songs, out, wanted, workers)
 
 
-def bundled_model() -> Path:
-    """The folder of the model that ships with the package."""
-    return Path(str(files("llark") / "weights" / MODEL_NAME))
-
-
 def demo_recording() -> Path:
     """The recording that ships with the package."""
     return Path(str(files("llark") / "weights" / "demo" / "feelings.ogg"))
@@ -168,20 +94,26 @@ def build(
 ) -> str:
     """Every stage of a recipe into `out`; returns the report's table. Run again, a stopped build goes on."""
     from llark import recipe as recipes
+    from llark.walks import build as building
     from llark.walks import evaluate as evaluating
 
     recipe = recipes.load(recipe_path, overrides)
     if limit is not None:
         recipe = small(recipe, limit)
-    render_corpus(
-        out / "corpus",
-        clips=recipe.corpus.clips,
-        seed=recipe.corpus.seed,
-        sources=recipe.corpus.sources,
-        renderer=recipe.corpus.renderer,
-        workers=workers,
-    )
-    prepare(out / "corpus", out / "clips")
+    if recipe.prepare.source is not None:
+        building.gather(recipe, out, limit, workers)
+    else:
+        render_corpus(
+            out / "corpus",
+            clips=recipe.corpus.clips,
+            seed=recipe.corpus.seed,
+            sources=recipe.corpus.sources,
+            renderer=recipe.corpus.renderer,
+            workers=workers,
+        )
+        prepare(out / "corpus", out / "clips", recipe.prepare.window_seconds)
+    if recipe.tune is not None:
+        return building.tuned(recipe, out, workers)
     listen(out / "clips", out / "annotations", out / "embeddings", workers)
     instruct(recipe, out)
     train(recipe, out)
@@ -189,8 +121,9 @@ def build(
 
 
 def small(recipe: Recipe, limit: int) -> Recipe:
-    """The same experiment on `limit` clips of the built-in corpus, with a few steps."""
-    if limit < 8:
+    """The same experiment on `limit` clips of the built-in corpus (or recordings of a source), with a few
+    steps."""
+    if recipe.prepare.source is None and limit < 8:
         raise UserMustAct(f"--limit {limit} is too small: training and test need at least 8 clips in all.")
     change = {
         "corpus": {"clips": limit, "sources": ("builtin",), "renderer": "midirenderer"},
@@ -198,6 +131,9 @@ def small(recipe: Recipe, limit: int) -> Recipe:
         "train": {"steps": min(recipe.train.steps, 10), "save_every": 5, "dtype": "float32"},
         "evaluate": {"clips": min(recipe.evaluate.clips, max(2, limit // 4))},
     }
+    if recipe.tune is not None:
+        few = {"steps": min(recipe.tune.steps, 10), "batch": 4, "micro_batch": 1, "precision": "float32"}
+        change["tune"] = few | {"save_every": 5, "evaluate_every": 5, "evaluate_examples": 8}
     return recipe.model_copy(
         update={name: getattr(recipe, name).model_copy(update=values) for name, values in change.items()}
     )
@@ -214,14 +150,17 @@ def render_corpus(
     )
 
 
-def prepare(corpus_folder: Path, out: Path) -> None:
+def prepare(corpus_folder: Path, out: Path, window_seconds: float = audio.WINDOW_SECONDS) -> None:
     """A corpus's recordings → clips."""
     from llark import corpus
     from llark.prepare.crop import Crop
 
     tracks = [track for track, _ in corpus.read(corpus_folder)]
-    writer = store.open_stage(out, "prepare", {"tracks": [track.id for track in tracks]})
-    engine.run(Crop(), tracks, writer, total=len(tracks))
+    plan: dict[str, object] = {"tracks": [track.id for track in tracks]}
+    if window_seconds != audio.WINDOW_SECONDS:
+        plan["window_seconds"] = window_seconds
+    writer = store.open_stage(out, "prepare", plan)
+    engine.run(Crop(window_seconds), tracks, writer, total=len(tracks))
 
 
 def prepare_dataset(
@@ -319,6 +258,8 @@ def train(recipe: Recipe, out: Path) -> None:
     """Aligns the heads, trains adapter and projector together, and writes the model's folder."""
     from llark import train as training
     from llark.embed import mini
+    from llark.walks import ears
+    from llark.walks import train as trained
 
     model_folder = out / "model"
     if (model_folder / "config.json").is_file():
@@ -341,6 +282,7 @@ def train(recipe: Recipe, out: Path) -> None:
         model_folder,
         _start(recipe.model.start_from),
     )
+    trained.remember(model_folder, ears.record_of([out / "embeddings"]), recipe.model.base)
 
 
 def _start(name: str | None) -> Path | None:

@@ -39,8 +39,16 @@ class Corpus(Section):
 
 
 class Prepare(Section):
-    """How recordings are cut."""
+    """Which recordings, and how they are cut."""
 
+    source: str | None = Field(
+        default=None,
+        min_length=1,
+        description="a folder of music or a data set's, to learn from in place of the rendered corpus",
+    )
+    dataset: str = Field(
+        default="folder", min_length=1, description="how the source is laid out: one of `llark datasets`"
+    )
     window_seconds: float = Field(
         default=25.0,
         ge=1.0,
@@ -91,6 +99,19 @@ class Embed(Section):
         default="mini",
         pattern=r"^(mini|jukebox|clap|hub:.+)$",
         description="the frozen encoder: mini, jukebox, clap, or hub:NAME",
+    )
+    weights: str | None = Field(
+        default=None, min_length=1, description="for jukebox the folder of its weights; for clap also a name"
+    )
+    compat: Literal["llark"] | None = Field(
+        default=None, description="llark: Jukebox as the published extraction runs it"
+    )
+    layer: int | None = Field(
+        default=None, description="of a hub encoder's transformer; its usual one if null"
+    )
+    rate: str | int | None = Field(
+        default=None,
+        description="frames a second, native, or clip for one a clip; the encoder's usual if null",
     )
 
 
@@ -193,8 +214,15 @@ class Recipe(Section):
             raise ValueError(
                 "prepare.window_seconds must be 25.0 for the `mini` encoder, which was fitted to that"
             )
+        if self.prepare.source is not None and self.corpus != Corpus():
+            raise ValueError("a recipe with prepare.source renders no corpus; leave one of them out")
         positions = self.model.audio_positions
         if self.tune is None:
+            if self.prepare.source is not None:
+                raise ValueError(
+                    "prepare.source needs a section tune: the concept heads, which align is about, learn "
+                    "from what is known of rendered clips"
+                )
             if self.embed.encoder != "mini":
                 raise ValueError(
                     f"embed.encoder {self.embed.encoder} needs a section tune: the concept heads, which "

@@ -23,6 +23,10 @@ class Tune(Section):
         default="full",
         description="what learns beside projector and markers: the whole language model, an adapter, nothing",
     )
+    quantize: Literal["none", "4bit"] = Field(
+        default="none",
+        description="hold the base's weights, which do not learn, in 4 bits (QLoRA); needs a GPU",
+    )
     conversation: Literal["chatml", "published"] = Field(
         default="chatml", description="how questions and answers are written; see docs/train.md"
     )
@@ -67,6 +71,10 @@ class Tune(Section):
     bucket: int = Field(
         default=16, ge=1, description="updates whose examples are sorted by length together; 1 sorts none"
     )
+    packed: bool = Field(
+        default=False,
+        description="lay a micro batch's examples behind each other, not side by side with padding",
+    )
     seed: int = Field(default=0, ge=0, description="of order, first weights and dropout")
     save_every: int = Field(default=500, ge=1, description="steps between checkpoints")
     keep: int = Field(default=1, ge=1, description="newest checkpoints that stay")
@@ -76,6 +84,11 @@ class Tune(Section):
     )
     sample_answers: int = Field(default=2, ge=0, description="answers that are written out then")
     tensorboard: bool = Field(default=False, description="also write the log for TensorBoard")
+    wandb: str | None = Field(
+        default=None,
+        min_length=1,
+        description="also write the log for Weights & Biases, as a run of this project; none if null",
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -84,6 +97,11 @@ class Tune(Section):
         if self.conversation == "chatml" and self.clips_last_share:
             raise ValueError(
                 "tune.clips_last_share needs the `published` conversation; chatml has clips first"
+            )
+        if self.quantize != "none" and (self.weights == "full" or self.sharding == "fsdp"):
+            raise ValueError(
+                f"tune.quantize {self.quantize} needs weights that stay as they are and whole copies: "
+                "tune.weights lora or projector, and tune.sharding ddp"
             )
         names = [name for name, _ in self.mixture]
         if any(share <= 0 for _, share in self.mixture) or len(set(names)) != len(names):

@@ -20,7 +20,7 @@ from llark import audio
 from llark.errors import UserMustAct
 from llark.evaluate import endpoint
 from llark.evaluate.cases import Put
-from llark.evaluate.endpoint import Api, Endpoint, cost
+from llark.evaluate.endpoint import Api, Endpoint, cost, takes_sound
 from llark.evaluate.sounds import Sounds
 from llark.records import Annotation, Clip, Key
 
@@ -30,6 +30,7 @@ class Server:
     """Answers with `reply(body)`; `codes` are sent first, one a request."""
 
     reply: Callable[[dict[str, Any]], str] = lambda body: "C major"
+    tokens: Callable[[dict[str, Any]], int | None] = lambda body: None
     codes: list[int] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -47,6 +48,8 @@ def server() -> Iterator[Server]:
             found.headers.append(dict(self.headers))
             code = found.codes.pop(0) if found.codes else 200
             page: dict[str, Any] = {"choices": [{"message": {"content": found.reply(body)}}]}
+            if (count := found.tokens(body)) is not None:
+                page["usage"] = {"prompt_tokens": count}
             if self.path.endswith("/embeddings"):
                 page = {
                     "data": [{"index": i, "embedding": [len(t), 1.0]} for i, t in enumerate(body["input"])]
@@ -173,3 +176,22 @@ def test_the_cost_counts_what_is_alike_once() -> None:
 
 def test_embeddings_come_in_the_order_of_the_texts(server: Server) -> None:
     assert Api(server.url, "x").embed(["aaa", "b"]) == [[3.0, 1.0], [1.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (lambda body: None, "the server does not say how many tokens"),
+        (lambda body: 28, "THE SERVER DROPS THE SOUND: it reads 28 tokens"),
+        (
+            lambda body: 20 + 50 * isinstance(body["messages"][0]["content"], list),
+            "the server reads 70 tokens",
+        ),
+    ],
+)
+def test_a_server_that_drops_the_sound_is_found_by_what_it_counts(
+    server: Server, tokens: Callable[[dict[str, Any]], int | None], said: str
+) -> None:
+    server.tokens = tokens
+    assert takes_sound(Api(server.url, "x")).startswith(said)
+    assert len(server.bodies) == 2

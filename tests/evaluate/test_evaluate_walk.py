@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from evaluate_fakes import annotation, make_items, tell
 from test_endpoint import Server, server  # noqa: F401
+from tiny_encoders import write_encoder
 
 from llark import audio, cli, store
 from llark.evaluate import report, score
@@ -18,6 +20,7 @@ from llark.evaluate.cases import Case, Put, TestSet
 from llark.evaluate.real import Song
 from llark.records import Clip, Embedding, Track
 from llark.walks import evaluate as walk
+from llark.walks import testsets
 
 
 class Hears:
@@ -40,7 +43,7 @@ class Hears:
         return tell(put.facts or annotation(f"clip-{number}"), put.question)
 
 
-def prepared(folder: Path, clips: int = 12) -> Path:
+def prepared(folder: Path, clips: int = 12, captions: tuple[str, ...] = ()) -> Path:
     """A folder as `llark prepare` fills it, with facts and frames beside."""
     song = folder.parent / "song.wav"
     audio.save(song, np.sin(np.arange(16000) / 30).astype(np.float32), 8000)
@@ -52,7 +55,8 @@ def prepared(folder: Path, clips: int = 12) -> Path:
                 writer.write(id_, [row])
             writer.finish()
 
-    write("tracks", [(i.track_id, Track(i.track_id, str(song), split="test")) for i in items])
+    tracks = [Track(item.track_id, str(song), split="test", captions=captions) for item in items]
+    write("tracks", [(track.id, track) for track in tracks])
     write("clips", [(i.clip_id, Clip(i.clip_id, i.track_id, str(song), 0.0, 2.0, "test")) for i in items])
     write("truths", [(i.clip_id, i.truth) for i in items])
     write("annotations", [(i.clip_id, i.facts) for i in items])
@@ -146,10 +150,55 @@ def test_questions_without_sound_are_scored_without_audio_alone(
     status, table, _ = typed(capsys, monkeypatch, *words)
     assert status == 0
     assert (
-        table.splitlines()[0]
-        == "| task | metric | lead over best control | no audio | majority | constant | n |"
+        table.splitlines()[0] == "| task | metric | lead over best control | no audio | majority | constant "
+        "| longest option | likeliest option | n |"
     )
     assert "no sound at hand" in (tmp_path / "out" / "report.md").read_text()
+
+
+def rul_rows(folder: Path, clips: int = 9) -> Path:
+    """Three questions on each recording."""
+    rows = {
+        f"{clip}-{number}": {
+            "id": f"{clip}-{number}",
+            "audio": f"clip-{clip}.wav",
+            "question": f"{clip}, {number}?",
+            "correct_answer": "yes",
+            "distractors": ["no", "maybe"],
+        }
+        for clip in range(clips)
+        for number in range(3)
+    }
+    path = folder / "rul.json"
+    path.write_text(json.dumps(rows))
+    return path
+
+
+def test_clips_limits_the_recordings_of_a_file_of_questions_to_the_same_ones_every_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    for name in ("one", "two"):
+        words = ["evaluate", "--questions", f"rul_muchomusic={rul_rows(tmp_path)}", "--out", tmp_path / name]
+        status, _, _ = typed(capsys, monkeypatch, *words, "--clips", "4")
+        assert status == 0
+        verdicts = [v for v in report.read(tmp_path / name).answers if v.condition == "no audio"]
+        asked.append([verdict.case_id for verdict in verdicts])
+    assert asked[0] == asked[1] == [f"{clip}-{number}" for clip in (0, 2, 4, 6) for number in range(3)]
+    about = json.loads((tmp_path / "two" / "scores.json").read_text())["about"]
+    assert about["rul_muchomusic, asked"] == "12 questions on 4 recordings"
+    whole = testsets.of_some_clips([Case(str(i), f"c{i // 2}", "t", "?", 0) for i in range(600)], None)
+    assert len(whole) == 600
+
+
+def test_with_sounds_only_recordings_that_are_at_hand_are_chosen_from(tmp_path: Path) -> None:
+    (tmp_path / "sounds").mkdir()
+    for clip in (1, 3, 5, 7):
+        audio.save(tmp_path / "sounds" / f"clip-{clip}.wav", np.zeros(16000, np.float32), 8000)
+    wanted = walk.Wanted(questions={"rul_muchomusic": rul_rows(tmp_path)}, audio=tmp_path / "sounds", clips=2)
+    material = testsets.gather(None, tmp_path / "out", wanted, hear=False)
+    assert sorted(material.clips) == ["clip-1", "clip-5"]
+    assert len(material.test_set.questions["rul_muchomusic"]) == 6
 
 
 def test_an_endpoint_is_asked_only_after_its_cost_was_shown_and_said_yes_to(
@@ -177,15 +226,18 @@ def test_an_endpoint_is_asked_only_after_its_cost_was_shown_and_said_yes_to(
     assert "about $0.02" in said
     assert "Say --yes" in said
     assert server.bodies == []
-    status, table, _ = typed(capsys, monkeypatch, *words, "--yes")
+    server.tokens = lambda body: 28
+    status, table, said = typed(capsys, monkeypatch, *words, "--yes")
     assert status == 0
-    assert len(server.bodies) == 13
+    assert len(server.bodies) == 2 + 13
+    assert "warning: THE SERVER DROPS THE SOUND" in said
+    assert "sound: THE SERVER DROPS THE SOUND" in (tmp_path / "out" / "report.md").read_text()
     assert "| key | MIREX |" in table
     typed(capsys, monkeypatch, *words, "--yes")
-    assert len(server.bodies) == 13
+    assert len(server.bodies) == 2 + 13
 
 
-def test_a_judge_is_asked_in_both_orders(
+def test_a_judge_is_asked_in_both_orders_once_and_its_replies_are_kept(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -193,16 +245,54 @@ def test_a_judge_is_asked_in_both_orders(
 ) -> None:
     data = prepared(tmp_path / "data")
     typed(capsys, monkeypatch, "evaluate", data, "--out", tmp_path / "one", "--tasks", "key")
-    words = ["judge", tmp_path / "one", "--against", tmp_path / "one", "--task", "key"]
-    words += ["--url", server.url, "--model", "judge"]
+    words = ["judge", tmp_path / "one", "--task", "key", "--url", server.url, "--model", "judge"]
     status, _, said = typed(capsys, monkeypatch, *words)
     assert (status, server.bodies) == (2, [])
-    assert "about 24 requests" in said
+    asked = int(re.search(r"about (\d+) requests", said)[1])  # type: ignore[index]
+    assert asked == 2 * len({annotation(f"clip-{i}").key.name for i in range(12)})
+    assert "price unknown" in said
     server.reply = lambda body: "A"
-    status, said, _ = typed(capsys, monkeypatch, *words, "--yes")
+    server.codes = [200] * 5 + [400]
+    status, _, said = typed(capsys, monkeypatch, *words, "--yes")
+    assert (status, "answered 400" in said) == (2, True)
+    status, said, told = typed(capsys, monkeypatch, *words, "--yes", "--dollars-per-million", "2")
     assert status == 0
-    assert "one against one: win rate 0.500 [0.500, 0.500]: 0 won, 0 lost, 12 tied of 12" in said
-    assert len(server.bodies) == 24
+    assert "are answered already; about $0.00" in told
+    assert "one against people: win rate 0.500 [0.500, 0.500]: 0 won, 0 lost, 12 tied of 12" in said
+    sent = len(server.bodies)
+    assert typed(capsys, monkeypatch, *words, "--yes")[1] == said
+    assert len(server.bodies) == sent
+    found = [json.loads(line) for line in (tmp_path / "one" / "judged.jsonl").read_text().splitlines()]
+    assert [(line["how"], line["judge"], line["found"]) for line in found] == [
+        ("prefer", "judge", said.strip())
+    ]
+
+
+def test_a_judge_counts_the_details_of_answers_and_of_those_to_other_sound(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    server: Server,  # noqa: F811
+) -> None:
+    data = prepared(tmp_path / "data")
+    typed(capsys, monkeypatch, "evaluate", data, "--out", tmp_path / "one", "--tasks", "key")
+
+    def lists(body: dict[str, Any]) -> str:
+        said, known = re.findall(r"(?:music|music): (.*)", body["messages"][0]["content"])
+        key = re.search(r"[A-G][#b]? m\w+", said)[0]  # type: ignore[index]
+        return f"key of {key} | {'supported' if key == known else 'contradicted'}\nit is nice | unknown"
+
+    server.reply = lists
+    words = ["judge", tmp_path / "one", "--task", "key", "--how", "details"]
+    words += ["--url", server.url, "--model", "judge", "--yes"]
+    status, said, _ = typed(capsys, monkeypatch, *words)
+    assert status == 0
+    heard, other = said.strip().splitlines()
+    assert heard.startswith(
+        "audio: 2.00 [2.00, 2.00] details an answer, of which 1.00 [1.00, 1.00] supported"
+    )
+    assert "n = 12, 12 tracks, 0 not judged" in heard
+    assert re.match(r"shuffled: 2\.00 \[2\.00, 2\.00\] details an answer, of which 0\.[0-3]", other)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +304,11 @@ def test_a_judge_is_asked_in_both_orders(
         (("--endpoint", "http://127.0.0.1:1/v1", "--model", "m"), "name one of them"),
         (("EMPTY",), "neither corpus nor tracks"),
         (("DATA", "--tasks", "mood"), "There is no task 'mood'"),
+        (("--clips", "0"), "it is at least 1"),
+        (
+            ("--endpoint", "http://127.0.0.1:1/v1", "--conditions", "likeliest-option"),
+            "leave out likeliest option",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
@@ -308,3 +403,23 @@ def test_a_judge_matches_answers_to_music_and_an_embedder_to_labels(
     words[words.index("gtzan_genre")] = "key"
     status, _, said = typed(capsys, monkeypatch, *words, "--model", "x", "--how", "embed")
     assert (status, "not for key" in said) == (2, True)
+
+
+def test_stored_captions_have_a_bertscore_with_the_encoder_that_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("sacrebleu", reason="captions are scored with: pip install 'llark[evaluate]'")
+    data = prepared(tmp_path / "data", 3, ("a slow song with a piano",))
+    stored = tmp_path / "stored.jsonl"
+    said = ["a slow song with a piano", "a fast song with drums", ""]
+    stored.write_text(
+        "\n".join(json.dumps({"id": f"clip-{i}", "prediction": text}) for i, text in enumerate(said))
+    )
+    words = ["evaluate", data, "--out", tmp_path / "out", "--tasks", "captions", "--predictions", stored]
+    encoder = write_encoder(tmp_path / "bert", "bert")
+    status, table, _ = typed(capsys, monkeypatch, *words, "--bert-score", encoder, "--bert-layer", "2")
+    assert status == 0
+    row = next(row for row in report.read(tmp_path / "out").rows if row.metric == "bertscore")
+    assert 1 / 3 < row.value < 2 / 3
+    assert "| captions | BERTScore |" in table
+    assert "| captions | BERTScore | not computed: no encoder" in typed(capsys, monkeypatch, *words)[1]

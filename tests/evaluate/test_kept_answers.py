@@ -62,6 +62,20 @@ def test_puts_that_are_alike_are_asked_once(tmp_path: Path) -> None:
     assert len(said) == 6
 
 
+def test_what_was_said_to_a_clip_under_one_condition_is_not_asked_again_under_another(tmp_path: Path) -> None:
+    model = Recorder()
+    kept = Kept(tmp_path, model)
+    heard = kept("key", "audio", PUTS)
+    turned = [Put(put.id, put.question, PUTS[(i + 1) % len(PUTS)].clip_id) for i, put in enumerate(PUTS)]
+    shuffled = kept("key", "shuffled", turned)
+    assert len(model.asked) == 1
+    assert [shuffled[put.id] for put in turned] == [heard[put.id] for put in PUTS[1:] + PUTS[:1]]
+    kept("tempo", "audio", PUTS)
+    kept("key", "likeliest option", [Put("case-0", "What?", options=("a", "b"))])
+    kept("key", "no audio", [Put("case-0", "What?")])
+    assert len(model.asked) == 4
+
+
 @pytest.mark.parametrize("other", ["model", "questions"])
 def test_answers_of_another_model_or_to_other_questions_are_refused(tmp_path: Path, other: str) -> None:
     Kept(tmp_path, Recorder())("key", "audio", PUTS)

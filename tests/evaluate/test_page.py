@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluate_fakes import deaf, hearing, make_items, run
+from evaluate_fakes import annotation, deaf, hearing, make_items, run
 
 from llark import audio
-from llark.evaluate import page, plots
-from llark.records import KEYS, Clip
+from llark.evaluate import judged, page, plots
+from llark.evaluate.cases import TestSet
+from llark.evaluate.outcome import Settings
+from llark.evaluate.score import evaluate
+from llark.evaluate.tasks import TASKS
+from llark.records import KEYS, Annotation, Beats, Clip
 
 
 class Tags(HTMLParser):
@@ -120,3 +125,83 @@ def test_calibration_bins_are_of_equal_size_and_hold_all_clips() -> None:
 def test_a_waveform_is_drawn_to_its_loudest() -> None:
     quiet = plots.wave(np.full(1000, 0.01, np.float32))
     assert quiet == plots.wave(np.full(1000, 0.5, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth", "kind"),
+    [
+        ("C major", "C major", "right"),
+        ("G major", "C major", "near"),
+        ("F major", "C major", "wrong"),
+        ("A minor", "C major", "near"),
+        ("C minor", "C major", "near"),
+        ("F# minor", "C major", "wrong"),
+        ("C major", "C minor", "near"),
+        ("F# major", "C minor", "wrong"),
+        ("Eb major", "C minor", "near"),
+    ],
+)
+def test_an_answer_is_near_on_the_circle_where_mirex_gives_it_a_part(
+    answer: str, truth: str, kind: str
+) -> None:
+    part = TASKS["key"].credit(answer, truth)
+    assert (part == 1.0, 0.0 < part < 1.0) == (kind == "right", kind == "near")
+    assert f'class="bubble {kind}"' in plots.fifths([(answer, truth)])
+
+
+def test_a_circle_without_answers_says_none() -> None:
+    assert ">0 answers<" in plots.fifths([(None, "C major")])
+
+
+def test_calibration_takes_lists_of_times_and_styles_whole() -> None:
+    facts = replace(annotation("clip-1"), beats=Beats((0.5, 1.0, 1.5, 2.0), 0.7))
+    verdict = run(hearing, make_items(3), tasks=("key",)).answers[0]
+    for task, truth, right in (("beats", (0.5, 1.0, 1.5, 2.0), 1.0), ("genre", facts.genre.labels, 1.0)):
+        sure = page._sure(replace(verdict, task=task, truth=truth), facts)
+        assert sure is not None
+        assert sure[1] == right
+
+
+def test_an_octave_is_told_apart_from_another_wrong_tempo_and_shown_after_it() -> None:
+    items = make_items(12, 1)
+    said = {item.clip_id: item.truth.tempo.bpm or 0.0 for item in items}
+    for number, clip in enumerate(said):
+        said[clip] *= 2.0 if number else 1.3
+    result = evaluate(
+        TestSet(tuple(items)),
+        lambda task, condition, puts: {put.id: f"{said[put.id]:.0f} BPM" for put in puts},
+        Settings(("audio",), ("tempo",)),
+    )
+    text = page.page(result, {}, page.Media())
+    cards = re.findall(r'class="id">([^<]+)<', text)
+    assert cards[0] == "clip-0: wrong"
+    assert cards[1].endswith("wrong (an octave off: Acc2 counts it as right)")
+
+
+def test_a_task_whose_truth_nobody_knows_has_a_line_and_no_number() -> None:
+    items = [replace(item, truth=Annotation(item.clip_id, 0.0, 25.0)) for item in make_items(4)]
+    items[0] = replace(items[0], truth=annotation("clip-0"))
+    unknown = [replace(item, truth=Annotation(item.clip_id, 0.0, 25.0)) for item in items]
+    result = run(hearing, unknown, tasks=("key",), conditions=("audio", "facts"))
+    assert {row.metric for row in result.rows} == {"agreement"}
+    assert "no truth is known" in page.page(result, {}, page.Media())
+
+
+def test_a_lead_that_no_control_without_sound_was_run_for_is_not_called_hearing() -> None:
+    items = make_items(12)
+    kept = {"tasks": ("key",), "conditions": ("audio", "majority", "constant")}
+    untested = page.page(run(hearing, items, **kept), {}, page.Media())
+    assert ">untested<" in untested
+    assert ">hears<" not in untested
+    assert ">hears<" in page.page(run(hearing, items, tasks=("key",)), {}, page.Media())
+
+
+def test_what_judges_found_is_on_the_page_that_is_written_after_it(tmp_path: Path) -> None:
+    line = {"how": "details", "task": "key", "judge": "<j>", "url": "http://x/v1", "found": "audio: 2.00"}
+    judged.note(tmp_path, line)
+    judged.note(tmp_path, line)
+    assert judged.found(tmp_path) == [line]
+    text = page.write(tmp_path, run(hearing, make_items(3), tasks=("key",))).read_text()
+    assert "What judges say" in text
+    assert "<td>&lt;j&gt;</td><td>audio: 2.00</td>" in text
+    assert "What judges say" not in page.page(run(hearing, make_items(3)), {}, page.Media())

@@ -21,7 +21,7 @@ from evaluate_fakes import (
 
 from llark.errors import UserMustAct
 from llark.evaluate import report
-from llark.evaluate.cases import CONDITIONS, Case, Item, TestSet, donors, put_under
+from llark.evaluate.cases import CONDITIONS, TEXT_PRIORS, Case, Item, TestSet, donors, put_under
 from llark.evaluate.choices import Options
 from llark.evaluate.faithful import FOLLOWS, KEEPS, agreement
 from llark.evaluate.outcome import Evaluation, Settings
@@ -54,7 +54,7 @@ def test_without_names_the_tasks_are_those_whose_truth_is_known() -> None:
 
 
 def test_all_conditions_and_controls_are_run_by_default(heard_well: Evaluation) -> None:
-    assert {row.condition for row in heard_well.rows} == set(CONDITIONS)
+    assert {row.condition for row in heard_well.rows} == set(CONDITIONS) - set(TEXT_PRIORS)
 
 
 def test_a_model_that_hears_is_not_called_deaf(heard_well: Evaluation) -> None:

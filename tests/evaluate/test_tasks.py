@@ -22,6 +22,7 @@ from llark.evaluate.tasks import (
     medleydb_instruments,
     musicnet_instruments,
     nsynth_pitch,
+    reasoning,
     tempo,
 )
 from llark.records import (
@@ -32,10 +33,12 @@ from llark.records import (
     Chords,
     ChordSpan,
     Key,
+    Meter,
     Note,
     Notes,
     Tag,
     Tags,
+    Tempo,
 )
 
 PARTS = (
@@ -70,6 +73,10 @@ TRUTHS: dict[str, tuple[object, object]] = {
     "chords": (frozenset({"C:maj"}), frozenset({"C:maj"})),
     "beats": ((0.5, 1.0), (0.5, 1.0)),
     "downbeats": ((0.5, 2.5), (0.5, 2.5)),
+    "reasoning": (
+        frozenset({"tempo: 120 BPM", "key: C major"}),
+        frozenset({"tempo: 120 BPM", "key: C major"}),
+    ),
     **dict.fromkeys(QUESTION_TASKS, (choices.Options(("a", "b"), 1), 1)),
 }
 """By task a truth, and the value that is right for it. Captions have tests of their own."""
@@ -99,6 +106,7 @@ def test_the_folder_holds_the_benchmarks_of_the_paper_and_more() -> None:
         "musicnet_instruments",
         "nsynth_instrument",
         "nsynth_pitch",
+        "reasoning",
         "rul_muchomusic",
         "tempo",
     ]
@@ -294,3 +302,37 @@ def test_published_numbers_are_shares_of_known_benchmarks_and_say_where_they_are
         assert one.mark in ("V", "R")
         assert one.source
     assert next(one.model for one in published.of("rul_muchomusic")) == "Qwen3.5-Omni-Plus"
+
+
+def known_well() -> Annotation:
+    return Annotation(
+        "c",
+        0.0,
+        25.0,
+        tempo=Tempo(61.0, 1.0),
+        key=Key("A minor", 1.0),
+        meter=Meter(4, 1.0),
+        genre=Tags((Tag("jazz", 1.0),), 1.0),
+        instruments=Tags((Tag("piano", 1.0), Tag("acoustic guitar", 1.0), Tag("drums", 1.0)), 1.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "wrong", "missed"),
+    [
+        ("A jazz trio at 120 BPM in A minor, 4/4, with piano, guitar and an oboe.", 6, 0, 1),
+        ("Warm and moving, it tells a story of longing.", 0, 0, 7),
+        ("Metal at 97 BPM in C major with a tuba.", 0, 4, 7),
+    ],
+)
+def test_an_open_answer_is_scored_by_the_facts_in_it(
+    answer: str, right: int, wrong: int, missed: int
+) -> None:
+    truth = reasoning.truth(known_well())
+    assert truth is not None
+    assert len(truth) == 7
+    assert list(reasoning.points(reasoning.read(answer), truth))[3:] == [right, wrong, missed]
+
+
+def test_a_clip_of_which_little_is_known_is_not_reasoned_about() -> None:
+    assert reasoning.truth(Annotation("c", 0.0, 25.0, key=Key("A minor", 1.0))) is None

@@ -14,7 +14,7 @@ from llark import recipe as recipes
 from llark.errors import UserMustAct
 from llark.model.checkpoint import Lora, add_lora, new_model
 from llark.train import sizes, smoke
-from llark.train.talks import Reading, collate, examples_of, survey
+from llark.train.talks import Reading, collate, examples_of, measure, survey
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -69,7 +69,8 @@ def _step(made: recipes.Recipe, base: Path) -> tuple[dict[str, torch.Tensor], si
     _, processor = new_model(base, audio_width=smoke.WIDTH, frames_per_second=10.0, max_audio_positions=8)
     reading = Reading(processor.tokenizer, processor.positions_of, "chatml", 512)
     talks = smoke.talks(made)
-    found = survey(examples_of(talks.exchanges, made.tune), lambda clip: 8, reading)  # type: ignore[arg-type]
+    examples = examples_of(talks.exchanges, made.tune)  # type: ignore[arg-type]
+    found = survey(examples, measure(examples, lambda clip: 8, reading), 512)
     alike = [i for i in range(len(found.examples)) if found.lengths[i] == found.lengths[0]][:4]
     written: list[Any] = [reading.write(found.examples[i], 8) for i in alike]
     inputs = collate(written, [torch.randn(8, smoke.WIDTH).numpy()] * 4, 0)
@@ -90,6 +91,17 @@ def test_parts_take_less_memory_than_copies_and_the_plan_says_what_does_not_fit(
     text = sizes.table(made, shape, load, guessed=True)
     assert "6.76 B parameters" in text
     assert "ddp does not fit 80 GB" in text
+
+
+def test_four_bits_take_an_eighth_of_float32_but_for_the_words() -> None:
+    plain = recipes.load(RECIPES / "llark-qwen3-4b.yaml")
+    four = recipes.load(RECIPES / "llark-qwen3-4b.yaml", ["tune.quantize=4bit"])
+    shape, load = sizes.shape_of(plain, 1024), sizes.guess_load(plain)
+    weights = [sizes.memory_gb(shape, load, made.tune, 1, "ddp")["weights"] for made in (plain, four)]  # type: ignore[arg-type]
+    words, learning = 151936 * 2560, 4 * shape.trainable
+    assert weights[0] == pytest.approx((2 * (shape.parameters - shape.trainable) + learning) / 1e9)
+    rest = shape.parameters - shape.trainable - words
+    assert weights[1] == pytest.approx((2 * words + 4.127 / 8 * rest + learning) / 1e9)
 
 
 def test_a_recipe_without_talks_and_an_unknown_base_have_no_plan() -> None:

@@ -66,7 +66,7 @@ def first(base: Path, tmp_path: Path) -> Path:
 def test_a_training_starts_with_the_adapter_projector_and_slots_of_the_model_it_goes_on_from(
     base: Path, tmp_path: Path, first: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training.loop, "train", lambda *_, **__: 0)
+    monkeypatch.setattr(training.loop, "run", lambda *_, **__: 0)
     training.run(recipe(base), material(), tmp_path / "more", tmp_path / "again", first)
     old, new = (
         {**load(folder / "audio.safetensors"), **load(folder / "adapter.safetensors")}

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from llark.errors import StoreMismatch, UserMustAct
 from llark.model.checkpoint import load_adapter
 from llark.recipe import Recipe
 from llark.records import Exchange
-from llark.train import keeping, smoke, talking, team, tune
+from llark.train import beats, keeping, loop, measured, smoke, talking, team
 from llark.train.loop import TrainingFailed
 
 STEPS = 20
@@ -50,7 +51,7 @@ def trained(recipe: Recipe, folder: Path, base: Path, stop: int | None = None) -
 
 
 def losses(folder: Path) -> list[float]:
-    told = tune.read_log(folder)
+    told = loop.read_log(folder)
     assert [one.step for one in told] == list(range(1, len(told) + 1))
     return [one.loss for one in told]
 
@@ -92,8 +93,8 @@ def test_two_processes_have_the_losses_of_one_whole_or_in_parts(
         shared = recipe_of(weights, sharding=sharding, micro_batch=1)
         assert beside(lambda r=shared, s=sharding: trained(r, tmp_path / s, tiny_base), ranks=2) == [0, 0]  # type: ignore[misc]
         assert losses(tmp_path / sharding) == pytest.approx(alone, abs=1e-3), sharding
-        heard = [(one.validation_loss, one.norm) for one in tune.read_log(tmp_path / sharding)]
-        there = [(one.validation_loss, one.norm) for one in tune.read_log(tmp_path / "one")]
+        heard = [(one.validation_loss, one.norm) for one in loop.read_log(tmp_path / sharding)]
+        there = [(one.validation_loss, one.norm) for one in loop.read_log(tmp_path / "one")]
         for mine, theirs in zip(heard, there, strict=True):
             assert mine == pytest.approx(theirs, abs=1e-3)
         _same_model(tmp_path / "one" / "model", tmp_path / sharding / "model", tiny_base)
@@ -109,6 +110,18 @@ def _same_model(one: Path, two: Path, base: Path) -> None:
     torch.testing.assert_close(answers[0], answers[1], atol=5e-3, rtol=5e-3)
 
 
+def _kill_at(step: int) -> None:
+    """This process dies before it learns from that step."""
+    gradients = loop._gradients
+
+    def deadly(*given: Any) -> float:
+        if given[5] == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return gradients(*given)
+
+    loop._gradients = deadly
+
+
 @pytest.mark.parametrize("weights", ["full", "lora"])
 def test_a_run_that_is_killed_goes_on_with_the_same_losses_to_the_bit(
     tiny_base: Path, tmp_path: Path, weights: str
@@ -117,14 +130,7 @@ def test_a_run_that_is_killed_goes_on_with_the_same_losses_to_the_bit(
     trained(recipe, tmp_path / "whole", tiny_base)
 
     def die_at_seven() -> None:
-        gradients = tune._gradients
-
-        def deadly(*given: Any) -> float:
-            if given[5] == 7:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return gradients(*given)
-
-        tune._gradients = deadly
+        _kill_at(7)
         trained(recipe, tmp_path / "killed", tiny_base)
 
     assert beside(die_at_seven) == [-signal.SIGKILL]
@@ -132,6 +138,30 @@ def test_a_run_that_is_killed_goes_on_with_the_same_losses_to_the_bit(
     assert [path.name for path in keeping.checkpoints(tmp_path / "killed")] == ["checkpoint-5"]
     trained(recipe, tmp_path / "killed", tiny_base)
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("dying", [0, 1])
+def test_one_of_two_that_is_killed_is_named_and_the_run_goes_on_with_its_losses(
+    tiny_base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], dying: int
+) -> None:
+    recipe = recipe_of(steps=10, micro_batch=1, sharding="fsdp" if dying else "ddp")
+    assert beside(lambda: trained(recipe, tmp_path / "whole", tiny_base), ranks=2) == [0, 0]
+
+    def die_at_seven() -> None:
+        if os.environ["RANK"] == str(dying):
+            _kill_at(7)
+        try:
+            trained(recipe, tmp_path / "killed", tiny_base)
+        except beats.TeamBroken as error:
+            print(error, flush=True)
+            os._exit(3)
+
+    began = time.monotonic()
+    assert beside(die_at_seven, ranks=2)[1 - dying] == 3
+    assert time.monotonic() - began < 60
+    assert f"process {dying} (pid " in capfd.readouterr().out
+    assert beside(lambda: trained(recipe, tmp_path / "killed", tiny_base), ranks=2) == [0, 0]
+    assert losses(tmp_path / "killed") == pytest.approx(losses(tmp_path / "whole"), abs=1e-3)
 
 
 def test_a_run_of_one_process_goes_on_in_two_parts(tiny_base: Path, tmp_path: Path) -> None:
@@ -228,7 +258,7 @@ def test_examples_that_do_not_fit_are_dropped_with_a_reason(tiny_base: Path, tmp
 
 def test_processes_that_cannot_share_a_step_evenly_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserMustAct, match="give a multiple of 6"):
-        tune.check_team(recipe_of().tune, team.Team(0, 3))  # type: ignore[arg-type]
+        loop.check_team(recipe_of().tune, team.Team(0, 3))  # type: ignore[arg-type]
 
 
 def test_tensorboard_gets_every_number_of_every_step(tiny_base: Path, tmp_path: Path) -> None:
@@ -247,3 +277,32 @@ def test_a_missing_tensorboard_is_told_before_anything_is_loaded(
     with pytest.raises(UserMustAct, match=r'pip install "llark\[tensorboard\]"'):
         trained(recipe_of(tensorboard=True), tmp_path / "out", tiny_base)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_goes_on_measures_nothing_twice_and_a_finished_one_loads_nothing(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(steps=4, evaluate_every=2)
+    trained(recipe, tmp_path, tiny_base, stop=2)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("this was done before")
+
+    monkeypatch.setattr(measured, "measure", refuse)
+    done = trained(recipe, tmp_path, tiny_base)
+    told = loop.read_log(tmp_path)
+    assert [one.validation_loss is not None for one in told] == [False, True, False, True]
+    monkeypatch.setattr(talking, "_begin", refuse)
+    assert trained(recipe, tmp_path, tiny_base) == done == talking.Result(4, 44, 0, {})
+    with pytest.raises(StoreMismatch, match=r"tune.seed: 0 there, 1 here"):
+        trained(recipe_of(steps=4, evaluate_every=2, seed=1), tmp_path, tiny_base)
+
+
+def test_other_examples_or_another_longest_length_are_measured_anew(tiny_base: Path, tmp_path: Path) -> None:
+    trained(recipe_of(steps=1), tmp_path, tiny_base)
+    first = (tmp_path / measured.FILE).read_bytes()
+    (tmp_path / "done.json").unlink()
+    for path in keeping.checkpoints(tmp_path):
+        path.rename(tmp_path / "old")
+    trained(recipe_of(steps=1, most_tokens=60), tmp_path, tiny_base)
+    assert (tmp_path / measured.FILE).read_bytes() != first

@@ -40,14 +40,22 @@ class Answerer:
         self.config = config or AnswerConfig()
 
     @classmethod
-    def load(cls, folder: Path, config: AnswerConfig | None = None) -> Answerer:
-        """The model that `llark.model.checkpoint.save_adapter` wrote to `folder`, around its base, which is
+    def load(
+        cls,
+        folder: Path,
+        config: AnswerConfig | None = None,
+        *,
+        base: Path | None = None,
+        device: str = "cpu",
+        dtype: str = "float32",
+    ) -> Answerer:
+        """The model of a folder that this package has written, around its base (or the one given), which is
         fetched first if this is the first time. Raises `UserMustAct` where either cannot be had."""
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # the base's own bar, of a second
-        model, processor = load_adapter(folder)
-        return cls(model, processor, config)
+        model, processor = load_adapter(folder, base, dtype=getattr(torch, dtype))
+        return cls(model.to(device), processor, config)
 
     def __call__(self, asked: Sequence[Asked], tick: Callable[[int], None] | None = None) -> list[str]:
         """The answers, in order. Like lengths are decoded together; `tick` hears how many are done."""
@@ -65,7 +73,7 @@ class Answerer:
     def _generate(self, asked: Sequence[Asked]) -> list[str]:
         inputs = self.processor(
             [one.question for one in asked], [one.frames for one in asked], [one.facts for one in asked]
-        )
+        ).to(self.model.device)
         said = self.model.generate(**inputs, do_sample=False, max_new_tokens=self.config.most_tokens)
         texts: list[str] = self.processor.decode_answers(said, inputs["input_ids"].shape[1])
         return texts

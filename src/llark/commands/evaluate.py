@@ -15,7 +15,7 @@ def evaluate(
     data: Path | None = None,
     model: Path | None = None,
     tasks: list[str] | None = None,
-    clips: int = 200,
+    clips: int | None = None,
     split: str = "test",
     conditions: list[str] | None = None,
     questions: list[str] | None = None,
@@ -26,6 +26,8 @@ def evaluate(
     key_variable: str = "OPENAI_API_KEY",
     dollars_per_minute: float | None = None,
     yes: bool = False,
+    bert_score: str | None = None,
+    bert_layer: int | None = None,
     samples: bool = False,
     real: bool = False,
     workers: int = 2,
@@ -48,7 +50,8 @@ def evaluate(
     tasks
         Names of benchmarks, divided by spaces or commas; all that fit the data if not given.
     clips
-        At most so many labelled clips.
+        At most so many recordings of each task, spread evenly, so that a trial is quick. If not given: 200
+        labelled clips, and files of questions whole.
     split
         The split that they are taken from; all, where there is none of it.
     conditions
@@ -72,6 +75,11 @@ def evaluate(
         Its price for a minute of audio, for the cost that is shown first.
     yes
         Send, after the cost was shown.
+    bert_score
+        A text encoder, by folder or name (roberta-large), for the BERTScore of captions. It measures fluency,
+        as word overlap does.
+    bert_layer
+        The layer of it that is read; the reference's for the encoders that it knows, else the last.
     samples
         Also write the answers in the sample format of lmms-eval.
     real
@@ -103,6 +111,8 @@ def evaluate(
         key_variable=key_variable,
         dollars_per_minute=dollars_per_minute,
         yes=yes,
+        bert_score=bert_score,
+        bert_layer=bert_layer,
         samples=samples,
         workers=workers,
     )
@@ -148,12 +158,15 @@ def judge(
     url: str,
     model: str,
     against: Path | None = None,
-    how: Literal["prefer", "match", "embed"] = "prefer",
+    how: Literal["prefer", "match", "details", "embed"] = "prefer",
     task: str = "captions",
     key_variable: str = "OPENAI_API_KEY",
+    dollars_per_million: float | None = None,
     yes: bool = False,
 ) -> None:
-    """Have another model judge the answers of a report: win rate, matching, or embedding match.
+    """Have another model judge the answers of a report: win rate, matching, details, or embedding match.
+
+    Its replies are kept in the report's folder; run again to go on.
 
     Parameters
     ----------
@@ -167,18 +180,22 @@ def judge(
         Another report, whose answers these are compared with; what people wrote, if not given.
     how
         prefer: which answer is better, asked in both orders. match: which of four descriptions is of the same
-        music. embed: which genre's embedding is nearest, for gtzan_genre and medleydb_genre.
+        music. details: how many musical details an answer states, and how many of them are so. embed: which
+        genre's embedding is nearest, for gtzan_genre and medleydb_genre.
     task
         The task whose answers are judged.
     key_variable
         The environment variable that holds the key.
+    dollars_per_million
+        The judge's price for a million tokens of question, for the cost that is shown first.
     yes
-        Send, after it was said how many requests it takes.
+        Send, after it was said what it takes.
     """
     from llark.walks import judge as walk
 
-    wanted = walk.Wanted(url, model, key_variable, task, yes)
+    wanted = walk.Wanted(url, model, key_variable, task, yes, dollars_per_million)
     if how == "prefer":
         print(walk.win_rate(report, against, wanted))
-    else:
-        print(walk.matching(report, wanted) if how == "match" else walk.embedding_match(report, wanted))
+        return
+    walks = {"match": walk.matching, "details": walk.detail, "embed": walk.embedding_match}
+    print(walks[how](report, wanted))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -44,6 +44,9 @@ class Model(Protocol):
 class Kept:
     """Answers by asking `model`, kept below `folder`. An `Answer` of `cases`.
 
+    Puts of a task that are alike are asked once, under whichever condition: the shuffled clips of a task with
+    one question are the clips that were heard before.
+
     `grade` says in a word how it goes: it is given the task, and the answers so far by put.
     """
 
@@ -51,6 +54,7 @@ class Kept:
     model: Model
     grade: Callable[[str, Mapping[str, str]], str] = lambda task, said: ""
     chunk: int = CHUNK
+    _known: dict[str, dict[tuple[object, ...], str]] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, str]:
         folder = self.folder / task / condition.replace(" ", "-")
@@ -66,27 +70,35 @@ class Kept:
             if not writer.finished:
                 self._ask(task, condition, puts, writer)
                 writer.finish()
-        return {said.id: said.text for said in store.read(folder, Said)}
+        texts = {said.id: said.text for said in store.read(folder, Said)}
+        self._known.setdefault(task, {}).update({put.same: texts[put.id] for put in puts})
+        return texts
 
     def _ask(self, task: str, condition: str, puts: Sequence[Put], writer: store.StageWriter) -> None:
-        """Asks what is not there yet; puts that are alike are asked once."""
+        """Asks what is not there yet and was not asked before."""
         missing = [put for put in puts if put.id not in writer.done]
         alike: dict[tuple[object, ...], list[Put]] = {}
         for put in missing:
             alike.setdefault(put.same, []).append(put)
+        before = self._known.get(task, {})
+        known = {same: before[same] for same in alike if same in before}
+        groups = [group for same, group in alike.items() if same not in known]
         said: dict[str, str] = {}
-        groups = list(alike.values())
         with engine.Ticker(f"{task}, {condition}", len(puts), len(puts) - len(missing)) as tick:
-            for start in range(0, len(groups), self.chunk):
-                chunk = groups[start : start + self.chunk]
-                texts = self.model([group[0] for group in chunk])
-                new = {put.id: text for group, text in zip(chunk, texts, strict=True) for put in group}
-                said.update(new)
-                for group in chunk:
+
+            def keep(some: Sequence[Sequence[Put]], texts: Sequence[str]) -> None:
+                for group, text in zip(some, texts, strict=True):
                     for put in group:
-                        writer.write(put.id, [Said(put.id, put.question, new[put.id])])
+                        said[put.id] = text
+                        writer.write(put.id, [Said(put.id, put.question, text)])
                 writer.flush()
                 tick(len(puts) - len(missing) + len(said), self.grade(task, said))
+
+            if known:
+                keep([alike[same] for same in known], list(known.values()))
+            for start in range(0, len(groups), self.chunk):
+                chunk = groups[start : start + self.chunk]
+                keep(chunk, self.model([group[0] for group in chunk]))
 
 
 def _digest(puts: Sequence[Put]) -> str:

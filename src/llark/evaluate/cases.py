@@ -14,17 +14,25 @@ AUDIO, FACTS = "audio", "facts"
 SHUFFLED, SILENCE, NOISE, NO_AUDIO = "shuffled", "silence", "noise", "no audio"
 WRONG_FACTS = "wrong facts"
 MAJORITY, CONSTANT = "majority", "constant"
+LONGEST, LIKELIEST = "longest option", "likeliest option"
 
 STAND_INS = (SILENCE, NOISE)
 """Sounds that every clip is replaced by in the condition of that name."""
 
-CONTROLS = (SHUFFLED, SILENCE, NOISE, NO_AUDIO, MAJORITY, CONSTANT)
+TEXT_PRIORS = (LONGEST, LIKELIEST)
+"""What can be guessed of questions with options by their text: the longest one, or the one that the model's
+language model expects most after the question."""
+
+CONTROLS = (SHUFFLED, SILENCE, NOISE, NO_AUDIO, MAJORITY, CONSTANT, *TEXT_PRIORS)
 """What a model that does not hear scores; the best of them is taken off."""
 
-ANSWERED = (AUDIO, FACTS, WRONG_FACTS, SHUFFLED, SILENCE, NOISE, NO_AUDIO)
-"""The conditions in which the model is asked; in the others nobody is."""
+HEARD = (AUDIO, FACTS, WRONG_FACTS, SHUFFLED, SILENCE, NOISE, NO_AUDIO)
+"""The conditions in which the model is asked the question."""
 
-CONDITIONS = (*ANSWERED, MAJORITY, CONSTANT)
+ANSWERED = (*HEARD, LIKELIEST)
+"""The conditions that need the model; in the others nobody is asked."""
+
+CONDITIONS = (*HEARD, MAJORITY, CONSTANT, *TEXT_PRIORS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +65,7 @@ class Put:
     """One question as it is put to a model.
 
     It hears the clip `clip_id`, or the `stand_in`, or nothing where both are `None`; `facts` are shown.
+    `options`: the model is not asked, but which of these its language model expects most after the question.
     """
 
     id: str
@@ -64,11 +73,12 @@ class Put:
     clip_id: str | None = None
     stand_in: str | None = None
     facts: Annotation | None = None
+    options: tuple[str, ...] = ()
 
     @property
     def same(self) -> tuple[object, ...]:
         """Equal for puts that a deterministic model answers alike."""
-        return (self.question, self.clip_id, self.stand_in, self.facts and self.facts.clip_id)
+        return (self.question, self.clip_id, self.stand_in, self.facts and self.facts.clip_id, self.options)
 
 
 class Answer(Protocol):
@@ -98,6 +108,9 @@ def put_under(condition: str, cases: Sequence[Case], facts: Mapping[str, Annotat
         return [Put(case.id, case.question, case.clip_id) for case in cases]
     if condition == NO_AUDIO:
         return [Put(case.id, case.question) for case in cases]
+    if condition == LIKELIEST:
+        chosen = [case for case in cases if hasattr(case.truth, "texts")]
+        return [Put(case.id, case.question, options=case.truth.texts) for case in chosen]
     if condition in STAND_INS:
         return [Put(case.id, case.question, stand_in=condition) for case in cases]
     if condition == FACTS:

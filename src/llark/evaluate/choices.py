@@ -46,6 +46,16 @@ def prompt(question: str, options: Sequence[str]) -> str:
     return "\n".join([question.strip(), *lines, "Answer with a single letter."])
 
 
+def bare(question: str) -> str:
+    """The question of a `prompt`, without its options."""
+    return question.split(f"\n({LETTERS[0]}) ")[0]
+
+
+def longest(truth: Options) -> int:
+    """The place of the option with the most characters, the first of several."""
+    return max(range(len(truth.texts)), key=lambda place: (len(truth.texts[place]), -place))
+
+
 def shuffled(id_: str, right: str, others: Sequence[str]) -> Options:
     """The options in an order that depends on the question's id alone."""
     texts = sorted([right, *others], key=lambda text: hashlib.sha256(f"{id_}:{text}".encode()).hexdigest())

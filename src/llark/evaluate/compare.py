@@ -98,5 +98,5 @@ def table(first: Evaluation, second: Evaluation, one: str = "first", other: str 
             f"| {found.task} | {found.first:.3f} | {found.second:.3f} | {found.value:+.3f} | "
             f"[{found.low:+.3f}, {found.high:+.3f}] | {found.p:.4f} | {found.n} | {found.tracks} |"
         )
-    note = "Mean credit of an answer, 0 to 1; for lists of instruments that is the clip's F1."
+    note = "Mean credit of an answer, 0 to 1; for lists that is the clip's F1, for a tempo Acc1."
     return "\n".join([*lines, "", note, ""])

@@ -109,32 +109,45 @@ def win_rate(pairs: Sequence[Pair], judge: Judge) -> WinRate:
     )
 
 
+def asked_to_prefer(pair: Pair, swap: bool = False) -> str:
+    """What the judge is asked about a pair, in the order in which it stands or in the other one."""
+    first, second = (pair.second, pair.first) if swap else (pair.first, pair.second)
+    return ASKED_TO_PREFER.format(
+        known=pair.known or "nothing", question=pair.question, first=first, second=second
+    )
+
+
 def _prefers(pair: Pair, judge: Judge, swap: bool = False) -> float | None:
     """1 where the first answer is preferred, 0 where the second is, `None` where the judge says neither."""
-    shown = (pair.second, pair.first) if swap else (pair.first, pair.second)
-    prompt = ASKED_TO_PREFER.format(
-        known=pair.known or "nothing", question=pair.question, first=shown[0], second=shown[1]
-    )
-    said = choices.read(judge(prompt), choices.Options(("Answer A", "Answer B"), 0))
+    said = choices.read(judge(asked_to_prefer(pair, swap)), choices.Options(("Answer A", "Answer B"), 0))
     return None if said is None else float((said == 0) != swap)
 
 
-def matching(answers: Mapping[str, str], known: Mapping[str, str], judge: Judge) -> dict[str, float]:
-    """1 or 0 for each answer by clip: whether the judge finds its music among `CANDIDATES` descriptions.
+def asked_to_match(
+    answers: Mapping[str, str], known: Mapping[str, str]
+) -> dict[str, tuple[str, choices.Options]]:
+    """By clip what the judge is asked, and the descriptions that it chooses among.
 
-    The others are descriptions of other clips of `known`, chosen by the clip's id alone. Raises
-    `UserMustAct` where there are too few.
+    The wrong ones are of other clips of `known`, chosen by the clip's id alone. Raises `UserMustAct` where
+    there are too few.
     """
     if len(set(known.values())) < CANDIDATES:
         raise UserMustAct(f"Matching needs descriptions of at least {CANDIDATES} recordings.")
-    found = {}
+    asked = {}
     for clip, answer in answers.items():
         if clip in known:
             options = _candidates(clip, known)
             listed = "\n".join(f"({choices.LETTERS[i]}) {text}" for i, text in enumerate(options.texts))
-            said = judge(ASKED_TO_MATCH.format(answer=answer, options=listed))
-            found[clip] = choices.credit(choices.read(said, options), options)
-    return found
+            asked[clip] = ASKED_TO_MATCH.format(answer=answer, options=listed), options
+    return asked
+
+
+def matching(answers: Mapping[str, str], known: Mapping[str, str], judge: Judge) -> dict[str, float]:
+    """1 or 0 for each answer by clip: whether the judge finds its music among `CANDIDATES` descriptions."""
+    return {
+        clip: choices.credit(choices.read(judge(prompt), options), options)
+        for clip, (prompt, options) in asked_to_match(answers, known).items()
+    }
 
 
 def _candidates(clip: str, known: Mapping[str, str]) -> choices.Options:

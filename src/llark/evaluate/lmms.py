@@ -57,7 +57,9 @@ def target(truth: Any) -> str:
     """The right answer as text."""
     if hasattr(truth, "texts"):
         return str(truth.texts[truth.right])
-    return ", ".join(map(str, sorted(truth))) if isinstance(truth, frozenset | tuple) else str(truth)
+    if isinstance(truth, frozenset | tuple):
+        return ", ".join(map(target, sorted(truth)))
+    return f"{truth:g}" if isinstance(truth, float) else str(truth)
 
 
 def _hash(text: str) -> str:

@@ -46,6 +46,15 @@ class ScoreRow:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """A number that belongs in the report and could not be computed, and why."""
+
+    task: str
+    metric: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Margin:
     """How far hearing lifts a task's headline: `audio` minus the best control, with the paired interval.
 
@@ -87,6 +96,7 @@ class Evaluation:
     margins: tuple[Margin, ...]
     answers: tuple[Verdict, ...] = ()
     versions: Mapping[str, int] = field(default_factory=dict)
+    absent: tuple[Absent, ...] = ()
 
     @property
     def deaf(self) -> tuple[str, ...]:

@@ -13,15 +13,17 @@ from dataclasses import dataclass, field
 from html import escape
 from importlib import resources
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from llark import audio
 from llark.errors import BadAudio
-from llark.evaluate import lmms, plots, published, report
+from llark.evaluate import judged, lmms, plots, published, report
 from llark.evaluate.cases import AUDIO, CONDITIONS, CONTROLS
 from llark.evaluate.faithful import FOLLOWS, KEEPS
 from llark.evaluate.outcome import AGREEMENT, STRICT, Evaluation, Margin, ScoreRow, Verdict
-from llark.evaluate.tasks import TASKS
+from llark.evaluate.score import HEARD_CONTROLS
+from llark.evaluate.tasks import TASKS, Remarks
 from llark.records import Annotation, Clip
 
 PAGE = "report.html"
@@ -46,18 +48,25 @@ def write(
 ) -> Path:
     """Writes the page into the folder, and returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    report.replace_file(folder / PAGE, page(evaluation, about or {}, media or Media()))
+    text = page(evaluation, about or {}, media or Media(), judged.found(folder))
+    report.replace_file(folder / PAGE, text)
     return folder / PAGE
 
 
-def page(evaluation: Evaluation, about: Mapping[str, Any], media: Media) -> str:
-    """The whole page, as text."""
+def page(
+    evaluation: Evaluation,
+    about: Mapping[str, Any],
+    media: Media,
+    verdicts: Sequence[Mapping[str, str]] = (),
+) -> str:
+    """The whole page, as text. `verdicts`: what judges found."""
     tasks = list(dict.fromkeys(row.task for row in evaluation.rows))
     parts = [
         _head(about),
         _deaf(evaluation.margins),
         _section("Headlines", _headlines(evaluation, tasks)),
         _section("Faithfulness to facts", _faithfulness(evaluation.rows, tasks)),
+        _section("What judges say", _judged(verdicts)),
         *(_task(evaluation, task, media) for task in tasks),
         _section("Calibration of the measured facts", _calibration(evaluation, media)),
         _section("Published numbers", _published(evaluation, tasks)),
@@ -90,11 +99,12 @@ def _section(title: str, inside: str) -> str:
     return f"<section><h2>{_text(title)}</h2>{inside}</section>" if inside else ""
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Cells are HTML."""
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
+    """Cells are HTML. The `kind` "words" breaks lines in cells."""
     head = "".join(f"<th>{_text(name)}</th>" for name in heads)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    inside = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="scroll"><table class="{kind}">{inside}</table></div>'
 
 
 def _head(about: Mapping[str, Any]) -> str:
@@ -129,13 +139,12 @@ def _headlines(evaluation: Evaluation, tasks: Sequence[str]) -> str:
 def _headline(evaluation: Evaluation, task: str) -> list[str]:
     metric = TASKS[task].HEADLINE
     found = {(row.metric, row.condition): row for row in evaluation.rows if row.task == task}
-    own = found.get((metric, AUDIO)) or next(row for row in found.values() if row.metric == metric)
+    own = found.get((metric, AUDIO)) or next((row for row in found.values() if row.metric == metric), None)
+    if own is None:
+        return [f"{_text(task)} <small>no truth is known</small>", *[""] * 9]
     margin = next((margin for margin in evaluation.margins if margin.task == task), None)
     strict, coverage = found.get((STRICT + metric, own.condition)), found.get(("coverage", own.condition))
     control = found.get((metric, margin.control)) if margin else None
-    tag = ""
-    if margin:
-        tag = '<span class="tag bad">deaf</span>' if margin.deaf else '<span class="tag">hears</span>'
     lead = (
         f"<b>{margin.value:+.2f}</b> <small>[{margin.low:+.2f}, {margin.high:+.2f}]</small>" if margin else ""
     )
@@ -150,8 +159,20 @@ def _headline(evaluation: Evaluation, task: str) -> list[str]:
         f"{100 * coverage.value:.0f} %" if coverage else "",
         str(own.n),
         str(own.tracks),
-        tag,
+        _tag(margin, any((metric, name) in found for name in HEARD_CONTROLS)) if margin else "",
     ]
+
+
+def _tag(margin: Margin, tested: bool) -> str:
+    """In a word, what the lead says. `tested`: the model was also asked without hearing the clip."""
+    if margin.deaf:
+        return '<span class="tag bad">deaf</span>'
+    if margin.low <= 0:
+        return '<span class="tag bad">no lead</span>'
+    if not tested:
+        why = "Nobody asked the model without the sound, so that the lead may come from the text."
+        return f'<span class="tag open" title="{why}">untested</span>'
+    return '<span class="tag">hears</span>'
 
 
 def _faithfulness(rows: Sequence[ScoreRow], tasks: Sequence[str]) -> str:
@@ -167,6 +188,11 @@ def _faithfulness(rows: Sequence[ScoreRow], tasks: Sequence[str]) -> str:
         body.append([_text(task), *(_share(cell) for cell in cells), kind])
     heads = ("task", "says the measured fact", "says a wrong fact that is shown", "keeps to the sound", "")
     return _table(heads, body) if body else ""
+
+
+def _judged(verdicts: Sequence[Mapping[str, str]]) -> str:
+    body = [[_text(one[name]) for name in ("task", "how", "judge", "found")] for one in verdicts]
+    return _table(("task", "how", "judge", "found"), body, "words") if body else ""
 
 
 def _share(row: ScoreRow | None) -> str:
@@ -185,15 +211,17 @@ def _task(evaluation: Evaluation, task: str, media: Media) -> str:
     figures = "".join(f"<figure>{picture}</figure>" for picture in pictures)
     about = (TASKS[task].__doc__ or "").strip()
     question = f"<p>Asked: <i>{_text(TASKS[task].QUESTION)}</i></p>" if TASKS[task].QUESTION else ""
+    named = getattr(TASKS[task], "VARIANT", "")
+    variant = f"<p>Variant: <b>{_text(named)}</b></p>" if named else ""
     return _section(
         f"{task}: {report.name_of(metric)}",
-        f"<p>{_code(about)}</p>{question}"
-        f'<div class="plots">{figures}</div>{_examples(heard, media)}{_every(evaluation.rows, task)}',
+        f"{variant}<p>{_code(about)}</p>{question}"
+        f'<div class="plots">{figures}</div>{_examples(heard, media)}{_every(evaluation, task)}',
     )
 
 
-def _every(rows: Sequence[ScoreRow], task: str) -> str:
-    """All numbers of a task, folded away."""
+def _every(evaluation: Evaluation, task: str) -> str:
+    """All numbers of a task, and those that could not be computed, folded away."""
     body = [
         [
             _text(report.name_of(row.metric)),
@@ -203,8 +231,13 @@ def _every(rows: Sequence[ScoreRow], task: str) -> str:
             str(row.n),
             str(row.tracks),
         ]
-        for row in rows
+        for row in evaluation.rows
         if row.task == task
+    ]
+    body += [
+        [_text(report.name_of(absent.metric)), f"not computed: {_text(absent.why)}", "", "", "", ""]
+        for absent in evaluation.absent
+        if absent.task == task
     ]
     table = _table(("metric", "condition", "value", "95 %", "n", "tracks"), body)
     return f"<details><summary>All numbers</summary>{table}</details>"
@@ -215,7 +248,8 @@ def _examples(heard: Sequence[Verdict], media: Media) -> str:
     ranked = sorted(
         heard, key=lambda verdict: (verdict.right or 0.0, verdict.reading is None, verdict.case_id)
     )
-    worst = [verdict for verdict in ranked if (verdict.right or 0.0) < 1][:WORST]
+    worst = [verdict for verdict in ranked if (verdict.right or 0.0) < 1]
+    worst = sorted(worst, key=lambda verdict: bool(_remark(verdict)))[:WORST]
     best = [verdict for verdict in reversed(ranked) if (verdict.right or 0.0) > 0.5][:BEST]
     cards = "".join(_example(verdict, media) for verdict in (*worst, *best))
     return f'<h3>Worst and best answers</h3><div class="examples">{cards}</div>' if cards else ""
@@ -224,6 +258,7 @@ def _examples(heard: Sequence[Verdict], media: Media) -> str:
 def _example(verdict: Verdict, media: Media) -> str:
     good = " good" if (verdict.right or 0.0) > 0.5 else ""
     right = f" ({verdict.right:.2f})" if verdict.right not in (None, 0.0, 1.0) else ""
+    right += f" ({remark})" if (remark := _remark(verdict)) else ""
     asked = "" if TASKS[verdict.task].QUESTION else f"<p>{_text(verdict.question.splitlines()[0])}</p>"
     return (
         f'<div class="example{good}"><p class="id">{_text(verdict.case_id)}: {verdict.verdict}{right}</p>'
@@ -231,6 +266,12 @@ def _example(verdict: Verdict, media: Media) -> str:
         f"<p>read as <b>{_text(_said(verdict))}</b>; "
         f"right: <b>{_text(lmms.target(verdict.truth)[:300])}</b></p></div>"
     )
+
+
+def _remark(verdict: Verdict) -> str:
+    """What the task adds to a verdict, if it adds anything."""
+    task = TASKS[verdict.task]
+    return str(task.remark(verdict.reading, verdict.truth)) if isinstance(task, Remarks) else ""
 
 
 def _said(verdict: Verdict) -> str:
@@ -283,7 +324,8 @@ def _sure(verdict: Verdict, facts: Annotation | None) -> tuple[float, float] | N
     value = task.truth(facts)
     if value is None:
         return None
-    said = value[0] if isinstance(value, tuple) else value
+    several = isinstance(value, tuple) and isinstance(value[0], str)
+    said = value[0] if several else value
     return float(fact.confidence), task.credit(said, verdict.truth)
 
 
@@ -299,7 +341,9 @@ def _published(evaluation: Evaluation, tasks: Sequence[str]) -> str:
         alike = [one for one in printed if one.metric == TASKS[task].HEADLINE]
         body += [_printed(one) for one in printed]
         if alike:
-            named = [(f"{one.model}: {one.variant}"[:44], one.value) for one in alike]
+            named = [
+                (shorten(f"{one.model}: {one.variant}", 52, placeholder=" …"), one.value) for one in alike
+            ]
             same_set = any(hasattr(TASKS[task], name) for name in ("SOURCE", "SOURCES", "VARIANT"))
             ours = own.get((task, TASKS[task].HEADLINE)) if same_set else None
             picture = plots.beside(ours, named)
@@ -308,7 +352,7 @@ def _published(evaluation: Evaluation, tasks: Sequence[str]) -> str:
         "<p>By others, on the variant that is named, with other sets, prompts and readers: for orientation. "
         "V: seen in a repository or recomputed; R: quoted elsewhere.</p>"
     )
-    table = _table(("task", "model", "value", "variant", "source"), body)
+    table = _table(("task", "model", "value", "variant", "source"), body, "words")
     return f'{note}<div class="plots">{"".join(pictures)}</div>{table}' if body else ""
 
 

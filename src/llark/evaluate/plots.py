@@ -18,8 +18,13 @@ from llark.records import KEYS, PITCH_CLASSES
 FIFTHS = tuple(PITCH_CLASSES[7 * step % 12] for step in range(12))
 """C G D A E B F# C# Ab Eb Bb F."""
 
+FIFTHS_LEGEND = (
+    "outer ring: in the right mode; inner: in the other,",
+    "the relative key at 0. Yellow: scored in part.",
+)
 NO_ANSWER = "no answer"
 SAID = {"right": "rightly named", "missed": "missed", "wrong": "wrongly named"}
+MOST_SETS = 40
 SLOW_BPM, FAST_BPM = 40.0, 260.0
 OCTAVES = ((1.0, "1"), (2.0, "2"), (0.5, "½"), (3.0, "3"), (1 / 3, "⅓"))
 
@@ -41,7 +46,7 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 
 def conditions(rows: Sequence[ScoreRow]) -> str:
     """The headline under every condition: a dot with its 95 % interval, from 0 to 1."""
-    left, right, step, top = 84, 360, 22, 8
+    left, right, step, top = 98, 374, 22, 8
     inside = [line(_x(tick, left, right), top, _x(tick, left, right), top + step * len(rows), "grid")
               for tick in (0, 0.25, 0.5, 0.75, 1)]  # fmt: skip
     for place, row in enumerate(rows):
@@ -57,7 +62,7 @@ def conditions(rows: Sequence[ScoreRow]) -> str:
         ]
     base = top + step * len(rows) + 14
     inside += [text(_x(tick, left, right), base, f"{tick:g}", "axis", "middle") for tick in (0, 0.5, 1)]
-    return svg(408, base + 6, inside, "score by condition, with 95 % intervals")
+    return svg(422, base + 6, inside, "score by condition, with 95 % intervals")
 
 
 def _x(value: float, left: float, right: float) -> float:
@@ -69,33 +74,35 @@ def fifths(pairs: Sequence[tuple[str | None, str]]) -> str:
 
     Outer ring: answers in the right mode; inner ring: in the other one, the relative key at the top.
     """
-    counts: Counter[tuple[int, bool]] = Counter()
+    counts: Counter[tuple[int, bool, str]] = Counter()
     for answer, truth in pairs:
         if answer is not None:
-            counts[fifths_apart(answer, truth)] += 1
-    answered = max(1, sum(counts.values()))
+            counts[(*fifths_apart(answer, truth), _kind(answer, truth))] += 1
+    answered = sum(counts.values())
     middle = 150.0
     inside = [f'<circle cx="{middle}" cy="{middle}" r="{radius}" class="ring"/>' for radius in (110, 62)]
-    for (steps, same_mode), count in sorted(counts.items()):
-        angle = 2 * math.pi * steps / 12
-        radius = 110 if same_mode else 62
-        x, y = middle + radius * math.sin(angle), middle - radius * math.cos(angle)
+    for (steps, same_mode, kind), count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
+        x, y = _on_circle(middle, 110 if same_mode else 62, steps)
         size = 3 + 34 * math.sqrt(count / answered)
-        kind = (
-            "right" if (steps, same_mode) == (0, True) else "near" if _is_near(steps, same_mode) else "wrong"
-        )
         said = f"{count} of {answered}: {steps:+d} fifths, {'same' if same_mode else 'other'} mode"
         inside.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size / 2:.1f}" class="bubble {kind}">'
             f"<title>{said}</title></circle>"
         )
     for steps in range(-5, 7):
-        angle = 2 * math.pi * steps / 12
-        where = (middle + 138 * math.sin(angle), middle - 138 * math.cos(angle) + 4)
-        inside.append(text(*where, f"{steps:+d}" if steps else "0", "axis", "middle"))
+        x, y = _on_circle(middle, 138, steps)
+        inside.append(text(x, y + 4, f"{steps:+d}".replace("-", "−") if steps else "0", "axis", "middle"))
     inside.append(text(middle, middle - 2, f"{answered} answers", "axis", "middle"))
-    inside.append(text(middle, middle + 12, f"{len(pairs) - sum(counts.values())} without", "axis", "middle"))
-    return svg(300, 300, inside, "answers on the circle of fifths, relative to the right key")
+    inside.append(text(middle, middle + 12, f"{len(pairs) - answered} without", "axis", "middle"))
+    for place, said in enumerate(FIFTHS_LEGEND):
+        inside.append(text(middle, 310 + 14 * place, said, "axis", "middle"))
+    return svg(300, 332, inside, "answers on the circle of fifths, relative to the right key")
+
+
+def _on_circle(middle: float, radius: float, steps: int) -> tuple[float, float]:
+    """So many fifths clockwise from the top."""
+    angle = 2 * math.pi * steps / 12
+    return middle + radius * math.sin(angle), middle - radius * math.cos(angle)
 
 
 def fifths_apart(answer: str, truth: str) -> tuple[int, bool]:
@@ -114,9 +121,13 @@ def _signature(key: str) -> int:
     return (FIFTHS.index(tonic) - (3 if mode == "minor" else 0)) % 12
 
 
-def _is_near(steps: int, same_mode: bool) -> bool:
-    """Whether MIREX gives such an answer a part: a fifth off, relative or parallel."""
-    return (same_mode and steps == 1) or (not same_mode and steps in (0, 3, -3))
+def _kind(answer: str, truth: str) -> str:
+    """`right`, `near` where MIREX gives a part (a fifth above, relative or parallel), or `wrong`."""
+    if answer == truth:
+        return "right"
+    steps, same_mode = fifths_apart(answer, truth)
+    parallel = answer.split()[0] == truth.split()[0]
+    return "near" if (same_mode and steps == 1) or (not same_mode and steps == 0) or parallel else "wrong"
 
 
 KEY_ORDER = tuple(f"{tonic} major" for tonic in FIFTHS) + tuple(
@@ -159,11 +170,14 @@ def tempo(pairs: Sequence[tuple[float | None, float]]) -> str:
                 f'<circle cx="{left + at(truth):.1f}" cy="{top + side - at(answer):.1f}" r="3.2" '
                 f'class="point {kind}"><title>{answer:g} for {truth:g} BPM</title></circle>'
             )
+    without = sum(answer is None for answer, _ in pairs)
     inside += [
         text(left + side / 2, top + side + 30, "true tempo, BPM", "axis", "middle"),
         text(left + 6, top + 14, "answer, BPM", "axis"),
-    ]
-    return svg(left + side + 16, top + side + 38, inside, "answered against true tempo, with octave lines")
+        text(left + side / 2, top + side + 48, f"{len(pairs) - without} answers, {without} without. "
+             "Green: within 4 %; yellow: at an octave", "axis", "middle"),
+    ]  # fmt: skip
+    return svg(left + side + 16, top + side + 56, inside, "answered against true tempo, with octave lines")
 
 
 def _octave(answer: float, truth: float) -> bool:
@@ -203,7 +217,7 @@ def matrix(pairs: Sequence[tuple[str, str]], names: Sequence[str], label: str) -
 
 
 def sets(pairs: Sequence[tuple[Iterable[str] | None, Iterable[str]]]) -> str:
-    """For each label how often it was rightly named, missed, and wrongly named."""
+    """For each label, the commonest ones, how often it was rightly named, missed, and wrongly named."""
     right: Counter[str] = Counter()
     missed: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
@@ -212,7 +226,9 @@ def sets(pairs: Sequence[tuple[Iterable[str] | None, Iterable[str]]]) -> str:
         right.update(named & there)
         missed.update(there - named)
         wrong.update(named - there)
-    names = sorted({*right, *missed, *wrong}, key=lambda name: (-(right[name] + missed[name]), name))
+    names = sorted({*right, *missed, *wrong}, key=lambda name: (-(right[name] + missed[name]), name))[
+        :MOST_SETS
+    ]
     longest = max((right[n] + missed[n] + wrong[n] for n in names), default=1)
     left, step, wide = 120.0, 19.0, 330.0
     inside = []
@@ -281,19 +297,19 @@ def calibration(found: Mapping[str, Sequence[Bin]]) -> str:
 
 def beside(own: float | None, others: Sequence[tuple[str, float]]) -> str:
     """Printed scores of others as bars, the best first, and a line where ours is."""
-    left, wide, step = 250.0, 260.0, 18.0
+    left, wide, step = 330.0, 260.0, 18.0
     inside = []
+    if own is not None:
+        x, low = left + wide * own, 6 + step * len(others)
+        inside += [line(x, 2, x, low, "ours"), text(x, low + 12, f"here {own:.3f}", "axis", "middle")]
     for place, (name, value) in enumerate(others):
         y = 6 + step * place
         width = wide * min(1.0, max(0.0, value))
         inside += [
             text(left - 6, y + 11, name, "axis", "end"),
-            f'<rect x="{left}" y="{y}" width="{width:.1f}" height="{step - 5}" class="stack missed"/>',
+            f'<rect x="{left}" y="{y}" width="{width:.1f}" height="{step - 5}" class="stack others"/>',
             text(left + width + 5, y + 11, f"{value:.3f}", "value"),
         ]
-    if own is not None:
-        x, low = left + wide * own, 6 + step * len(others)
-        inside += [line(x, 2, x, low, "ours"), text(x, low + 12, f"here {own:.3f}", "axis", "middle")]
     return svg(left + wide + 60, 24 + step * len(others), inside, "printed scores of others, and ours")
 
 

@@ -19,8 +19,8 @@ from llark.evaluate.score import item_truth
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
 
 ANSWER_FIELDS = (
-    "model_output", "model_prediction", "prediction", "pred", "filtered_resps", "resps", "response", "output",
-    "generated_text", "answer_text", "answer",
+    "model_completion_text", "model_output", "model_prediction", "prediction", "pred", "filtered_resps",
+    "resps", "response", "output", "generated_text", "answer_text", "answer",
 )  # fmt: skip
 """Where the answer may be, the surest first. `answer` is the right one where there is another."""
 

@@ -12,7 +12,16 @@ from typing import Any
 from llark.errors import UserMustAct
 from llark.evaluate.cases import AUDIO, CONDITIONS, FACTS, WRONG_FACTS
 from llark.evaluate.faithful import FOLLOWS, KEEPS
-from llark.evaluate.outcome import AGREEMENT, PUBLISHED, STRICT, Evaluation, Margin, ScoreRow, Verdict
+from llark.evaluate.outcome import (
+    AGREEMENT,
+    PUBLISHED,
+    STRICT,
+    Absent,
+    Evaluation,
+    Margin,
+    ScoreRow,
+    Verdict,
+)
 
 ANSWERS, SCORES, REPORT = "answers.jsonl", "scores.json", "report.md"
 
@@ -27,6 +36,7 @@ NAMES = {
     "rouge_l": "ROUGE-L",
     "meteor": "METEOR",
     "bleu": "BLEU",
+    "bertscore": "BERTScore",
     "f": "F",
 }
 HEADINGS = {AUDIO: "hears", FACTS: "with facts"}
@@ -35,8 +45,9 @@ MINUS = "−"
 EXPLANATION = """\
 Values are over all scored questions, no answer counting as wrong; coverage is the share with an answer. A
 strict value takes only answers that could not be read otherwise. In brackets: the 95 % interval over
-resampled tracks. The lead is hearing minus the best control (another track's audio, silence, noise,
-no audio, the commonest answer, or the best constant one), resampled in pairs.
+resampled tracks. The lead is hearing minus the best control, resampled in pairs: another track's audio,
+silence, noise, no audio, the commonest answer, the best constant one (of options: the best letter), the
+longest option, or the option that the model's language model expects most after the question.
 
 Agreement: with facts shown, how often the answer says what they say. With another track's facts shown: how
 often it says the wrong fact (a parrot), and how often it keeps to the sound.
@@ -59,6 +70,7 @@ def write(folder: str | Path, evaluation: Evaluation, about: Mapping[str, Any] |
         "deaf": list(evaluation.deaf),
         "margins": [asdict(margin) for margin in evaluation.margins],
         "rows": [asdict(row) for row in evaluation.rows],
+        "absent": [asdict(absent) for absent in evaluation.absent],
     }
     replace_file(folder / SCORES, json.dumps(scores, indent=1, default=_plain, ensure_ascii=False) + "\n")
     replace_file(folder / REPORT, page(evaluation, about))
@@ -80,6 +92,7 @@ def read(folder: str | Path) -> Evaluation:
         margins=tuple(Margin(**margin) for margin in scores["margins"]),
         answers=tuple(Verdict(**json.loads(line)) for line in lines),
         versions=scores["versions"],
+        absent=tuple(Absent(**absent) for absent in scores.get("absent", ())),
     )
 
 
@@ -98,6 +111,9 @@ def table(evaluation: Evaluation, *, headlines_only: bool = False) -> str:
         values = [_cell(cells.get(name)) for name in columns]
         n = max(row.n for row in cells.values())
         lines.append(_line([task, name_of(metric), lead, *values, str(n)]))
+    for absent in () if headlines_only else evaluation.absent:
+        blank = [""] * (len(columns) + 1)
+        lines.append(_line([absent.task, name_of(absent.metric), f"not computed: {absent.why}", *blank]))
     return "\n".join(lines) + "\n"
 
 

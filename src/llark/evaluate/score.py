@@ -3,7 +3,8 @@
 Conditions: `audio` (the clip alone), `facts` (the clip and the facts measured in it), `wrong facts` (the clip
 and another track's facts), and the controls: `shuffled` (another track's sound), `silence`, `noise`,
 `no audio`, `majority` (the commonest truth) and `constant` (the best answer that is always the same); for
-the last two nobody is asked.
+the last two nobody is asked. For questions with options also what their text gives away: `longest option`,
+and `likeliest option`, which the model's language model expects most.
 A model that does not beat the controls with sound of the wrong kind is deaf.
 """
 
@@ -15,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from llark.errors import UserMustAct
-from llark.evaluate import faithful, pool
+from llark.evaluate import choices, faithful, pool
 from llark.evaluate.cases import (
     ANSWERED,
     AUDIO,
@@ -23,6 +24,8 @@ from llark.evaluate.cases import (
     CONSTANT,
     CONTROLS,
     FACTS,
+    HEARD,
+    LONGEST,
     MAJORITY,
     SHUFFLED,
     WRONG_FACTS,
@@ -46,7 +49,7 @@ from llark.evaluate.outcome import (
 from llark.evaluate.tasks import TASKS, CaptionTask, PublishedReading, Task
 from llark.records import Annotation
 
-HEARD_CONTROLS = tuple(name for name in CONTROLS if name not in (MAJORITY, CONSTANT))
+HEARD_CONTROLS = tuple(name for name in CONTROLS if name in HEARD)
 """Controls in which the model is asked, but cannot hear the clip."""
 
 
@@ -85,6 +88,7 @@ def evaluate(
                 puts = run.puts(condition)
                 verdicts += run.add(condition, puts, answer(name, condition, puts)) if puts else []
         run.add_constants([item_truth(TASKS[name], item) for item in training])
+        run.add_longest()
         rows += run.rows
         margins += run.margins()
     if not rows:
@@ -189,7 +193,7 @@ class _TaskRun:
 
     def add_constants(self, training: Sequence[Any]) -> None:
         """The commonest truth, and the constant that is best on the training truths for each metric apart."""
-        cases = list(self.cases.values())
+        cases = [case for case in self.cases.values() if case.truth is not None]
         truths = [truth for truth in training if truth is not None] or [case.truth for case in cases]
         constants = self.task.constants(truths) if cases else []
         if not constants:
@@ -205,6 +209,12 @@ class _TaskRun:
         for metric in values[0]:
             best = constants[int(np.argmax([value[metric] for value in values]))]
             self._add_rows(CONSTANT, cases, {case.id: best for case in cases}, only=metric)
+
+    def add_longest(self) -> None:
+        """The longest option every time, where there are options."""
+        cases = list(self.cases.values())
+        if LONGEST in self.settings.conditions and cases and hasattr(cases[0].truth, "texts"):
+            self._add_rows(LONGEST, cases, {case.id: choices.longest(case.truth) for case in cases})
 
     def _commonest(self, truths: Sequence[Any], constants: Sequence[Any]) -> Any:
         """Of the constants the one that is wholly right most often, else the first."""

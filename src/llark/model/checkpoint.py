@@ -55,12 +55,14 @@ def new_model(
     conversation: Style = "chatml",
     dtype: torch.dtype = torch.float32,
     seed: int = 0,
+    loading: Mapping[str, Any] | None = None,
 ) -> tuple[LlarkForConditionalGeneration, LlarkProcessor]:
     """A model around `base` (a name of `llark.model.base`, or a folder or hub name of any causal LM).
 
     The projector is drawn from `seed`, so that normalised frames give embeddings as large as those of words.
+    `loading`: what else `from_pretrained` of the base is told.
     """
-    language_model, tokenizer, name = _open_base(base, dtype)
+    language_model, tokenizer, name = _open_base(base, dtype, loading)
     start, patch, end = add_audio_tokens(tokenizer)
     config = LlarkConfig(
         text_config=language_model.config.to_dict(),
@@ -151,9 +153,26 @@ def _plain(config: LlarkConfig) -> dict[str, Any]:
     whole = config.to_dict()
     text_config: Any = config.text_config
     text = text_config.to_diff_dict() | {"model_type": text_config.model_type}
-    text.pop("_name_or_path", None)
+    for name in ("_name_or_path", "quantization_config"):  # of how the base was loaded, not of what it is
+        text.pop(name, None)
     own = set(LlarkConfig.__annotations__) - {"sub_configs_defaults", "text_config"}
     return {"model_type": config.model_type, "text_config": text} | {field: whole[field] for field in own}
+
+
+def remember(folder: str | Path, *, audio_encoder: Mapping[str, Any], base: str | Path | None = None) -> None:
+    """Write into a model's folder what made the frames it was trained on, and which folder its base is.
+
+    What is not known (an empty encoder, no base) stays as it is.
+    """
+    path = Path(folder) / CONFIG_FILE
+    page = json.loads(path.read_text())
+    if audio_encoder:
+        page["audio_encoder"] = dict(audio_encoder)
+    if base is not None and not page.get("base_name") and not is_whole(folder):
+        page["base_name"] = str(Path(base).expanduser().resolve())
+    scratch = path.with_suffix(".writing")
+    scratch.write_text(json.dumps(page, indent=2, sort_keys=True) + "\n")
+    scratch.replace(path)
 
 
 def lora_state(
@@ -190,6 +209,8 @@ def load_adapter(
     if not (folder / CONFIG_FILE).is_file() or not (folder / AUDIO_FILE).is_file():
         raise UserMustAct(f"{folder} is not a model folder: it needs {CONFIG_FILE} and {AUDIO_FILE}.")
     config = LlarkConfig.from_json_file(folder / CONFIG_FILE)
+    if not (base or config.base_name):
+        raise UserMustAct(f"{folder} does not say what its base language model is: name its folder (--base).")
     language_model, tokenizer, _ = _open_base(base or config.base_name, dtype)
     if language_model.config.hidden_size != config.hidden_size:
         raise UserMustAct(
@@ -254,18 +275,22 @@ def _without_bars() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _open_base(base: str | Path, dtype: torch.dtype) -> tuple[PreTrainedModel, Any, str]:
+def _open_base(
+    base: str | Path, dtype: torch.dtype, loading: Mapping[str, Any] | None = None
+) -> tuple[PreTrainedModel, Any, str]:
     """Language model, tokenizer and the base's name (empty for a folder)."""
-    name = str(base) if str(base) in BASES else ""
-    source = base_folder(name) if name else base
+    name = "" if Path(base).expanduser().is_dir() else str(base)
+    source = base_folder(name) if name in BASES else name or Path(base).expanduser()
     try:
         with _without_bars():
-            language_model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
+            said = {"dtype": dtype, **(loading or {})}
+            language_model = AutoModelForCausalLM.from_pretrained(source, **said)
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise UserMustAct(
-            f"The base language model {source} cannot be loaded: {_one_line(error)[:300]} Name a folder, "
-            f"one of {', '.join(sorted(BASES))}, or a model on the hub whose code is part of transformers."
+            f"The base language model {source} cannot be loaded: {_one_line(error)[:300]} Name a folder "
+            f"(--base), one of {', '.join(sorted(BASES))}, or a model on the hub whose code is part of "
+            "transformers."
         ) from error
     return language_model, tokenizer, name
 

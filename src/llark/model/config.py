@@ -32,7 +32,8 @@ class LlarkConfig(PretrainedConfig):  # type: ignore[misc]
     `projector`: "linear" (one layer, as published) or "mlp" (two layers with GELU between).
     `max_audio_positions`: most positions one clip may take, concept positions included.
     `concepts`: what the concept heads need to be built (see `llark.model.concepts`); empty means none.
-    `base_name`: the base language model by name (see `llark.model.base`), empty if it has none.
+    `audio_encoder`: what made the frames that it was trained on (see `llark.walks.ears`); empty: not known.
+    `base_name`: the base language model by name (see `llark.model.base`) or where it lies; empty: not known.
     `lora`: `r`, `alpha`, `dropout` and `target_modules` of an adapter that is not merged; empty means none.
     `conversation`: how questions and answers are written (see `llark.model.styles`).
     `stop_sequences`: token ids after which an answer is over, for a way of writing that has no end token.
@@ -52,6 +53,7 @@ class LlarkConfig(PretrainedConfig):  # type: ignore[misc]
     concepts: dict[str, Any] | None = None
     conversation: Literal["chatml", "published"] = "chatml"
     stop_sequences: list[list[int]] | None = None
+    audio_encoder: dict[str, Any] | None = None
     base_name: str = ""
     lora: dict[str, Any] | None = None
     audio_start_id: int | None = None
@@ -63,6 +65,7 @@ class LlarkConfig(PretrainedConfig):  # type: ignore[misc]
         super().__post_init__(**kwargs)
         self.concepts = self.concepts or {}
         self.lora = self.lora or {}
+        self.audio_encoder = self.audio_encoder or {}
         self.stop_sequences = self.stop_sequences or []
         self.tie_word_embeddings = bool(self.text_config.tie_word_embeddings)  # type: ignore[union-attr]
         if self.audio_width < 1 or self.max_audio_positions < 1:

@@ -13,12 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from llark import engine, plans
 from llark.errors import UserMustAct
 from llark.model.checkpoint import Lora, add_lora, load_adapter, new_model, save_adapter
 from llark.model.concepts import Concepts, ConceptsConfig
 from llark.records import Annotation, Clip, Embedding
-from llark.train import align, loop
-from llark.train.examples import ClipData, RowsConfig
+from llark.train import align, keeping, loop, team
+from llark.train.boards import Board
+from llark.train.examine import Examiner
+from llark.train.examples import ClipData, Rows, RowsConfig
+from llark.train.team import Team
+from llark.tuning import Tune
 
 if TYPE_CHECKING:
     from llark.recipe import Recipe
@@ -52,38 +57,48 @@ class Material:
 
 
 def run(
-    recipe: Recipe, material: Material, folder: Path, model_folder: Path, start_from: Path | None = None
+    recipe: Recipe,
+    material: Material,
+    folder: Path,
+    model_folder: Path,
+    start_from: Path | None = None,
+    crew: Team | None = None,
 ) -> None:
     """Trains a model and writes it to `model_folder`; goes on from what `folder` holds.
 
     With `start_from` projector, adapter and slots start as that model's; the heads are fitted anew.
+    `crew`: the processes that train together; this one alone if not given.
     Raises `UserMustAct` where there is nothing to train on, or where that model does not fit the recipe.
     """
     training = [i for i, clip in enumerate(material.clips) if clip.split != "validation"]
+    watched = [i for i, clip in enumerate(material.clips) if clip.split == "validation"]
     if not training:
         raise UserMustAct("There is no training clip; render more clips or check their splits.")
+    crew, tune = crew or Team(), _tune(recipe)
+    loop.check_team(tune, crew)
     torch.manual_seed(recipe.train.seed)
     concepts = concepts_config(material.layout)
     model, processor = _begin(recipe, material, concepts, start_from)
     slots = {name: getattr(model.concepts, name).detach().clone() for name in SLOTS}
-    posteriors = _align(recipe, material, training, concepts, model, folder / "align")
+    posteriors = _align(recipe, material, training, model, folder / "align", crew)
     model.concepts.set_words(processor.tokenizer, model.get_input_embeddings().weight)
     if start_from is not None:
         model.concepts.load_state_dict(slots, strict=False)
     _make_trainable(model, recipe)
-    data = [_clip_data(material, i, posteriors[i].numpy()) for i in range(len(material.clips))]
-    config = _loop_config(recipe)
-    loop.train(
-        model,
-        processor.tokenizer,
-        [data[i] for i in training],
-        config,
-        folder / "loop",
-        validation=[data[i] for i in _validation(material.clips)],
-        tell=_Teller(config.steps),
-    )
-    model.float()
-    save_adapter(model, model_folder)
+
+    def rows(some: Sequence[int]) -> Rows:
+        data = [_clip_data(material, i, posteriors[i].numpy()) for i in some]
+        plan = _plan(recipe, material)
+        return Rows(data, processor.tokenizer, model.positions_of, _rows_config(recipe), plan)
+
+    folder, learnt, heard = folder / "loop", rows(training), rows(watched)
+    spread = team.spread(model, crew, tune)
+    with Board(folder, tune, crew, keeping.steps_done(folder)) as board:
+        examiner = Examiner(spread, heard, tune, crew, folder)
+        loop.run(spread, learnt, tune, crew, folder, examine=examiner, tell=board)
+    if crew.leads:
+        save_adapter(model.float(), model_folder)
+    crew.wait()
 
 
 def _begin(
@@ -126,13 +141,6 @@ def _digest(concepts: Mapping[str, Any] | None) -> str:
     return hashlib.sha256(json.dumps(concepts, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _validation(clips: Sequence[Clip]) -> list[int]:
-    """At most `VALIDATION_CLIPS` of the validation split, evenly over it."""
-    every = [i for i, clip in enumerate(clips) if clip.split == "validation"]
-    step = max(1, -(-len(every) // VALIDATION_CLIPS))
-    return every[::step]
-
-
 def concepts_config(layout: Mapping[str, tuple[int, int]]) -> ConceptsConfig:
     """What the heads read, for an encoder whose frames hold chords, chroma, bass and rhythm."""
     missing = [name for name in ("chords", "chroma", "bass", "rhythm") if name not in layout]
@@ -154,15 +162,15 @@ def _align(
     recipe: Recipe,
     material: Material,
     training: Sequence[int],
-    concepts: ConceptsConfig,
     model: Any,
     folder: Path,
+    crew: Team,
 ) -> Tensor:
     """Fits the heads into `model`; [clips, posterior], cross-fitted where a clip is trained on."""
     from safetensors.torch import load_file, save_file
 
-    path = folder / "aligned.safetensors"
-    if not path.is_file():
+    path, concepts = folder / "aligned.safetensors", concepts_config(material.layout)
+    if crew.leads and not path.is_file():
         frames, mask = _stack(material)
         rows = torch.tensor(training)
         mean, deviation = align.normalisation(frames[rows].float(), mask[rows], concepts)
@@ -171,6 +179,7 @@ def _align(
         config = align.AlignConfig(
             epochs=recipe.align.epochs, folds=recipe.align.folds, seed=recipe.align.seed
         )
+        ticker = engine.Ticker("align", config.epochs * (config.folds + 1))
         heads, heard = align.cross_fit(
             lambda: Concepts(concepts.to_dict(), frames.shape[2], model.config.hidden_size),
             frames[rows],
@@ -178,16 +187,20 @@ def _align(
             targets,
             [material.groups[i] for i in training],
             config,
-            tick=_Teller(config.epochs * (config.folds + 1), "align").epoch,
+            tick=lambda loss: ticker(note=f"loss {loss:.3f}"),
         )
         posteriors = align.hear(heads, frames, mask)
         posteriors[rows] = heard
         state = {f"heads.{name}": value for name, value in heads.state_dict().items()}
         folder.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(".writing")
-        save_file({**state, "posteriors": posteriors, "mean": mean, "deviation": deviation}, scratch)
+        state |= {"posteriors": posteriors, "mean": mean, "deviation": deviation}
+        save_file(state | {"chance": torch.get_rng_state()}, scratch)
         scratch.rename(path)
+    crew.wait()
     found = load_file(path)
+    if "chance" in found:  # so that a run that goes on from here draws the same adapter
+        torch.set_rng_state(found["chance"])
     model.set_normalisation(found["mean"], found["deviation"])
     model.concepts.load_state_dict(
         {name.removeprefix("heads."): value for name, value in found.items() if name.startswith("heads.")}
@@ -241,39 +254,48 @@ def _clip_data(material: Material, index: int, posterior: np.ndarray) -> ClipDat
     )
 
 
-def _loop_config(recipe: Recipe) -> loop.TrainConfig:
-    train = recipe.train
-    return loop.TrainConfig(
+def _rows_config(recipe: Recipe) -> RowsConfig:
+    return RowsConfig(
+        rows_per_step=recipe.train.rows_per_step,
+        exchanges_per_row=recipe.train.exchanges_per_row,
+        facts_share=recipe.instruct.facts_share,
+        foreign_share=recipe.instruct.foreign_share,
+        seed=recipe.train.seed,
+    )
+
+
+def _tune(recipe: Recipe) -> Tune:
+    """What the loop is told. The weights themselves are of `train.dtype`: nothing is cast on the way."""
+    train, rank = recipe.train, recipe.model.lora_rank
+    return Tune(
+        weights="lora" if rank else "projector",
         steps=train.steps,
+        batch=train.rows_per_step,
+        micro_batch=1,
         learning_rate=train.learning_rate,
         projector_learning_rate=train.projector_learning_rate,
         warmup_share=train.warmup_share,
         weight_decay=train.weight_decay,
         clip_norm=train.clip_norm,
+        precision="float32",
+        sharding="ddp",
+        seed=train.seed,
         save_every=train.save_every,
+        keep=2,
         evaluate_every=train.evaluate_every,
-        rows=RowsConfig(
-            rows_per_step=train.rows_per_step,
-            exchanges_per_row=train.exchanges_per_row,
-            facts_share=recipe.instruct.facts_share,
-            foreign_share=recipe.instruct.foreign_share,
-            seed=train.seed,
-        ),
+        evaluate_examples=VALIDATION_CLIPS,
+        sample_answers=1,
     )
 
 
-class _Teller:
-    """Progress for a person: a bar on a terminal, a line now and then elsewhere."""
+_FREE = ("save_every", "evaluate_every")
+"""May change when a run goes on."""
 
-    def __init__(self, total: int, name: str = "train") -> None:
-        from llark import engine
 
-        self._tell = engine.Ticker(name, total)
-
-    def __call__(self, progress: loop.Progress) -> None:
-        heard = "" if progress.validation_loss is None else f", validation {progress.validation_loss:.3f}"
-        note = f"loss {progress.loss:.3f}{heard}, {progress.tokens_per_second:.0f} tokens/s"
-        self._tell(progress.step, note)
-
-    def epoch(self, loss: float) -> None:
-        self._tell(note=f"loss {loss:.3f}")
+def _plan(recipe: Recipe, material: Material) -> dict[str, Any]:
+    """What a checkpoint is for: the recipe where it matters to the weights, and the clips."""
+    told = plans.plain(recipe)
+    ids = hashlib.sha256("\n".join(clip.id for clip in material.clips).encode()).hexdigest()
+    train = {key: value for key, value in told["train"].items() if key not in _FREE}
+    shares = {key: told["instruct"][key] for key in ("facts_share", "foreign_share")}
+    return {"model": told["model"], "align": told["align"], "train": train, "instruct": shares, "clips": ids}

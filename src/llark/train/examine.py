@@ -7,33 +7,60 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+from torch import Tensor
 
 from llark.model.conversation import turn_end_id
-from llark.model.styles import Said, answer_of, compose
+from llark.model.model import UNLEARNT
+from llark.model.styles import Style, answer_of
 from llark.train import team
-from llark.train.talks import Batches, collate
+from llark.train.loop import SAMPLES
 from llark.train.team import Team
 
 if TYPE_CHECKING:
     from llark.tuning import Tune
 
-SAMPLES = "samples.jsonl"
 MOST_WORDS = 32
 """Tokens of an answer that is written out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """A question that the model is to answer, as `inputs` of one row, and the answer it was to learn."""
+
+    clip_id: str
+    question: str
+    wanted: str
+    inputs: dict[str, Tensor]
+
+
+class Watched(Protocol):
+    """Examples that are not trained on."""
+
+    tokenizer: Any
+    style: Style
+
+    def __len__(self) -> int: ...
+
+    def batch(self, chosen: Sequence[int]) -> dict[str, Any]:
+        """The tensors of the examples with these numbers, their labels among them."""
+
+    def ask(self, number: int) -> Ask:
+        """An example's first question."""
 
 
 class Examiner:
     """Called with a step; the mean loss over the validation examples, in nats, or `None` without any."""
 
-    def __init__(self, model: Any, batches: Batches, tune: Tune, crew: Team, folder: Path) -> None:
-        self.model, self.batches, self.tune, self.crew, self.folder = model, batches, tune, crew, folder
-        count = min(len(batches.survey.examples), tune.evaluate_examples)
-        every = max(1, len(batches.survey.examples) // count) if count else 1
-        self.chosen = list(range(0, len(batches.survey.examples), every))[:count]
+    def __init__(self, model: Any, watched: Watched, tune: Tune, crew: Team, folder: Path) -> None:
+        self.model, self.watched, self.tune, self.crew, self.folder = model, watched, tune, crew, folder
+        count = min(len(watched), tune.evaluate_examples)
+        every = max(1, len(watched) // count) if count else 1
+        self.chosen = list(range(0, len(watched), every))[:count]
 
     @torch.no_grad()
     def __call__(self, step: int) -> float | None:
@@ -55,48 +82,41 @@ class Examiner:
         for turn in range(rounds):
             begin = (turn * world + self.crew.rank) * size
             mine = self.chosen[begin : begin + size]
-            inputs = self.batches(mine or self.chosen[:1])
-            there = {name: value.to(self.crew.device) for name, value in inputs.items()}
+            inputs = self.watched.batch(mine or self.chosen[:1])
+            there = team.bring(self.model, inputs, self.crew)
             with team.precision(self.crew, self.tune):
                 loss = self.model(**there, loss_only=True, num_items_in_batch=1).loss
             if mine:
                 total += float(loss)
-                learnt += int(self.batches.survey.learnt[mine].sum())
+                learnt += int((inputs["labels"] != UNLEARNT).sum())
         whole, count = self.crew.sum(total, learnt)
         return whole / max(1.0, count)
 
     def _sample(self, step: int, number: int) -> None:
-        """Writes one example's first question, the model's likeliest answer, and the one it was to learn."""
-        example, reading = self.batches.survey.examples[number], self.batches.reading
-        frames = self.batches.frames[example.clip_id].frames
-        question, wanted = example.turns[0]
-        asked = Said(question, None, (reading.positions_of(len(frames)),), example.clips_last)
-        inputs = collate([compose(reading.tokenizer, [asked], reading.style)], [frames], self.batches.pad_id)
-        inputs.pop("labels")
-        said = answer_of(
-            reading.tokenizer.decode(self._go_on(inputs), skip_special_tokens=True), reading.style
-        )
+        """Writes a question, the model's likeliest answer, and the one it was to learn."""
+        asked, tokenizer = self.watched.ask(number), self.watched.tokenizer
+        said = tokenizer.decode(self._go_on(asked.inputs), skip_special_tokens=True)
         if self.crew.leads:
             line = {
                 "step": step,
-                "clip_id": example.clip_id,
-                "question": question,
-                "answer": said,
-                "wanted": wanted,
+                "clip_id": asked.clip_id,
+                "question": asked.question,
+                "answer": answer_of(said, self.watched.style),
+                "wanted": asked.wanted,
             }
             with (self.folder / SAMPLES).open("a") as samples:
                 samples.write(json.dumps(line, ensure_ascii=False) + "\n")
 
-    def _go_on(self, inputs: dict[str, torch.Tensor]) -> Sequence[int]:
+    def _go_on(self, inputs: dict[str, Tensor]) -> Sequence[int]:
         """The likeliest next tokens, as many on every process, up to the end of the answer."""
         there = {name: value.to(self.crew.device) for name, value in inputs.items()}
-        end = turn_end_id(self.batches.reading.tokenizer)
-        said: list[int] = []
+        mask, past, said = there["attention_mask"], None, []
         for _ in range(MOST_WORDS):
             with team.precision(self.crew, self.tune):
-                logits = self.model(**there, logits_to_keep=1, use_cache=False).logits
-            token = logits[:, -1].argmax(-1, keepdim=True)
+                out = self.model(**there, past_key_values=past, logits_to_keep=1, use_cache=True)
+            token, past = out.logits[:, -1].argmax(-1, keepdim=True), out.past_key_values
             said.append(int(token))
-            for name, value in (("input_ids", token), ("attention_mask", torch.ones_like(token))):
-                there[name] = torch.cat([there[name], value], dim=1)
+            mask = torch.cat([mask, torch.ones_like(token)], dim=1)
+            there = {"input_ids": token, "attention_mask": mask}
+        end = turn_end_id(self.watched.tokenizer)
         return said[: said.index(end)] if end in said else said

@@ -8,7 +8,7 @@ from the seed and *n* alone: a run that stops and goes on sees the same batches.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,12 @@ import torch
 from torch import Tensor
 
 from llark.model import conversation
+from llark.model.model import UNLEARNT
 from llark.model.processor import stack_frames
+from llark.model.styles import Style
+from llark.train.examine import Ask
+from llark.train.loop import Share
+from llark.train.team import Team
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +54,6 @@ class RowsConfig:
     facts_share: float = 0.5
     foreign_share: float = 0.25
     seed: int = 7
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """One step's tensors; `tokens` counts what is not padding."""
-
-    inputs: dict[str, Tensor]
-    tokens: int
 
 
 def rows_of_step(step: int, clips: int, config: RowsConfig) -> list[tuple[int, int]]:
@@ -92,26 +89,63 @@ def draw(data: Sequence[ClipData], clip: int, epoch: int, config: RowsConfig) ->
     return (told.facts if shows_facts else None), chosen
 
 
-def batch_of(
-    data: Sequence[ClipData],
-    rows: Sequence[tuple[int, int]],
-    tokenizer: Any,
-    positions_of: Callable[[int], int],
-    config: RowsConfig,
-) -> Batch:
-    """The tensors of the rows: ids, labels, positions, a 4-D mask, frames and posteriors.
+class Rows:
+    """Clips as work for the loop; their rows of epoch 0 as examples to watch.
 
     `positions_of` tells how many audio positions a number of frames takes.
     """
-    packs, clips = [], [data[clip] for clip, _ in rows]
-    for clip, epoch in rows:
-        facts, exchanges = draw(data, clip, epoch, config)
-        prefix = conversation.prefix(tokenizer, positions_of(len(data[clip].frames)), facts)
-        packs.append(conversation.pack(prefix, [conversation.turn(tokenizer, q, a) for q, a in exchanges]))
-    audio = stack_frames([torch.from_numpy(np.asarray(clip.frames, np.float32)) for clip in clips])
-    inputs = {
-        **conversation.batch(packs, pad_id=0),
-        **audio,
-        "concept_posteriors": torch.from_numpy(np.stack([clip.posterior for clip in clips])),
-    }
-    return Batch(inputs, tokens=sum(len(pack) for pack in packs))
+
+    style: Style = "chatml"
+
+    def __init__(
+        self,
+        data: Sequence[ClipData],
+        tokenizer: Any,
+        positions_of: Callable[[int], int],
+        config: RowsConfig,
+        plan: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.data, self.tokenizer, self.positions_of, self.config = data, tokenizer, positions_of, config
+        self.plan = plan or {}
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __call__(self, step: int, crew: Team) -> Share:
+        """A process's rows of a step, all in one part."""
+        rows = rows_of_step(step, len(self.data), self.config)
+        packs = [self._pack(*row) for row in rows]
+        mine = slice(crew.rank, None, crew.world)
+        part = self._tensors(packs[mine], [self.data[clip] for clip, _ in rows[mine]])
+        learnt = sum(int((pack.labels != UNLEARNT).sum()) for pack in packs)
+        return Share([part], learnt, sum(len(pack) for pack in packs), len(rows))
+
+    def batch(self, chosen: Sequence[int]) -> dict[str, Tensor]:
+        """The rows of these clips in epoch 0."""
+        return self._tensors([self._pack(clip, 0) for clip in chosen], [self.data[clip] for clip in chosen])
+
+    def ask(self, number: int) -> Ask:
+        """The first question of a clip's row."""
+        clip = self.data[number]
+        facts, [(question, wanted), *_] = draw(self.data, number, 0, self.config)
+        ids, _ = conversation.turn(self.tokenizer, question)
+        row = torch.tensor([[*self._prefix(clip, facts), *ids]])
+        inputs = {"input_ids": row, "attention_mask": torch.ones_like(row), **self._heard([clip])}
+        return Ask(clip.id, question, wanted, inputs)
+
+    def _prefix(self, clip: ClipData, facts: str | None) -> list[int]:
+        return conversation.prefix(self.tokenizer, self.positions_of(len(clip.frames)), facts)
+
+    def _pack(self, clip: int, epoch: int) -> conversation.Packed:
+        facts, exchanges = draw(self.data, clip, epoch, self.config)
+        turns = [conversation.turn(self.tokenizer, question, answer) for question, answer in exchanges]
+        return conversation.pack(self._prefix(self.data[clip], facts), turns)
+
+    def _tensors(self, packs: Sequence[conversation.Packed], clips: Sequence[ClipData]) -> dict[str, Tensor]:
+        """ids, labels, positions, a 4-D mask, frames and posteriors."""
+        return {**conversation.batch(packs, pad_id=0), **self._heard(clips)}
+
+    @staticmethod
+    def _heard(clips: Sequence[ClipData]) -> dict[str, Tensor]:
+        audio = stack_frames([torch.from_numpy(np.asarray(clip.frames, np.float32)) for clip in clips])
+        return {**audio, "concept_posteriors": torch.from_numpy(np.stack([c.posterior for c in clips]))}

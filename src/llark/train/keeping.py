@@ -25,6 +25,7 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save as write
 
 from llark import plans
+from llark.errors import StoreMismatch
 from llark.train.team import Team
 
 ABOUT = "about.json"
@@ -35,6 +36,11 @@ def checkpoints(folder: Path) -> list[Path]:
     """Finished checkpoints, oldest first."""
     found = [path for path in folder.glob("checkpoint-*") if (path / ABOUT).is_file()]
     return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def steps_done(folder: Path) -> int:
+    """The steps that the newest checkpoint has."""
+    return max((int(path.name.rpartition("-")[2]) for path in checkpoints(folder)), default=0)
 
 
 def save(
@@ -67,10 +73,10 @@ def resume(folder: Path, model: Any, optimizer: Any, plan: dict[str, Any], team:
     """
     found = checkpoints(folder)
     if not found:
+        _refuse_old(folder)
         return 0
     about = json.loads((found[-1] / ABOUT).read_text())
-    plans.refuse_other(folder, {"stage": "train", "config": about["plan"]}, {"stage": "train", "config": plan,
-                       "inputs": None, "format": None})  # fmt: skip
+    refuse_other(folder, about["plan"], plan)
     weights, state = get_state_dict(model, optimizer, options=_LEARNING)
     both: dict[str, Any] = {"model": weights, "optimizer": state}
     with _quiet():
@@ -83,6 +89,21 @@ def resume(folder: Path, model: Any, optimizer: Any, plan: dict[str, Any], team:
         options=_LEARNING,
     )
     return int(about["step"])
+
+
+def refuse_other(folder: Path, found: dict[str, Any], plan: dict[str, Any]) -> None:
+    """Raises `StoreMismatch` where the folder's plan is another one."""
+    same = {"stage": "train", "inputs": None, "format": None}
+    plans.refuse_other(folder, {**same, "config": found}, {**same, "config": plan})
+
+
+def _refuse_old(folder: Path) -> None:
+    old = sorted(path.parent.name for path in folder.glob("checkpoint-*/state.json"))
+    if old:
+        raise StoreMismatch(
+            f"{folder}/{old[-1]} was written by an older llark, whose unfinished trainings cannot go on; "
+            f"name a new folder, or delete {folder}."
+        )
 
 
 @contextlib.contextmanager

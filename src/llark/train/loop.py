@@ -1,28 +1,36 @@
-"""The training loop: one clip and many questions a row, only what is small is trained.
+"""The training loop: one for all recipes, on one CPU and on many nodes.
 
-A checkpoint is a folder of safetensors and JSON, written beside and renamed. What a step trains on follows
-from the seed and the step's number, so a run that was killed goes on with the same batches and, on one
-process, the same losses to the bit.
+The loss of a step is the sum over its learnt tokens, in all parts and on all processes, through their number:
+neither the micro batch nor the number of processes changes it. Dropout is seeded by seed, step, part and
+process, so that a run that was killed goes on with the same losses.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from llark.errors import LlarkError, StoreMismatch
-from llark.train.examples import ClipData, RowsConfig, batch_of, rows_of_step
+from llark.errors import LlarkError, UserMustAct
+from llark.train import keeping, team
+from llark.train.optimizer import learning_scale, make_optimizer
+from llark.train.team import Team
+
+if TYPE_CHECKING:
+    from llark.tuning import Tune
+
+LOG = "log.jsonl"
+SAMPLES = "samples.jsonl"
+AHEAD = 2
+"""Steps whose batches are made while the model computes."""
 
 
 class TrainingFailed(LlarkError):
@@ -30,205 +38,154 @@ class TrainingFailed(LlarkError):
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """The loop's figures. `steps` updates; learning rates are peaks of a cosine after a linear warm-up."""
-
-    steps: int = 1000
-    learning_rate: float = 5e-4
-    projector_learning_rate: float = 1e-3
-    warmup_share: float = 0.03
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0
-    save_every: int = 100
-    keep: int = 2
-    evaluate_every: int = 200
-    rows: RowsConfig = field(default_factory=RowsConfig)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What the loop tells after a step: losses are means over the learnt tokens, in nats."""
+class Told:
+    """What a step was like: `loss` is the mean over its learnt tokens, in nats; `norm` the gradient's length
+    before clipping; speeds count what is not padding, on all processes; `memory_gb` the most of a GPU."""
 
     step: int
     loss: float
+    rate: float
+    norm: float
     tokens_per_second: float
+    clips_per_second: float
+    memory_gb: float | None = None
     validation_loss: float | None = None
 
 
-class MasterAdamW:
-    """AdamW on float32 copies, for parameters that compute in bfloat16."""
+@dataclass(frozen=True, eq=False)
+class Share:
+    """A process's parts of a step, ready for the model. `learnt`, `tokens` (without padding) and `clips`
+    count the whole step, on all processes."""
 
-    def __init__(self, groups: Sequence[dict[str, Any]]) -> None:
-        self.working = [p for group in groups for p in group["params"]]
-        self.master = [p.detach().float().clone().requires_grad_() for p in self.working]
-        copies = iter(self.master)
-        self.adam = torch.optim.AdamW([{**g, "params": [next(copies) for _ in g["params"]]} for g in groups])
-
-    def step(self, clip_norm: float, scale: float) -> float:
-        """One update with every learning rate times `scale`; the gradient's norm before clipping."""
-        for master, working in zip(self.master, self.working, strict=True):
-            master.grad = None if working.grad is None else working.grad.float()
-            working.grad = None
-        norm = torch.nn.utils.clip_grad_norm_(self.master, clip_norm)
-        for group in self.adam.param_groups:
-            group["lr"] = group["peak"] * scale
-        self.adam.step()
-        self.publish()
-        return float(norm)
-
-    @torch.no_grad()
-    def publish(self) -> None:
-        """Copies the float32 values into the model."""
-        for master, working in zip(self.master, self.working, strict=True):
-            working.copy_(master)
-
-    def state(self) -> dict[str, Tensor]:
-        tensors = {f"master.{i}": p.detach() for i, p in enumerate(self.master)}
-        for i, p in enumerate(self.master):
-            for name, value in self.adam.state.get(p, {}).items():
-                tensors[f"{name}.{i}"] = torch.as_tensor(value)
-        return tensors
-
-    @torch.no_grad()
-    def load(self, tensors: dict[str, Tensor]) -> None:
-        for i, p in enumerate(self.master):
-            p.copy_(tensors[f"master.{i}"])
-            names = [key.rpartition(".")[0] for key in tensors if key.rpartition(".")[2] == str(i)]
-            self.adam.state[p] = {name: tensors[f"{name}.{i}"].clone() for name in names if name != "master"}
-        self.publish()
+    parts: Sequence[dict[str, Any]]
+    learnt: int
+    tokens: int
+    clips: int
 
 
-def learning_scale(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then a half cosine down to zero."""
-    warmup = max(1, round(config.warmup_share * config.steps))
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, config.steps - warmup)))
+class Work(Protocol):
+    """What is trained on. Calls from a thread beside the model's; the answer follows from the numbers."""
+
+    @property
+    def plan(self) -> Mapping[str, Any]:
+        """What a checkpoint is for."""
+
+    def __call__(self, step: int, crew: Team) -> Share:
+        """What this process does of a step."""
 
 
-def parameter_groups(model: torch.nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
-    """Two groups of what is trainable: the adapter of the language model, and the audio side."""
-    trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    adapter = [p for name, p in trainable if "lora_" in name]
-    audio = [p for name, p in trainable if "lora_" not in name]
-    groups = []
-    for params, peak in ((adapter, config.learning_rate), (audio, config.projector_learning_rate)):
-        if params:
-            groups.append({"params": params, "lr": peak, "peak": peak, "weight_decay": config.weight_decay})
-    return groups
+def check_team(tune: Tune, crew: Team) -> None:
+    """Raises `UserMustAct` where the processes cannot share a step evenly."""
+    if tune.batch % (crew.world * tune.micro_batch):
+        raise UserMustAct(
+            f"{tune.batch} examples a step cannot be shared by {crew.world} processes that each compute "
+            f"{tune.micro_batch} at once; give a multiple of {crew.world * tune.micro_batch}."
+        )
 
 
-def train(
+def run(
     model: Any,
-    tokenizer: Any,
-    data: Sequence[ClipData],
-    config: TrainConfig,
+    work: Work,
+    tune: Tune,
+    crew: Team,
     folder: Path,
     *,
-    validation: Sequence[ClipData] = (),
-    tell: Callable[[Progress], None] | None = None,
+    examine: Callable[[int], float | None] = lambda step: None,
+    tell: Callable[[Told], None] = lambda told: None,
     stop_after: int | None = None,
 ) -> int:
-    """Trains what of `model` requires gradients; returns the steps done. Goes on from `folder`'s newest
-    checkpoint. `stop_after` ends this call early, at a checkpoint.
+    """Trains `model` (as `team.spread` gave it) and returns the steps done. Goes on from `folder`'s newest
+    checkpoint. `examine`: the validation loss, where it is due. `stop_after` ends this call early.
 
-    Raises `StoreMismatch` where the folder holds a run of another configuration, and `TrainingFailed`
-    where the loss is not finite.
+    Raises `StoreMismatch` where the folder holds another run, `TrainingFailed` where a loss is no number.
     """
+    check_team(tune, crew)
     folder.mkdir(parents=True, exist_ok=True)
-    optimizer = MasterAdamW(parameter_groups(model, config))
-    first = _resume(folder, optimizer, config, [clip.id for clip in data])
-    last = config.steps if stop_after is None else min(config.steps, stop_after)
-    model.train()
-    for step in range(first, last):
+    optimizer, peaks = make_optimizer(model, tune)
+    plan = dict(work.plan)
+    first = keeping.resume(folder, model, optimizer, plan, crew)
+    last = tune.steps if stop_after is None else min(tune.steps, stop_after)
+    if crew.leads:
+        _forget(folder, first)
+    for step, share in _prefetched(work, crew, range(first, last)):
         began = time.perf_counter()
-        rows = rows_of_step(step, len(data), config.rows)
-        batch = batch_of(data, rows, tokenizer, model.positions_of, config.rows)
-        loss = model(**batch.inputs, loss_only=True).loss
-        if not torch.isfinite(loss):
-            _save_batch(folder, step, batch.inputs)
-            raise TrainingFailed(
-                f"The loss of step {step} is {loss.item()}; see bad-batch-{step}.safetensors."
-            )
-        loss.backward()
-        optimizer.step(config.clip_norm, learning_scale(step, config))
-        rate = batch.tokens / (time.perf_counter() - began)
-        done = step + 1
-        heard = None
-        if validation and (done % config.evaluate_every == 0 or done == config.steps):
-            heard = evaluate(model, tokenizer, validation, config)
-        if done % config.save_every == 0 or done == last:
-            save(folder, done, optimizer, config, [clip.id for clip in data])
-        _log(folder, Progress(done, loss.item(), rate, heard), tell)
+        model.train()
+        scale = learning_scale(step, tune)
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group["lr"] = peak * scale
+        loss = _gradients(model, share, tune, crew, folder, step)
+        norm = team.clip(optimizer.lift(), tune.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        done, seconds = step + 1, time.perf_counter() - began
+        heard = examine(done) if done % tune.evaluate_every == 0 or done == tune.steps else None
+        speeds = share.tokens / seconds, share.clips / seconds
+        told = Told(done, loss, scale, norm, *speeds, _memory(crew), heard)
+        if done % tune.save_every == 0 or done == last:
+            keeping.save(folder, done, model, optimizer, plan, tune.keep, crew)
+        if crew.leads:
+            with (folder / LOG).open("a") as log:
+                log.write(json.dumps(asdict(told)) + "\n")
+            tell(told)
     return last
 
 
-@torch.no_grad()
-def evaluate(model: Any, tokenizer: Any, data: Sequence[ClipData], config: TrainConfig) -> float:
-    """Mean loss over the clips' rows of epoch 0."""
-    model.eval()
-    losses = []
-    for start in range(0, len(data), config.rows.rows_per_step):
-        rows = [(clip, 0) for clip in range(start, min(start + config.rows.rows_per_step, len(data)))]
-        batch = batch_of(data, rows, tokenizer, model.positions_of, config.rows)
-        losses.append(float(model(**batch.inputs, loss_only=True).loss))
-    model.train()
-    return sum(losses) / len(losses)
+def _gradients(model: Any, share: Share, tune: Tune, crew: Team, folder: Path, step: int) -> float:
+    """Adds up the gradients of a step's parts; the loss of all processes."""
+    total = torch.zeros((), device=crew.device)
+    for number, part in enumerate(share.parts):
+        torch.manual_seed(hash((tune.seed, step, number, crew.rank)) % (1 << 62))
+        inputs = team.bring(model, part, crew)
+        with team.accumulating(model, number == len(share.parts) - 1):
+            with team.precision(crew, tune):
+                loss = model(**inputs, loss_only=True, num_items_in_batch=share.learnt).loss
+            (loss * crew.world).backward()
+        total += loss.detach()
+    mine = float(total)
+    (whole,) = crew.sum(mine)
+    if not math.isfinite(whole):
+        names = _save_bad(folder, step, share.parts, crew, math.isfinite(mine))
+        raise TrainingFailed(f"The loss of step {step} is {whole}; see {names}.")
+    return whole
 
 
-def checkpoints(folder: Path) -> list[Path]:
-    """Finished checkpoints, oldest first."""
-    found = [p for p in folder.glob("checkpoint-*") if (p / "state.json").is_file()]
-    return sorted(found, key=lambda p: int(p.name.rpartition("-")[2]))
+def _save_bad(folder: Path, step: int, parts: Sequence[dict[str, Any]], crew: Team, fine: bool) -> str:
+    """Writes this process's part of the step, where it is to blame."""
+    from safetensors.torch import save_file
+
+    if not fine:
+        named = ((f"{n}.{name}", value) for n, part in enumerate(parts) for name, value in part.items())
+        tensors = {name: value.contiguous() for name, value in named if isinstance(value, Tensor)}
+        save_file(tensors, folder / f"bad-batch-{step}-{crew.rank}.safetensors")
+    return f"{folder}/bad-batch-{step}-*.safetensors"
 
 
-def save(folder: Path, step: int, optimizer: MasterAdamW, config: TrainConfig, clips: list[str]) -> None:
-    """Writes checkpoint-`step` (beside, then renamed) and removes all but the newest `config.keep`."""
-    final = folder / f"checkpoint-{step}"
-    scratch = folder / f".checkpoint-{step}.{os.getpid()}"
-    scratch.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.contiguous() for name, tensor in optimizer.state().items()}
-    save_file(state, scratch / "optimizer.safetensors")
-    about = {"step": step, "config": asdict(config), "clips": _digest(clips)}
-    (scratch / "state.json").write_text(json.dumps(about, indent=1))
-    shutil.rmtree(final, ignore_errors=True)
-    scratch.rename(final)
-    for old in checkpoints(folder)[: -config.keep]:
-        shutil.rmtree(old)
+def _prefetched(work: Work, crew: Team, steps: range) -> Iterator[tuple[int, Share]]:
+    """Each step with this process's share of it, made ahead by a thread."""
+    with ThreadPoolExecutor(1) as beside:
+        waiting: list[tuple[int, Future[Share]]] = []
+        for step in steps:
+            waiting.append((step, beside.submit(work, step, crew)))
+            if len(waiting) > AHEAD:
+                number, made = waiting.pop(0)
+                yield number, made.result()
+        for number, made in waiting:
+            yield number, made.result()
 
 
-def _digest(clips: list[str]) -> str:
-    import hashlib
-
-    return hashlib.sha256("\n".join(clips).encode()).hexdigest()
+def _memory(crew: Team) -> float | None:
+    return torch.cuda.max_memory_allocated() / 1e9 if crew.device.startswith("cuda") else None
 
 
-def _resume(folder: Path, optimizer: MasterAdamW, config: TrainConfig, clips: list[str]) -> int:
-    found = checkpoints(folder)
-    if not found:
-        return 0
-    about = json.loads((found[-1] / "state.json").read_text())
-    if about["config"] != json.loads(json.dumps(asdict(config))) or about["clips"] != _digest(clips):
-        raise StoreMismatch(
-            f"{folder} holds a run with another configuration or other clips (step {about['step']}). "
-            "Give another folder, or remove this one."
-        )
-    optimizer.load(load_file(found[-1] / "optimizer.safetensors"))
-    return int(about["step"])
+def _forget(folder: Path, first: int) -> None:
+    """Takes from log and samples what came after the checkpoint that training goes on from."""
+    for path in (folder / LOG, folder / SAMPLES):
+        if path.is_file():
+            lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
+            kept = [line for line in lines if json.loads(line)["step"] <= first]
+            path.write_text("".join(line + "\n" for line in kept))
 
 
-def _log(folder: Path, progress: Progress, tell: Callable[[Progress], None] | None) -> None:
-    with (folder / "log.jsonl").open("a") as log:
-        log.write(json.dumps(asdict(progress)) + "\n")
-    if tell is not None:
-        tell(progress)
-
-
-def _save_batch(folder: Path, step: int, inputs: dict[str, Tensor]) -> None:
-    save_file({k: v.contiguous() for k, v in inputs.items()}, folder / f"bad-batch-{step}.safetensors")
-
-
-def read_log(folder: Path) -> Iterator[Progress]:
-    """What the loop told, step by step (a resumed run repeats the steps after its checkpoint)."""
-    for line in (folder / "log.jsonl").read_text().splitlines():
-        yield Progress(**json.loads(line))
+def read_log(folder: Path) -> list[Told]:
+    """What the loop told, step by step."""
+    return [Told(**json.loads(line)) for line in (folder / LOG).read_text().splitlines()]

@@ -55,6 +55,9 @@ USED = 0.35
 """Share of those operations that training gets out of a GPU: a common figure for 1 to 10 B weights."""
 
 
+QUANTIZED_BYTES = 4.127 / 8
+"""Of a weight in nf4 with its scales in 8 bits (arXiv 2305.14314, section 3)."""
+
 NO_PLAN = "{name} has no section tune: it is made on a laptop by llark build, and needs no plan."
 
 
@@ -173,13 +176,22 @@ def memory_gb(shape: Shape, load: Load, tune: Tune, processes: int, sharding: st
         kept, copies = kept * 2, copies if sharding == "fsdp" else 0.0
     table = 2.0 * shape.vocabulary * shape.hidden * (sharding == "fsdp")
     return {
-        "weights": (4.0 * shape.trainable + (2.0 if low else 4.0) * frozen) / part / 1e9,
+        "weights": (4.0 * shape.trainable + _frozen_bytes(shape, tune, low) * frozen) / part / 1e9,
         "gradients": 4.0 * shape.trainable / part / 1e9,
         "optimizer": 8.0 * shape.trainable / part / 1e9,
         "working copies": (copies + table) / 1e9,
         "activations": kept / 1e9,
         "logits": 12.0 * load.learnt * tune.micro_batch * shape.vocabulary / 1e9,
     }
+
+
+def _frozen_bytes(shape: Shape, tune: Tune, low: bool) -> float:
+    """Of each weight that does not learn, on average. In 4 bits the tables of words stay as they are."""
+    if tune.quantize == "none" or shape.parameters == shape.trainable:
+        return 2.0 if low else 4.0
+    words = shape.vocabulary * shape.hidden
+    share = words * (2 if _untied(shape, words) else 1) / (shape.parameters - shape.trainable)
+    return 2.0 * share + QUANTIZED_BYTES * (1 - share)
 
 
 def table(recipe: Recipe, shape: Shape, load: Load, *, guessed: bool) -> str:

@@ -38,7 +38,7 @@ def small(recipe: Recipe) -> Recipe:
     change = {
         "steps": STEPS, "batch": 4, "micro_batch": min(tune.micro_batch, 2), "most_tokens": 1024, "bucket": 2,
         "save_every": 5, "evaluate_every": 5, "evaluate_examples": 4, "sample_answers": 1,
-        "tensorboard": False,
+        "tensorboard": False, "wandb": None, "quantize": "none",
     }  # fmt: skip
     return recipe.model_copy(
         update={

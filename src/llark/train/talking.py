@@ -9,18 +9,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
-from llark import engine, plans
+from llark import plans
 from llark.errors import UserMustAct
 from llark.model import checkpoint
 from llark.model.model import LlarkForConditionalGeneration
 from llark.records import Dropped, Exchange
-from llark.train import boards, keeping, team, tune
+from llark.train import boards, keeping, loop, packing, quantizing, team
 from llark.train.boards import Board
 from llark.train.examine import Examiner
+from llark.train.measured import measured
 from llark.train.order import Order
-from llark.train.talks import Batches, Reading, Survey, examples_of, survey
+from llark.train.talks import Batches, Lessons, Measures, Reading, Survey, examples_of, survey
 from llark.train.team import Team
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 DROP_SHARE = 0.5
 """Training stops where more of the examples than this would be lost."""
+
+DONE = "done.json"
+"""Written when all steps are done and the model is there."""
 
 NORMALISED_ON = 256
 """Clips from which the frames' mean and deviation are taken."""
@@ -73,40 +78,71 @@ def fit_model(
     settings = recipe.tune
     if settings is None:
         raise ValueError("the recipe has no section tune")
-    tune.check_team(settings, crew)
+    loop.check_team(settings, crew)
     boards.check(settings)
+    quantizing.check(settings, crew)
     _check_shapes(talks)
+    plan = _plan(recipe, talks)
+    if (before := _result(folder, plan)) is not None:
+        return before
     torch.manual_seed(settings.seed)
-    model, processor = _begin(recipe, settings, talks, base)
+    model, processor = _begin(recipe, settings, talks, crew, base)
     reading = Reading(
         processor.tokenizer, processor.positions_of, settings.conversation, settings.most_tokens
     )
-    learning, watched = _surveys(talks, settings, reading, crew)
+    learning, watched = _surveys(talks, settings, reading, folder, crew)
     lost = _write_dropped(folder, [*learning.dropped, *watched.dropped], crew)
     _refuse_loss(learning, talks)
     _make_trainable(model, recipe, settings)
+    if settings.packed:
+        packing.make_ready(model)
     if settings.normalise_frames:
         _normalise(model, learning, talks)
     config = model.config
     model = team.spread(model, crew, settings)
-    tasks = [example.task for example in learning.examples]
-    order = Order(
-        learning.lengths, tasks, batch=settings.batch, bucket=settings.bucket, mixture=settings.mixture,
-        seed=settings.seed,
-    )  # fmt: skip
-    plan = _plan(recipe, learning, talks)
-    batches = Batches(learning, reading, talks.embeddings, processor.pad_id)
-    examiner = Examiner(
-        model, Batches(watched, reading, talks.embeddings, processor.pad_id), settings, crew, folder
+    order = order_of(learning, settings)
+    learnt, heard = (
+        Batches(found, reading, talks.embeddings, processor.pad_id, settings.packed)
+        for found in (learning, watched)
     )
-    with Board(folder, settings, crew) as board:
-        done = tune.run(
-            model, tune.Work(batches, order, plan), settings, crew, folder,
-            examine=examiner, tell=board, stop_after=stop_after,
-        )  # fmt: skip
+    lessons = Lessons(learnt, order, settings.micro_batch, plan)
+    examiner = Examiner(model, heard, settings, crew, folder)
+    with Board(folder, settings, crew, keeping.steps_done(folder)) as board:
+        done = loop.run(
+            model, lessons, settings, crew, folder, examine=examiner, tell=board, stop_after=stop_after
+        )
     if done == settings.steps:
         _save(model, config, processor, folder / "model", crew, settings)
-    return Result(done, len(learning.examples), learning.cut, lost)
+    return _tell_done(folder, plan, Result(done, len(learning.examples), learning.cut, lost), settings, crew)
+
+
+def order_of(found: Survey, settings: Tune) -> Order:
+    """The order in which the examples are trained on."""
+    return Order(
+        found.lengths,
+        [example.task for example in found.examples],
+        batch=settings.batch,
+        bucket=settings.bucket,
+        mixture=settings.mixture,
+        seed=settings.seed,
+    )
+
+
+def _tell_done(folder: Path, plan: dict[str, Any], result: Result, settings: Tune, crew: Team) -> Result:
+    if crew.leads and result.steps == settings.steps:
+        page = {"config": plan, "result": asdict(result)}
+        (folder / DONE).write_text(json.dumps(page, indent=1) + "\n")
+    return result
+
+
+def _result(folder: Path, plan: dict[str, Any]) -> Result | None:
+    """What a finished run in the folder has done. Raises `StoreMismatch` where that was another one."""
+    page = folder / DONE
+    if not page.is_file() or not (folder / "model" / "config.json").is_file():
+        return None
+    found = json.loads(page.read_text())
+    keeping.refuse_other(folder, found["config"], plan)
+    return Result(**found["result"])
 
 
 def _check_shapes(talks: Talks) -> None:
@@ -118,7 +154,9 @@ def _check_shapes(talks: Talks) -> None:
         )
 
 
-def _begin(recipe: Recipe, settings: Tune, talks: Talks, base: str | Path | None) -> tuple[Any, Any]:
+def _begin(
+    recipe: Recipe, settings: Tune, talks: Talks, crew: Team, base: str | Path | None
+) -> tuple[Any, Any]:
     return checkpoint.new_model(
         base or recipe.model.base,
         audio_width=next(iter(talks.shapes.values()))[1],
@@ -127,22 +165,23 @@ def _begin(recipe: Recipe, settings: Tune, talks: Talks, base: str | Path | None
         max_audio_positions=recipe.model.audio_positions,
         conversation=settings.conversation,
         seed=settings.seed,
+        loading=quantizing.loading(settings, crew),
     )
 
 
-def _surveys(talks: Talks, settings: Tune, reading: Reading, crew: Team) -> tuple[Survey, Survey]:
+def _surveys(
+    talks: Talks, settings: Tune, reading: Reading, folder: Path, crew: Team
+) -> tuple[Survey, Survey]:
     """The examples that are learnt from, and those of validation clips."""
     every = examples_of(talks.exchanges, settings)
+    found = measured(folder, every, talks.shapes, reading, crew)
+    watched = np.array([example.clip_id in talks.validation for example in every], bool)
 
-    def frames_of(clip: str) -> int | None:
-        return talks.shapes[clip][0] if clip in talks.shapes else None
+    def some(rows: np.ndarray) -> Survey:
+        taken = Measures(*(array[rows] for array in vars(found).values()))
+        return survey([every[i] for i in rows], taken, settings.most_tokens)
 
-    with engine.Ticker("measure", len(every), show=crew.leads and len(every) > 1000) as tick:
-        found = []
-        for watched in (False, True):
-            some = [example for example in every if (example.clip_id in talks.validation) is watched]
-            found.append(survey(some, frames_of, reading, tick))
-    return found[0], found[1]
+    return some(np.flatnonzero(~watched)), some(np.flatnonzero(watched))
 
 
 def _write_dropped(folder: Path, dropped: Sequence[Dropped], crew: Team) -> dict[str, int]:
@@ -196,16 +235,17 @@ def _normalise(model: Any, found: Survey, talks: Talks) -> None:
     model.set_normalisation(mean.float(), deviation.float())
 
 
-def _plan(recipe: Recipe, found: Survey, talks: Talks) -> dict[str, Any]:
-    """What a checkpoint is for: the recipe where it matters to the weights, and the examples."""
-    ids = hashlib.sha256("\n".join(example.id for example in found.examples).encode()).hexdigest()
+def _plan(recipe: Recipe, talks: Talks) -> dict[str, Any]:
+    """What a checkpoint is for: the recipe where it matters to the weights, and what is trained on."""
+    said = ((one.clip_id, one.task, one.question, one.answer) for one in talks.exchanges)
+    exchanges = hashlib.sha256("\n".join(map(json.dumps, said)).encode()).hexdigest()
     told = plans.plain(recipe)
     settings = {key: value for key, value in told["tune"].items() if key not in _FREE}
-    return {"model": told["model"], "tune": settings, "examples": ids, "source": talks.source}
+    return {"model": told["model"], "tune": settings, "examples": exchanges, "source": talks.source}
 
 
-_FREE = ("micro_batch", "sharding", "save_every", "keep", "evaluate_every", "evaluate_examples",
-         "sample_answers", "tensorboard", "gradient_checkpointing")  # fmt: skip
+_FREE = ("micro_batch", "packed", "sharding", "save_every", "keep", "evaluate_every", "evaluate_examples",
+         "sample_answers", "tensorboard", "wandb", "gradient_checkpointing")  # fmt: skip
 """May change when a run goes on."""
 
 

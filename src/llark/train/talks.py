@@ -20,6 +20,11 @@ from llark.model.model import UNLEARNT
 from llark.model.processor import stack_frames
 from llark.model.styles import Said, Written, compose, fit
 from llark.records import Dropped, Exchange
+from llark.train.examine import Ask
+from llark.train.loop import Share
+from llark.train.order import Order
+from llark.train.packing import pack
+from llark.train.team import Team
 
 if TYPE_CHECKING:
     from llark.tuning import Tune
@@ -81,26 +86,48 @@ def examples_of(exchanges: Iterable[Exchange], tune: Tune) -> list[Example]:
     return made
 
 
-def survey(
+@dataclass(frozen=True, eq=False)
+class Measures:
+    """Of examples, one after the other: their tokens, the learnt ones, and the number of the reason why one
+    is dropped, in `_DETAILS`, from 1 on; 0: it is not. [examples] each."""
+
+    lengths: np.ndarray
+    learnt: np.ndarray
+    dropped: np.ndarray
+
+
+def measure(
     examples: Sequence[Example],
     frames_of: Callable[[str], int | None],
     reading: Reading,
     tick: Callable[[], None] = lambda: None,
-) -> Survey:
-    """Measures every example. `frames_of`: a clip's number of frames, `None` where it was not embedded."""
-    kept, lengths, learnt, dropped, cut = [], [], [], [], 0
-    for example in examples:
+) -> Measures:
+    """Writes out every example. `frames_of`: a clip's number of frames, `None` where it was not embedded."""
+    found = np.zeros((len(examples), 3), np.int64)
+    for row, example in enumerate(examples):
         frames = frames_of(example.clip_id)
         written = "no-frames" if not frames else reading.write(example, frames)
         if isinstance(written, str):
-            dropped.append(Dropped(example.id, STAGE, written, _DETAILS[written]))
+            found[row, 2] = 1 + list(_DETAILS).index(written)
         else:
-            kept.append(example)
-            lengths.append(len(written))
-            learnt.append(sum(written.learn))
-            cut += len(written) == reading.most_tokens
+            found[row, :2] = len(written), sum(written.learn)
         tick()
-    return Survey(kept, np.array(lengths, np.int64), np.array(learnt, np.int64), cut, dropped)
+    return Measures(*found.T)
+
+
+def survey(examples: Sequence[Example], found: Measures, most_tokens: int) -> Survey:
+    """What of the examples is trained on, and what is not."""
+    reasons = [None, *_DETAILS]
+    kept = np.flatnonzero(found.dropped == 0)
+    pairs = zip(examples, found.dropped, strict=True)
+    lost = [(one, reasons[number]) for one, number in pairs if number]
+    return Survey(
+        [examples[int(i)] for i in kept],
+        found.lengths[kept],
+        found.learnt[kept],
+        cut=int((found.lengths[kept] == most_tokens).sum()),
+        dropped=[Dropped(one.id, STAGE, why, _DETAILS[why]) for one, why in lost if why],
+    )
 
 
 _DETAILS = {
@@ -129,12 +156,18 @@ def collate(written: Sequence[Written], clips: Sequence[np.ndarray], pad_id: int
 
 
 class Batches:
-    """The tensors of given examples."""
+    """Examples as tensors, with the clips that they are about."""
 
-    def __init__(self, found: Survey, reading: Reading, frames: Mapping[str, Any], pad_id: int) -> None:
+    def __init__(
+        self, found: Survey, reading: Reading, frames: Mapping[str, Any], pad_id: int, packed: bool = False
+    ) -> None:
         self.survey, self.reading, self.frames, self.pad_id = found, reading, frames, pad_id
+        self.tokenizer, self.style, self.packed = reading.tokenizer, reading.style, packed
 
-    def __call__(self, chosen: Sequence[int]) -> dict[str, Tensor]:
+    def __len__(self) -> int:
+        return len(self.survey.examples)
+
+    def batch(self, chosen: Sequence[int]) -> dict[str, Any]:
         """Of the examples with these numbers. Raises `ValueError` where frames changed since the survey."""
         written, clips = [], []
         for number in chosen:
@@ -145,4 +178,31 @@ class Batches:
                 raise ValueError(f"the frames of {example.clip_id} are not those that training began with")
             written.append(one)
             clips.append(frames)
+        if self.packed:
+            return pack(written, clips, self.pad_id, self.reading.most_tokens)
         return collate(written, clips, self.pad_id)
+
+    def ask(self, number: int) -> Ask:
+        """An example's first question."""
+        example = self.survey.examples[number]
+        frames = self.frames[example.clip_id].frames
+        question, wanted = example.turns[0]
+        asked = Said(question, None, (self.reading.positions_of(len(frames)),), example.clips_last)
+        inputs = collate([compose(self.tokenizer, [asked], self.style)], [frames], self.pad_id)
+        inputs.pop("labels")
+        return Ask(example.clip_id, question, wanted, inputs)
+
+
+class Lessons:
+    """Examples in their order, as work for the loop."""
+
+    def __init__(self, batches: Batches, order: Order, micro_batch: int, plan: Mapping[str, Any]) -> None:
+        self.batches, self.order, self.micro_batch, self.plan = batches, order, micro_batch, plan
+
+    def __call__(self, step: int, crew: Team) -> Share:
+        """Every world-th example of a step, `micro_batch` in a part."""
+        chosen, size = self.order(step), self.micro_batch
+        mine = chosen[crew.rank :: crew.world]
+        parts = [self.batches.batch(mine[start : start + size]) for start in range(0, len(mine), size)]
+        found = self.batches.survey
+        return Share(parts, int(found.learnt[chosen].sum()), int(found.lengths[chosen].sum()), len(chosen))

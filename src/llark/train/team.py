@@ -17,9 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from llark.errors import UserMustAct
+from llark.train import packing
+from llark.train.beats import Beats, TeamBroken, said
 
 if TYPE_CHECKING:
     from llark.tuning import Tune
+
+WAIT = timedelta(minutes=15)
+"""For the others, where all of them live."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,10 @@ class Team:
 
 @contextlib.contextmanager
 def gather(device: str | None = None) -> Iterator[Team]:
-    """The team that torchrun's environment describes; without it, this process alone."""
+    """The team that torchrun's environment describes; without it, this process alone.
+
+    Raises `TeamBroken` where another process dies.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     cuda = torch.cuda.is_available() if device is None else device.startswith("cuda")
     if cuda and not torch.cuda.is_available():
@@ -64,11 +72,17 @@ def gather(device: str | None = None) -> Iterator[Team]:
     if "RANK" not in os.environ or world == 1:
         yield Team(device=place)
         return
-    torch.distributed.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(minutes=30))
-    try:
-        yield Team(torch.distributed.get_rank(), world, place)
-    finally:
-        torch.distributed.destroy_process_group()
+    torch.distributed.init_process_group("nccl" if cuda else "gloo", timeout=WAIT)
+    rank = torch.distributed.get_rank()
+    with Beats(rank, world) as beats:
+        try:
+            yield Team(rank, world, place)
+        except RuntimeError as error:  # what torch raises where a connection breaks, among much else
+            if dead := beats.dead():
+                raise TeamBroken(said(dead)) from error
+            raise
+        finally:
+            torch.distributed.destroy_process_group()
 
 
 def spread(model: Any, team: Team, tune: Tune) -> Any:
@@ -78,7 +92,7 @@ def spread(model: Any, team: Team, tune: Tune) -> Any:
     """
     if tune.precision == "bfloat16" and (team.world == 1 or tune.sharding == "ddp"):
         for parameter in model.language_model.parameters():
-            if not parameter.requires_grad:
+            if not parameter.requires_grad and parameter.is_floating_point():
                 parameter.data = parameter.data.bfloat16()
     model.to(team.device)
     if team.world == 1:
@@ -107,6 +121,15 @@ def layers(model: Any) -> list[nn.Module]:
     return longest
 
 
+def bring(model: Any, inputs: dict[str, Any], crew: Team) -> dict[str, Any]:
+    """A batch's tensors where the model computes, and what else of it the model takes."""
+    there = {
+        name: value.to(crew.device, non_blocking=True) if isinstance(value, Tensor) else value
+        for name, value in inputs.items()
+    }
+    return packing.for_model(model, there)
+
+
 @contextlib.contextmanager
 def precision(team: Team, tune: Tune) -> Iterator[None]:
     """bfloat16 where the recipe asks for it; parts of a sharded model are in it already."""
@@ -125,8 +148,8 @@ def accumulating(model: Any, last: bool) -> Iterator[None]:
         yield
 
 
-def clip(parameters: list[nn.Parameter], most: float) -> float:
-    """Shortens the gradient to `most`; its length before."""
-    norm = torch.nn.utils.clip_grad_norm_(parameters, most)
+def clip(learning: list[Tensor], most: float) -> float:
+    """Shortens the gradient of `learning` to `most`; its length before."""
+    norm = torch.nn.utils.clip_grad_norm_(learning, most)
     whole: Tensor = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
     return float(whole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llark import records
 from llark.errors import UserMustAct
 from llark.records import Embedding
-from llark.walks import testsets
+from llark.walks import ears, testsets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,17 +34,19 @@ class Wanted:
     Attributes:
         model: Folder of a trained model; the bundled one if `None`.
         tasks: Names of tasks; all that fit the data, if empty.
-        clips: At most so many labelled clips.
+        clips: At most so many recordings of each task; 200 labelled clips, and whole files of questions,
+            if `None`.
         questions: Files of questions by task; `audio` is the folder of their sounds, if they are at hand.
         conditions: Of `cases.CONDITIONS`; all that can be had, if empty.
         predictions: File of answers that are scored in place of a model's.
         endpoint: An API in place of a model of ours, with `endpoint_model`, asked only after `yes`.
+        bert_score: Folder or name of a text encoder for the BERTScore of captions, cut after `bert_layer`.
         samples: Also write the answers in the sample format of lmms-eval.
     """
 
     model: Path | None = None
     tasks: tuple[str, ...] = ()
-    clips: int = 200
+    clips: int | None = None
     split: str = "test"
     questions: Mapping[str, Path] | None = None
     audio: Path | None = None
@@ -54,6 +57,8 @@ class Wanted:
     key_variable: str = "OPENAI_API_KEY"
     dollars_per_minute: float | None = None
     yes: bool = False
+    bert_score: str | None = None
+    bert_layer: int | None = None
     samples: bool = False
     workers: int = 2
 
@@ -67,17 +72,26 @@ def evaluate(data: Path | None, out: Path, wanted: Wanted) -> str:
     if wanted.predictions is not None:
         return _evaluate_predictions(data, out, wanted)
     material = testsets.gather(data, out, wanted)
+    if wanted.endpoint is None:
+        model = wanted.model or bundled_model()
+        frames = ears.for_model(model, material.embeddings, material.clips, out / testsets.HEARD / "model")
+        material = replace(material, embeddings=frames)
     conditions = wanted.conditions or _possible(material, wanted)
     settings = Settings(conditions, wanted.tasks)
-    answer, name = _answerer(material, settings, out, wanted)
+    answer, about = _answerer(material, settings, out, wanted)
     result = score.evaluate(material.test_set, answer, settings, training=material.training)
-    return _report(out, result, material, wanted, {"model": name})
+    return _report(out, result, material, wanted, about)
 
 
 def _refuse(wanted: Wanted) -> None:
     from llark.evaluate import score
+    from llark.evaluate.cases import LIKELIEST
     from llark.evaluate.outcome import Settings
 
+    if wanted.clips is not None and wanted.clips < 1:
+        raise UserMustAct(f"--clips {wanted.clips} leaves nothing to ask about; it is at least 1.")
+    if wanted.endpoint and LIKELIEST in wanted.conditions:
+        raise UserMustAct(f"An endpoint does not say how likely an option is: leave out {LIKELIEST}.")
     if wanted.endpoint and wanted.model:
         raise UserMustAct("There is a model and an endpoint; name one of them.")
     if wanted.predictions and (wanted.endpoint or wanted.model):
@@ -86,15 +100,26 @@ def _refuse(wanted: Wanted) -> None:
 
 
 def _possible(material: testsets.Material, wanted: Wanted) -> tuple[str, ...]:
-    """All conditions, less those that need sounds where there are none.
+    """All conditions, less those that need sounds where there are none, or a model of ours.
 
     Silence and noise can be heard here by the `mini` encoder alone, and by an endpoint.
     """
-    from llark.evaluate.cases import CONDITIONS, CONSTANT, MAJORITY, NO_AUDIO, STAND_INS
+    from llark.evaluate.cases import (
+        CONDITIONS,
+        CONSTANT,
+        LIKELIEST,
+        LONGEST,
+        MAJORITY,
+        NO_AUDIO,
+        STAND_INS,
+    )
 
     if not material.clips:
-        return (NO_AUDIO, MAJORITY, CONSTANT)
-    if wanted.endpoint or _is_mini(material.embeddings):
+        own = () if wanted.endpoint else (LIKELIEST,)
+        return (NO_AUDIO, MAJORITY, CONSTANT, LONGEST, *own)
+    if wanted.endpoint:
+        return tuple(name for name in CONDITIONS if name != LIKELIEST)
+    if _is_mini(material.embeddings):
         return CONDITIONS
     print(f"{', '.join(STAND_INS)}: left out, the frames are not those of mini", file=sys.stderr)
     return tuple(name for name in CONDITIONS if name not in STAND_INS)
@@ -108,20 +133,40 @@ def _is_mini(embeddings: Mapping[str, Embedding]) -> bool:
 
 def _answerer(
     material: testsets.Material, settings: Settings, out: Path, wanted: Wanted
-) -> tuple[Answer, str]:
-    """Who answers, and the name of it. Shows what an endpoint would cost, and stops there without a yes."""
+) -> tuple[Answer, dict[str, str]]:
+    """Who answers, and what a report says of it. Stops with the cost of an endpoint where there is no yes."""
     from llark.evaluate import answers, score
+    from llark.evaluate.cases import ANSWERED
 
     if wanted.endpoint is None:
         folder = wanted.model or bundled_model()
         local = LocalModel(folder, material.embeddings)
         kept = answers.Kept(out / OWN_ANSWERS, local, running_score(material, settings))
-        return kept, str(wanted.model or "mini")
+        asked = any(name in ANSWERED for name in settings.conditions)
+        return kept, {"model": str(wanted.model or "mini") if asked else "nobody was asked"}
     model = _endpoint(wanted, material)
     puts = [put for _, _, puts in score.plan(material.test_set, settings) for put in puts]
     _show_cost(puts, model, wanted)
     kept = answers.Kept(out / OWN_ANSWERS, model, running_score(material, settings), chunk=16)
-    return kept, f"{wanted.endpoint_model} at {wanted.endpoint}"
+    about = {"model": f"{wanted.endpoint_model} at {wanted.endpoint}"}
+    if any(model.sounds.seconds(put) for put in puts):
+        about["sound"] = _takes_sound(model, out / OWN_ANSWERS / "sound.json")
+    return kept, about
+
+
+def _takes_sound(model: Endpoint, path: Path) -> str:
+    """Whether the server takes sound, asked once a model and kept; a warning where it does not."""
+    from llark.evaluate.endpoint import DROPPED, takes_sound
+    from llark.evaluate.report import replace_file
+
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if known.get("about") != dict(model.about):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        known = {"about": dict(model.about), "found": takes_sound(model.api)}
+        replace_file(path, json.dumps(known, indent=1) + "\n")
+    if known["found"].startswith(DROPPED):
+        print(f"warning: {known['found']}; its answers are those of a text model", file=sys.stderr)
+    return str(known["found"])
 
 
 def _endpoint(wanted: Wanted, material: testsets.Material) -> Endpoint:
@@ -137,9 +182,9 @@ def _show_cost(puts: Sequence[Put], model: Endpoint, wanted: Wanted) -> None:
     from llark.evaluate.endpoint import cost
 
     said = str(cost(puts, model.sounds, wanted.dollars_per_minute))
-    print(f"{model.api.model}: {said}", file=sys.stderr)
     if not wanted.yes:
         raise UserMustAct(f"Nothing was sent. It takes {said}. Say --yes to go on.")
+    print(f"{model.api.model}: {said}", file=sys.stderr)
 
 
 def running_score(material: testsets.Material, settings: Settings) -> Callable[[str, Mapping[str, str]], str]:
@@ -165,8 +210,9 @@ def running_score(material: testsets.Material, settings: Settings) -> Callable[[
 def _report(
     out: Path, result: Evaluation, material: testsets.Material, wanted: Wanted, about: Mapping[str, Any]
 ) -> str:
-    from llark.evaluate import lmms, page, report
+    from llark.evaluate import bertscore, lmms, page, report
 
+    result = bertscore.add(result, wanted.bert_score, wanted.bert_layer, material.training)
     page_about = {**about, "data": material.name, **material.counts}
     report.write(out, result, page_about)
     page.write(out, result, page_about, page.Media(material.clips, material.test_set.facts))
@@ -177,7 +223,7 @@ def _report(
 
 def _evaluate_predictions(data: Path | None, out: Path, wanted: Wanted) -> str:
     from llark.evaluate import predictions, score
-    from llark.evaluate.cases import AUDIO, CONSTANT, MAJORITY
+    from llark.evaluate.cases import AUDIO, CONSTANT, LONGEST, MAJORITY
     from llark.evaluate.outcome import Settings
 
     if len(wanted.tasks) != 1:
@@ -185,7 +231,7 @@ def _evaluate_predictions(data: Path | None, out: Path, wanted: Wanted) -> str:
     material = testsets.gather(data, out, replace(wanted, predictions=None), hear=False, needed=False)
     path = Path(str(wanted.predictions))
     stored = predictions.load(wanted.tasks[0], path, material.test_set)
-    settings = Settings((AUDIO, MAJORITY, CONSTANT), wanted.tasks)
+    settings = Settings((AUDIO, MAJORITY, CONSTANT, LONGEST), wanted.tasks)
     result = score.evaluate(stored.test_set, stored.answer, settings, training=material.training)
     material = replace(material, test_set=stored.test_set)
     return _report(out, result, material, wanted, {"predictions": str(path), "model": stored.model})
@@ -209,6 +255,8 @@ class LocalModel:
 
         if self._answerer is None:
             self._answerer = Answerer.load(self._folder)
+        if any(put.options for put in puts):
+            return [_likeliest(self._answerer, put) for put in puts]
         return self._answerer(
             [
                 Asked(
@@ -229,6 +277,14 @@ class LocalModel:
                 self._stand_ins[put.stand_in] = heard_stand_in(put.stand_in)
             return self._stand_ins[put.stand_in]
         return None if put.clip_id is None else self._embeddings[put.clip_id].frames
+
+
+def _likeliest(answerer: Answerer, put: Put) -> str:
+    """The letter of the option that the language model expects most after the bare question."""
+    from llark.evaluate import choices
+    from llark.walks.likelihood import likeliest
+
+    return f"({choices.LETTERS[likeliest(answerer, choices.bare(put.question), put.options)]})"
 
 
 def heard_stand_in(name: str) -> np.ndarray:

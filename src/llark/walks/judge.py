@@ -1,4 +1,4 @@
-"""The walk of `llark judge`: what an evaluation has answered, read by somebody else's model."""
+"""The walk of `llark judge`: answers of reports, compared, read by somebody else's model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 from llark.errors import UserMustAct
 
 if TYPE_CHECKING:
+    from llark.evaluate.details import Described
     from llark.evaluate.endpoint import Api
-    from llark.evaluate.judge import Pair
+    from llark.evaluate.judge import Judge, Pair
     from llark.evaluate.outcome import Evaluation, Verdict
+
+JUDGE_TOKENS = 512
+"""At most so many in a reply: a letter, or a list of details."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Wanted:
     key_variable: str = "OPENAI_API_KEY"
     task: str = "captions"
     yes: bool = False
+    dollars_per_million: float | None = None
 
 
 def win_rate(first: Path, second: Path | None, wanted: Wanted) -> str:
@@ -33,8 +38,10 @@ def win_rate(first: Path, second: Path | None, wanted: Wanted) -> str:
 
     theirs = report.read(second) if second else None
     pairs = _pairs(report.read(first), theirs, wanted.task)
-    ask = _judge(wanted, 2 * len(pairs))
-    return f"{first.name} against {second.name if second else 'people'}: {judge.win_rate(pairs, ask)}"
+    prompts = [judge.asked_to_prefer(pair, swap) for pair in pairs for swap in (False, True)]
+    found = judge.win_rate(pairs, _asked(first, "prefer", prompts, wanted))
+    other = second.name if second else "people"
+    return _told(first, "prefer", wanted, f"{first.name} against {other}: {found}")
 
 
 def matching(report_folder: Path, wanted: Wanted) -> str:
@@ -45,15 +52,42 @@ def matching(report_folder: Path, wanted: Wanted) -> str:
 
     verdicts = _answers(report.read(report_folder), wanted.task)
     known = {clip: judge.without_lines(_known(verdict)) for clip, verdict in verdicts.items()}
-    answers = {clip: verdict.answer for clip, verdict in verdicts.items()}
-    found = judge.matching(answers, known, _judge(wanted, len(answers)))
+    answers = {clip: judge.without_lines(verdict.answer) for clip, verdict in verdicts.items()}
+    prompts = [prompt for prompt, _ in judge.asked_to_match(answers, known).values()]
+    found = judge.matching(answers, known, _asked(report_folder, "match", prompts, wanted))
     tallied = pool.tally(
         [verdicts[clip].track_id for clip in found], np.asarray([[1.0, hit] for hit in found.values()])
     )
     redrawn = pool.redrawn(tallied, pool.means("match"), pool.draws(tallied.tracks, 1000, "match"))["match"]
     low, high = pool.interval(redrawn, tallied.tracks, (0.0, 1.0))
     share = sum(found.values()) / len(found)
-    return f"matched {share:.3f} [{low:.3f}, {high:.3f}] of {len(found)}; chance {1 / judge.CANDIDATES:.2f}"
+    said = f"matched {share:.3f} [{low:.3f}, {high:.3f}] of {len(found)}; chance {1 / judge.CANDIDATES:.2f}"
+    return _told(report_folder, "match", wanted, said)
+
+
+def detail(report_folder: Path, wanted: Wanted) -> str:
+    """How many musical details the answers state, and how many are so: with the sound, and another's."""
+    from llark.evaluate import details, report
+    from llark.evaluate.cases import AUDIO, SHUFFLED
+
+    evaluation = report.read(report_folder)
+    told = {AUDIO: _described(_answers(evaluation, wanted.task))}
+    if shuffled := _answers(evaluation, wanted.task, SHUFFLED, needed=False):
+        told[SHUFFLED] = _described(shuffled)
+    prompts = [one.prompt for answers in told.values() for one in answers if one.answer.strip()]
+    replies = _asked(report_folder, "details", prompts, wanted)
+    lines = [f"{condition}: {details.count(answers, replies)}" for condition, answers in told.items()]
+    return _told(report_folder, "details", wanted, "\n".join(lines))
+
+
+def _described(verdicts: Mapping[str, Verdict]) -> list[Described]:
+    from llark.evaluate.details import Described
+    from llark.evaluate.judge import without_lines
+
+    return [
+        Described(id_, v.track_id, without_lines(v.answer), without_lines(_known(v)))
+        for id_, v in verdicts.items()
+    ]
 
 
 def embedding_match(report_folder: Path, wanted: Wanted) -> str:
@@ -65,11 +99,13 @@ def embedding_match(report_folder: Path, wanted: Wanted) -> str:
     if labels is None or not hasattr(labels, "names"):
         raise UserMustAct(f"Embedding match is for gtzan_genre and medleydb_genre, not for {wanted.task}.")
     verdicts = list(_answers(report.read(report_folder), wanted.task).values())
-    api = _api(wanted, len(verdicts) // 64 + 2)
+    _agree(wanted, f"about {len(verdicts) // 64 + 2} requests")
+    api = _api(wanted)
     orders = embedding.ranked([v.answer for v in verdicts], labels.names, in_batches(api.embed))
     found = embedding.accuracies(orders, [v.truth for v in verdicts], [v.track_id for v in verdicts])
     rows = [f"{name} {value:.3f} [{low:.3f}, {high:.3f}]" for name, (value, low, high) in found.items()]
-    return f"{wanted.task}, embedding match by {wanted.model}, n = {len(verdicts)}: {', '.join(rows)}"
+    said = f"{wanted.task}, embedding match by {wanted.model}, n = {len(verdicts)}: {', '.join(rows)}"
+    return _told(report_folder, "embed", wanted, said)
 
 
 def in_batches(
@@ -83,19 +119,21 @@ def in_batches(
     return embed_all
 
 
-def _answers(evaluation: Evaluation, task: str) -> Mapping[str, Verdict]:
-    """The answers with sound, by clip. Raises `UserMustAct` where there are none."""
-    from llark.evaluate.cases import AUDIO
-
-    kept = [v for v in evaluation.answers if (v.task, v.condition) == (task, AUDIO) and v.truth is not None]
-    if not kept:
+def _answers(
+    evaluation: Evaluation, task: str, condition: str = "audio", *, needed: bool = True
+) -> Mapping[str, Verdict]:
+    """The answers under a condition, by case. `UserMustAct`: there are none, and they are needed."""
+    kept = [
+        v for v in evaluation.answers if (v.task, v.condition) == (task, condition) and v.truth is not None
+    ]
+    if not kept and needed:
         raise UserMustAct(f"The report has no answers to {task} with sound; evaluate that task first.")
     return {verdict.case_id: verdict for verdict in kept}
 
 
 def _known(verdict: Verdict) -> str:
     return (
-        " ".join(map(str, verdict.truth)) if isinstance(verdict.truth, list | tuple) else str(verdict.truth)
+        "; ".join(map(str, verdict.truth)) if isinstance(verdict.truth, list | tuple) else str(verdict.truth)
     )
 
 
@@ -117,25 +155,34 @@ def _pairs(first: Evaluation, second: Evaluation | None, task: str) -> list[Pair
     return pairs
 
 
-def _judge(wanted: Wanted, requests: int) -> Callable[[str], str]:
-    from llark import engine
+def _asked(report_folder: Path, how: str, prompts: Sequence[str], wanted: Wanted) -> Judge:
+    """The judge, after all was asked and kept. Raises `UserMustAct` with the cost where there is no yes."""
+    from llark.evaluate.judged import Judged
 
-    api = _api(wanted, requests)
-    tick = engine.Ticker("judge", requests)
-
-    def ask(prompt: str) -> str:
-        said = api.chat(prompt)
-        tick()
-        return said
-
-    return ask
+    api = _api(wanted)
+    about = {"url": wanted.url, "model": wanted.model, "most_tokens": str(api.most_tokens)}
+    judged = Judged(report_folder, f"{how}-{wanted.task}", about, tuple(prompts))
+    _agree(wanted, judged.cost(wanted.dollars_per_million))
+    return judged.ask(api.chat).__getitem__
 
 
-def _api(wanted: Wanted, requests: int) -> Api:
-    """The API, after it was said how often it would be asked. Raises `UserMustAct` without a yes."""
+def _api(wanted: Wanted) -> Api:
     from llark.evaluate.endpoint import Api
 
-    print(f"{wanted.model}: about {requests} requests", file=sys.stderr)
+    return Api(wanted.url, wanted.model, wanted.key_variable, JUDGE_TOKENS)
+
+
+def _agree(wanted: Wanted, cost: str) -> None:
+    """Says what it takes. Raises `UserMustAct` without a yes."""
     if not wanted.yes:
-        raise UserMustAct(f"Nothing was sent. It takes about {requests} requests. Say --yes to go on.")
-    return Api(wanted.url, wanted.model, wanted.key_variable)
+        raise UserMustAct(f"Nothing was sent. It takes {cost}. Say --yes to go on.")
+    print(f"{wanted.model}: {cost}", file=sys.stderr)
+
+
+def _told(report_folder: Path, how: str, wanted: Wanted, found: str) -> str:
+    """What was found, which is also kept in the report's folder."""
+    from llark.evaluate import judged
+
+    line = {"how": how, "task": wanted.task, "judge": wanted.model, "url": wanted.url, "found": found}
+    judged.note(report_folder, line)
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llark import engine, store
 from llark.errors import BadAudio, UserMustAct
@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
     from llark.walks.evaluate import Wanted
 
+One = TypeVar("One")
+
 OPEN_SEED = 20_261_124
 """Of the open corpus's held-out set: no other clips are rendered with it."""
 
 HEARD = "heard"
 """The folder, in that of a report, of annotations and embeddings that were made for it."""
+
+LABELLED_CLIPS = 200
+"""At most so many labelled clips where nobody says how many. Files of questions are then asked whole."""
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".opus")
 
@@ -52,7 +57,7 @@ def gather(
     if data is None and not needed:
         return Material("predictions", TestSet())
     if data is None:
-        data = open_corpus(out / "open", wanted.clips, wanted.workers)
+        data = open_corpus(out / "open", wanted.clips or LABELLED_CLIPS, wanted.workers)
     if (data / "corpus").is_dir():
         return _built(data, wanted)
     if (data / "truths" / store.ABOUT).is_file() or (data / "tracks" / store.ABOUT).is_file():
@@ -89,7 +94,7 @@ def _built(data: Path, wanted: Wanted) -> Material:
     truth = line.truths(data)
     every = [clip for clip in store.read(data / "clips", Clip) if clip.id in embeddings]
     held_out = [clip for clip in every if clip.split == wanted.split] or every
-    chosen = spread(held_out, wanted.clips)
+    chosen = spread(held_out, wanted.clips or LABELLED_CLIPS)
     items = tuple(Item(clip.id, clip.track_id, truth[clip.id], annotations.get(clip.id)) for clip in chosen)
     training = tuple(Item(c.id, c.track_id, truth[c.id]) for c in every if c.split == "train")
     clips = {clip.id: clip for clip in chosen}
@@ -103,7 +108,7 @@ def _prepared(data: Path, out: Path, wanted: Wanted, hear: bool) -> Material:
     truth = {a.clip_id: a for a in store.read(data / "truths", Annotation)} if labelled else {}
     every = list(store.read(data / "clips", Clip))
     held_out = [clip for clip in every if clip.split == wanted.split] or every
-    chosen = spread(held_out, wanted.clips)
+    chosen = spread(held_out, wanted.clips or LABELLED_CLIPS)
     heard = listen(chosen, data, out / HEARD, wanted.workers) if hear else Heard({}, {})
     chosen = [clip for clip in chosen if not hear or clip.id in heard.embeddings]
     training = [clip for clip in every if clip.split == "train"]
@@ -152,8 +157,8 @@ def listen(clips: Sequence[Clip], data: Path, folder: Path, workers: int) -> Hea
     return Heard(annotations, store.read_embeddings(folder / "embeddings"))
 
 
-def spread(clips: Sequence[Clip], most: int) -> list[Clip]:
-    """At most so many clips, evenly over the list."""
+def spread(clips: Sequence[One], most: int) -> list[One]:
+    """At most so many clips, evenly over the list: the same ones every time."""
     return [clips[i * len(clips) // most] for i in range(most)] if len(clips) > most else list(clips)
 
 
@@ -173,12 +178,14 @@ def _questions(files: Mapping[str, Path], out: Path, wanted: Wanted, hear: bool)
     counts: dict[str, Any] = {task: len(cases) for task, cases in asked.items()}
     name = ", ".join(str(path) for path in files.values())
     if wanted.audio is None:
+        asked = {task: of_some_clips(cases, wanted.clips) for task, cases in asked.items()}
         note = "no sound at hand: only the answers without audio are scored"
-        return Material(name, TestSet((), asked), counts={**counts, "note": note})
+        return Material(name, TestSet((), asked), counts={**counts, **_asked(asked), "note": note})
     clips = sounds(wanted.audio)
     asked = {task: tuple(case for case in cases if case.clip_id in clips) for task, cases in asked.items()}
     if not any(asked.values()):
         raise UserMustAct(f"{wanted.audio} holds none of the recordings that the questions are about.")
+    asked = {task: of_some_clips(cases, wanted.clips) for task, cases in asked.items()}
     used = {case.clip_id for cases in asked.values() for case in cases}
     clips = {id_: clip for id_, clip in clips.items() if id_ in used}
     embeddings: Mapping[str, Embedding] = {}
@@ -187,8 +194,22 @@ def _questions(files: Mapping[str, Path], out: Path, wanted: Wanted, hear: bool)
         asked = {
             task: tuple(case for case in cases if case.clip_id in embeddings) for task, cases in asked.items()
         }
-    counts |= {f"{task}, with sound": len(cases) for task, cases in asked.items()}
-    return Material(name, TestSet((), asked), clips, embeddings, counts=counts)
+    return Material(name, TestSet((), asked), clips, embeddings, counts={**counts, **_asked(asked)})
+
+
+def of_some_clips(cases: Sequence[Case], most: int | None) -> tuple[Case, ...]:
+    """The questions about at most so many recordings, which are spread evenly over the file."""
+    heard = list(dict.fromkeys(case.clip_id for case in cases))
+    chosen = set(heard if most is None else spread(heard, most))
+    return tuple(case for case in cases if case.clip_id in chosen)
+
+
+def _asked(questions: Mapping[str, Sequence[Case]]) -> dict[str, str]:
+    """For the head of a report: how much of each file is asked."""
+    return {
+        f"{task}, asked": f"{len(cases)} questions on {len({case.clip_id for case in cases})} recordings"
+        for task, cases in questions.items()
+    }
 
 
 def sounds(folder: Path) -> dict[str, Clip]:

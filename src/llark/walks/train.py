@@ -7,7 +7,7 @@ from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llark import files, recipe, store
 from llark.errors import UserMustAct
@@ -50,11 +50,15 @@ def train(
     """
     made = recipe.load(path, overrides)
     if made.tune is None:
-        return _train_aligned(made, data, out, base)
+        return _train_aligned(made, data, out, base, device)
     from llark.train import talking, team
+    from llark.walks import ears
 
+    heard_with = ears.record_of(folders(data).embeddings)
     with team.gather(device) as crew:
         result = talking.fit_model(made, talks(data), out, crew, base)
+        if crew.leads:
+            remember(out / MODEL, heard_with, base or made.model.base)
         return said(result, out) if crew.leads else ""
 
 
@@ -65,6 +69,14 @@ def said(result: Result, out: Path) -> str:
         f"{out / MODEL}: {result.steps} steps, on {result.examples} examples\n"
         f"  cut to the longest length: {result.cut}; dropped: {dropped}"
     )
+
+
+def remember(model: Path, audio_encoder: Mapping[str, Any], base: str | Path | None) -> None:
+    """Writes into a model's folder what made its frames, and where its base lies if that is a folder."""
+    from llark.model import checkpoint
+
+    is_folder = base is not None and Path(base).expanduser().is_dir()
+    checkpoint.remember(model, audio_encoder=audio_encoder, base=base if is_folder else None)
 
 
 def smoke(path: Path, out: Path, *, overrides: Sequence[str] = (), device: str | None = None) -> str:
@@ -125,8 +137,10 @@ def import_checkpoint(folder: Path, out: Path, tokenizer: Path | None, dtype: st
     import torch
 
     from llark.model import published
+    from llark.walks import ears
 
     found = published.import_checkpoint(folder, out, tokenizer=tokenizer, dtype=getattr(torch, dtype))
+    remember(out, ears.of_published(found.audio_width), None)
     return (
         f"{out}: {found.kind}, {found.parameters / 1e9:.2f} B parameters from {found.tensors} tensors, "
         f"frames of width {found.audio_width}\n  projector: from {found.projector_file}"
@@ -166,7 +180,7 @@ def folders(data: Sequence[str]) -> Found:
     """The stages' folders in these places."""
     found = Found()
     for place in data:
-        _add(found, place)
+        add(found, place)
     for name, places in (("exchanges", found.exchanges), ("embeddings", found.embeddings)):
         if not places:
             raise UserMustAct(
@@ -176,7 +190,8 @@ def folders(data: Sequence[str]) -> Found:
     return found
 
 
-def _add(found: Found, place: str) -> None:
+def add(found: Found, place: str) -> None:
+    """The stages' folders in one more place."""
     inside = files.folder(place)
     named = [(name, found.exchanges) for name in _EXCHANGES]
     named += [("embeddings", found.embeddings), ("clips", found.clips)]
@@ -229,10 +244,14 @@ def _digest(places: Sequence[Place]) -> str:
 # --- the model in the box ---------------------------------------------------------------------------------
 
 
-def _train_aligned(made: Recipe, data: Sequence[str], out: Path, base: Path | None) -> str:
+def _train_aligned(
+    made: Recipe, data: Sequence[str], out: Path, base: Path | None, device: str | None
+) -> str:
     """The training of `mini`, as `llark build` does it, on what a build has made."""
     from llark import line
     from llark import train as training
+    from llark.train import team
+    from llark.walks import ears
 
     if len(data) != 1 or not Path(data[0]).is_dir():
         raise UserMustAct(f"{made.name} has no section tune: give one folder that llark build has filled.")
@@ -243,7 +262,11 @@ def _train_aligned(made: Recipe, data: Sequence[str], out: Path, base: Path | No
     found = material(Path(data[0]))
     start = made.model.start_from
     begin = line.bundled_model() if start == "bundled" else Path(start) if start else None
-    training.run(made, found, out / "train", out / MODEL, begin)
+    with team.gather(device) as crew:
+        training.run(made, found, out / "train", out / MODEL, begin, crew)
+        if not crew.leads:
+            return ""
+        remember(out / MODEL, ears.record_of([Path(data[0]) / "embeddings"]), made.model.base)
     return f"{out / MODEL}: {made.train.steps} steps, on {len(found.clips)} clips"
 
 

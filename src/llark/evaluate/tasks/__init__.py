@@ -66,6 +66,14 @@ class PublishedReading(Protocol):
         """The value as those who published it read it."""
 
 
+@runtime_checkable
+class Remarks(Protocol):
+    """A task whose single answers need a word beside their verdict."""
+
+    def remark(self, value: Any | None, truth: Any) -> str:
+        """The word; empty where there is nothing to say."""
+
+
 class CaptionTask(Task, Protocol):
     """A task whose truth is what people wrote about the recording."""
 

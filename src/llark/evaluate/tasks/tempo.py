@@ -47,6 +47,12 @@ def credit(value: float | None, truth: float) -> float:
     return points(value, truth)[2]
 
 
+def remark(value: float | None, truth: float) -> str:
+    """What a report says beside the verdict on one answer."""
+    found = points(value, truth)
+    return "an octave off: Acc2 counts it as right" if found[3] and not found[2] else ""
+
+
 def constants(truths: Sequence[float]) -> list[float]:
     return sorted({float(round(bpm)) for bpm in truths})
 

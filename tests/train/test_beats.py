@@ -1,0 +1,51 @@
+"""A team in which one falls silent: the others do not wait for it for ever."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import pytest
+from test_talking import beside
+
+from llark.train import beats, team
+
+
+def test_who_waits_for_one_that_has_fallen_silent_is_ended_and_told_who_it_was(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beats, "SILENT_SECONDS", 2.0)
+    go_on = beats.Beats._go_on
+
+    def silent_as_1(self: Any) -> None:
+        if self.rank != 1:
+            go_on(self)
+
+    monkeypatch.setattr(beats.Beats, "_go_on", silent_as_1)
+
+    def meet() -> None:
+        with team.gather("cpu") as crew:
+            if crew.rank == 1:
+                time.sleep(6)
+                os._exit(7)
+            crew.wait()
+
+    began = time.monotonic()
+    assert beside(meet, ranks=2) == [1, 7]
+    assert time.monotonic() - began < 60
+    assert "The training has stopped: process 1 (pid " in capfd.readouterr().err
+
+
+def test_an_error_of_a_team_that_is_whole_stays_what_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+    def meet() -> None:
+        try:
+            with team.gather("cpu") as crew:
+                if crew.rank == 0:
+                    raise RuntimeError("out of something")
+                time.sleep(5)
+        except RuntimeError as error:
+            print(f"kept: {error}", flush=True)
+
+    assert beside(meet, ranks=2) == [0, 0]
+    assert "kept: out of something" in capfd.readouterr().out
