@@ -1,9 +1,12 @@
 """Trains the pulse nets (`src/llark/weights/pulse.safetensors`) on a corpus that `llark corpus` rendered.
 
     python scripts/train_pulse.py CORPUS [CORPUS …] --work WORK
+    python scripts/train_pulse.py CORPUS [CORPUS …] --work WORK --start-from pulse.safetensors
+        --learning-rate 1.2e-3 --epochs 6 --damaged 0.25
 
-`WORK` keeps what the frozen nets heard of each clip, a checkpoint after each epoch and the scores on the
-held-out clips; run again, it goes on where it stopped.
+`--damaged` adds copies of a share of the training clips with noise, in a room, or fading. `WORK` keeps what
+the frozen nets heard of each clip, a checkpoint after each epoch and the scores on the held-out clips; run
+again, it goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from llark import audio, corpus, engine
+from llark.corpus import effects
 from llark.nets import pulse
 from llark.nets.hearing import Hearing
 from llark.records import Annotation, Track
@@ -34,13 +38,13 @@ WEIGHT_DECAY = 0.02
 WIDE = {-2: 0.2, -1: 0.6, 0: 1.0, 1: 0.6, 2: 0.2}
 """What a beat's neighbouring frames count as beats."""
 SPREAD_BINS = 0.6
+"""Width of the tempo target, in bins."""
 STRETCH = 0.25
 """How much faster or slower a clip is played at most, as a logarithm."""
 METER_WEIGHTS = (1.5, 1.1, 0.7, 1.2)
 """Of 2/4, 3/4, 4/4 and 6/8, so that the rare ones are learnt too."""
 PULSELESS = 240
 """Sounds without a pulse that are trained on: no beats, any tempo and any meter alike."""
-"""Width of the tempo target, in bins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +84,46 @@ def _save(path: Path, hearing: Hearing) -> None:
     scratch = path.with_suffix(".tmp.npy")
     np.save(scratch, pulse.evidence(hearing.beat, hearing.chord).astype(np.float16))
     scratch.rename(path)
+
+
+def damaged(folders: Sequence[Path], work: Path, share: float) -> list[Example]:
+    """Copies of a share of the training clips, chosen by their ids, that are harder to hear."""
+    pairs = [pair for folder in folders for pair in corpus.read(folder) if pair[0].split == "train"]
+    chosen = [pair for pair in pairs if draw_of(pair[0].id).random() < share]
+    found = []
+    with engine.Ticker("hear damaged", len(chosen)) as tick:
+        for track, truth in chosen:
+            path = work / "heard" / f"{track.id}-damaged.npy"
+            if not path.exists():
+                samples, rate = audio.load(track.path)
+                draw = draw_of(f"{track.id} damage")
+                _save(path, Hearing(damage(samples.astype(np.float64), draw), rate))
+            found.append(replace(example(track, truth, path), id=path.stem))
+            tick()
+    return found
+
+
+def draw_of(name: str) -> np.random.Generator:
+    return np.random.default_rng(list(name.encode()))
+
+
+def damage(samples: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """[samples] with noise, in a room, in a noisy room, or coming up from silence or going down to it."""
+    kind = draw.integers(0, 4)
+    if kind == 0:
+        samples = samples + effects.noise(samples, draw.uniform(3, 18), draw)
+    elif kind == 1:
+        samples = effects.room(samples, draw.uniform(1, 3), draw.uniform(-12, -3), draw)
+    elif kind == 2:
+        samples = effects.room(samples, draw.uniform(0.5, 1.5), draw.uniform(-12, -6), draw)
+        samples = samples + effects.noise(samples, draw.uniform(8, 20), draw)
+    else:
+        quiet = np.interp(np.arange(len(samples)), [0, len(samples) * draw.uniform(0.3, 0.9)], [1, 0])
+        ramp = 10 ** (-draw.uniform(1, 2.2) * quiet)
+        samples = samples * (ramp if draw.random() < 0.5 else ramp[::-1])
+        samples = samples + effects.noise(samples, draw.uniform(15, 30), draw)
+    loud: np.ndarray = (samples / max(1e-6, np.abs(samples).max()) * 0.9).astype(np.float32)
+    return loud
 
 
 def without_pulse(work: Path) -> list[Example]:
@@ -206,13 +250,33 @@ def loss_of(net: pulse.TinyPulse, batch: tuple[Tensor, ...]) -> Tensor:
     return total
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """`start` is the file of nets to go on from: net n from the nth there, round and round."""
+
+    epochs: int
+    learning_rate: float = LEARNING_RATE
+    start: Path | None = None
+
+
+def begun(seed: int, start: Path | None) -> pulse.TinyPulse:
+    """A net with weights drawn by its number, or those of a net that was trained before."""
+    torch.manual_seed(seed)
+    net = pulse.TinyPulse()
+    if start is not None:
+        weights = load_file(start)
+        number = (seed - 1) % (1 + max(int(name.partition(".")[0]) for name in weights))
+        mine = {n.partition(".")[2]: v.float() for n, v in weights.items() if n.startswith(f"{number}.")}
+        net.load_state_dict(mine, strict=False)
+    return net
+
+
 def fit(
-    examples: Sequence[Example], validation: Sequence[Example], folder: Path, seed: int, epochs: int
+    examples: Sequence[Example], validation: Sequence[Example], folder: Path, seed: int, schedule: Schedule
 ) -> pulse.TinyPulse:
     """One net, trained on all `examples`; goes on from the checkpoint in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(seed)
-    net = pulse.TinyPulse()
+    net, epochs = begun(seed, schedule.start), schedule.epochs
     sums = [
         (e.evidence.sum(0, dtype=np.float64), np.square(e.evidence, dtype=np.float64).sum(0))
         for e in examples
@@ -221,15 +285,16 @@ def fit(
     mean = sum(s for s, _ in sums) / count
     net.mean.copy_(torch.from_numpy(mean))
     net.deviation.copy_(torch.from_numpy(np.sqrt(sum(s for _, s in sums) / count - mean**2)).clamp(min=1e-2))
-    optimizer = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    rate = schedule.learning_rate
+    optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=WEIGHT_DECAY)
     steps = epochs * -(-len(examples) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
+    pace = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     checkpoint, first = folder / "checkpoint.pt", 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
+        pace.load_state_dict(state["schedule"])
         first = state["epoch"]
     for epoch in range(first, epochs):
         torch.manual_seed(seed * 1000 + epoch)
@@ -241,7 +306,7 @@ def fit(
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimizer.step()
-            schedule.step()
+            pace.step()
             losses.append(loss.item())
         took = time.perf_counter() - began
         print(f"net {seed} epoch {epoch + 1}/{epochs}: loss {np.mean(losses):.3f}, {took:.0f} s", flush=True)
@@ -250,7 +315,7 @@ def fit(
         state = {
             "net": net.state_dict(),
             "optimizer": optimizer.state_dict(),
-            "schedule": schedule.state_dict(),
+            "schedule": pace.state_dict(),
         }
         torch.save({**state, "epoch": epoch + 1}, checkpoint.with_suffix(".tmp"))
         checkpoint.with_suffix(".tmp").rename(checkpoint)
@@ -283,15 +348,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where the weights go; WORK/pulse.safetensors if not given")
     parser.add_argument("--nets", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=18)
+    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--start-from", type=Path, help="nets to go on from")
+    parser.add_argument(
+        "--damaged", type=float, default=0.0, help="share of training clips also heard damaged"
+    )
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     examples = [example(*heard) for heard in hear(options.corpus, options.work)]
+    schedule = Schedule(options.epochs, options.learning_rate, options.start_from)
     training = [one for one in examples if one.split == "train"] + without_pulse(options.work)
+    training += damaged(options.corpus, options.work, options.damaged)
     validation, held_out = ([one for one in examples if one.split == s] for s in ("validation", "test"))
     weights: dict[str, Tensor] = {}
     for number in range(options.nets):
-        net = fit(training, validation, options.work / f"net-{number}", number + 1, options.epochs)
+        net = fit(training, validation, options.work / f"net-{number}", number + 1, schedule)
         weights |= {name: value.half().contiguous() for name, value in _numbered(net, number).items()}
         save_file(weights, options.work / "pulse.safetensors.tmp")
         Path(options.work / "pulse.safetensors.tmp").rename(options.work / "pulse.safetensors")

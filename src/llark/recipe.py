@@ -97,8 +97,8 @@ class Embed(Section):
 
     encoder: str = Field(
         default="mini",
-        pattern=r"^(mini|jukebox|clap|hub:.+)$",
-        description="the frozen encoder: mini, jukebox, clap, or hub:NAME",
+        pattern=r"^(mini|jukebox|clap|mel|hub:.+)$",
+        description="the frozen encoder: mini, jukebox, clap, mel, or hub:NAME",
     )
     weights: str | None = Field(
         default=None, min_length=1, description="for jukebox the folder of its weights; for clap also a name"

@@ -42,7 +42,9 @@ BASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Shapes of the recipes' bases, from their published config.json, so that a plan needs no download."""
 
-ENCODERS = {"mini": (2436, 2.0), "jukebox": (4800, 10.0), "clap": (512, 0.0), "hub": (1024, 10.0)}
+ENCODERS = {
+    "mini": (2436, 2.0), "jukebox": (4800, 10.0), "clap": (512, 0.0), "mel": (64, 10.0), "hub": (1024, 10.0),
+}  # fmt: skip
 """(width, frames a second; 0: one a clip) where there is no data yet. Of `hub`: a guess."""
 
 WORDS = 60
