@@ -48,7 +48,7 @@ for run in range(runs + 1):
         hearing.pulse.activations, likeliest.bpm, meter.beats_per_bar(hearing.pulse)))
     timed("key", lambda: key.find(hearing.harmony))
     timed("instruments", lambda: instruments.find_instruments(hearing, hearing.sounds.instruments))
-    timed("genre", lambda: genre.find_genre(hearing))
+    timed("genre", lambda: genre.find_genre(hearing, hearing.sounds.genre))
     timed("loudness, dynamics", lambda: loudness.find(hearing))
     timed("melody", lambda: melody.find(hearing))
     timed("isolated chord", lambda: isolated_chord.find(hearing))

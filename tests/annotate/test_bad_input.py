@@ -59,6 +59,52 @@ def test_no_short_white_noise_has_a_style() -> None:
     assert [found["genre"] for found in claims_of_seeds(0.2) if "genre" in found] == []
 
 
+def coloured(slope: float, seconds: float, seed: int) -> np.ndarray:
+    """Noise whose power falls by so many powers of frequency: 1 is pink, 2 brown."""
+    rng, count = np.random.default_rng(seed), round(RATE * seconds)
+    hz = np.maximum(np.fft.rfftfreq(count, 1 / RATE), 5.0)
+    noise = np.fft.irfft(
+        (rng.standard_normal(len(hz)) + 1j * rng.standard_normal(len(hz))) * hz ** (-slope / 2), count
+    )
+    return (0.1 * noise / noise.std()).astype(np.float32)
+
+
+@pytest.mark.parametrize(("slope", "seed"), [(1.0, 0), (2.0, 1), (2.0, 2), (-1.0, 3)])
+def test_pink_brown_and_blue_noise_claim_nothing(slope: float, seed: int) -> None:
+    facts = heard(coloured(slope, 6.0, seed))
+    assert facts == Annotation("a", 0.0, 6.0, loudness=facts.loudness)
+    assert facts.loudness.integrated_lufs is not None
+
+
+def claps(seconds: float, a_second: float, seed: int) -> np.ndarray:
+    """Short noises at any time: many are applause, few are somebody at work."""
+    rng, sound = np.random.default_rng(seed), np.zeros(round(RATE * seconds))
+    fall = np.exp(-np.arange(600) / 120)
+    for at in rng.integers(0, len(sound) - 600, round(a_second * seconds)):
+        sound[at : at + 600] += rng.standard_normal(600) * fall * rng.uniform(0.3, 1.0)
+    return (0.1 * sound / sound.std()).astype(np.float32)
+
+
+@pytest.mark.parametrize(("a_second", "seed"), [(60.0, 5), (8.0, 6), (8.0, 7)])
+def test_applause_and_stray_claps_claim_nothing(a_second: float, seed: int) -> None:
+    assert claims(heard(claps(5.0, a_second, seed))) == {}
+
+
+def test_claps_at_a_steady_tempo_keep_their_beats() -> None:
+    time = np.arange(8 * RATE) / RATE
+    loud = np.where((time / 0.5).astype(int) % 4 == 0, 1.0, 0.4) * np.exp(-30 * (time % 0.5))
+    facts = heard((white_noise(RATE, 0.2, 8.0) * loud).astype(np.float32))
+    assert facts.tempo.bpm == pytest.approx(120, rel=0.02)
+    assert facts.beats.confidence > 0.5
+
+
+@pytest.mark.parametrize("hz", [100.0, 440.0, 3000.0])
+def test_a_sine_claims_nothing_with_noise_and_without(hz: float) -> None:
+    sine = 0.1 * np.sin(2 * np.pi * hz * np.arange(RATE * 5) / RATE)
+    assert claims(heard(sine.astype(np.float32))) == {}
+    assert claims(heard((sine + white_noise(RATE, 0.02)).astype(np.float32))) == {}
+
+
 @pytest.mark.parametrize("rate", [8000, 22050, 48000])
 def test_white_noise_is_told_from_drums_and_from_a_song(rate: int) -> None:
     assert Hearing(white_noise(rate, 0.2, 1.0), rate).is_noise
@@ -86,6 +132,7 @@ def test_mains_hum_and_a_siren_have_no_beats_no_key_and_no_chords() -> None:
     for sound in (hum, siren):
         facts = heard(sound.astype(np.float32))
         assert {"tempo", "beats", "meter", "key", "chords", "melody"} & set(claims(facts)) == set()
+    assert claims(heard(hum.astype(np.float32))) == {}
 
 
 def test_the_same_samples_give_the_same_facts_again() -> None:

@@ -43,5 +43,23 @@ def test_no_style_is_claimed_when_no_tag_stands_out():
     assert find_genre(hearing(MSD_rock=0.25, MSD_pop=0.2)).tags == ()
 
 
+def test_a_style_that_only_one_of_both_hears_is_not_given():
+    tagged = hearing(MSD_metal=0.8, MSD_jazz=0.5)
+    assert find_genre(tagged, {"folk": 0.95, "march": 0.9, "jazz": 0.02}).tags == ()
+
+
+def test_a_style_that_both_hear_has_their_mean_confidence():
+    alone = find_genre(hearing(MSD_metal=0.6)).tags[0].confidence
+    found = find_genre(hearing(MSD_metal=0.6), {"metal": 0.5, "pop": 0.4})
+    assert found.labels == ("metal",)
+    assert found.tags[0].confidence == pytest.approx((alone + 0.5) / 2, abs=1e-3)
+    assert found.source == "sounds+musicnn"
+
+
+def test_a_style_outside_the_vocabulary_is_refused():
+    with pytest.raises(ValueError, match="polka"):
+        find_genre(hearing(), {"polka": 0.9})
+
+
 def test_silence_has_no_style():
     assert find_genre(hearing(silent=True, MSD_rock=0.9)).tags == ()

@@ -12,7 +12,7 @@ from test_timeline import HALF_MINUTE
 
 from llark.draw import plot
 from llark.errors import UserMustAct
-from llark.records import Annotation, Chords, ChordSpan, Melody, Note, Tag, Tags, Tempo
+from llark.records import Annotation, Beats, Chords, ChordSpan, Key, Melody, Note, Tag, Tags, Tempo
 
 pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
 
@@ -69,3 +69,40 @@ def test_every_chord_has_a_colour_and_neighbours_in_fifths_are_alike() -> None:
     c, g, f_sharp = (np.array(plot.chord_colour(f"{root}:maj")) for root in ("C", "G", "F#"))
     assert np.abs(c - g).sum() < np.abs(c - f_sharp).sum()
     assert plot.chord_colour("N") == "#f2f2f2"
+
+
+def test_the_tempo_curve_shrugs_off_a_stray_beat_and_breaks_where_there_are_none() -> None:
+    early, late = np.arange(0.0, 20.0, 0.5), np.arange(40.0, 60.0, 0.5)
+    times, curve = plot.tempo_curve(np.concatenate([early, [20.1], late]))
+    known = np.isfinite(curve)
+    assert len(times) == len(curve) == len(early) + 1 + len(late) - 4
+    assert curve[known] == pytest.approx(120.0)
+    assert not known[(times > 21) & (times < 39)].any()
+    stray, missing = np.sort([*early, 7.25]), np.delete(early, 12)
+    for beats in (stray, missing):
+        assert np.median(plot.tempo_curve(beats)[1]) == pytest.approx(120.0)
+        assert (plot.tempo_curve(beats)[1] < 200).all()
+
+
+def test_too_few_beats_have_no_curve(tmp_path: Path) -> None:
+    assert len(plot.tempo_curve(np.arange(8.0))[1]) == 0
+    facts = replace(FULL, tempo=Tempo(60.0, 0.9, "t", 120.0))
+    assert "tempo" in " ".join(words(plot.save(tmp_path / "a.svg", plot.Picture("a", facts, WAVE))))
+
+
+def test_a_doubtful_key_of_the_whole_is_asked_rather_than_said(tmp_path: Path) -> None:
+    sure, doubtful = (Annotation("a", 0.0, 30.0, key=Key("E minor", value, "h")) for value in (0.9, 0.14))
+    said = words(plot.save(tmp_path / "sure.svg", plot.Picture("a", sure, WAVE)))
+    asked = words(plot.save(tmp_path / "doubtful.svg", plot.Picture("a", doubtful, WAVE)))
+    assert "E minor" in said
+    assert "E minor?" not in said
+    assert "E minor?" in asked
+
+
+def test_numbers_of_bars_never_touch(tmp_path: Path) -> None:
+    beats = Beats((1.0, 1.3, 1.6, 9.0), (1, 1, 1, 1), 0.9, "b")
+    found = words(
+        plot.save(tmp_path / "a.svg", plot.Picture("a", Annotation("a", 0.0, 60.0, beats=beats), WAVE))
+    )
+    assert {"1", "4"} <= set(found)
+    assert {"2", "3"} & set(found) == set()

@@ -72,3 +72,14 @@ def test_long_recordings_are_heard_in_blocks_and_keep_their_frame_count(
     blocks = net(music())
     assert blocks.features.shape == whole.features.shape
     assert (blocks.triad.argmax(axis=1) == whole.triad.argmax(axis=1)).mean() > 0.9
+
+
+def test_pooling_before_the_norm_is_pooling_after_it():
+    grid = 5.0 + torch.randn(1, 4, 20, 9, generator=torch.Generator().manual_seed(2))
+    plain = torch.max_pool2d(torch.selu(torch.nn.functional.instance_norm(grid)), (1, 3))
+    assert plain.shape == (1, 4, 20, 3)
+    assert torch.allclose(chord._normal(grid.clone(), 3), plain, atol=1e-5)
+
+
+def test_a_grid_that_never_changes_is_normal_at_nothing():
+    assert chord._normal(torch.full((1, 2, 5, 6), 10.0), 1).abs().max() < 1e-3

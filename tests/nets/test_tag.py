@@ -22,17 +22,6 @@ def test_float16_weights_say_what_the_original_ones_say(net, name):
     assert np.abs(tags - goldens[f"{name}_tags"]).max() < 2e-3
 
 
-def test_normalising_after_the_maximum_is_normalising_before_it():
-    rng = torch.Generator().manual_seed(3)
-    norm = torch.nn.BatchNorm1d(6).eval()
-    norm.weight.data = torch.randn(6, generator=rng)
-    norm.running_mean = torch.randn(6, generator=rng)
-    conv = torch.nn.Linear(5, 6)
-    windows = torch.randn(2, 70, 7, 5, generator=rng)  # more frames than are multiplied at once
-    plain = norm(conv(windows).relu().flatten(0, 2)).view(2, 70, 7, 6).amax(2).transpose(1, 2)
-    assert torch.allclose(tag.conv_then_max(windows, conv, norm), plain, atol=1e-6)
-
-
 def test_patches_cover_the_clip_and_are_three_seconds(net):
     heard = net(np.tile(signal(), 3)[: 16000 * 7])
     assert heard.features.shape == (1 + 16000 * 7 // 256, 753)

@@ -22,7 +22,7 @@ from llark.nets import pulse
 from llark.nets.hearing import Hearing
 from llark.records import Annotation, Beats, Chords, Key, Meter, Notes, Tempo
 
-VERSION = "annotate-5"
+VERSION = "annotate-6"
 """Changes whenever the same samples would give other facts."""
 
 Fact = TypeVar("Fact", Tempo, Beats, Meter, Key, Chords)
@@ -39,8 +39,9 @@ def annotate(
 
     Notes only if asked for: they cost a network of their own, and no other fact rests on them.
 
-    In silence nothing is known, and every fact is empty with confidence 0. Of white noise only the loudness
-    is known.
+    In silence nothing is known, and every fact is empty with confidence 0. Of steady noise only the loudness
+    is known. Where neither beats nor harmony are, there is no style; and if the sound is noise or a tone that
+    never changes, there are no instruments.
     """
     end_seconds = start_seconds + hearing.duration_seconds
     if hearing.is_silent:
@@ -50,7 +51,9 @@ def annotate(
     decoded = chords.decode(hearing.chord, hearing.harmony)
     likeliest = tempo.likeliest(hearing.pulse, pulse.BPM)
     tracked = beats.track(hearing.pulse.activations, likeliest.bpm, meter.beats_per_bar(hearing.pulse))
-    return Annotation(
+    if hearing.texture.is_plain:
+        tracked = beats.doubted(tracked, 0.0 if hearing.texture.is_still else likeliest.probability**2)
+    facts = Annotation(
         clip_id=clip_id,
         start_seconds=start_seconds,
         end_seconds=end_seconds,
@@ -59,13 +62,22 @@ def annotate(
         meter=_rounded(meter.find(hearing.pulse, min(1.0, 1.2 * tracked.confidence))),
         key=_rounded(key.find(hearing.harmony)),
         chords=_rounded(_chords_from(decoded, start_seconds, end_seconds)),
-        instruments=instruments.find_instruments(hearing, hearing.sounds.instruments),
-        genre=genre.find_genre(hearing),
         notes=note_decoding.find(hearing.note, start_seconds) if notes else Notes(),
         loudness=loudness.find(hearing, start_seconds),
         melody=melody.find(hearing, start_seconds),
         isolated_chord=isolated_chord.find(hearing),
     )
+    if _is_music(facts):
+        facts = replace(facts, genre=genre.find_genre(hearing, hearing.sounds.genre))
+    elif hearing.texture.is_plain:
+        return facts
+    return replace(facts, instruments=instruments.find_instruments(hearing, hearing.sounds.instruments))
+
+
+def _is_music(facts: Annotation) -> bool:
+    """Whether beats or harmony are likelier there than not."""
+    found = (facts.beats, facts.key, facts.chords, facts.melody, facts.isolated_chord)
+    return any(fact.confidence > 0.5 for fact in found)
 
 
 def _rounded(fact: Fact) -> Fact:

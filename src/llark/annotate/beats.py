@@ -6,7 +6,7 @@ that tempo, in bars of that many beats.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,18 @@ def track(activations: np.ndarray, bpm: float, per_bar: int, config: BeatConfig 
         return Beats(source=SOURCE)
     seconds = tuple(round(float(time), 3) for time in times)
     return Beats(seconds, tuple(int(place) for place in places), round(confidence, 4), SOURCE)
+
+
+def doubted(found: Beats, certainty: float, config: BeatConfig | None = None) -> Beats:
+    """Beats no surer than `certainty`; unknown if that is too little.
+
+    In noise the nets find beats, but hardly ever a tempo.
+    """
+    config = config or BeatConfig()
+    confidence = min(found.confidence, certainty)
+    if confidence < config.least_confidence:
+        return Beats(source=SOURCE)
+    return replace(found, confidence=round(confidence, 4))
 
 
 def _decode(

@@ -1,11 +1,17 @@
-"""Which styles a clip is in, by the taggers' words."""
+"""Which styles a clip is in: the taggers' words and those of the sounds net, of which neither is enough.
+
+The taggers know recordings, and call rendered music classical, ambient or dance by its timbre; the sounds net
+knows rendered music alone. A style that only one of them hears is more often wrong than right.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from llark.annotate import tags
 from llark.annotate.tags import MSD, MTT
 from llark.nets.hearing import Hearing
-from llark.records import Tags
+from llark.records import GENRES, Tags
 
 MOST = 3
 """Words given for one clip at most."""
@@ -30,8 +36,25 @@ RULES: tags.Rules = {
 """Which tags speak for which style."""
 
 
-def find_genre(hearing: Hearing) -> Tags:
-    """The styles of a clip, most certain first; none where it is silent."""
+SOUNDS_SHARE = 0.5
+"""What the sounds net counts against the tags. A word that no tag speaks for has no more than this."""
+
+
+def find_genre(hearing: Hearing, heard: Mapping[str, float] | None = None) -> Tags:
+    """The styles of a clip, most certain first; none where it is silent.
+
+    `heard` are probabilities of words of `GENRES` from the sounds net, to be weighed against the tags.
+    Raises `ValueError` for a word that is not in the vocabulary.
+    """
+    if unknown := set(heard or ()) - set(GENRES):
+        raise ValueError(f"Not in the vocabulary of styles: {', '.join(sorted(unknown))}.")
     if hearing.is_silent:
         return Tags(source=tags.SOURCE)
-    return tags.choose(tags.weigh(RULES, tags.tag_probabilities(hearing.tag)), MOST, tags.SOURCE)
+    tagged = tags.weigh(RULES, tags.tag_probabilities(hearing.tag))
+    if not heard:
+        return tags.choose(tagged, MOST, tags.SOURCE)
+    confidences = {
+        word: SOUNDS_SHARE * heard.get(word, 0.0) + (1 - SOUNDS_SHARE) * tagged.get(word, 0.0)
+        for word in GENRES
+    }
+    return tags.choose(confidences, MOST, f"{tags.SOUNDS_SOURCE}+{tags.SOURCE}")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import pairwise
+from statistics import median
 from typing import TypeVar
 
 from llark.records import Annotation, Beats, Chords, Key, Meter, Tag, Tags, Tempo
 
 SAME_TEMPO = 0.04
+SEAM_STEPS = 0.5
 
 Value = TypeVar("Value", bound=Hashable)
 
@@ -39,12 +42,7 @@ def merge(song_id: str, windows: Sequence[Annotation]) -> Annotation:
         start_seconds=windows[0].start_seconds,
         end_seconds=windows[-1].end_seconds,
         tempo=_tempo(windows, seconds),
-        beats=Beats(
-            tuple(t for w in windows for t in w.beats.times_seconds),
-            _positions(windows),
-            _mean([w.beats.confidence for w in windows], seconds),
-            windows[0].beats.source,
-        ),
+        beats=_beats(windows, _mean([w.beats.confidence for w in windows], seconds)),
         meter=Meter(beats_per_bar, meter_confidence, windows[0].meter.source),
         key=Key(key, key_confidence, windows[0].key.source),
         chords=Chords(
@@ -74,10 +72,22 @@ def _vote(votes: Iterable[tuple[Value | None, float, float]]) -> tuple[Value | N
     return best, weight[best] / total
 
 
-def _positions(windows: Sequence[Annotation]) -> tuple[int, ...]:
-    """Places in the bar, if every window with beats knows them."""
+def _beats(windows: Sequence[Annotation], confidence: float) -> Beats:
+    """The beats of all windows, with their places in the bar if every window with beats knows them.
+
+    A beat on a seam is found by both windows: one that follows the last of the window before by less than
+    half of its own window's usual step is that one again.
+    """
+    times: list[float] = []
+    places: list[int] = []
+    for found in (window.beats for window in windows if window.beats.times_seconds):
+        own = found.times_seconds
+        step = median(b - a for a, b in pairwise(own)) if len(own) > 1 else 0.0
+        first = 1 if times and own[0] - times[-1] < SEAM_STEPS * step else 0
+        times += own[first:]
+        places += found.positions[first:]
     known = all(len(w.beats.positions) == len(w.beats.times_seconds) for w in windows)
-    return tuple(p for w in windows for p in w.beats.positions) if known else ()
+    return Beats(tuple(times), tuple(places) if known else (), confidence, windows[0].beats.source)
 
 
 def _tempo(windows: Sequence[Annotation], seconds: Sequence[float]) -> Tempo:

@@ -30,6 +30,15 @@ _DYNAMIC_COLOURS = {
 }  # fmt: skip
 _WIDTH_INCHES, _DPI = 12.0, 110
 _TITLE_INCHES, _AXIS_INCHES, _ROW_INCHES = 0.45, 0.5, 0.21
+_GAP_BEATS = 3.5
+"""A time without beats of so many is no slower tempo, but none that is known."""
+
+_BAR_NUMBER_SHARE = 0.018
+"""Of the picture's width that the number of a bar takes."""
+
+_DOUBTFUL = 0.3
+"""A key of less confidence is drawn with a question mark."""
+
 _LETTER_INCHES = 0.082
 """What a letter of the lanes takes, so that words that do not fit are left out."""
 
@@ -130,8 +139,10 @@ def _draw_beats(axes: Axes, picture: Picture) -> None:
     axes.vlines(downbeats, 0.0, 0.62, color=_BLUE, linewidth=1.5 if len(downbeats) < 150 else 0.8)
     axes.set_ylim(0, 1.15)
     every = next(n for n in (1, 2, 4, 8, 16, 32, 64, 128, 10**9) if len(downbeats) / n <= 30)
+    free = picture.facts.start_seconds
     for bar, second in enumerate(downbeats):
-        if bar % every == 0:
+        if bar % every == 0 and second >= free:
+            free = second + _BAR_NUMBER_SHARE * picture.seconds
             axes.text(
                 second, 0.68, str(bar + 1), fontsize=7, color=_BLUE, ha="center", va="bottom", clip_on=True
             )
@@ -140,16 +151,28 @@ def _draw_beats(axes: Axes, picture: Picture) -> None:
 def _draw_tempo(axes: Axes, picture: Picture) -> None:
     """The tempo of every bar or so as a curve, and the tempo of the whole as a line."""
     tempo = picture.facts.tempo.bpm or 0.0
-    times = np.asarray(picture.facts.beats.times_seconds)
-    low, high = tempo * 0.8, tempo * 1.25
-    if len(times) > 8:
-        middle, curve = (times[4:] + times[:-4]) / 2, 240 / np.maximum(times[4:] - times[:-4], 1e-3)
-        axes.plot(middle, np.clip(curve, low, high), color=_GREEN, linewidth=1.1)
+    times, curve = tempo_curve(np.asarray(picture.facts.beats.times_seconds))
+    axes.plot(times, curve, color=_GREEN, linewidth=1.1)
+    known = curve[np.isfinite(curve)]
+    usual = np.percentile(known, (2, 98)) if len(known) else np.array([tempo, tempo])
     axes.axhline(tempo, color=_PALE, linewidth=0.8, zorder=0)
-    axes.set_ylim(low, high)
+    axes.set_ylim(min(tempo * 0.8, usual[0] * 0.95), max(tempo * 1.25, usual[1] * 1.05))
     axes.set_yticks([tempo])
     axes.set_yticklabels([f"{tempo:.0f}"])
     axes.tick_params(axis="y", labelsize=8, colors=_GREY, length=2, pad=1)
+
+
+def tempo_curve(times_seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[n] seconds and beats per minute there: the median of four beats, so that one that is missing or too
+    many is no leap; not a number where there are no beats for a while, so that the curve is broken there."""
+    steps = np.diff(times_seconds)
+    if len(steps) < 8:
+        return np.zeros(0), np.zeros(0)
+    windows = np.lib.stride_tricks.sliding_window_view(steps, 4)
+    middle = (times_seconds[4:] + times_seconds[:-4]) / 2
+    gap = (windows > _GAP_BEATS * np.median(steps)).any(axis=1)
+    curve = 60 / np.maximum(np.median(windows, axis=1), 1e-3)
+    return middle, np.where(gap, np.nan, curve)
 
 
 def _draw_boxes(
@@ -201,10 +224,12 @@ def _draw_keys(axes: Axes, picture: Picture) -> None:
     spans = [(s.start_seconds, s.end_seconds, s.label) for s in facts.local_keys.spans]
     if not spans and facts.key.name:
         spans = [(facts.start_seconds, facts.end_seconds, facts.key.name)]
-    boxes = []
+    doubt = "?" if not facts.local_keys.spans and facts.key.confidence < _DOUBTFUL else ""
+    boxes: list[tuple[float, float, str, Any]] = []
     for start, end, name in spans:
         tonic, mode = name.split()
-        boxes.append((start, end, name, chord_colour(f"{tonic}:{'min' if mode == 'minor' else 'maj'}")))
+        colour = chord_colour(f"{tonic}:{'min' if mode == 'minor' else 'maj'}")
+        boxes.append((start, end, name + doubt, "#f2f2f2" if doubt else colour))
     _draw_boxes(axes, picture, boxes)
 
 

@@ -24,6 +24,7 @@ LOCAL_WIDTH, MEMORY_WIDTH = 240, 192
 WIDTH = LOCAL_WIDTH + MEMORY_WIDTH
 FRAMES_PER_SECOND = spectra.CQT_FRAMES_PER_SECOND
 BLOCK_SECONDS = 60.0
+_NORM_EPS = 1e-5
 WEIGHTS = "weights/chord.safetensors"
 
 CHORD_CLASSES = 25
@@ -38,6 +39,9 @@ _STACK = (  # (channels of each convolution, pooling over frequency after them)
     ((64, 64), 4),
     ((80, 80), 1),
 )
+_POOLING = [p for widths, pooling in _STACK for p in (*[1] * (len(widths) - 1), pooling)]
+"""Over frequency, after each convolution."""
+
 _HEADS = {"triad": 1 + 12 * len(TRIADS), "bass": 13, "seventh": 4, "ninth": 4, "eleventh": 3, "thirteenth": 3}
 
 
@@ -76,15 +80,36 @@ class _Net(nn.Module):
 
     def forward(self, magnitudes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """[frames, 252] → local features [frames, 240], memory [frames, 192], head scores [frames, 100]."""
-        grid = magnitudes[None, None]
-        convs = iter(self.convs)
-        for widths, pooling in _STACK:
-            for conv in itertools.islice(convs, len(widths)):
-                grid = functional.selu(functional.instance_norm(conv(grid)), inplace=True)
-            grid = functional.max_pool2d(grid, (1, pooling))
+        grid = self._enter(magnitudes)
+        for conv, pooling in zip(self.convs[1:], _POOLING, strict=False):
+            grid = conv(_normal(grid, pooling))
+        grid = _normal(grid, _POOLING[-1])
         local = grid[0].transpose(0, 1).flatten(1)
         memory = self.lstm(local[None])[0][0]
         return local, memory, self.heads(memory)
+
+    def _enter(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """The first convolution, [1, 16, frames, 252], as a product of matrices: of one channel that is
+        twice as fast, and leaves the channels last, where the other convolutions are quick."""
+        around = functional.pad(magnitudes, (1, 1, 1, 1)).unfold(0, 3, 1).unfold(1, 3, 1)
+        heard = around.reshape(-1, 9) @ self.convs[0].get_parameter("weight").flatten(1).T
+        return heard.view(1, *magnitudes.shape, -1).permute(0, 3, 1, 2)
+
+
+def _normal(grid: torch.Tensor, pooling: int) -> torch.Tensor:
+    """`max_pool(selu(instance_norm(grid)))` over so many bins, in place where it can be.
+
+    The norm and the SELU never change which value is the highest, so they see only that one.
+    """
+    rows = grid.permute(0, 2, 3, 1).flatten(0, 2)
+    mean = rows.mean(0)
+    variance = (rows.square().mean(0) - mean.square()).clamp(min=0)
+    scale = torch.rsqrt(variance + _NORM_EPS)
+    if pooling > 1:
+        grid = functional.max_pool2d(grid, (1, pooling))
+    last = grid.permute(0, 2, 3, 1)
+    torch.addcmul(-mean * scale, last, scale, out=last)
+    return functional.selu(grid, inplace=True)
 
 
 class ChordNet:
@@ -95,6 +120,9 @@ class ChordNet:
         self.net = _Net()
         self.net.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
         self.net.to(self.device).eval().requires_grad_(False)
+        for conv in self.net.convs[1:]:
+            weight = conv.get_parameter("weight")
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     @classmethod
     def load(cls, device: str = "cpu") -> ChordNet:

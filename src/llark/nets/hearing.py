@@ -17,17 +17,12 @@ from llark.nets.pulse import PulseNet, PulseOutput
 from llark.nets.sounds import SoundsNet, SoundsOutput
 from llark.nets.speech import SpeechNet
 from llark.nets.tag import TagNet, TagOutput
+from llark.nets.texture import Texture
 
 BEAT_CHORD_RATE = 22050
 TAG_SPEECH_RATE = mels.SAMPLE_RATE
 SILENCE_RMS = 10.0 ** (-66.0 / 20.0)
 """A clip whose root mean square is below this (-66 dB of full scale) counts as silent."""
-
-
-NOISE_FRAME, NOISE_LEAST_FRAMES, NOISE_BAND_HZ = 1024, 15, (100, 3500)
-NOISE_FLATNESS, NOISE_VARIATION = 0.85, 0.25
-"""White noise has .96 and more of flatness, and its level varies by a tenth; music has a fraction of the one
-and a multiple of the other."""
 
 
 class Networks:
@@ -103,22 +98,14 @@ class Hearing:
         return self.rms < SILENCE_RMS
 
     @functools.cached_property
-    def is_noise(self) -> bool:
-        """Whether this is white noise alone: equally loud from 100 to 3,500 Hz and at all times.
+    def texture(self) -> Texture:
+        """Whether this is noise, or a tone that never changes."""
+        return Texture.of(self.samples_16000)
 
-        The nets know no such sound, and what they hear in it is chance.
-        """
-        frames = len(self.samples_16000) // NOISE_FRAME
-        if frames < NOISE_LEAST_FRAMES:
-            return False
-        blocks = self.samples_16000[: frames * NOISE_FRAME].reshape(frames, NOISE_FRAME) * np.hanning(
-            NOISE_FRAME
-        )
-        first, last = (round(hz * NOISE_FRAME / TAG_SPEECH_RATE) for hz in NOISE_BAND_HZ)
-        power = np.square(np.abs(np.fft.rfft(blocks, axis=1)[:, first:last])) + 1e-20
-        level, spectrum = power.sum(axis=1), power.mean(axis=0)
-        flatness = float(np.exp(np.log(spectrum).mean()) / spectrum.mean())
-        return flatness > NOISE_FLATNESS and float(level.std() / level.mean()) < NOISE_VARIATION
+    @property
+    def is_noise(self) -> bool:
+        """Whether this is steady noise alone, of any colour."""
+        return self.texture.is_steady_noise
 
     @functools.cached_property
     def samples_22050(self) -> np.ndarray:

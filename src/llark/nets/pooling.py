@@ -18,8 +18,8 @@ def pool(values: np.ndarray, rate: float, frames: int) -> np.ndarray:
     edges = np.ceil(np.arange(frames + 1) * rate / FRAMES_PER_SECOND - 1e-6).astype(int)
     starts = np.minimum(edges[:-1], len(values) - 1)
     ends = np.maximum(np.minimum(edges[1:], len(values)), starts + 1)
-    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
-    means: np.ndarray = (sums[ends] - sums[starts]) / (ends - starts)[:, None]
+    spans = zip(starts, ends, strict=True)
+    means: np.ndarray = np.stack([values[start:end].mean(axis=0, dtype=np.float64) for start, end in spans])
     return means
 
 

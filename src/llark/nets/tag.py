@@ -7,6 +7,7 @@ Song Dataset (MSD); both see the same log mel spectrogram.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from llark.nets import load_weights
+from llark.nets.fronts import Front, TemporalFront, TimbralFront
 from llark.nets.mels import TAG_FRAMES_PER_SECOND, tag_mel
 
 MTT = (
@@ -67,36 +69,6 @@ class TagOutput:
     patch_frames: int
 
 
-FRAMES_AT_ONCE = 16
-"""Frames whose convolutions are one product of matrices: that many fit into a core's cache."""
-EVEN_FILTERS = 8
-"""Filters are filled up with zeros to a multiple of this: a product of 208 columns takes a quarter less time
-than one of 204."""
-
-
-def conv_then_max(windows: torch.Tensor, conv: nn.Module, norm: nn.Module) -> torch.Tensor:
-    """The maximum over places of `norm(relu(conv(windows)))`, without normalising what it throws away.
-
-    `windows` is [batch, frames, places, taps], what the kernel sees at each place; the result is
-    [batch, filters, frames]. Plain products of matrices are here twice as fast as a convolution of one
-    channel. Where the norm turns its input round, the smallest value is looked for.
-    """
-    sign = torch.where(norm.get_parameter("weight") < 0, -1.0, 1.0)
-    filters, spare = len(sign), -len(sign) % EVEN_FILTERS
-    kernel = functional.pad((conv.get_parameter("weight").flatten(1) * sign[:, None]).T, (0, spare))
-    bias = functional.pad(conv.get_parameter("bias") * sign, (0, spare))
-    batches = []
-    for one in windows:
-        parts = []
-        for part in torch.split(one, FRAMES_AT_ONCE):
-            frames, places = part.shape[:2]
-            heard = torch.addmm(bias, part.reshape(frames * places, -1), kernel)
-            parts.append(heard.view(frames, places, -1).amax(1)[:, :filters])
-        batches.append(torch.cat(parts).T)
-    normed: torch.Tensor = norm(functional.relu(torch.stack(batches) * sign[:, None]))
-    return normed
-
-
 class TagConvNet(nn.Module):
     """One musicnn network."""
 
@@ -117,17 +89,19 @@ class TagConvNet(nn.Module):
         self.dense_norm = nn.BatchNorm1d(DENSE_WIDTH, eps=NORM_EPS)
         self.output = nn.Linear(DENSE_WIDTH, len(MTT))
 
+    @functools.cached_property
+    def fronts(self) -> tuple[Front, ...]:
+        """The first layers, ready to hear, with the weights that are in place when first asked for."""
+        timbral, temporal = self.front_norms[: len(self.timbral)], self.front_norms[len(self.timbral) :]
+        return (
+            *(TimbralFront(conv, norm) for conv, norm in zip(self.timbral, timbral, strict=True)),
+            *(TemporalFront(conv, norm) for conv, norm in zip(self.temporal, temporal, strict=True)),
+        )
+
     def frames(self, mel: torch.Tensor) -> torch.Tensor:
         """[batch, frames, 96] → [batch, 753, frames]."""
-        x = self.input_norm(mel[:, None])
-        grid = functional.pad(x, (0, 0, 3, 3))[:, 0]
-        fronts = [
-            conv_then_max(grid.unfold(1, kernel[0], 1).unfold(2, kernel[1], 1), conv, norm)
-            for kernel, conv, norm in zip(TIMBRAL_KERNELS, self.timbral, self.front_norms[:2], strict=True)
-        ]
-        for size, conv, norm in zip(TEMPORAL_KERNELS, self.temporal, self.front_norms[2:], strict=True):
-            along = functional.pad(x[:, 0], (0, 0, (size - 1) // 2, size // 2))
-            fronts.append(conv_then_max(along.unfold(1, size, 1), conv, norm))
+        grid = self.input_norm(mel[:, None])[:, 0]
+        fronts = [front(grid) for front in self.fronts]
         layers = [torch.cat(fronts, 1)]
         y = layers[0]
         for i, (conv, norm) in enumerate(zip(self.middle, self.middle_norms, strict=True)):
