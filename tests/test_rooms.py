@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "llark"
 
 HALL = {
     "records", "audio", "ffmpeg", "sources", "files", "store", "plans", "engine", "recipe", "errors",
-    "tuning",
+    "tuning", "wording",
 }  # fmt: skip
 ABOVE = {"__init__", "__main__", "cli", "commands", "facts", "line", "show", "serve", "walks"}
 ROOMS = {

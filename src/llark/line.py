@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from llark import audio, engine, records, store
+from llark import audio, engine, store, wording
 from llark.errors import UserMustAct
 from llark.records import Annotation, Clip, Dropped, Embedding, Exchange
 from llark.walks.ask import Choice as Choice
@@ -274,7 +274,7 @@ def train(recipe: Recipe, out: Path) -> None:
             groups=[groups[clip.track_id] for clip in clips],
             embeddings=store.read_embeddings(out / "embeddings"),
             layout={name: (part.start, part.stop) for name, part in mini.PARTS.items()},
-            facts={a.clip_id: records.describe_facts(a) for a in store.read(out / "annotations", Annotation)},
+            facts={a.clip_id: wording.describe_facts(a) for a in store.read(out / "annotations", Annotation)},
             heard=_by_clip(store.read(out / "exchanges" / "heard", Exchange)),
             measured=_by_clip(store.read(out / "exchanges" / "measured", Exchange)),
         ),

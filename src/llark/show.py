@@ -20,10 +20,10 @@ from llark.records import (
     Loudness,
     Span,
     Tags,
-    chord_name,
     note_name,
     to_dict,
 )
+from llark.wording import chord_name
 
 
 @dataclass(frozen=True)

@@ -24,16 +24,8 @@ from llark.instruct.teacher import (
     kinds_of,
     teach,
 )
-from llark.records import (
-    INSTRUMENTS,
-    KEYS,
-    METER_NAMES,
-    Annotation,
-    ChordSpan,
-    Exchange,
-    Key,
-    describe_facts,
-)
+from llark.records import INSTRUMENTS, KEYS, METER_NAMES, Annotation, ChordSpan, Exchange, Key
+from llark.wording import describe_facts
 
 BPM = re.compile(r"(\d+(?:\.\d+)?) BPM")
 SIGNATURE = re.compile(r"\b\d/\d\b")

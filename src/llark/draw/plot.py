@@ -15,7 +15,8 @@ import numpy as np
 
 from llark.draw.timeline import DYNAMIC_MARKS, clock, short_chord
 from llark.errors import UserMustAct
-from llark.records import METER_NAMES, PITCH_CLASSES, Annotation, Tags, chord_name, common_chords
+from llark.records import METER_NAMES, PITCH_CLASSES, Annotation, Tags
+from llark.wording import chord_name, common_chords
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

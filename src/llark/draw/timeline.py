@@ -9,7 +9,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from llark.records import Annotation, Span, chord_name
+from llark.records import Annotation, Span
+from llark.wording import chord_name
 
 NAME_WIDTH = 10
 LANE_WIDTH = 88

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from llark import engine, records, store
+from llark import engine, store, wording
 from llark.evaluate.cases import Put
 from llark.evaluate.tasks import TASKS
 
@@ -103,7 +103,7 @@ class Kept:
 
 def _digest(puts: Sequence[Put]) -> str:
     rows = [
-        [put.id, put.question, put.clip_id, put.stand_in, put.facts and records.describe_facts(put.facts)]
+        [put.id, put.question, put.clip_id, put.stand_in, put.facts and wording.describe_facts(put.facts)]
         for put in puts
     ]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from llark import records
+from llark import wording
 from llark.errors import UserMustAct
 from llark.evaluate.cases import NOISE, Put
 from llark.evaluate.sounds import SENT_RATE, Sounds, stand_in, to_wav
@@ -155,7 +155,7 @@ class Endpoint:
     def _ask(self, put: Put) -> str:
         question = put.question
         if put.facts is not None:
-            question = f"Measured facts: {records.describe_facts(put.facts)}\n{question}"
+            question = f"Measured facts: {wording.describe_facts(put.facts)}\n{question}"
         heard = self.sounds.wav(put)
         if heard is None:
             return self.api.chat(question)

@@ -15,7 +15,8 @@ from functools import cached_property
 from llark.instruct.claims import Claim, claims
 from llark.instruct.fields import Field
 from llark.instruct.known import Facts
-from llark.records import INSTRUMENTS, Annotation, chord_name
+from llark.records import INSTRUMENTS, Annotation
+from llark.wording import chord_name
 
 TEMPO_TOLERANCE = 0.04
 """Share by which a tempo may be rounded."""

@@ -13,7 +13,8 @@ import yaml
 
 from llark.instruct.known import Facts, plain_number
 from llark.instruct.sources import Source
-from llark.records import Annotation, MetadataValue, Span, chord_name, note_name
+from llark.records import Annotation, MetadataValue, Span, note_name
+from llark.wording import chord_name
 
 LONGEST_VALUE = 400
 """Characters of one value; what publishers write beyond them is cut."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from llark.instruct.theory import Chord, Scale
-from llark.records import METER_NAMES, Annotation, Chords, ChordSpan, common_chords
+from llark.records import METER_NAMES, Annotation, Chords, ChordSpan
+from llark.wording import common_chords
 
 BEATS_IN_BAR = {2: 2, 3: 3, 4: 4, 6: 2}
 """Beats of one bar by meter; 6/8 is felt in two dotted quarters."""
@@ -59,7 +60,7 @@ class Facts:
 
     @cached_property
     def bpm(self) -> int | None:
-        """The tempo as it is said, rounded as `records.describe_facts` rounds it."""
+        """The tempo as it is said, rounded as `wording.describe_facts` rounds it."""
         return None if self.tempo_bpm is None else int(f"{self.tempo_bpm:.0f}")
 
     @cached_property
@@ -117,7 +118,7 @@ class Facts:
 
     @cached_property
     def common(self) -> tuple[Chord, ...]:
-        """The chords that sound longest, most first: those that `records.describe_facts` names."""
+        """The chords that sound longest, most first: those that `wording.describe_facts` names."""
         parsed = [(span, Chord.of(span.label)) for span in self.annotation.chords.spans]
         named = [(span, chord) for span, chord in parsed if chord is not None]
         spans = tuple(ChordSpan(span.start_seconds, span.end_seconds, chord.label) for span, chord in named)

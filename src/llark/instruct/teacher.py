@@ -96,7 +96,7 @@ def teach(
 def kinds_of(families: Collection[str] = FAMILIES, grown: bool = False) -> tuple[Kind, ...]:
     """The kinds of some families: the first ones, or, `grown`, all.
 
-    The first ones ask about the facts of `records.describe_facts` and few others.
+    The first ones ask about the facts of `wording.describe_facts` and few others.
     """
     return tuple(kind for kind in (ALL_KINDS if grown else FIRST_KINDS) if kind.task in families)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llark.records import PITCH_CLASSES, chord_name
+from llark.records import PITCH_CLASSES
+from llark.wording import chord_name
 
 LETTERS = "CDEFGAB"
 LETTER_PITCH = (0, 2, 4, 5, 7, 9, 11)

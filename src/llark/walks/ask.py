@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llark import audio, engine, records
+from llark import audio, engine, wording
 from llark.errors import BadAudio, UserMustAct
 from llark.records import Annotation, Answer, Clip, Track
 from llark.show import AskResult, Stopwatch
@@ -115,7 +115,7 @@ class Listener:
         """The answers to questions about [frames, width], or about nothing that is heard."""
         from llark.answer import Asked
 
-        line = None if facts is None else records.describe_facts(facts)
+        line = None if facts is None else wording.describe_facts(facts)
         with ThreadPoolExecutor(1) as beside:
             answerer = self._load(beside).result()
         return answerer([Asked(question, frames, line) for question in questions])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llark import records
+from llark import wording
 from llark.errors import UserMustAct
 from llark.records import Embedding
 from llark.walks import ears, testsets
@@ -262,7 +262,7 @@ class LocalModel:
                 Asked(
                     put.question,
                     self._frames(put),
-                    None if put.facts is None else records.describe_facts(put.facts),
+                    None if put.facts is None else wording.describe_facts(put.facts),
                 )
                 for put in puts
             ]

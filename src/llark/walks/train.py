@@ -272,7 +272,7 @@ def _train_aligned(
 
 def material(data: Path) -> Material:
     """All that the training of `mini` reads of a build; test clips are left out."""
-    from llark import corpus, line, records
+    from llark import corpus, line, wording
     from llark.embed import mini
     from llark.train import Material
 
@@ -286,7 +286,7 @@ def material(data: Path) -> Material:
         groups=[groups[clip.track_id] for clip in clips],
         embeddings=store.read_embeddings(data / "embeddings"),
         layout={name: (part.start, part.stop) for name, part in mini.PARTS.items()},
-        facts={one.clip_id: records.describe_facts(one) for one in measured},
+        facts={one.clip_id: wording.describe_facts(one) for one in measured},
         heard=_by_clip(data / "exchanges" / "heard"),
         measured=_by_clip(data / "exchanges" / "measured"),
     )

@@ -9,7 +9,8 @@ from random import Random
 
 from llark.instruct.kinds.kind import UNDERSTANDING, Ask, Kind, known, yes_no
 from llark.instruct.known import Facts, counted, listed, plain_number
-from llark.records import Span, chord_name, note_name
+from llark.records import Span, note_name
+from llark.wording import chord_name
 
 MOST_SPANS = 6
 
