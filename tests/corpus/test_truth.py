@@ -144,6 +144,13 @@ def test_a_tempo_at_which_another_beat_would_be_tapped_is_not_drawn() -> None:
     assert 45 <= choose_bpm(out_of_reach, Random(1)) <= 220
 
 
+def test_music_too_busy_for_its_written_beat_is_unusable() -> None:
+    rolls = tuple(Note(k / 8, k / 8 + 0.1, 38, 100) for k in range(8 * 120))
+    with pytest.raises(Unusable) as caught:
+        choose_bpm(replace(waltz(40), parts=(Part("drums", 0, rolls),)), Random(1))
+    assert caught.value.reason == "too-busy"
+
+
 @pytest.mark.parametrize(
     ("name", "genres", "bounds"),
     [

@@ -29,6 +29,9 @@ SPECIALS = {"drums only": 0.04, "bass only": 0.018, "pads only": 0.02}
 ROLE_DB = {"melody": 3.0, "bass": 1.0}
 """What a role is moved by in the mix."""
 
+MOST_ONSETS_A_BEAT = 7.0
+"""In busier music listeners tap a part of the written beat, whatever its tempo: sixteenths in 6/8 are six."""
+
 TEMPI_DRAWN = 20
 """Tempi drawn for a piece before one is drawn from its usual ones alone."""
 
@@ -95,9 +98,12 @@ def choose_bpm(piece: Piece, rng: Random) -> float:
     """A tempo at which the busiest music is still music and its beats are those that listeners tap: half from
     a wide range, half nearer 110.
 
-    Raises `Unusable` for a piece too short to last SHORTEST_SECONDS at any of its tempi.
+    Raises `Unusable` for a piece too short to last SHORTEST_SECONDS at any of its tempi, or too busy for its
+    beat.
     """
     density = max(onsets_per_beat(piece.parts, piece.length_beats), 0.25)
+    if density > MOST_ONSETS_A_BEAT:
+        raise Unusable("too-busy", f"{density:.1f} onsets a beat")
     low = max(piece.slowest_bpm, min(48 / density, piece.fastest_bpm * 0.8))
     high = max(min(piece.fastest_bpm, 690 / density), low * 1.1)
     fits = (piece.length_beats - 1) * 60 / SHORTEST_SECONDS
