@@ -5,15 +5,15 @@ The rooms do the work and know nothing of each other; this page says in which or
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from llark import audio, engine, store, wording
+from llark import audio, engine, store
 from llark.errors import UserMustAct
-from llark.records import Annotation, Clip, Dropped, Embedding, Exchange
+from llark.records import Annotation, Clip, Dropped, Embedding
 from llark.walks.ask import Choice as Choice
 from llark.walks.ask import HeardSong as HeardSong
 from llark.walks.ask import Listener, hearing_of
@@ -256,47 +256,6 @@ def truths(out: Path) -> dict[str, Annotation]:
 
 def train(recipe: Recipe, out: Path) -> None:
     """Aligns the heads, trains adapter and projector together, and writes the model's folder."""
-    from llark import train as training
-    from llark.embed import mini
-    from llark.walks import ears
-    from llark.walks import train as trained
+    from llark.walks import train as training
 
-    model_folder = out / "model"
-    if (model_folder / "config.json").is_file():
-        return
-    clips = [clip for clip in store.read(out / "clips", Clip) if clip.split != "test"]
-    truth, groups = truths(out), _groups(out)
-    training.run(
-        recipe,
-        training.Material(
-            clips=clips,
-            truths=[truth[clip.id] for clip in clips],
-            groups=[groups[clip.track_id] for clip in clips],
-            embeddings=store.read_embeddings(out / "embeddings"),
-            layout={name: (part.start, part.stop) for name, part in mini.PARTS.items()},
-            facts={a.clip_id: wording.describe_facts(a) for a in store.read(out / "annotations", Annotation)},
-            heard=_by_clip(store.read(out / "exchanges" / "heard", Exchange)),
-            measured=_by_clip(store.read(out / "exchanges" / "measured", Exchange)),
-        ),
-        out / "train",
-        model_folder,
-        _start(recipe.model.start_from),
-    )
-    trained.remember(model_folder, ears.record_of([out / "embeddings"]), recipe.model.base)
-
-
-def _start(name: str | None) -> Path | None:
-    return bundled_model() if name == "bundled" else Path(name) if name else None
-
-
-def _groups(out: Path) -> dict[str, str]:
-    from llark import corpus
-
-    return {track.id: track.group or track.id for track, _ in corpus.read(out / "corpus")}
-
-
-def _by_clip(exchanges: Iterable[Exchange]) -> dict[str, list[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = {}
-    for exchange in exchanges:
-        found.setdefault(exchange.clip_id, []).append((exchange.question, exchange.answer))
-    return found
+    training.aligned(recipe, out, out)

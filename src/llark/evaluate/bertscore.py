@@ -77,7 +77,7 @@ class Encoder:
         except (OSError, ValueError) as error:
             raise UserMustAct(f"The encoder {name} cannot be had: {str(error).splitlines()[0]}") from error
         self.name, whole = name, int(self._model.config.num_hidden_layers)
-        self.layer = layer or LAYERS.get(Path(name).name, whole)
+        self.layer = LAYERS.get(Path(name).name, whole) if layer is None else layer
         if not 1 <= self.layer <= whole:
             raise UserMustAct(f"{name} has layers 1 to {whole}, not {self.layer}.")
         kind = self._model.config.model_type

@@ -9,6 +9,7 @@ multiply the spectrogram where it lies, without copies of each window.
 
 from __future__ import annotations
 
+import abc
 import functools
 import math
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ TEMPORAL_FRAMES_AT_ONCE = 64
 """Frames whose products fit into a core's cache."""
 
 
-class Front:
+class Front(abc.ABC):
     """The maximum over places of `norm(relu(conv(grid)))`, without normalising what it throws away.
 
     Where the norm turns its input round, the smallest value is looked for: such filters are negated.
@@ -46,9 +47,9 @@ class Front:
         normed: Tensor = self.norm(functional.relu(highest + self.bias[:, None]))
         return normed
 
+    @abc.abstractmethod
     def highest(self, grid: Tensor) -> Tensor:
         """[frames, 96] → [filters, frames]: the highest product of each of `taps` with the grid."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from llark import engine
+from llark.errors import UserMustAct
 from llark.train.talks import Example, Measures, Reading, measure
 from llark.train.team import Team
 
@@ -27,7 +28,10 @@ def measured(
     reading: Reading,
     crew: Team,
 ) -> Measures:
-    """The measures of the examples: those that `folder` has, or else found by the process that leads."""
+    """The measures of the examples: those that `folder` has, or else found by the process that leads.
+
+    Raises `UserMustAct` where the processes do not share the folder.
+    """
     path, key = folder / FILE, _key(examples, shapes, reading)
     if crew.leads and _read(path, key) is None:
 
@@ -39,7 +43,10 @@ def measured(
     crew.wait()
     found = _read(path, key)
     if found is None:
-        raise RuntimeError(f"{path} is not what another process has just written")
+        raise UserMustAct(
+            f"{path} is not what the leading process has just written: --out must be one folder for all "
+            "processes, on storage that all nodes share."
+        )
     return found
 
 

@@ -50,7 +50,11 @@ def train(
     """
     made = recipe.load(path, overrides)
     if made.tune is None:
-        return _train_aligned(made, data, out, base, device)
+        if len(data) != 1 or not Path(data[0]).is_dir():
+            raise UserMustAct(
+                f"{made.name} has no section tune: give one folder that llark build has filled."
+            )
+        return aligned(made, Path(data[0]), out, base, device)
     from llark.train import talking, team
     from llark.walks import ears
 
@@ -244,29 +248,25 @@ def _digest(places: Sequence[Place]) -> str:
 # --- the model in the box ---------------------------------------------------------------------------------
 
 
-def _train_aligned(
-    made: Recipe, data: Sequence[str], out: Path, base: Path | None, device: str | None
-) -> str:
-    """The training of `mini`, as `llark build` does it, on what a build has made."""
+def aligned(made: Recipe, data: Path, out: Path, base: Path | None = None, device: str | None = None) -> str:
+    """The training of `mini` on what a build has made in `data`: heads, adapter and projector."""
     from llark import line
     from llark import train as training
     from llark.train import team
     from llark.walks import ears
 
-    if len(data) != 1 or not Path(data[0]).is_dir():
-        raise UserMustAct(f"{made.name} has no section tune: give one folder that llark build has filled.")
     if (out / MODEL / "config.json").is_file():
         return f"{out / MODEL}: was there already"
     if base is not None:
         made = made.model_copy(update={"model": made.model.model_copy(update={"base": str(base)})})
-    found = material(Path(data[0]))
+    found = material(data)
     start = made.model.start_from
     begin = line.bundled_model() if start == "bundled" else Path(start) if start else None
     with team.gather(device) as crew:
         training.run(made, found, out / "train", out / MODEL, begin, crew)
         if not crew.leads:
             return ""
-        remember(out / MODEL, ears.record_of([Path(data[0]) / "embeddings"]), made.model.base)
+        remember(out / MODEL, ears.record_of([data / "embeddings"]), made.model.base)
     return f"{out / MODEL}: {made.train.steps} steps, on {len(found.clips)} clips"
 
 
