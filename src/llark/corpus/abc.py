@@ -167,12 +167,22 @@ def looped(notes: Sequence[Note], bars: int, per_bar: int, beats: float) -> tupl
     return [Note(n.start + s, n.end + s, n.pitch, n.velocity) for s in shifts for n in notes], bars * times
 
 
+def alone(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
+    """A tune by itself: nothing but the tune tells its beat."""
+    return _piece(rng, beats, admits, lambda: 0.3)
+
+
 def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
     """A tune alone, doubled, or over chords of our own, in any key and on any instruments.
 
     Whether a tune alone is in 2/4 or in 4/4 is a matter of notation (the same reel stands in both in these
     books), so its meter is unknown; that of one in 3/4 or 6/8 is not.
     """
+    return _piece(rng, beats, admits, rng.random)
+
+
+def _piece(rng: Random, beats: float, admits: Callable[[str], bool], manner_of: Callable[[], float]) -> Piece:
+    """`manner_of` gives under .25 for a tune that is doubled, over .5 for one over chords."""
     tune = draw(lambda: choose(rng), lambda tune: admits(tune.group))
     meter = tune.meter
     notes, bars = as_notes(tune)
@@ -181,7 +191,7 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
     notes, whole = looped(notes, bars, per_bar, beats)
     word = some_lead(rng)
     parts = [Part("melody", some_program(word, rng), tuple(_in_register(notes, word)))]
-    manner = rng.random()
+    manner = manner_of()
     if manner < 0.25:
         other = some_lead(rng)
         parts.append(Part("melody", some_program(other, rng), tuple(_in_register(notes, other))))

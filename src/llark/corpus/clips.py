@@ -17,7 +17,7 @@ import numpy as np
 
 from llark import engine, store
 from llark.audio import save
-from llark.corpus import abc, builtin, effects, freedoom, mma, scores
+from llark.corpus import abc, builtin, effects, freedoom, grooves, mma, scores
 from llark.corpus.hearing import truth
 from llark.corpus.piece import Piece
 from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth
@@ -32,6 +32,9 @@ VERSION = 4
 
 SOURCES = {"mma": 60, "music21": 28, "freedoom": 12, "builtin": 10}
 """Source → its share among those that are asked for."""
+
+EXTRA_SOURCES = {"tunes": 10, "grooves": 10}
+"""Those that are rendered only where asked for: folk tunes without accompaniment, made-up rhythms."""
 
 RENDERERS = ("fluidsynth", "midirenderer")
 SPLIT_CYCLE = "TTHTTTVTTTHTTTVTTTHTTTTTT"
@@ -68,7 +71,8 @@ class Order:
 
 def plan(clips: int, seed: int, sources: Sequence[str]) -> Iterator[Order]:
     """The orders of a corpus, in index order. More clips never change the ones before."""
-    weights = [SOURCES[name] for name in sources]
+    shares = SOURCES | EXTRA_SOURCES
+    weights = [shares[name] for name in sources]
     for index in range(clips):
         source = Random(f"{seed}:{index}:source").choices(list(sources), weights)[0]
         split = SPLITS[SPLIT_CYCLE[index % len(SPLIT_CYCLE)]]
@@ -149,7 +153,10 @@ def make(order: Order, attempt: int, synth: Synth) -> tuple[np.ndarray, dict[str
 
 
 def _piece(source: str, rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
-    makers: dict[str, MakesPiece] = {"mma": mma.piece, "freedoom": freedoom.piece, "builtin": builtin.piece}
+    makers: dict[str, MakesPiece] = {
+        "mma": mma.piece, "freedoom": freedoom.piece, "builtin": builtin.piece, "tunes": abc.alone,
+        "grooves": grooves.piece,
+    }  # fmt: skip
     if source == "music21":
         return (abc.piece if rng.random() < 0.68 else scores.piece)(rng, beats, admits)
     return makers[source](rng, beats, admits)
@@ -186,7 +193,8 @@ def render(
         clips: How many, all splits together.
         seed: The same seed, sources and renderer give the same samples and truth, whatever the number
             of workers; only the serial number in the Ogg stream is drawn anew.
-        sources: Any of `SOURCES`; all of them by default. `builtin` alone needs no Debian package.
+        sources: Any of `SOURCES` and `EXTRA_SOURCES`; all of the former by default. `builtin` and `grooves`
+            need no Debian package.
         workers: Local processes; 0 works in this one.
         renderer: `fluidsynth`: training and validation clips with FluidR3 GM (MIT), held-out clips with
             MuseScore General (MIT), a sound font that training never hears. `midirenderer`: TimGM6mb for
@@ -210,7 +218,7 @@ def render(
 
 def _refuse_unknown(sources: Sequence[str], renderer: str) -> None:
     for name, known, what in [
-        *((s, tuple(SOURCES), "source") for s in sources),
+        *((s, (*SOURCES, *EXTRA_SOURCES), "source") for s in sources),
         (renderer, RENDERERS, "renderer"),
     ]:
         if name not in known:
@@ -226,7 +234,7 @@ def require_packages(sources: Sequence[str], renderer: str) -> None:
         "fluid-soundfont-gm": TRAINING_FONT.exists(),
         "musescore-general-soundfont-small": HELD_OUT_FONT.exists(),
     }
-    if "music21" in sources and importlib.util.find_spec("music21") is None:
+    if {"music21", "tunes"} & set(sources) and importlib.util.find_spec("music21") is None:
         raise UserMustAct("The source music21 needs the extra: pip install 'llark[corpus]'.")
     needed = [package for need in (*sources, renderer) for package in PACKAGES.get(need, ())]
     missing = [package for package in needed if not present[package]]
