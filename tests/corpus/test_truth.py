@@ -189,6 +189,12 @@ def test_a_clip_is_never_longer_than_the_piece() -> None:
         assert take.end_beat <= 30 + 1e-6
 
 
+def test_a_piece_without_a_note_is_silent_and_no_failure() -> None:
+    with pytest.raises(Unusable) as found:
+        choose(replace(waltz(), parts=(Part("drums", 0, ()),)), 25.0, Random(0))
+    assert found.value.reason == "silent"
+
+
 def test_a_performance_keeps_every_note_within_a_few_hundredths_of_a_second() -> None:
     take = Take(waltz(), 60.0, 6.0, 9.0)
     played = perform(take, Random(4))

@@ -136,7 +136,10 @@ def choose(piece: Piece, seconds: float, rng: Random) -> Take:
     """A tempo and a place: from a bar line in half the cases, from anywhere in the others; where the key can
     be heard, if that can be had."""
     bpm = choose_bpm(piece, rng)
-    first = math.floor(min(note.start for part in piece.parts for note in part.notes) + 1e-6)
+    starts = [note.start for part in piece.parts for note in part.notes]
+    if not starts:
+        raise Unusable("silent", "no notes in what is left of the piece")
+    first = math.floor(min(starts) + 1e-6)
     seconds = min(seconds, (piece.length_beats - first) * 60 / bpm)
     if seconds < SHORTEST_SECONDS - 1e-6:
         raise Unusable("too-short", f"{seconds:.1f} s of music at {bpm:.0f} BPM")
