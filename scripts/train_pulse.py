@@ -252,22 +252,25 @@ def loss_of(net: pulse.TinyPulse, batch: tuple[Tensor, ...]) -> Tensor:
 
 @dataclass(frozen=True)
 class Schedule:
-    """`start` is the file of nets to go on from: net n from the nth there, round and round."""
+    """`start` is the file of nets to go on from: net n from the nth there, round and round, as wide as that
+    one is; without it nets are `width` wide."""
 
     epochs: int
     learning_rate: float = LEARNING_RATE
     start: Path | None = None
+    width: int = 64
 
 
-def begun(seed: int, start: Path | None) -> pulse.TinyPulse:
+def begun(seed: int, schedule: Schedule) -> pulse.TinyPulse:
     """A net with weights drawn by its number, or those of a net that was trained before."""
     torch.manual_seed(seed)
-    net = pulse.TinyPulse()
-    if start is not None:
-        weights = load_file(start)
-        number = (seed - 1) % (1 + max(int(name.partition(".")[0]) for name in weights))
-        mine = {n.partition(".")[2]: v.float() for n, v in weights.items() if n.startswith(f"{number}.")}
-        net.load_state_dict(mine, strict=False)
+    if schedule.start is None:
+        return pulse.TinyPulse(schedule.width)
+    weights = load_file(schedule.start)
+    number = (seed - 1) % (1 + max(int(name.partition(".")[0]) for name in weights))
+    mine = {n.partition(".")[2]: v.float() for n, v in weights.items() if n.startswith(f"{number}.")}
+    net = pulse.TinyPulse(len(mine["enter.weight"]))
+    net.load_state_dict(mine, strict=False)
     return net
 
 
@@ -276,7 +279,7 @@ def fit(
 ) -> pulse.TinyPulse:
     """One net, trained on all `examples`; goes on from the checkpoint in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    net, epochs = begun(seed, schedule.start), schedule.epochs
+    net, epochs = begun(seed, schedule), schedule.epochs
     sums = [
         (e.evidence.sum(0, dtype=np.float64), np.square(e.evidence, dtype=np.float64).sum(0))
         for e in examples
@@ -349,6 +352,7 @@ def main() -> None:
     parser.add_argument("--nets", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=18)
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--width", type=int, default=Schedule.width, help="states of a net")
     parser.add_argument("--start-from", type=Path, help="nets to go on from")
     parser.add_argument(
         "--damaged", type=float, default=0.0, help="share of training clips also heard damaged"
@@ -357,7 +361,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     examples = [example(*heard) for heard in hear(options.corpus, options.work)]
-    schedule = Schedule(options.epochs, options.learning_rate, options.start_from)
+    schedule = Schedule(options.epochs, options.learning_rate, options.start_from, options.width)
     training = [one for one in examples if one.split == "train"] + without_pulse(options.work)
     training += damaged(options.corpus, options.work, options.damaged)
     validation, held_out = ([one for one in examples if one.split == s] for s in ("validation", "test"))

@@ -85,13 +85,16 @@ class TinyPulse(nn.Module):
     The dilated convolutions run on pairs of frames, 25 a second; each state says both frames' values.
     """
 
-    def __init__(self, width: int = 32, blocks: int = 8, curves: int = 8, dropout: float = 0.15) -> None:
+    def __init__(
+        self, width: int = 64, *, blocks: int = 8, curves: int = 8, dropout: float = 0.1, forget: float = 0.2
+    ) -> None:
+        """`forget` is the share of what is heard that training leaves out, `dropout` that of each state."""
         super().__init__()
         self.mean = nn.Buffer(torch.zeros(INPUT_WIDTH))
         self.deviation = nn.Buffer(torch.ones(INPUT_WIDTH))
         self.lag_weights = nn.Buffer(torch.tensor(tempogram.lag_weights(LONGEST_LAG)).float())
         self.dropout = nn.Dropout(dropout)
-        self.forget = nn.Dropout(0.4)
+        self.forget = nn.Dropout(forget)
         self.enter = nn.Linear(HEARD_WIDTH, width)
         self.pair = nn.Conv1d(width, width, 4, stride=2, padding=1)
         self.far = nn.ModuleList(
@@ -176,10 +179,11 @@ class PulseNet:
     """The nets of `WEIGHTS`, their probabilities averaged. Build one with `PulseNet.load()`."""
 
     def __init__(self, weights: dict[str, Tensor], device: str = "cpu") -> None:
-        """`weights` maps `{number}.{parameter}` to tensors."""
+        """`weights` maps `{number}.{parameter}` to tensors; nets may differ in width."""
         self.device = torch.device(device)
         count = 1 + max(int(name.partition(".")[0]) for name in weights)
-        self.nets = nn.ModuleList(TinyPulse() for _ in range(count))
+        widths = [len(weights[f"{number}.enter.weight"]) for number in range(count)]
+        self.nets = nn.ModuleList(TinyPulse(width) for width in widths)
         self.nets.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, strict=False)
         self.nets.to(self.device).eval().requires_grad_(False)
 
