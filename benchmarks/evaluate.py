@@ -31,6 +31,8 @@ from llark.evaluate.outcome import Evaluation, Settings
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
 from llark.walks import evaluate as walk
 from llark.walks import testsets
+from llark.walks.ask import Choice
+from llark.walks.local_model import LocalModel
 
 STORED = (
     ("muchomusic", "muchomusic.midashenglm.jsonl", "published", 848, 1187),
@@ -125,7 +127,7 @@ def speed(built: Path | None, clips: int, work: Path) -> bool:
     material = testsets.gather(built, work, walk.Wanted(clips=clips))
     test_set = questions_on(material)
     asked = sum(map(len, test_set.questions.values()))
-    local = walk.LocalModel(walk.bundled_model(), material.embeddings)
+    local = LocalModel(Choice(device="cpu"), material.embeddings)
     chosen = list(material.clips.values())
     rows = {
         "load the model": (timed(lambda: local([Put("first", "Which key?")])), 1, 1),

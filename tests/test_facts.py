@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llark import audio, cli, facts, line, show, store
+from llark import audio, cli, facts, show, store
 from llark.errors import UserMustAct
 from llark.prepare.crop import Crop
 from llark.records import Annotation, Clip, Key, Track
@@ -64,25 +64,40 @@ def test_json_is_one_line_a_song_that_reads_back(tmp_path: Path, capsys: pytest.
 @needs_matplotlib
 def test_a_picture_goes_into_a_file_or_for_several_into_a_folder(tmp_path: Path) -> None:
     song = chord(tmp_path / "c.wav", 1.5)
-    list(line.annotate([song], plot=tmp_path / "one.svg"))
+    list(facts.annotate([song], plot=tmp_path / "one.svg"))
     assert "<!-- loudness -->" in (tmp_path / "one.svg").read_text()
     other = chord(tmp_path / "d.wav", 1.5)
     with pytest.raises(UserMustAct, match="2 recordings: name a folder"):
-        list(line.annotate([song, other], plot=tmp_path / "two.png"))
-    list(line.annotate([song, other], plot=tmp_path / "pictures"))
+        list(facts.annotate([song, other], plot=tmp_path / "two.png"))
+    list(facts.annotate([song, other], plot=tmp_path / "pictures"))
     assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["c.png", "d.png"]
+
+
+def test_a_picture_of_no_known_format_is_refused_before_anything_is_heard(tmp_path: Path) -> None:
+    song, out = chord(tmp_path / "c.wav", 1.5), tmp_path / "out"
+    for kept in (None, out):
+        with pytest.raises(UserMustAct, match=r"one of \.png, \.svg, \.pdf, not \.bmp\. For a folder"):
+            list(facts.annotate([song], kept, plot=tmp_path / "x.bmp", workers=0))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.wav"]
+
+
+@needs_matplotlib
+def test_a_folder_that_is_there_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
+    (tmp_path / "take.2").mkdir()
+    list(facts.annotate([chord(tmp_path / "c.wav", 1.5)], plot=tmp_path / "take.2"))
+    assert [path.name for path in (tmp_path / "take.2").iterdir()] == ["c.png"]
 
 
 def test_a_folder_becomes_a_stage_that_is_done_once(tmp_path: Path) -> None:
     for name in ("x/a.wav", "b.wav"):
         chord(tmp_path / "music" / name, 1.5)
     (tmp_path / "music" / "broken.flac").write_bytes(b"not music")
-    first = list(line.annotate([tmp_path / "music"], tmp_path / "out", workers=0))
+    first = list(facts.annotate([tmp_path / "music"], tmp_path / "out", workers=0))
     assert first[0].splitlines()[0].startswith("recording ")
     assert "2 of 3 annotated, 1 dropped" in first[-1]
     assert [a.clip_id for a in store.read(tmp_path / "out", Annotation)] == ["b", "x/a"]
     about = (tmp_path / "out" / "about.json").stat().st_mtime_ns
-    assert list(line.annotate([tmp_path / "music"], tmp_path / "out", workers=0)) == first
+    assert list(facts.annotate([tmp_path / "music"], tmp_path / "out", workers=0)) == first
     assert (tmp_path / "out" / "about.json").stat().st_mtime_ns == about
 
 
@@ -92,18 +107,18 @@ def test_the_clips_of_a_prepared_folder_are_annotated_one_by_one(tmp_path: Path)
         clips = [c for c in Crop(window_seconds=2.0)(Track("c", str(song))) if isinstance(c, Clip)]
         writer.write("c", clips)
         writer.finish()
-    said = list(line.annotate([tmp_path / "made"], tmp_path / "out", jams=tmp_path / "jams", workers=0))
+    said = list(facts.annotate([tmp_path / "made"], tmp_path / "out", jams=tmp_path / "jams", workers=0))
     assert "2 of 2 annotated" in said[-1]
     found = list(store.read(tmp_path / "out", Annotation))
     assert [(a.start_seconds, a.end_seconds) for a in found] == [(0.0, 2.0), (2.0, 4.0)]
     assert len(list((tmp_path / "jams").glob("*.jams"))) == 2
     with pytest.raises(UserMustAct, match="it goes alone"):
-        list(line.annotate([tmp_path / "made", song], tmp_path / "out2", workers=0))
+        list(facts.annotate([tmp_path / "made", song], tmp_path / "out2", workers=0))
 
 
 def test_a_folder_without_out_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserMustAct, match="say with --out"):
-        list(line.annotate([tmp_path]))
+        list(facts.annotate([tmp_path]))
 
 
 def test_the_name_of_a_record_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:

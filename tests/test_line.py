@@ -14,6 +14,8 @@ from llark.evaluate import readers
 from llark.model.base import has_base
 from llark.records import Annotation, Chords, Key, Tempo
 from llark.show import AskResult, as_json
+from llark.walks import ask as walk
+from llark.walks import rendered
 
 needs_base = pytest.mark.skipif(
     not has_base(), reason="the base language model is not in the cache; `llark fetch` gets it"
@@ -74,7 +76,7 @@ def test_what_is_heard_without_facts_depends_on_the_recording(tmp_path: Path) ->
 
 def test_every_window_of_a_long_song_is_heard(tmp_path: Path) -> None:
     song = clicks(tmp_path / "song.flac", 120.0, seconds=56.0)
-    heard = line.hear(song, line.cut(song))
+    heard = walk.hear(song, walk.cut(song))
     assert heard.frames.shape[0] == 112
     assert heard.facts.end_seconds == pytest.approx(56.0)
     tempo = heard.facts.tempo  # a click track has no bars: either octave is right
@@ -90,7 +92,7 @@ def test_no_question_is_refused_before_anything_is_heard() -> None:
 def test_a_recording_under_a_second_is_refused(tmp_path: Path) -> None:
     audio.save(tmp_path / "a.wav", np.zeros(1600, np.float32), 8000)
     with pytest.raises(BadAudio, match=r"0.20 s long"):
-        line.cut(tmp_path / "a.wav")
+        walk.cut(tmp_path / "a.wav")
 
 
 def test_a_songs_facts_are_those_that_most_confident_seconds_agree_on() -> None:
@@ -115,7 +117,7 @@ def test_two_folders_take_what_is_theirs_and_agree_on_what_is_done(tmp_path: Pat
     from llark.records import Dropped, Embedding
 
     writers = [store.open_stage(tmp_path / name, name) for name in ("annotate", "embed")]
-    with line.TwoFolders(*writers) as both:
+    with rendered.TwoFolders(*writers) as both:
         both.write("a", [Annotation("a", 0, 1), Embedding("a", "mini", np.ones((2, 3)), 2.0)])
         both.write("b", [Dropped("b", "listen", "damaged", "It is broken.")])
         assert both.done == {"a", "b"}

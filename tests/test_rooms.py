@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,55 @@ def strangers(package: Path) -> list[str]:
             if alone or (there is not None and not _may(here, there)):
                 found.append(f"{inside} imports {name}")
     return found
+
+
+def _modules(package: Path) -> dict[str, set[str]]:
+    """Dotted names of a package's modules, each with those of them that it imports.
+
+    `from x import y` is of the module y where there is one, not also of the folder x that it lies in.
+    """
+    paths = {}
+    for path in package.rglob("*.py"):
+        inside = path.relative_to(package).with_suffix("").parts
+        paths[".".join(["llark", *inside]).removesuffix(".__init__")] = path
+    found: dict[str, set[str]] = {}
+    for name, path in paths.items():
+        folder = ["llark", *path.relative_to(package).parts[:-1]]
+        imported = {one for one in _imports(ast.parse(path.read_text()), folder) if one in paths}
+        inner = {one.rpartition(".")[0] for one in imported}
+        found[name] = {one for one in imported if one != name and one not in inner}
+    return found
+
+
+def cycle(package: Path) -> list[str]:
+    """Modules that import each other, in a ring, or nothing."""
+    try:
+        TopologicalSorter(_modules(package)).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_each_other_in_a_ring_of_any_length() -> None:
+    assert len(_modules(PACKAGE)) > 200
+    assert cycle(PACKAGE) == []
+
+
+def test_a_ring_is_found_through_functions_and_relative_imports_and_a_folder_is_no_ring(
+    tmp_path: Path,
+) -> None:
+    for name, text in {
+        "room/__init__": "def load():\n    from llark.room import a",
+        "room/a": "import llark.room.b",
+        "room/b": "def f():\n    from . import c",
+        "room/c": "from llark.room import d",
+        "room/d": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.py").write_text(text)
+    assert cycle(tmp_path) == []
+    (tmp_path / "room" / "d.py").write_text("def f():\n    from llark.room.a import g")
+    assert sorted(set(cycle(tmp_path))) == [f"llark.room.{name}" for name in "abcd"]
 
 
 def test_rooms_import_the_hall_and_never_each_other() -> None:

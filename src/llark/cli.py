@@ -60,8 +60,9 @@ def ask(
         cpu, cuda, cuda:1 …; a GPU if there is one.
     """
     from llark import line, show
+    from llark.walks.ask import Choice
 
-    choice = line.Choice(model, base, encoder_weights, device)
+    choice = Choice(model, base, encoder_weights, device)
     result = line.ask(audio, question, facts=facts, choice=choice)
     print(show.as_json(result) if json else show.as_text(result))
 
@@ -155,10 +156,10 @@ def prepare(
     report
         Also write report.html, a page that shows what is there and what was lost.
     """
-    from llark import line
     from llark.prepare import crop as cropping
     from llark.prepare import stage
     from llark.prepare.options import pairs
+    from llark.walks import prepare as walk
 
     settings = stage.Settings(
         source=source,
@@ -171,7 +172,7 @@ def prepare(
         sample_rate=sample_rate,
         limit=limit,
     )
-    print(line.prepare_dataset(settings, out, workers=workers, drop_share=drop_share, report=report))
+    print(walk.prepare(settings, out, workers=workers, drop_share=drop_share, report=report))
 
 
 @app.command
@@ -204,9 +205,9 @@ def annotate(
     workers
         Local processes, with --out; 0 works in this one.
     """
-    from llark import line
+    from llark import facts
 
-    for text in line.annotate(songs, out, json=json, jams=jams, plot=plot, notes=notes, workers=workers):
+    for text in facts.annotate(songs, out, json=json, jams=jams, plot=plot, notes=notes, workers=workers):
         print(text)
 
 
@@ -231,15 +232,16 @@ def corpus(
     seed
         The same seed gives the same clips.
     source
-        Any of mma, music21, freedoom (these need Debian packages) and builtin (needs none).
+        Any of mma, music21, freedoom (these need Debian packages) and builtin (needs none). Two more are
+        only rendered where asked for: tunes, folk tunes without accompaniment, and grooves, made-up rhythms.
     renderer
         fluidsynth, or midirenderer, which needs no Debian package.
     workers
         Local processes.
     """
-    from llark import line
+    from llark.walks import rendered
 
-    line.render_corpus(out, clips=clips, seed=seed, sources=source, renderer=renderer, workers=workers)
+    rendered.render_corpus(out, clips=clips, seed=seed, sources=source, renderer=renderer, workers=workers)
 
 
 @app.command

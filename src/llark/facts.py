@@ -35,6 +35,21 @@ class Wanted:
     notes: bool = False
 
 
+def annotate(
+    songs: Sequence[Path],
+    out: Path | None = None,
+    *,
+    json: bool = False,
+    jams: Path | None = None,
+    plot: Path | None = None,
+    notes: bool = False,
+    workers: int = 2,
+) -> Iterator[str]:
+    """The facts of recordings, as they are printed; with `out` kept there, for whole folders of them."""
+    wanted = Wanted(json, jams, plot, notes)
+    return of_songs(songs, wanted) if out is None else of_folder(songs, out, wanted, workers)
+
+
 def of_songs(paths: Sequence[Path], wanted: Wanted) -> Iterator[str]:
     """What is printed of each recording, one after the other; nothing is stored but what `wanted` names.
 
@@ -46,7 +61,7 @@ def of_songs(paths: Sequence[Path], wanted: Wanted) -> Iterator[str]:
     if folders := [str(path) for path in paths if path.is_dir()]:
         raise UserMustAct(f"{folders[0]} is a folder: say with --out where the facts of all its songs go.")
     by_path = {Path(track.path): track for track in read_tracks(paths)}
-    _refuse_one_file_for_many(wanted, len(by_path))
+    _refuse_plot(wanted, len(by_path))
     Annotate().open()
     for track in by_path.values():
         windows = windows_of(track)
@@ -65,7 +80,7 @@ def of_folder(paths: Sequence[Path], out: Path, wanted: Wanted, workers: int = 2
     from llark.annotate.stage import Annotate
 
     records, plan, inputs = _records(paths)
-    _refuse_one_file_for_many(wanted, len(records))
+    _refuse_plot(wanted, len(records))
     step = Annotate(notes=wanted.notes)
     writer = store.open_stage(out, step.name, {**plan, "version": _version(), "notes": wanted.notes}, inputs)
     timeout = 3600.0 if workers else None
@@ -103,8 +118,18 @@ def _records(paths: Sequence[Path]) -> tuple[list[Track] | list[Clip], dict[str,
     return tracks, {"tracks": fingerprint(tracks)}, []
 
 
-def _refuse_one_file_for_many(wanted: Wanted, recordings: int) -> None:
-    if wanted.plot is not None and _is_picture(wanted.plot) and recordings > 1:
+def _refuse_plot(wanted: Wanted, recordings: int) -> None:
+    """A picture of no known format, and one picture of many recordings."""
+    from llark.draw.plot import SUFFIXES
+
+    if wanted.plot is None:
+        return
+    if wanted.plot.suffix and not _is_picture(wanted.plot) and not wanted.plot.is_dir():
+        raise UserMustAct(
+            f"--plot {wanted.plot}: a picture is one of {', '.join(SUFFIXES)}, not {wanted.plot.suffix}. For "
+            "a folder of pictures name one without a suffix, or one that is there already."
+        )
+    if _is_picture(wanted.plot) and recordings > 1:
         raise UserMustAct(
             f"{wanted.plot} is one picture, and there are {recordings} recordings: name a folder."
         )

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from llark import audio, engine, store
-from llark.annotate import stage
+from llark.annotate import melody, stage
+from llark.annotate.melody import MelodyConfig
 from llark.annotate.recording import Recording
 from llark.annotate.stage import Annotate, annotate_track
 from llark.errors import BadAudio
 from llark.nets.hearing import Hearing
-from llark.records import Annotation, Clip, Track
+from llark.records import Annotation, Clip, Melody, Track
 
 RATE = 22050
 rng = np.random.default_rng(17)
@@ -153,3 +154,35 @@ def test_a_damaged_recording_is_dropped_and_counted(tmp_path: Path) -> None:
     writer = store.open_stage(tmp_path / "out", stage.Annotate().name)
     tally = engine.run(Annotate(), [Track("a", str(tmp_path / "a.wav"))], writer)
     assert (tally.lost, sum(tally.dropped.values())) == (1, 1)
+
+
+def test_once_a_window_has_no_melody_no_further_one_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    known = Melody("rising", 60, 72, (), 0.9, "period+basic-pitch")
+    answers = iter([known, known, Melody(source=known.source)])
+    monkeypatch.setattr(melody, "find", lambda *_: (asked.append(1), next(answers))[1])
+    recording = Recording("song")
+    for i in range(5):
+        recording.hear(Hearing(tune(3.0), RATE), 3.0 * i)
+    assert len(asked) == 3
+    assert recording.facts().melody == Melody(source=known.source)
+
+
+def test_a_silent_window_does_not_end_the_melody(monkeypatch: pytest.MonkeyPatch) -> None:
+    note = melody.notes.Sounding(0, 40, 62, 0.9)
+    known = Melody("rising", 60, 72, melody.notes.as_notes([note], 0.0), 0.9, "period+basic-pitch")
+    monkeypatch.setattr(melody, "find", lambda *_: known)
+    recording = Recording("song")
+    for i, samples in enumerate((tune(3.0), np.zeros(3 * RATE), tune(3.0))):
+        recording.hear(Hearing(samples, RATE), 3.0 * i)
+    assert len(recording.facts().melody.notes) == 2
+
+
+def test_the_share_that_repeats_itself_is_given_up_only_where_it_cannot_be_reached() -> None:
+    line, noise = tune(6.0), 0.3 * np.random.default_rng(1).standard_normal(6 * RATE)
+    all_of_it = MelodyConfig(periodic_share=0.0)
+    for mixed in (line, noise, np.concatenate([line, noise]), np.concatenate([noise, line])):
+        whole, given_up = (melody.periodic_share(mixed, config) for config in (all_of_it, MelodyConfig()))
+        assert given_up == (whole if whole >= MelodyConfig().periodic_share else 0.0)
+    assert melody.periodic_share(line) > 0.8
+    assert 0.3 < melody.periodic_share(np.concatenate([line, noise]), all_of_it) < 0.55

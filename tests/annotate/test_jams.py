@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llark.annotate import jams
+from llark.errors import UserMustAct
 from llark.records import (
     Annotation,
     Beats,
@@ -108,3 +111,24 @@ def test_a_file_is_written_whole_into_a_new_folder(tmp_path: Path) -> None:
     path = jams.write(tmp_path / "a" / "song.jams", FACTS, "Élan")
     assert json.loads(path.read_text())["file_metadata"]["title"] == "Élan"
     assert [p.name for p in path.parent.iterdir()] == ["song.jams"]
+
+
+WRITES = """
+import sys
+from pathlib import Path
+from llark.annotate import jams
+from llark.records import Annotation
+jams.write(Path(sys.argv[1]), Annotation("a", 0.0, 1.0), "Élan")
+"""
+
+
+def test_a_file_is_utf_8_whatever_the_machine_writes_by_itself(tmp_path: Path) -> None:
+    strict = ["-X", "warn_default_encoding", "-W", "error::EncodingWarning:llark.annotate.jams"]
+    subprocess.run([sys.executable, *strict, "-c", WRITES, str(tmp_path / "a.jams")], check=True)
+    assert json.loads((tmp_path / "a.jams").read_bytes())["file_metadata"]["title"] == "Élan"
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UserMustAct, match=r"Cannot write to .*taken/a\.jams"):
+        jams.write(tmp_path / "taken" / "a.jams", FACTS, "a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "embed"))
 import tiny_hub
 
 import llark
-from llark import audio, cli, line, recipe, store
+from llark import audio, cli, recipe, store
 from llark.embed.settings import Settings
 from llark.embed.shards import Shards
 from llark.errors import StoreMismatch, UserMustAct
-from llark.records import Embedding
+from llark.records import Annotation, Clip, Embedding, Key
 from llark.train import smoke
 from llark.walks import ears
 from llark.walks.ask import Choice, bundled_model
@@ -148,7 +149,14 @@ def test_a_model_that_does_not_say_what_it_hears_with_can_still_be_given_frames(
 def test_the_model_in_the_package_hears_with_mini() -> None:
     bundled = ears.of_model(bundled_model())
     assert (bundled.settings.encoder, bundled.width, bundled.are_bundled) == ("mini", 2436, True)
-    assert Choice(Path("mini")).folder == Choice().folder == line.bundled_model()
+    assert Choice(Path("mini")).folder == Choice().folder == bundled_model()
+
+
+def stage(folder: Path, name: str, records: list[object], config: object = None) -> None:
+    with store.open_stage(folder, name, config) as writer:
+        for number, record in enumerate(records):
+            writer.write(str(number), [record])
+        writer.finish()
 
 
 def embeddings(folder: Path, config: dict[str, Any], width: int = 4) -> Path:
@@ -194,8 +202,6 @@ def test_answers_to_frames_of_another_encoder_are_refused(built: Path, tmp_path:
 
 
 def test_clips_are_heard_again_for_a_model_of_other_ears_and_once_only(built: Path, tmp_path: Path) -> None:
-    from llark.records import Clip
-
     model = built / "out" / "model"
     clips = {clip.id: clip for clip in store.read(built / "out" / "clips", Clip)}
     own = store.read_embeddings(built / "out" / "embeddings")
@@ -206,6 +212,42 @@ def test_clips_are_heard_again_for_a_model_of_other_ears_and_once_only(built: Pa
         np.testing.assert_allclose(heard[clip].frames, own[clip].frames, atol=2e-3)
     with pytest.raises(StoreMismatch):
         ears.for_model(model, foreign, {"a@0.00": clips["a@0.00"]}, tmp_path / "again")
+
+
+def test_an_evaluation_takes_the_encoder_from_where_its_weights_have_moved(
+    built: Path, tmp_path: Path
+) -> None:
+    data, model = tmp_path / "data", tmp_path / "model"
+    shutil.copytree(built / "out", data)
+    shutil.rmtree(data / "embeddings")
+    shutil.copytree(built / "out" / "model", model)
+    clips = list(store.read(data / "clips", Clip))
+    stage(
+        data / "truths", "prepare", [Annotation(clip.id, 0, 5, key=Key("C major", 1, "t")) for clip in clips]
+    )
+    foreign = [Embedding(clip.id, "x", np.ones((10, 16), np.float16), 2.0) for clip in clips]
+    stage(data / "embeddings", "embed", list(foreign), {"encoder": "mini-3"})
+    page = json.loads((model / "config.json").read_text())
+    page["audio_encoder"]["settings"]["encoder"] = "hub:/nowhere/encoder"
+    (model / "config.json").write_text(json.dumps(page))
+    words = ["evaluate", model, "--data", data, "--out", tmp_path / "out", "--tasks", "key"]
+    words += ["--conditions", "audio", "--device", "cpu"]
+
+    def run(*more: object) -> None:
+        said = [str(word) for word in (*words, *more)]
+        cli.app(said, exit_on_error=False, result_action="return_value")
+
+    with pytest.raises(UserMustAct, match=r"cannot be loaded.*--encoder-weights"):
+        run()
+    with pytest.raises(UserMustAct, match="does not give"):
+        run("--encoder-weights", tiny_hub.whisper(tmp_path / "whisper"))
+    run("--encoder-weights", tiny_hub.hubert(tmp_path / "moved"))
+    heard = store.read_embeddings(tmp_path / "out" / "heard" / "model")
+    own = store.read_embeddings(built / "out" / "embeddings")
+    assert heard[clips[0].id].frames.shape == own[clips[0].id].frames.shape
+    np.testing.assert_allclose(heard[clips[0].id].frames, own[clips[0].id].frames, atol=2e-3)
+    about = json.loads((tmp_path / "out" / "scores.json").read_text())["about"]
+    assert about["encoder weights"] == str(tmp_path / "moved")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from test_timeline import HALF_MINUTE
 
 from llark.draw import plot
 from llark.errors import UserMustAct
-from llark.records import Annotation, Beats, Chords, ChordSpan, Key, Melody, Note, Tag, Tags, Tempo
+from llark.records import Annotation, Beats, Chords, ChordSpan, Key, Loudness, Melody, Note, Tag, Tags, Tempo
 
 pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
 
@@ -106,3 +106,22 @@ def test_numbers_of_bars_never_touch(tmp_path: Path) -> None:
     )
     assert {"1", "4"} <= set(found)
     assert {"2", "3"} & set(found) == set()
+
+
+@pytest.mark.parametrize("lufs", [(), (None, None)])
+def test_loudness_without_a_sounding_second_has_no_lane(tmp_path: Path, lufs: tuple[None, ...]) -> None:
+    facts = Annotation("a", 0.0, 2.0, loudness=Loudness(-68.0, None, -40.0, lufs))
+    found = words(plot.save(tmp_path / "a.svg", plot.Picture("a", facts, WAVE)))
+    assert "wave" in found
+    assert not any("loudness" in word for word in found)
+
+
+def test_dollars_in_a_name_are_no_formula(tmp_path: Path) -> None:
+    facts = Annotation("a", 0.0, 30.0)
+    assert r"$\foo$" in words(plot.save(tmp_path / "a.svg", plot.Picture(r"$\foo$", facts, WAVE)))
+
+
+def test_a_picture_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UserMustAct, match=r"Cannot write to .*taken/a\.png"):
+        plot.save(tmp_path / "taken" / "a.png", plot.Picture("a", FULL, WAVE))

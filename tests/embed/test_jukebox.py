@@ -20,6 +20,7 @@ from tiny_jukebox import checkpoint, converted, sizes_of
 from llark.embed.checkpoint import Checkpoint
 from llark.embed.encoder import TOLERANCE, Device, Sound
 from llark.embed.jukebox import convert, cost, encoder, published
+from llark.embed.jukebox.net import Jukebox
 from llark.embed.jukebox.sizes import SAMPLE_RATE, Sizes
 from llark.embed.settings import Settings
 from llark.errors import BadAudio, UserMustAct
@@ -42,7 +43,7 @@ def folders(goldens: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFac
 def test_codes_are_the_references_exactly(
     name: str, folders: dict[str, Path], goldens: dict[str, np.ndarray]
 ) -> None:
-    net = encoder.Jukebox(folders[name], Device(), kept=False)
+    net = Jukebox(folders[name], Device(), kept=False)
     context = MODELS[name]["context"]
     codes = net.codes(sound(context * 128), context, context * 128)
     np.testing.assert_array_equal(codes, goldens[f"{name}/codes"])
@@ -53,7 +54,7 @@ def test_codes_are_the_references_exactly(
 def test_the_place_in_time_is_the_references(
     name: str, folders: dict[str, Path], goldens: dict[str, np.ndarray]
 ) -> None:
-    net = encoder.Jukebox(folders[name], Device(), kept=False)
+    net = Jukebox(folders[name], Device(), kept=False)
     timed = net.places - net.prior.positions
     np.testing.assert_allclose(timed, goldens[f"{name}/places"], atol=1e-6)
 
@@ -62,7 +63,7 @@ def test_the_place_in_time_is_the_references(
 def test_every_layer_is_the_references(
     name: str, folders: dict[str, Path], goldens: dict[str, np.ndarray]
 ) -> None:
-    net = encoder.Jukebox(folders[name], Device(), kept=False)
+    net = Jukebox(folders[name], Device(), kept=False)
     codes = torch.from_numpy(goldens[f"{name}/codes"].astype(np.int64))[None]
     wanted = goldens[f"{name}/layers"]
     assert len(wanted) == MODELS[name]["depth"]
@@ -79,7 +80,7 @@ def test_every_layer_is_the_references(
 def test_the_first_activations_need_their_own_codes_alone(
     name: str, folders: dict[str, Path], goldens: dict[str, np.ndarray]
 ) -> None:
-    net = encoder.Jukebox(folders[name], Device(batch=3), kept=True)
+    net = Jukebox(folders[name], Device(batch=3), kept=True)
     codes = torch.from_numpy(goldens[f"{name}/codes"].astype(np.int64))
     lengths = (1, 7, 33, len(codes) - 5, len(codes))
     for length, found in zip(lengths, net.activations([codes[:n] for n in lengths]), strict=True):
@@ -124,7 +125,7 @@ def test_the_first_window_is_the_references_averaged_by_overlap(
 ) -> None:
     context = MODELS["whole"]["context"]
     samples = sound(context * 128)
-    net = encoder.Jukebox(folders["whole"], Device(), kept=False)
+    net = Jukebox(folders["whole"], Device(), kept=False)
     wanted = net.activations([net.codes(samples, context)])[0]
     heard = listener(folders["whole"], rate="native")([Sound(samples, SAMPLE_RATE)])[0]
     np.testing.assert_allclose(heard, wanted, atol=1e-5)
@@ -267,7 +268,7 @@ def test_layers_beyond_those_that_are_kept_are_never_read(
     convert.convert(tmp_path / "vqvae.pth.tar", tmp_path / "prior.pth.tar", tmp_path / "out", sizes)
     assert [name for name in read if "_attn_mods.1." in name]
     assert not [name for name in read if "_attn_mods.2." in name or "x_out" in name]
-    net = encoder.Jukebox(tmp_path / "out", Device(), kept=False)
+    net = Jukebox(tmp_path / "out", Device(), kept=False)
     heard = net.activations([torch.from_numpy(goldens["whole/codes"].astype(np.int64))])[0]
     np.testing.assert_allclose(heard, goldens["whole/layers"][1], atol=1e-4)
 

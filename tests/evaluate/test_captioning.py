@@ -49,6 +49,11 @@ def test_meteor_is_one_for_the_same_words_almost_and_zero_for_others() -> None:
     assert captioning.meteor("violins played", ["a violin plays"]) > 0.2
 
 
+def test_punctuation_makes_no_other_word_for_meteor() -> None:
+    bare = captioning.meteor("drums piano and bass", ["bass drums and a piano"])
+    assert captioning.meteor("Drums, piano and bass.", ["Bass, drums and a piano!"]) == bare > 0.4
+
+
 def test_details_are_the_facts_that_the_readers_find() -> None:
     assert captioning.details("It is a nice and moving piece.") == 0
     assert (
@@ -74,4 +79,4 @@ def test_a_caption_of_nothing_scores_nothing_and_the_best_constant_is_a_control(
     )
     assert values["rouge_l", "audio"] > 0.4
     assert values["rouge_l", "constant"] > 0.3
-    assert result.versions == {"captions": 1}
+    assert result.versions == {"captions": 2}

@@ -17,6 +17,7 @@ from llark.evaluate.details import Described, count, read
         ("- **piano** | **supported**\n- piano | unknown", ["supported"]),
         ("detail | supported\ndrums | contradicts what is known", ["contradicted"]),
         ("| piano | supported |", ["supported"]),
+        ("piano | unsupported\ndrums | not supported\nbass | supported", ["unknown", "unknown", "supported"]),
         ("NONE", []),
         ("None.", []),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import socket
 import threading
 import wave
 from collections.abc import Callable, Iterator
@@ -144,7 +145,67 @@ def test_a_redirect_is_not_followed(server: Server) -> None:
         Api(server.url, "x").chat("?")
 
 
-@pytest.mark.parametrize(("url", "model"), [("ftp://a/v1", "x"), ("http://127.0.0.1/v1", "")])
+@pytest.mark.parametrize("key", ["secret-1\nx", "secret-1 x", "secret-…1"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(
+    server: Server, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("MY_KEY", key)
+    with pytest.raises(UserMustAct, match="What MY_KEY holds is no key") as error:
+        Api(server.url, "x", "MY_KEY").chat("?")
+    assert "secret" not in str(error.value)
+    assert server.bodies == []
+
+
+def test_the_line_break_at_the_end_of_a_key_is_not_sent(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "secret-1\n")
+    Api(server.url, "x", "MY_KEY").chat("?")
+    assert server.headers[0]["Authorization"] == "Bearer secret-1"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"choices',
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc",
+        b"hello\r\n\r\n",
+    ],
+)
+def test_a_server_that_hangs_up_in_the_middle_of_a_reply_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, reply: bytes
+) -> None:
+    monkeypatch.setattr(endpoint.time, "sleep", lambda seconds: None)
+    asked = 0
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def hang_up() -> None:
+            nonlocal asked
+            for _ in range(endpoint.TRIES):
+                connection, _address = listening.accept()
+                with connection:
+                    connection.recv(65536)
+                    asked += 1
+                    connection.sendall(reply)
+
+        running = threading.Thread(target=hang_up, daemon=True)
+        running.start()
+        with pytest.raises(UserMustAct, match="cannot be reached or sends no JSON"):
+            Api(f"http://127.0.0.1:{listening.getsockname()[1]}/v1", "x").chat("?")
+        running.join(10)
+    assert asked == endpoint.TRIES
+
+
+@pytest.mark.parametrize(
+    ("url", "model"),
+    [
+        ("ftp://a/v1", "x"),
+        ("http://127.0.0.1/v1", ""),
+        ("http://127.0.0.1:port/v1", "x"),
+        ("http:///v1", "x"),
+        ("http://a b/v1", "x"),
+    ],
+)
 def test_an_address_or_a_name_that_cannot_be_is_refused(url: str, model: str) -> None:
     with pytest.raises(UserMustAct):
         Api(url, model)
@@ -172,6 +233,20 @@ def test_the_cost_counts_what_is_alike_once() -> None:
     assert found.dollars == pytest.approx(0.085)
     assert str(found).startswith("3 requests, 1.4 minutes of audio")
     assert "price unknown" in str(cost(puts, Sounds(clips)))
+
+
+def test_fewer_embeddings_than_texts_are_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = {"data": [{"index": 0, "embedding": [1.0]}]}
+    monkeypatch.setattr(Api, "_post", lambda *_: page)
+    with pytest.raises(UserMustAct, match="sent 1 embeddings for 2 texts"):
+        Api(server.url, "x").embed(["aaa", "b"])
+
+
+def test_a_question_about_a_sound_that_is_not_there_is_refused_in_a_sentence() -> None:
+    with pytest.raises(UserMustAct, match="no sound of clip-7"):
+        cost([Put("1", "Which key?", "clip-7")], Sounds({}))
+    with pytest.raises(UserMustAct, match="no sound of clip-7"):
+        Sounds({}).wav(Put("1", "Which key?", "clip-7"))
 
 
 def test_embeddings_come_in_the_order_of_the_texts(server: Server) -> None:

@@ -19,8 +19,9 @@ from llark.evaluate import report, score
 from llark.evaluate.cases import Case, Put, TestSet
 from llark.evaluate.real import Song
 from llark.records import Clip, Embedding, Track
+from llark.walks import ask, testsets
 from llark.walks import evaluate as walk
-from llark.walks import testsets
+from llark.walks.ask import Choice
 
 
 class Hears:
@@ -28,7 +29,7 @@ class Hears:
 
     about: Mapping[str, str] = {"model": "made up"}
 
-    def __init__(self, folder: Path, embeddings: Mapping[str, Embedding]) -> None:
+    def __init__(self, choice: Choice, embeddings: Mapping[str, Embedding]) -> None:
         self._embeddings = embeddings
 
     def __call__(self, puts: Sequence[Put], /) -> list[str]:
@@ -108,6 +109,7 @@ def test_the_model_may_stand_first_and_the_data_be_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = prepared(tmp_path / "data")
+    (tmp_path / "config.json").write_text("{}")
     words = (
         "evaluate",
         tmp_path,
@@ -333,7 +335,6 @@ def test_what_cannot_be_done_is_one_sentence(
 def test_the_real_songs_are_heard_whole_and_count_once_each(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llark import line
     from llark.evaluate import real
 
     song = tmp_path / "song.wav"
@@ -342,10 +343,8 @@ def test_the_real_songs_are_heard_whole_and_count_once_each(
     facts = annotation("clip-3")
     monkeypatch.setattr(real, "write_mixes", lambda folder: [Track(name, str(song)) for name in names])
     monkeypatch.setattr(real, "songs", _songs)
-    monkeypatch.setattr(line, "cut", lambda path: [])
-    monkeypatch.setattr(
-        line, "hear", lambda path, clips: line.HeardSong(facts, np.full((4, 1), 3, np.float32))
-    )
+    monkeypatch.setattr(ask, "cut", lambda path: [])
+    monkeypatch.setattr(ask, "hear", lambda path, clips: ask.HeardSong(facts, np.full((4, 1), 3, np.float32)))
     status, table, _ = typed(capsys, monkeypatch, "evaluate", "--real", "--out", tmp_path / "out")
     assert status == 0
     rows = {(row.metric, row.condition): row for row in report.read(tmp_path / "out").rows}

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluate_fakes import annotation, deaf, hearing, make_items, run
+from evaluate_fakes import annotation, deaf, hearing, make_items, run, sceptical
 
 from llark import audio
-from llark.evaluate import judged, page, plots
+from llark.evaluate import judged, page, plots, report
 from llark.evaluate.cases import TestSet
 from llark.evaluate.outcome import Settings
 from llark.evaluate.score import evaluate
 from llark.evaluate.tasks import TASKS
-from llark.records import KEYS, Annotation, Beats, Clip
+from llark.records import KEYS, Annotation, Beats, Clip, Key
 
 
 class Tags(HTMLParser):
@@ -187,6 +187,15 @@ def test_a_task_whose_truth_nobody_knows_has_a_line_and_no_number() -> None:
     assert "no truth is known" in page.page(result, {}, page.Media())
 
 
+def test_a_task_that_was_named_and_that_no_clip_is_labelled_for_is_told() -> None:
+    items = [replace(item, truth=replace(item.truth, key=Key())) for item in make_items(3)]
+    items = [replace(item, facts=None) for item in items]
+    result = run(hearing, items, tasks=("tempo", "key"), conditions=("audio",))
+    assert "| key | MIREX | not computed: no clip has a known truth for it |" in report.table(result)
+    assert "key <small>no truth is known</small>" in page.page(result, {}, page.Media())
+    assert "key" not in report.table(run(hearing, items, conditions=("audio",)))
+
+
 def test_a_lead_that_no_control_without_sound_was_run_for_is_not_called_hearing() -> None:
     items = make_items(12)
     kept = {"tasks": ("key",), "conditions": ("audio", "majority", "constant")}
@@ -196,12 +205,74 @@ def test_a_lead_that_no_control_without_sound_was_run_for_is_not_called_hearing(
     assert ">hears<" in page.page(run(hearing, items, tasks=("key",)), {}, page.Media())
 
 
+LINE = {"how": "details", "task": "key", "judge": "<j>", "url": "http://x/v1", "found": "audio: 2.00"}
+
+
 def test_what_judges_found_is_on_the_page_that_is_written_after_it(tmp_path: Path) -> None:
-    line = {"how": "details", "task": "key", "judge": "<j>", "url": "http://x/v1", "found": "audio: 2.00"}
-    judged.note(tmp_path, line)
-    judged.note(tmp_path, line)
-    assert judged.found(tmp_path) == [line]
-    text = page.write(tmp_path, run(hearing, make_items(3), tasks=("key",))).read_text()
+    result = run(hearing, make_items(3), tasks=("key",))
+    report.write(tmp_path, result)
+    judged.note(tmp_path, LINE)
+    judged.note(tmp_path, LINE)
+    found = judged.found(tmp_path, result.answers)
+    assert [{name: one[name] for name in LINE} for one in found] == [LINE]
+    text = page.write(tmp_path, result).read_text()
     assert "What judges say" in text
     assert "<td>&lt;j&gt;</td><td>audio: 2.00</td>" in text
     assert "What judges say" not in page.page(run(hearing, make_items(3)), {}, page.Media())
+
+
+def test_what_a_judge_found_about_other_answers_is_not_on_the_page(tmp_path: Path) -> None:
+    report.write(tmp_path, run(hearing, make_items(3), tasks=("key",)))
+    judged.note(tmp_path, LINE)
+    assert "What judges say" not in page.write(tmp_path, run(deaf, make_items(3), tasks=("key",))).read_text()
+    assert "What judges say" in page.write(tmp_path, run(hearing, make_items(3))).read_text()
+
+
+def test_a_judges_findings_are_all_there_while_one_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = run(hearing, make_items(3), tasks=("key",))
+    report.write(tmp_path, result)
+    judged.note(tmp_path, LINE)
+
+    def killed(self: Path, *_: object, **__: object) -> None:
+        self.write_bytes(b"{")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        judged.note(tmp_path, {**LINE, "found": "audio: 3.00"})
+    assert [one["found"] for one in judged.found(tmp_path, result.answers)] == ["audio: 2.00"]
+
+
+def test_an_answer_is_shown_once_among_the_worst_and_the_best() -> None:
+    items = make_items(1, 2)
+    said = {item.clip_id: ", ".join((*item.truth.instruments.labels, "harp")) for item in items}
+    result = run(lambda *_: said, items, tasks=("instruments",), conditions=("audio",))
+    assert all(0.5 < (answer.right or 0.0) < 1.0 for answer in result.answers)
+    cards = re.findall(r'class="id">([^<:]+):', page.page(result, {}, page.Media()))
+    assert sorted(cards) == ["clip-0", "clip-1"]
+
+
+def test_a_model_that_says_nothing_is_neither_a_parrot_nor_a_sceptic() -> None:
+    def silent(task: str, condition: str, puts: list[object]) -> dict[str, str]:
+        return {put.id: "I cannot tell." for put in puts}  # type: ignore[attr-defined]
+
+    text = page.page(run(silent, make_items(6), tasks=("key",)), {}, page.Media())
+    assert "Faithfulness" in text
+    assert "<td>sceptical</td>" not in text
+    assert "<td>parrots</td>" not in text
+    kept = {"tasks": ("key",), "conditions": ("audio", "facts", "wrong facts")}
+    assert "<td>sceptical</td>" in page.page(run(sceptical, make_items(6), **kept), {}, page.Media())
+    assert "<td>parrots</td>" in page.page(run(hearing, make_items(6), **kept), {}, page.Media())
+
+
+def test_every_curve_of_the_calibration_has_a_colour() -> None:
+    measured = [name for name in TASKS if hasattr(annotation("x"), name)]
+    drawn = plots.calibration({name: plots.bins([(0.5, 1.0)]) for name in measured})
+    style = Path(page.__file__).with_name("page.css").read_text()
+    used = set(re.findall(r'class="curve (c\d+)"', drawn))
+    assert len(used) == len(measured) == 7
+    assert {
+        name for name in used if f".{name} {{ stroke:" in style and f".key.{name} {{ fill:" in style
+    } == used

@@ -10,7 +10,7 @@ import pytest
 from evaluate_fakes import hearing, make_items, run, value
 
 from llark.errors import UserMustAct
-from llark.evaluate import lmms, predictions, score
+from llark.evaluate import lmms, predictions, report, score
 from llark.evaluate.cases import TestSet
 from llark.evaluate.outcome import Settings
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
@@ -194,3 +194,77 @@ def test_midashenglms_stored_answers_score_as_published(
 def test_the_published_question_files_load_whole(task: str, name: str) -> None:
     cases = QUESTION_TASKS[task].load(BENCHMARKS / name)
     assert len({case.id for case in cases}) == len(cases) == TASKS[task].COUNT  # type: ignore[attr-defined]
+
+
+def test_the_right_answers_of_a_question_file_are_not_taken_for_a_models(tmp_path: Path) -> None:
+    bare = [{name: value for name, value in row.items() if name != "model_output"} for row in MUCHOMUSIC]
+    with pytest.raises(UserMustAct, match=r"no answer of a model; .*where answer is the right one"):
+        scored("muchomusic", write(tmp_path / "m.jsonl", bare))
+    with pytest.raises(UserMustAct, match="no answer of a model"):
+        scored("key", write(tmp_path / "k.jsonl", [{"audio": "a.wav", "answer": "C major"}]))
+    theirs = [{"audio": "a.wav", "label": "C major", "answer": "D major"}]
+    assert scored("key", write(tmp_path / "l.jsonl", theirs))["exact"] == 0.0
+
+
+def test_captions_and_genres_in_a_row_all_count_as_right(tmp_path: Path) -> None:
+    rows = [{"audio": "a.wav", "model_output": "loud drums", "label": ["a piano", "loud drums"]}]
+    assert scored("captions", write(tmp_path / "c.jsonl", rows))["rouge_l"] == 1.0
+    assert (
+        scored("captions", write(tmp_path / "d.jsonl", [{**rows[0], "label": "loud drums"}]))["rouge_l"]
+        == 1.0
+    )
+    styles = [{"audio": "a.wav", "model_output": "pop", "label": ["rock", "pop"]}]
+    assert scored("genre", write(tmp_path / "g.jsonl", styles))["accuracy"] == 1.0
+
+
+def test_answers_of_other_tasks_in_a_report_are_left_out(tmp_path: Path) -> None:
+    items = make_items(4)
+    report.write(tmp_path, run(hearing, items))
+    for task, metric in (("key", "exact"), ("genre", "accuracy"), ("tempo", "acc1")):
+        assert scored(task, tmp_path / "answers.jsonl", TestSet(tuple(items)))[metric] == 1.0
+
+
+def test_of_a_whole_file_of_answers_the_music_alone_is_scored(tmp_path: Path) -> None:
+    row = {"id": "1", "audio_id": "x.wav", "question": "?", "choices": ["no", "yes"], "answer": "yes"}
+    rows = [{**row, "task": "sound", "model_output": "no"}, {**row, "task": "music", "model_output": "yes"}]
+    assert scored("mmau_music", write(tmp_path / "m.jsonl", rows))["accuracy"] == 1.0
+    with pytest.raises(UserMustAct, match="no row is about mmau_music"):
+        scored("mmau_music", write(tmp_path / "m.jsonl", rows[:1]))
+
+
+def test_places_of_another_set_of_questions_are_refused(tmp_path: Path) -> None:
+    items = make_items(3)
+    rows = [{"doc_id": i, "prediction": item.truth.key.name} for i, item in enumerate(items)]
+    path = write(tmp_path / "k.jsonl", rows)
+    assert scored("key", path, TestSet(tuple(items)))["exact"] == 1.0
+    with pytest.raises(UserMustAct, match="doc_id goes up to 5, and there are 3 questions"):
+        scored("key", path, TestSet(tuple(items[::2])))
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (
+            [MUCHOMUSIC[0], {"audio": "a.wav"}],
+            "row 1, is of another kind: rows lack question, choices, answer",
+        ),
+        (
+            [MUCHOMUSIC[0], {k: v for k, v in MUCHOMUSIC[1].items() if k != "model_output"}],
+            "row 1, has no model_output",
+        ),
+        ([{**row, "id": "x"} for row in MUCHOMUSIC], "Two questions of muchomusic have the same id, 'x'"),
+    ],
+)
+def test_a_row_unlike_the_first_is_named(tmp_path: Path, rows: object, words: str) -> None:
+    with pytest.raises(UserMustAct, match=words):
+        scored("muchomusic", write(tmp_path / "m.jsonl", rows))
+
+
+def test_lines_end_where_json_ends_them_and_other_encodings_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    row = {**MUCHOMUSIC[0], "model_output": "A\u2028because it is ska\u0085"}
+    path.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert scored("muchomusic", path)["accuracy"] == 1.0
+    path.write_bytes(json.dumps({**row, "model_output": "é"}, ensure_ascii=False).encode("utf-16"))
+    with pytest.raises(UserMustAct, match="no text in UTF-8"):
+        scored("muchomusic", path)

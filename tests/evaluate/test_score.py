@@ -305,6 +305,33 @@ def test_a_written_report_holds_every_answer_and_is_read_back(heard_well: Evalua
     assert names == ["answers.jsonl", "report.md", "scores.json"]
 
 
-def test_a_folder_without_a_report_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_report_or_with_a_damaged_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserMustAct, match=r"no scores\.json"):
         report.read(tmp_path)
+    report.write(tmp_path, run(hearing, make_items(2), tasks=("key",), conditions=("audio",)))
+    answers = (tmp_path / "answers.jsonl").read_text()
+    for damaged in (answers[:-9], '{"task": "key"}\n'):
+        (tmp_path / "answers.jsonl").write_text(damaged)
+        with pytest.raises(UserMustAct, match="is damaged, or of another release"):
+            report.read(tmp_path)
+    (tmp_path / "answers.jsonl").unlink()
+    with pytest.raises(UserMustAct, match="is damaged, or of another release"):
+        report.read(tmp_path)
+
+
+def test_an_answer_with_separators_of_lines_is_read_back_whole(tmp_path: Path) -> None:
+    said = "C major\u2028or \u0085 so"
+    result = run(
+        lambda task, condition, puts: {put.id: said for put in puts},
+        make_items(2),
+        tasks=("key",),
+        conditions=("audio",),
+    )
+    report.write(tmp_path, result)
+    assert {answer.answer for answer in report.read(tmp_path).answers} == {said}
+
+
+def test_what_is_named_twice_is_asked_and_scored_once() -> None:
+    once = run(hearing, make_items(2), tasks=("key",), conditions=("audio",))
+    twice = run(hearing, make_items(2), tasks=("key", "key"), conditions=("audio", "audio"))
+    assert (twice.rows, len(twice.answers)) == (once.rows, 4)

@@ -15,8 +15,9 @@ from llark.evaluate.cases import Case, Put, TestSet, put_under
 from llark.evaluate.choices import LETTERS, Options
 from llark.evaluate.outcome import Evaluation
 from llark.evaluate.score import evaluate
-from llark.walks import evaluate as walk
+from llark.walks.ask import Choice
 from llark.walks.likelihood import likeliest, likelihoods
+from llark.walks.local_model import LocalModel
 
 
 def cases(count: int = 40) -> tuple[Case, ...]:
@@ -118,7 +119,26 @@ def test_our_model_says_the_letter_of_its_likeliest_option(
     answerer: Answerer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Answerer, "load", lambda *_, **__: answerer)
-    local = walk.LocalModel(tmp_path, {})
+    (tmp_path / "config.json").write_text("{}")
+    local = LocalModel(Choice(tmp_path), {})
     question = choices.prompt("What is it?", OPTIONS)
     expected = f"({LETTERS[likeliest(answerer, 'What is it?', OPTIONS)]})"
     assert local([Put("1", question, options=OPTIONS)]) == [expected]
+
+
+KEYS_TO_CHOOSE = Options(("C Major", "A Minor", "F Major", "D Major"), 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "place"),
+    [
+        ("The answer is A Minor.", 1),
+        ("It is D Major", 3),
+        ("Answer: A Minor", 1),
+        ("The answer is A", 0),
+        ("The answer is (B) A Minor", 1),
+        ("The answer is A Major.", None),
+    ],
+)
+def test_the_tonic_of_a_key_is_not_the_letter_of_an_option(answer: str, place: int | None) -> None:
+    assert choices.read(answer, KEYS_TO_CHOOSE) == place

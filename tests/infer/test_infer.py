@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,14 +35,7 @@ ENDING = ("--most-tokens", "5", "--device", "cpu")
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A language model with weights so large that what it says hangs on what it hears."""
-    folder = smoke.write_base("llama", tmp_path_factory.mktemp("base"))
-    made, chance = AutoModelForCausalLM.from_pretrained(folder), torch.Generator().manual_seed(4)
-    with torch.no_grad():
-        for parameter in made.parameters():
-            if parameter.ndim > 1:
-                parameter.copy_(torch.randn(parameter.shape, generator=chance) * 0.25)
-    made.save_pretrained(folder)
-    return folder
+    return of_chance(tmp_path_factory.mktemp("base"), 4)
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +228,7 @@ def test_another_question_into_the_same_file_is_refused_and_a_strangers_file_is_
     words = ("--data", embeddings(tmp_path / "e", 2), "--out", tmp_path / "a.csv")
     run(model, *words, "--prompt", "Which key?")
     before = (tmp_path / "a.csv").read_bytes()
-    with pytest.raises(StoreMismatch, match="another configuration"):
+    with pytest.raises(StoreMismatch, match=r"what differs: the questions.*, --prompt\. Name another file"):
         run(model, *words, "--prompt", "How fast?")
     run(model, *words, "--prompt", "Which key?")
     assert (tmp_path / "a.csv").read_bytes() == before
@@ -264,6 +258,106 @@ def test_whole_models_answer_too(base: Path, tmp_path: Path) -> None:
         run(tmp_path / "part", *words, "--out", tmp_path / "b.jsonl")
     run(tmp_path / "part", *words, "--base", base, "--out", tmp_path / "b.jsonl")
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+
+
+def of_chance(folder: Path, seed: int) -> Path:
+    """A base language model with weights drawn from a seed."""
+    smoke.write_base("llama", folder)
+    made, chance = AutoModelForCausalLM.from_pretrained(folder), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(torch.randn(parameter.shape, generator=chance) * 0.25)
+    made.save_pretrained(folder)
+    return folder
+
+
+def adapter(base: Path, folder: Path) -> Path:
+    """A model that does not say where its base is."""
+    made, _ = new_model(base, audio_width=WIDTH, frames_per_second=1.0, max_audio_positions=8)
+    save_adapter(made, folder)
+    return folder
+
+
+def test_a_run_without_an_answer_binds_nobody_and_one_with_answers_binds_to_its_base(
+    base: Path, tmp_path: Path
+) -> None:
+    model, out = adapter(base, tmp_path / "model"), tmp_path / "a.jsonl"
+    words = ("--data", embeddings(tmp_path / "e", 3), "--prompt", "Which key?", "--out", out)
+    with pytest.raises(UserMustAct, match="cannot be loaded"):
+        run(model, *words, "--base", tmp_path / "nowhere")
+    assert infer.run_folder(out).is_dir()
+    run(model, *words, "--base", base)
+    before = out.read_bytes()
+    other = of_chance(tmp_path / "other", 9)
+    refusal = (
+        r"a\.jsonl has answers of another run already; what differs: the base language model\. Name another "
+        r"file, or begin anew by deleting .*a\.jsonl\.run and .*a\.jsonl\."
+    )
+    with pytest.raises(StoreMismatch, match=refusal):
+        run(model, *words, "--base", other)
+    assert out.read_bytes() == before
+    moved = tmp_path / "moved"
+    shutil.copytree(base, moved)
+    run(model, *words, "--base", moved)
+    assert out.read_bytes() == before
+    shutil.rmtree(infer.run_folder(out))
+    out.unlink()
+    run(model, *words, "--base", other)
+    assert out.read_bytes() != before
+
+
+def test_an_unfinished_run_with_answers_goes_on_with_its_own_base_alone(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llark.answer import Answerer
+
+    model, out, answer = adapter(base, tmp_path / "model"), tmp_path / "a.jsonl", Answerer.__call__
+    words = ("--data", embeddings(tmp_path / "e", 4), "--prompt", "Which key?", "--batch", 2, "--out", out)
+    asked = iter(range(9))
+
+    def first_batch_only(self: Answerer, *rest: Any) -> list[str]:
+        if next(asked):
+            raise UserMustAct("The power failed.")
+        return answer(self, *rest)
+
+    monkeypatch.setattr(Answerer, "__call__", first_batch_only)
+    with pytest.raises(UserMustAct, match="power"):
+        run(model, *words, "--base", base)
+    monkeypatch.undo()
+    with pytest.raises(StoreMismatch, match=r"the base language model\. .* deleting .*a\.jsonl\.run\.$"):
+        run(model, *words, "--base", of_chance(tmp_path / "other", 9))
+    run(model, *words, "--base", base)
+    assert [row["clip_id"] for row in rows_of(out)] == ["c0", "c1", "c2", "c3"]
+
+
+def test_other_frames_under_the_same_names_are_another_run(model: Path, tmp_path: Path) -> None:
+    place = embeddings(tmp_path / "e", 2)
+    np.save(tmp_path / "c.npy", frames_of(1).astype(np.float32))
+    for number, data in enumerate((place, tmp_path / "c.npy")):
+        words = ("--data", data, "--prompt", "Which key?", "--out", tmp_path / f"{number}.csv")
+        run(model, *words)
+        run(model, *words)
+        if number:
+            np.save(data, frames_of(2).astype(np.float32))
+        else:
+            shutil.rmtree(place)
+            stage(
+                place, "embed", [Embedding(f"c{n}", "tiny", frames_of(9 + n, n + 1), 1.0) for n in range(2)]
+            )
+        with pytest.raises(StoreMismatch, match="differs: the questions, or the frames that they are about"):
+            run(model, *words)
+
+
+def test_a_run_that_another_process_is_about_to_answer_is_left_alone(model: Path, tmp_path: Path) -> None:
+    words = ("--data", embeddings(tmp_path / "e", 2), "--prompt", "Which key?", "--out", tmp_path / "a.csv")
+    place = infer.run_folder(tmp_path / "a.csv")
+    with store.open_stage(place, encodings.STAGE, {"model": "another"}):
+        with pytest.raises(UserMustAct, match="Another process is writing"):
+            run(model, *words)
+        assert (place / "unfinished" / "begun.json").is_file()
+    run(model, *words)
+    assert len(rows_of(tmp_path / "a.csv")) == 2
 
 
 SLOW = """

@@ -14,9 +14,12 @@ from teaching_server import Server
 
 from llark import store
 from llark.cli import app
+from llark.embed.shards import Placed, Shards
 from llark.errors import UserMustAct
+from llark.instruct import export
 from llark.instruct.traced import Traced
 from llark.records import Annotation, Clip, Embedding, Exchange, Key, Tempo, Track, to_dict
+from llark.walks import encodings
 
 SECRET = "sk-walk-0123456789abcdef"
 
@@ -163,25 +166,92 @@ def test_the_batch_teacher_runs_from_the_command_line(
     assert len(list((tmp_path / "out" / "batches").glob("*.jsonl"))) == len(server.batches) > 0
 
 
+def heard(folder: Path, many: tuple[Annotation, ...]) -> Path:
+    """Frames of five clips; of each another number of frames."""
+    frames = [np.arange(4 * n + 4, dtype=np.float16).reshape(n + 1, 4) for n in range(5)]
+    placed = [
+        Placed(one.clip_id, "mini-2", frames[n], 10.0, 2.0 * n, 2.0 * n + 1.5, "10")
+        for n, one in enumerate(many[:5])
+    ]
+    write(folder, "embed", list(placed))
+    return folder
+
+
 def test_the_published_layout_holds_what_the_published_reader_wants(
     annotations: Path, tmp_path: Path, many: tuple[Annotation, ...]
 ) -> None:
-    frames = np.arange(12, dtype=np.float16).reshape(3, 4)
-    write(tmp_path / "heard", "embed", [Embedding(one.clip_id, "mini-2", frames, 10.0) for one in many[:5]])
-    out = tmp_path / "out"
-    llark("instruct", annotations, "--out", out, "--export", "webdataset", "--embeddings", tmp_path / "heard")
-    tars = sorted((out / "export" / "webdataset").iterdir())
+    out, place = tmp_path / "out", heard(tmp_path / "heard", many)
+    llark(
+        "instruct", annotations, "--out", out, "--export", "webdataset", "--embeddings", place, "--published"
+    )
+    tars = sorted((out / "export" / "webdataset-published").iterdir())
     assert [path.name for path in tars] == [
         f"unknown-all-mini_2-{family}-000000.tar" for family in ("captioning", "mir", "reasoning")
     ]
     with tarfile.open(tars[1]) as tar:
         names = tar.getnames()
         page = json.load(tar.extractfile(names[0]))  # type: ignore[arg-type]
-        array = pickle.loads(tar.extractfile(names[1]).read())  # type: ignore[union-attr]
+        array = pickle.loads(tar.extractfile(names[5]).read())  # type: ignore[union-attr]
     assert names[:2] == ["clip-0.json", "clip-0.audio_encoding.pyd"]
     assert len(names) <= 10
     assert set(page["response"][0]) == {"question", "answer"}
     assert (array.dtype, array.shape, array[2, 3]) == (np.float32, (3, 4), 11.0)
+    assert not (out / "export" / "webdataset").exists()
+    with pytest.raises(UserMustAct, match="It is a pickle"):
+        encodings.read([str(tars[1])])
+
+
+def test_tars_that_are_exported_are_read_by_infer_with_every_question_and_frame(
+    annotations: Path, tmp_path: Path, many: tuple[Annotation, ...]
+) -> None:
+    out, place = tmp_path / "out", heard(tmp_path / "heard", many)
+    llark("instruct", annotations, "--out", out, "--export", "webdataset", "--embeddings", place)
+    tars = sorted((out / "export" / "webdataset").iterdir())
+    assert len(tars) == 3
+    with tarfile.open(tars[0]) as tar:
+        assert {Path(name).suffix for name in tar.getnames()} == {".json", ".npy"}
+    data, own = encodings.read([str(tars[0].parent)]), Shards(place)
+    assert data.dropped == []
+    exchanges = list(store.read(out / "exchanges", Traced))
+    asked = sorted((one.clip_id, one.question, one.answer) for one in exchanges if one.clip_id in own)
+    found = [(one.clip_id, q.text, q.answer) for one in data.encoded for q in one.questions]
+    assert sorted(found) == asked
+    assert {one.clip_id for one in data.encoded} == set(own)
+    for one in data.encoded:
+        np.testing.assert_array_equal(one.read(), own[one.clip_id].frames)
+        start = own[one.clip_id].start_seconds
+        assert (one.start_seconds, one.end_seconds) == (start, start + 1.5)
+
+
+def test_tars_that_are_exported_are_imported_as_the_embeddings_that_they_were_made_of(
+    annotations: Path, tmp_path: Path, many: tuple[Annotation, ...]
+) -> None:
+    out, place = tmp_path / "out", heard(tmp_path / "heard", many)
+    words = ("--export", "webdataset", "--embeddings", place, "--family", "captioning")
+    llark("instruct", annotations, "--out", out, *words)
+    source = out / "export" / "webdataset"
+    llark("import-embeddings", source, "--out", tmp_path / "in", "--encoder", "mini-2", "--rate", "99")
+    own, again = Shards(place), Shards(tmp_path / "in")
+    assert set(own) == set(again)
+    for clip, mine in own.items():
+        np.testing.assert_array_equal(again[clip].frames, mine.frames)
+        theirs = again[clip]
+        assert (theirs.rate, theirs.start_seconds, theirs.end_seconds) == (
+            "10",
+            mine.start_seconds,
+            mine.end_seconds,
+        )
+
+
+def test_ids_that_differ_in_dots_alone_are_two_samples(tmp_path: Path) -> None:
+    ids = ("a.b", "a_b", "a b")
+    exchanges = [Traced(id_, f"{id_}?", "Yes.", "captioning", "x", "t") for id_ in ids]
+    frames = {id_: Embedding(id_, "e", np.full((1, 2), n, np.float16), 1.0) for n, id_ in enumerate(ids)}
+    (tar,) = export.webdataset(exchanges, tmp_path, frames)
+    data = encodings.read([str(tar)])
+    assert [one.example_id for one in data.encoded] == ["a_b", "a_b-2", "a_b-3"]
+    assert [(one.clip_id, one.questions[0].text) for one in data.encoded] == [(id_, f"{id_}?") for id_ in ids]
+    assert [int(one.read()[0, 0]) for one in data.encoded] == [0, 1, 2]
 
 
 def test_an_open_corpus_is_taught_from_its_truth(tmp_path: Path) -> None:
@@ -216,6 +286,7 @@ def test_an_open_corpus_is_taught_from_its_truth(tmp_path: Path) -> None:
         (["--teacher", "openai", "--model", "m", "--base-url", "localhost"], "is no address"),
         (["--teacher", "openai", "--model", "m"], "OPENAI_API_KEY"),
         (["--export", "webdataset"], "--embeddings"),
+        (["--published"], "--published is a layout of --export webdataset"),
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_sent(

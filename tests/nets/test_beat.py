@@ -57,3 +57,12 @@ def test_every_20_ms_begun_is_a_frame(net: BeatNet, samples: int, frames: int) -
 
 def test_silence_has_no_beats(net: BeatNet) -> None:
     assert net(np.zeros(2 * SAMPLE_RATE, np.float32)).activations[40:].sum(axis=1).max() < 0.1
+
+
+def test_the_first_layer_is_a_convolution_and_a_pooling(net: BeatNet) -> None:
+    features = torch.rand(60, 272, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        for one in net.nets:
+            plain = torch.max_pool1d(one.conv1(features[:, None]).relu(), 2)
+            assert plain.std() > 0.01
+            assert (one._local(features) - plain).abs().max() < 1e-5

@@ -83,3 +83,20 @@ def test_pooling_before_the_norm_is_pooling_after_it():
 
 def test_a_grid_that_never_changes_is_normal_at_nothing():
     assert chord._normal(torch.full((1, 2, 5, 6), 10.0), 1).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("frames", [1, 63, 64, 150])
+def test_the_first_convolution_is_one(net: ChordNet, frames: int) -> None:
+    magnitudes = torch.rand(frames, 252, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        plain = net.net.convs[0](magnitudes[None, None])
+        ours = net.net._enter(magnitudes)
+    assert plain.std() > 0.01
+    assert (ours - plain).abs().max() < 1e-5
+
+
+def test_moments_by_parts_are_those_of_the_whole():
+    rows = 3.0 + torch.randn(20000, 4, generator=torch.Generator().manual_seed(2))
+    mean, square = chord._moments(rows)
+    assert torch.allclose(mean, rows.mean(0), atol=1e-4)
+    assert torch.allclose(square, rows.square().mean(0), rtol=1e-5)

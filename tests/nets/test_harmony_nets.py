@@ -150,3 +150,12 @@ def test_noise_and_drums_have_no_key_and_no_chord(net: HarmonyNet, ears: ChordNe
         found = net(ears(sound))
         assert found.key[:24].max() < 0.3
         assert found.chords[:, -1].mean() > 0.8
+
+
+def test_few_are_heard_as_many_are() -> None:
+    torch.manual_seed(2)
+    circle = harmony.Circle(5, 7)
+    heard = torch.randn(20, 5, 12)
+    together = circle(heard)
+    assert together.std() > 0.1
+    assert torch.allclose(torch.cat([circle(heard[:1]), circle(heard[1:7])]), together[:7], atol=1e-5)

@@ -70,3 +70,10 @@ def test_half_a_minute_of_constant_q_takes_less_than_a_cpu_second() -> None:
     before = time.process_time()
     spectra.constant_q(samples)
     assert time.process_time() - before < 1.0
+
+
+def test_the_table_of_the_hann_spectrum_is_exact_to_a_ten_millionth() -> None:
+    offsets = np.concatenate([np.linspace(-8, 8, 100_003), [-1.0, 0.0, 1.0]])
+    exact = spectra._hann_spectrum_exactly(offsets)
+    assert exact.max() == 1.0
+    np.testing.assert_allclose(spectra._hann_spectrum(offsets), exact, atol=2e-7)

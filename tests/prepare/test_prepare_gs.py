@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from llark import audio, files, line, store
+from llark import audio, files, store
 from llark.errors import StoreMismatch
 from llark.prepare import crop, stage
 from llark.records import Clip
+from llark.walks import prepare as walk
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +47,7 @@ def test_a_folder_in_a_gs_bucket_is_prepared_into_the_bucket(gs_bucket: str) -> 
         soundfile.write(held, sound, 8000, format="FLAC")
         system.pipe_file(f"{place}/song {number}.flac", held.getvalue())
     settings = stage.Settings(f"{gs_bucket}/songs", convert="wav", crop=crop.named("every", 20.0))
-    line.prepare_dataset(settings, f"{gs_bucket}/out", workers=0, report=True)
+    walk.prepare(settings, f"{gs_bucket}/out", workers=0, report=True)
     clips = list(store.read(f"{gs_bucket}/out/clips", Clip))
     assert [(clip.offset_seconds, clip.end_seconds) for clip in clips] == [(0, 20), (20, 10)] * 2
     assert all(clip.path.startswith("gs://music/out/audio/") for clip in clips)

@@ -20,9 +20,9 @@ from llark.annotate import (
 from llark.annotate import notes as note_decoding
 from llark.nets import pulse
 from llark.nets.hearing import Hearing
-from llark.records import Annotation, Beats, Chords, Key, Meter, Notes, Tempo
+from llark.records import Annotation, Beats, Chords, Key, Melody, Meter, Notes, Tempo
 
-VERSION = "annotate-6"
+VERSION = "annotate-7"
 """Changes whenever the same samples would give other facts."""
 
 Fact = TypeVar("Fact", Tempo, Beats, Meter, Key, Chords)
@@ -34,10 +34,12 @@ def annotate(
     start_seconds: float = 0.0,
     *,
     notes: bool = False,
+    line: bool = True,
 ) -> Annotation:
     """Every fact of one clip, in seconds of its track, where it begins at `start_seconds`.
 
-    Notes only if asked for: they cost a network of their own, and no other fact rests on them.
+    Notes only if asked for: they cost a network of their own, and no other fact rests on them. Without
+    `line` it is not asked whether the clip is a single line, and no melody is known.
 
     In silence nothing is known, and every fact is empty with confidence 0. Of steady noise only the loudness
     is known. Where neither beats nor harmony are, there is no style; and if the sound is noise or a tone that
@@ -64,7 +66,7 @@ def annotate(
         chords=_rounded(_chords_from(decoded, start_seconds, end_seconds)),
         notes=note_decoding.find(hearing.note, start_seconds) if notes else Notes(),
         loudness=loudness.find(hearing, start_seconds),
-        melody=melody.find(hearing, start_seconds),
+        melody=melody.find(hearing, start_seconds) if line else Melody(source=melody.SOURCE),
         isolated_chord=isolated_chord.find(hearing),
     )
     if _is_music(facts):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from llark import __version__
+from llark import __version__, files
 from llark.records import Annotation, Note, Tags
 
 JAMS_VERSION = "0.3.5"
@@ -50,11 +50,16 @@ def as_jams(annotation: Annotation, title: str) -> dict[str, Any]:
 
 
 def write(path: Path, annotation: Annotation, title: str) -> Path:
-    """Writes one file, whole or not at all, and returns its path. The folder is made if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(as_jams(annotation, title), indent=1, ensure_ascii=False))
-    temporary.replace(path)
+    """Writes one file, whole or not at all, and returns its path. The folder is made if need be.
+
+    Raises `UserMustAct` where it cannot be written.
+    """
+    text = json.dumps(as_jams(annotation, title), indent=1, ensure_ascii=False)
+    with files.clear_errors(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
     return path
 
 

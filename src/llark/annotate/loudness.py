@@ -7,22 +7,18 @@ are measured one by one and judged as a whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 import numpy as np
 
 from llark.nets.hearing import Hearing
+from llark.nets.weighting import STEPS_PER_SECOND, Energies
 from llark.records import Loudness, Span
 
 SOURCE = "bs1770"
-STEPS_PER_SECOND = 10
 _BLOCK_STEPS = 4
 _SHORT_TERM_STEPS = 30
-_SHELF_HZ, _SHELF_DB, _SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
-_PASS_HZ, _PASS_Q = 38.13547087602444, 0.5003270373238773
-"""The two filters of K-weighting, as analogue corner, gain and quality; 48 kHz gives the standard's table."""
 
 
 @dataclass(frozen=True)
@@ -50,52 +46,9 @@ class LoudnessConfig:
     """Words for less are given to what is before."""
 
 
-@dataclass(frozen=True, eq=False)
-class Energies:
-    """`steps` is [tenths of a second], K-weighted mean squares; `peak` is the largest sample."""
-
-    steps: np.ndarray
-    peak: float
-
-
 def find(hearing: Hearing, start_seconds: float = 0.0, config: LoudnessConfig | None = None) -> Loudness:
     """The loudness of one clip that begins at `start_seconds` of its track."""
-    return measure(weigh(hearing), start_seconds, config)
-
-
-def weigh(hearing: Hearing) -> Energies:
-    """What loudness is made of; a rest of less than a tenth of a second is left out."""
-    from scipy.signal import sosfilt
-
-    rate = hearing.sample_rate
-    weighted = sosfilt(k_weighting(rate), hearing.samples.astype(np.float64))
-    edges = np.rint(np.arange(len(weighted) * STEPS_PER_SECOND // rate + 1) * rate / STEPS_PER_SECOND)
-    sums = np.concatenate([[0.0], np.cumsum(np.square(weighted))])[edges.astype(int)]
-    return Energies(np.diff(sums) / np.diff(edges), float(np.abs(hearing.samples).max()))
-
-
-def join(parts: Sequence[Energies]) -> Energies:
-    """The energies of windows side by side."""
-    return Energies(np.concatenate([part.steps for part in parts]), max(part.peak for part in parts))
-
-
-def k_weighting(rate: int) -> np.ndarray:
-    """[2 sections, 6]: a high shelf, then a high pass, at a sample rate in Hz."""
-    k = math.tan(math.pi * _SHELF_HZ / rate)
-    high = 10 ** (_SHELF_DB / 20)
-    middle = high**0.4996667741545416
-    norm = 1 + k / _SHELF_Q + k * k
-    shelf = [
-        (high + middle * k / _SHELF_Q + k * k) / norm,
-        2 * (k * k - high) / norm,
-        (high - middle * k / _SHELF_Q + k * k) / norm,
-        1.0,
-        2 * (k * k - 1) / norm,
-        (1 - k / _SHELF_Q + k * k) / norm,
-    ]
-    k = math.tan(math.pi * _PASS_HZ / rate)
-    norm = 1 + k / _PASS_Q + k * k
-    return np.array([shelf, [1, -2, 1, 1, 2 * (k * k - 1) / norm, (1 - k / _PASS_Q + k * k) / norm]])
+    return measure(hearing.energies, start_seconds, config)
 
 
 def measure(energies: Energies, start_seconds: float = 0.0, config: LoudnessConfig | None = None) -> Loudness:

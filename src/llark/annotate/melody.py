@@ -83,39 +83,48 @@ def find(hearing: Hearing, start_seconds: float = 0.0, config: MelodyConfig | No
 
 
 def periodic_share(samples: np.ndarray, config: MelodyConfig | None = None) -> float:
-    """The share of sounding frames that repeat themselves; `samples` are at 22,050 Hz."""
+    """The share of sounding frames that repeat themselves; `samples` are at 22,050 Hz.
+
+    Once it cannot reach `config.periodic_share` any more, the rest is not looked at, and 0 returned.
+    """
     config = config or MelodyConfig()
-    left_over, energy = _left_over(samples.astype(np.float64), config)
-    sounding = energy > config.faintest * (np.percentile(energy, 95) if len(energy) else 0.0)
-    return float((left_over[sounding] < config.periodic).mean()) if sounding.any() else 0.0
+    longest, width = int(_RATE / config.lowest_hz), config.frame_samples
+    if len(samples) < width + longest:
+        return 0.0
+    samples = samples.astype(np.float64)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, width + longest)[:: config.hop_samples]
+    squares = np.concatenate([[0.0], np.cumsum(np.square(samples))])
+    firsts = np.arange(len(frames)) * config.hop_samples
+    energy = squares[firsts + width] - squares[firsts]
+    sounding = np.flatnonzero(energy > config.faintest * np.percentile(energy, 95))
+    periodic = 0
+    for done in range(0, len(sounding), _FRAMES_AT_ONCE):
+        if (periodic + len(sounding) - done) / len(sounding) < config.periodic_share:
+            return 0.0
+        part = sounding[done : done + _FRAMES_AT_ONCE]
+        starts = firsts[part, None] + np.arange(longest + 1)
+        left_over = _left_over(frames[part], squares[starts + width] - squares[starts], config)
+        periodic += int((left_over < config.periodic).sum())
+    return periodic / len(sounding) if len(sounding) else 0.0
 
 
-def _left_over(samples: np.ndarray, config: MelodyConfig) -> tuple[np.ndarray, np.ndarray]:
-    """For each frame: the least share of energy that a shift by a period leaves over, and its mean square.
+def _left_over(frames: np.ndarray, energy: np.ndarray, config: MelodyConfig) -> np.ndarray:
+    """[frames]: the least share of energy that a shift by a period leaves over.
 
-    The cumulative mean normalised difference (de Cheveigné and Kawahara 2002), by FFT.
+    `frames` is [frames, frame samples + longest shift], `energy` [frames, 1 + longest shift]: that of a frame
+    shifted so far. The cumulative mean normalised difference (de Cheveigné and Kawahara 2002), by FFT.
     """
     from scipy import fft
 
-    longest, width = int(_RATE / config.lowest_hz), config.frame_samples
-    if len(samples) < width + longest:
-        return np.zeros(0), np.zeros(0)
-    frames = np.lib.stride_tricks.sliding_window_view(samples, width + longest)[:: config.hop_samples]
-    squares = np.concatenate([[0.0], np.cumsum(np.square(samples))])
-    size = fft.next_fast_len(width + longest, real=True)
-    least, energies = [], []
-    for first in range(0, len(frames), _FRAMES_AT_ONCE):
-        part = frames[first : first + _FRAMES_AT_ONCE]
-        starts = (first + np.arange(len(part)))[:, None] * config.hop_samples + np.arange(longest + 1)
-        energy = squares[starts + width] - squares[starts]
-        spectrum = np.conj(fft.rfft(part[:, :width], size)) * fft.rfft(part, size)
-        products = fft.irfft(spectrum, size)[:, : longest + 1]
-        difference = np.maximum(energy[:, :1] + energy - 2 * products, 0.0)[:, 1:]
-        means = np.cumsum(difference, axis=1) / np.arange(1, longest + 1)
-        normalised = difference / np.maximum(means, 1e-12)
-        least.append(normalised[:, int(_RATE / config.highest_hz) :].min(axis=1))
-        energies.append(energy[:, 0] / width)
-    return np.concatenate(least), np.concatenate(energies)
+    longest = energy.shape[1] - 1
+    size = fft.next_fast_len(frames.shape[1], real=True)
+    spectrum = np.conj(fft.rfft(frames[:, : config.frame_samples], size)) * fft.rfft(frames, size)
+    products = fft.irfft(spectrum, size)[:, : longest + 1]
+    difference = np.maximum(energy[:, :1] + energy - 2 * products, 0.0)[:, 1:]
+    means = np.cumsum(difference, axis=1) / np.arange(1, longest + 1)
+    normalised = difference / np.maximum(means, 1e-12)
+    least: np.ndarray = normalised[:, int(_RATE / config.highest_hz) :].min(axis=1)
+    return least
 
 
 # --- one note at a time -----------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ import numpy as np
 
 from llark import annotate
 from llark.annotate import local_keys, loudness, melody, sections, song
-from llark.annotate.loudness import Energies
+from llark.nets import weighting
 from llark.nets.hearing import Hearing
+from llark.nets.weighting import Energies
 from llark.records import Annotation, IsolatedChord, Melody, Notes
 
 
@@ -27,10 +28,14 @@ class Recording:
         self._observed: list[np.ndarray] = []
 
     def hear(self, hearing: Hearing, start_seconds: float) -> Annotation:
-        """The facts of one window, which begins at `start_seconds`."""
-        window = annotate.annotate(hearing, self.id, start_seconds, notes=self._notes)
+        """The facts of one window, which begins at `start_seconds`.
+
+        Once a window that sounds has no melody, the whole has none, and no further window is asked for one.
+        """
+        line = len(_with_melody(self._windows)) == len(_sounding(self._windows))
+        window = annotate.annotate(hearing, self.id, start_seconds, notes=self._notes, line=line)
         self._windows.append(window)
-        self._energies.append(loudness.weigh(hearing))
+        self._energies.append(hearing.energies)
         self._observed.append(sections.observe(hearing))
         return window
 
@@ -42,7 +47,7 @@ class Recording:
         start, end = whole.start_seconds, whole.end_seconds
         return replace(
             whole,
-            loudness=loudness.measure(loudness.join(self._energies), start),
+            loudness=loudness.measure(weighting.join(self._energies), start),
             local_keys=local_keys.find(self._windows),
             sections=sections.find(self._observed, start, end, whole.beats.downbeats_seconds),
             melody=_melody(self._windows),
@@ -53,9 +58,8 @@ class Recording:
 
 def _melody(windows: list[Annotation]) -> Melody:
     """The melody of all windows; unknown if one that sounds has none."""
-    sounding = [window for window in windows if window.loudness.integrated_lufs is not None]
-    found = [window.melody for window in sounding if window.melody.contour is not None]
-    if not found or len(found) < len(sounding):
+    found = _with_melody(windows)
+    if not found or len(found) < len(_sounding(windows)):
         return Melody(source=melody.SOURCE)
     every = tuple(note for one in found for note in one.notes)
     return replace(
@@ -66,6 +70,14 @@ def _melody(windows: list[Annotation]) -> Melody:
         notes=every,
         confidence=round(sum(one.confidence for one in found) / len(found), 3),
     )
+
+
+def _sounding(windows: list[Annotation]) -> list[Annotation]:
+    return [window for window in windows if window.loudness.integrated_lufs is not None]
+
+
+def _with_melody(windows: list[Annotation]) -> list[Melody]:
+    return [window.melody for window in _sounding(windows) if window.melody.contour is not None]
 
 
 def _isolated_chord(windows: list[Annotation]) -> IsolatedChord:

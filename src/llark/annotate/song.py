@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import TypeVar
 
+from llark.annotate.key import KeyConfig
+from llark.annotate.meter import MeterConfig
+from llark.annotate.tempo import TempoConfig
 from llark.records import Annotation, Beats, Chords, Key, Meter, Tag, Tags, Tempo
 
 SAME_TEMPO = 0.04
@@ -21,7 +24,8 @@ def merge(song_id: str, windows: Sequence[Annotation]) -> Annotation:
 
     Global facts are voted on, each window by its length times its confidence; the result's confidence is the
     winner's share of all seconds times its own mean confidence, so that a song that modulates or windows that
-    disagree say so. Beats and chords are joined; a tag's confidence is its mean over the seconds.
+    disagree say so. Where that is less than a clip's would have to be, the fact is unknown, as a clip's is.
+    Beats and chords are joined; a tag's confidence is its mean over the seconds.
     Raises `ValueError` where there is no window.
     """
     if not windows:
@@ -31,10 +35,12 @@ def merge(song_id: str, windows: Sequence[Annotation]) -> Annotation:
         return Annotation(**{**only.__dict__, "clip_id": song_id})
     seconds = [w.end_seconds - w.start_seconds for w in windows]
     key, key_confidence = _vote(
-        (w.key.name, w.key.confidence, s) for w, s in zip(windows, seconds, strict=True)
+        [(w.key.name, w.key.confidence, s) for w, s in zip(windows, seconds, strict=True)],
+        KeyConfig().least_confidence,
     )
     beats_per_bar, meter_confidence = _vote(
-        (w.meter.beats_per_bar, w.meter.confidence, s) for w, s in zip(windows, seconds, strict=True)
+        [(w.meter.beats_per_bar, w.meter.confidence, s) for w, s in zip(windows, seconds, strict=True)],
+        MeterConfig().least_confidence,
     )
     spans = tuple(span for w in windows for span in w.chords.spans)
     return Annotation(
@@ -58,18 +64,20 @@ def _mean(values: Sequence[float], seconds: Sequence[float]) -> float:
     return sum(v * s for v, s in zip(values, seconds, strict=True)) / sum(seconds)
 
 
-def _vote(votes: Iterable[tuple[Value | None, float, float]]) -> tuple[Value | None, float]:
-    """The value with the most confident seconds, and how far to trust it."""
+def _vote(votes: Sequence[tuple[Value | None, float, float]], least: float) -> tuple[Value | None, float]:
+    """The value with the most confident seconds, and how far to trust it; none if that is under `least`.
+
+    Each vote is a value, its confidence, and its seconds.
+    """
     weight: dict[Value, float] = defaultdict(float)
-    total = 0.0
     for value, confidence, seconds in votes:
-        total += seconds
         if value is not None:
             weight[value] += confidence * seconds
     if not weight:
         return None, 0.0
     best = max(weight, key=lambda value: weight[value])
-    return best, weight[best] / total
+    confidence = weight[best] / sum(seconds for _, _, seconds in votes)
+    return (best, confidence) if confidence >= least else (None, 0.0)
 
 
 def _beats(windows: Sequence[Annotation], confidence: float) -> Beats:
@@ -91,7 +99,7 @@ def _beats(windows: Sequence[Annotation], confidence: float) -> Beats:
 
 
 def _tempo(windows: Sequence[Annotation], seconds: Sequence[float]) -> Tempo:
-    """The tempo that most confident seconds agree on, to 4 %; their weighted mean."""
+    """The tempo that most confident seconds agree on, to 4 %; their weighted mean. Unknown if few agree."""
     votes = [(w.tempo, s) for w, s in zip(windows, seconds, strict=True) if w.tempo.bpm]
     if not votes:
         return Tempo(source=windows[0].tempo.source)
@@ -104,10 +112,13 @@ def _tempo(windows: Sequence[Annotation], seconds: Sequence[float]) -> Tempo:
 
     centre = max((t for t, _ in votes), key=lambda t: weight(near(t.bpm or 1.0)))
     group = near(centre.bpm or 1.0)
+    confidence = weight(group) / sum(seconds)
+    if confidence < TempoConfig().least_confidence:
+        return Tempo(source=centre.source)
     total = sum((t.confidence + 1e-6) * s for t, s in group)
     bpm = sum((t.bpm or 0.0) * (t.confidence + 1e-6) * s for t, s in group) / total
     ratio = centre.alternative_bpm / centre.bpm if centre.alternative_bpm and centre.bpm else None
-    return Tempo(bpm, weight(group) / sum(seconds), centre.source, bpm * ratio if ratio else None)
+    return Tempo(bpm, confidence, centre.source, bpm * ratio if ratio else None)
 
 
 def _tags(windows: Sequence[Tags], seconds: Sequence[float]) -> Tags:

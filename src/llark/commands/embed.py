@@ -86,8 +86,10 @@ def embed(
         raise UserMustAct("Say with --out where the embeddings go.")
     wanted = encoders.device(device, dtype, batch)
     if compare:
+        from llark.walks import embed_compare
+
         settings = [_compared(name, weights, compat, layer, rate) for name in compare]
-        print(walk.compare(settings, clips, wanted, take, out))
+        print(embed_compare.table(settings, clips, wanted, take, out))
         return
     print(walk.run(clips, out, _settings(encoder, weights, compat, layer, rate), wanted, workers))
 

@@ -14,6 +14,9 @@ def evaluate(
     out: Path,
     data: Path | None = None,
     model: Path | None = None,
+    base: Path | None = None,
+    encoder_weights: str | None = None,
+    device: str | None = None,
     tasks: list[str] | None = None,
     clips: int | None = None,
     split: str = "test",
@@ -40,18 +43,25 @@ def evaluate(
     ----------
     source
         A folder that `llark build` or `llark prepare` has filled; or, with --data, the model's folder.
-        Without either the open corpus's held-out set is rendered.
+        Without either the open corpus is rendered.
     out
         Folder for answers, scores and report.
     data
         The folder of data, where `source` is a model.
     model
         Folder of a trained model; the bundled `mini` if not given.
+    base
+        Folder of its base language model, if the model does not say where that is.
+    encoder_weights
+        Folder or hub name of its encoder's weights, if they lie elsewhere than when it was trained.
+    device
+        cpu, cuda, cuda:1 …; a GPU if there is one.
     tasks
         Names of benchmarks, divided by spaces or commas; all that fit the data if not given.
     clips
         At most so many recordings of each task, spread evenly, so that a trial is quick. If not given: 200
-        labelled clips, and files of questions whole.
+        labelled clips, and files of questions whole. Of the open corpus so many are rendered, all splits
+        together, and those of the split are asked about: of `test` 3 in 25.
     split
         The split that they are taken from; all, where there is none of it.
     conditions
@@ -88,6 +98,7 @@ def evaluate(
         Local processes for hearing.
     """
     from llark.walks import evaluate as walk
+    from llark.walks.ask import Choice
 
     if data is not None and source is not None:
         if model is not None:
@@ -95,10 +106,13 @@ def evaluate(
         model = source
     source = data or source
     if real:
-        print(walk.evaluate_real(out, model))
+        print(walk.evaluate_real(out, Choice(model, base, encoder_weights, device)))
         return
     wanted = walk.Wanted(
         model=model,
+        base=base,
+        encoder_weights=encoder_weights,
+        device=device,
         tasks=split_names(tasks),
         clips=clips,
         split=split,

@@ -38,6 +38,7 @@ def instruct(
     replies: Path | None = None,
     export: list[Literal["parquet", "chat", "webdataset"]] | None = None,
     embeddings: str | None = None,
+    published: bool = False,
     seed: int = 0,
     limit: int | None = None,
     workers: int = 0,
@@ -100,9 +101,12 @@ def instruct(
     replies
         The file that keeps what was bought; replies.sqlite in the folder if not given.
     export
-        Also write parquet, chat (JSON lines) or webdataset (the published layout) into OUT/export.
+        Also write parquet, chat (JSON lines) or webdataset (tars with .npy and .json) into OUT/export.
     embeddings
         For webdataset: the folder of the embed stage.
+    published
+        For webdataset: write the pickles (.pyd) that the published training code reads. This package refuses
+        to read them.
     seed
         The same seed gives the same exchanges, or prompts.
     limit
@@ -145,5 +149,5 @@ def instruct(
         print(walk.dry_run(task) if teacher != "offline" else "The offline teacher costs nothing.")
         return
     print(walk.instruct(task))
-    if export:
-        print(walk.export(task, export, embeddings))
+    if export or published:
+        print(walk.export(task, export or (), embeddings, published=published))

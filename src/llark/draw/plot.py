@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llark import files
 from llark.draw.timeline import DYNAMIC_MARKS, clock, short_chord
 from llark.errors import UserMustAct
 from llark.records import METER_NAMES, PITCH_CLASSES, Annotation, Tags
@@ -64,7 +65,7 @@ class Picture:
 def save(path: Path, picture: Picture) -> Path:
     """Draws into a PNG, SVG or PDF file, as its suffix says, and returns its path.
 
-    Raises `UserMustAct` for another suffix, or where matplotlib is not installed.
+    Raises `UserMustAct` for another suffix, where matplotlib is not installed, or the file cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise UserMustAct(f"A picture is one of {', '.join(SUFFIXES)}; {path.name} ends in {path.suffix!r}.")
@@ -93,10 +94,11 @@ def save(path: Path, picture: Picture) -> Path:
         _draw_list(figure.add_subplot(columns[column]), title, listed, rows)
     figure.suptitle(
         picture.title, x=0.085, y=1 - 0.12 / height, ha="left", va="top", fontsize=12, fontweight="bold",
-        color=_BLACK,
+        color=_BLACK, parse_math=False,
     )  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata=None if path.suffix.lower() == ".png" else {"Date": None})
+    with files.clear_errors(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata=None if path.suffix.lower() == ".png" else {"Date": None})
     return path
 
 
@@ -252,6 +254,11 @@ def _draw_dynamics(axes: Axes, picture: Picture) -> None:
     _draw_boxes(axes, picture, boxes, size=8)
 
 
+def _seconds_lufs(facts: Annotation) -> list[float]:
+    """Of the seconds that sound: none where all is shorter than one, or is a click in silence."""
+    return [value for value in facts.loudness.each_second_lufs if value is not None]
+
+
 def _draw_loudness(axes: Axes, picture: Picture) -> None:
     known = picture.facts.loudness.each_second_lufs
     values = np.array([np.nan if value is None else value for value in known])
@@ -310,7 +317,7 @@ _LANES = (
     Lane("tempo\nBPM", 0.5, lambda facts: facts.tempo.bpm is not None, _draw_tempo),
     Lane("notes", 0.9, lambda facts: bool(facts.notes.notes or facts.melody.notes), _draw_notes),
     Lane("dynamics", 0.3, lambda facts: bool(facts.loudness.dynamics), _draw_dynamics),
-    Lane("loudness\nLUFS", 0.6, lambda facts: facts.loudness.integrated_lufs is not None, _draw_loudness),
+    Lane("loudness\nLUFS", 0.6, lambda facts: bool(_seconds_lufs(facts)), _draw_loudness),
 )
 
 

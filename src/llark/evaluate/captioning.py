@@ -5,6 +5,7 @@ The metrics are those of sacrebleu, rouge-score and NLTK: `pip install 'llark[ev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -59,11 +60,16 @@ def meteor(answer: str, references: Sequence[str]) -> float:
         from nltk.translate.meteor_score import single_meteor_score
     except ImportError as error:
         raise _missing("nltk") from error
-    said = answer.lower().split()
+    said = _words(answer)
     return max(
-        (float(single_meteor_score(one.lower().split(), said, wordnet=_NoSynonyms)) for one in references),
+        (float(single_meteor_score(_words(one), said, wordnet=_NoSynonyms)) for one in references),
         default=0.0,
     )
+
+
+def _words(text: str) -> list[str]:
+    """The words alone, as ROUGE's: a full stop does not make another word of the last one."""
+    return re.findall(r"\w+", text.lower())
 
 
 def bleu_counts(answer: str, references: Sequence[str]) -> tuple[float, ...]:

@@ -22,7 +22,7 @@ LETTERS = "ABCDEFGHIJ"
 _ALONE = re.compile(r"^\W*([A-J])\W*$")
 _ANSWER_IS = re.compile(
     r"(?i:\b(?:answer|option|choice|letter|choose|chose|pick|select|go\s+(?:with|for)|it\s+is|it's)\b)"
-    r"(?i:\s+(?:is|would\s+be|should\s+be|letter|option|choice))*\s*[:=]?\s*[*\"'(\[]*([A-J])(?![\w'])(?!\s+[a-z])"
+    r"(?i:\s+(?:is|would\s+be|should\s+be|letter|option|choice))*\s*[:=]?\s*[*\"'(\[]*([A-J])(?![\w'])(?!\s+(?:[a-z]|Major\b|Minor\b))"
 )
 _MARKED = re.compile(r"(?:^|(?<=[\s*\"']))(?:[(\[]([A-Ja-j])[)\]]|([A-Ja-j])\)|([A-J])[.:](?=\s|$|\*))")
 _LEADING = re.compile(r"^\W*([A-J])(?:\s*[,;-]|\s+(?=because|since|as\b|is\b))")
@@ -68,7 +68,7 @@ def read(answer: str, truth: Options) -> int | None:
     if alone is not None:
         return alone
     text = plain(answer).strip()
-    found = _by_letter(text, len(truth.texts))
+    found = _by_letter(text, truth.texts)
     return found if found is not None else _by_text(text, truth.texts)
 
 
@@ -103,12 +103,19 @@ def _words(text: str) -> str:
     return " ".join(re.findall(r"\w+", plain(text).lower()))
 
 
-def _by_letter(text: str, count: int) -> int | None:
+def _by_letter(text: str, texts: Sequence[str]) -> int | None:
+    """The option whose letter is given; the A of "the answer is A Minor" is none where that is an option."""
+    count = len(texts)
     alone = re.match(r"^\W*([A-Ja-j])\W*$", text)
     if alone:
         return _place(alone[1], count)
     heard = said(text)
-    verdicts = list(_ANSWER_IS.finditer(heard))
+    whole = [match.span() for match in _any_of([one for one in texts if len(_words(one)) > 1]).finditer(text)]
+    verdicts = [
+        match
+        for match in _ANSWER_IS.finditer(heard)
+        if not any(start <= match.start(1) < end for start, end in whole)
+    ]
     if verdicts:
         return _place(verdicts[-1][1], count)
     numbered = _NUMBERED.search(heard)
@@ -134,13 +141,15 @@ def _by_text(text: str, texts: Sequence[str]) -> int | None:
 def _named(text: str, texts: Sequence[str]) -> set[int]:
     """Each option that the text has is made one word, so that a "no" inside an option denies nothing."""
     by_words = {_words(option): place for place, option in enumerate(texts) if _words(option)}
-    longest_first = sorted(by_words, key=lambda words: (-len(words), words))
-    if not longest_first:
-        return set()
-    options = "|".join(r"\W+".join(map(re.escape, words.split())) for words in longest_first)
-    pattern = re.compile(rf"(?<!\w)(?:{options})(?!\w)")
-    marked = pattern.sub(lambda match: f"qz{by_words[_words(match[0])]}qz", text.lower())
+    marked = _any_of(texts).sub(lambda match: f"qz{by_words[_words(match[0])]}qz", text.lower())
     return {int(place) for place in re.findall(r"qz(\d+)qz", said(marked))}
+
+
+def _any_of(texts: Sequence[str]) -> re.Pattern[str]:
+    """Finds the texts, the longest first, whatever stands between their words."""
+    longest_first = sorted({_words(text) for text in texts} - {""}, key=lambda words: (-len(words), words))
+    options = "|".join(r"\W+".join(map(re.escape, words.split())) for words in longest_first)
+    return re.compile(rf"(?<!\w)(?:{options})(?!\w)" if options else r"(?!)", re.IGNORECASE)
 
 
 def points(value: int | None, truth: Options) -> tuple[float, ...]:

@@ -34,7 +34,10 @@ detail | contradicted
 detail | unknown
 Reply with such lines alone, or with NONE where there is no detail."""
 
-_LINE = re.compile(r"(?m)^\W*(?:\d+[.)]\s*)?(?P<detail>[^|\n]*\w[^|\n]*)\|\W*(?P<verdict>[A-Za-z]+)")
+_LINE = re.compile(
+    r"(?m)^\W*(?:\d+[.)]\s*)?(?P<detail>[^|\n]*\w[^|\n]*)\|\W*(?P<verdict>(?:not\s+)?[A-Za-z]+)"
+)
+_NOT_SUPPORTED = re.compile(r"(?:un|not\s+)support")
 _RULE = re.compile(r"\W*detail\W*")
 
 
@@ -89,7 +92,9 @@ def read(reply: str) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for line in _LINE.finditer(reply):
         detail = " ".join(re.findall(r"[\w#♭♯/.-]+", line["detail"].lower()))
-        verdict = next((word for word in VERDICTS if word[:4] == line["verdict"].lower()[:4]), None)
+        word = line["verdict"].lower()
+        verdict = next((one for one in VERDICTS if one[:4] == word[:4]), None)
+        verdict = UNKNOWN if _NOT_SUPPORTED.match(word) else verdict
         if verdict is not None and not _RULE.fullmatch(detail):
             found.setdefault(detail, verdict)
     if not found and not re.fullmatch(r"\W*none\W*", reply, re.IGNORECASE):

@@ -7,8 +7,10 @@ before anything is sent.
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
+import re
 import time
 import urllib.error
 import urllib.request
@@ -54,8 +56,10 @@ class Api:
     timeout_seconds: float = 600.0
 
     def __post_init__(self) -> None:
-        if urlsplit(self.url).scheme not in ("http", "https"):
-            raise UserMustAct(f"{self.url} is no address of an API: it begins with http:// or https://.")
+        if not _is_address(self.url):
+            raise UserMustAct(
+                f"{self.url} is no address of an API, that is http:// or https://, a host, perhaps a port."
+            )
         if not self.model:
             raise UserMustAct("The endpoint needs the name of a model: --endpoint-model NAME.")
 
@@ -76,7 +80,8 @@ class Api:
             text = page["choices"][0]["message"]["content"]
         except (KeyError, IndexError, TypeError) as error:
             raise UserMustAct(f"{self.url} sent no chat completion: {json.dumps(page)[:200]}") from error
-        counted = (page.get("usage") or {}).get("prompt_tokens")
+        usage = page.get("usage")
+        counted = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         return Reply(str(text or ""), counted if isinstance(counted, int) else None)
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
@@ -84,14 +89,18 @@ class Api:
         page = self._post("embeddings", {"model": self.model, "input": list(texts)})
         try:
             rows = sorted(page["data"], key=lambda row: row["index"])
-            return [list(map(float, row["embedding"])) for row in rows]
+            vectors = [list(map(float, row["embedding"])) for row in rows]
         except (KeyError, TypeError, ValueError) as error:
             raise UserMustAct(f"{self.url} sent no embeddings: {json.dumps(page)[:200]}") from error
+        if len(vectors) != len(texts):
+            raise UserMustAct(f"{self.url} sent {len(vectors)} embeddings for {len(texts)} texts.")
+        return vectors
 
     def _post(self, what: str, body: Mapping[str, Any]) -> Any:
         headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(self.key_variable):
+        if key := os.environ.get(self.key_variable, "").strip():
             _refuse_open_road(self.url)
+            _refuse_unfit(key, self.key_variable)
             headers["Authorization"] = f"Bearer {key}"
         address = f"{self.url.rstrip('/')}/{what}"
         request = urllib.request.Request(address, json.dumps(body).encode(), headers)
@@ -106,7 +115,7 @@ class Api:
                 if error.code not in RETRIED or tried == TRIES:
                     raise UserMustAct(f"{address} answered {error.code}: {said}") from error
                 time.sleep(_wait(error.headers.get("Retry-After"), tried))
-            except (urllib.error.URLError, TimeoutError, ValueError, ConnectionError) as error:
+            except (OSError, http.client.HTTPException, ValueError) as error:
                 if tried == TRIES:
                     raise UserMustAct(f"{address} cannot be reached or sends no JSON: {error}") from error
                 time.sleep(_wait(None, tried))
@@ -132,6 +141,27 @@ def _refuse_open_road(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
         raise UserMustAct(f"{url} is not encrypted, so that the key is not sent there; use https://.")
+
+
+def _refuse_unfit(key: str, variable: str) -> None:
+    """Raises `UserMustAct`, without showing the key, where no header can hold it."""
+    if not re.fullmatch(r"[!-~]+", key):
+        raise UserMustAct(
+            f"What {variable} holds is no key: there are spaces, line breaks or letters beyond ASCII."
+        )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and (parts.port or 1) > 0
+            and (re.fullmatch(r"[!-~]+", url) is not None)
+        )
+    except ValueError:
+        return False
 
 
 def _wait(wanted: str | None, tried: int) -> float:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from llark import engine, store
+from llark.evaluate import report
 from llark.evaluate.answers import Said
+from llark.evaluate.cases import AUDIO
 from llark.evaluate.endpoint import TOKENS_PER_CHARACTER
+from llark.evaluate.outcome import Verdict
 
 FOLDER = "judged"
 """The folder of replies in that of a report."""
@@ -20,18 +23,31 @@ FOUND = "judged.jsonl"
 """In a report's folder: what each judge found, one a line."""
 
 
-def note(report: Path, line: Mapping[str, str]) -> None:
-    """Adds what a judge found to the folder of a report, once."""
-    path, text = report / FOUND, json.dumps(dict(line), ensure_ascii=False) + "\n"
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if text not in before:
-        path.write_text(before + text, encoding="utf-8")
+def note(folder: Path, line: Mapping[str, str]) -> None:
+    """Adds what a judge found to the folder of a report, once, and to which answers it belongs."""
+    page = {**line, "answers": fingerprint(report.read(folder).answers, line["task"])}
+    kept = _noted(folder)
+    if page not in kept:
+        lines = [json.dumps(one, ensure_ascii=False) for one in (*kept, page)]
+        report.replace_file(folder / FOUND, "".join(f"{text}\n" for text in lines))
 
 
-def found(report: Path) -> list[dict[str, str]]:
-    """What judges have found about a report: `how`, `task`, `judge`, `url` and `found` each."""
-    path = report / FOUND
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
+def found(folder: Path, answers: Sequence[Verdict]) -> list[dict[str, str]]:
+    """What judges have found about these answers: `how`, `task`, `judge`, `url` and `found` each."""
+    known = {task: fingerprint(answers, task) for task in {verdict.task for verdict in answers}}
+    return [one for one in _noted(folder) if one.get("answers") == known.get(one["task"], "")]
+
+
+def _noted(folder: Path) -> list[dict[str, str]]:
+    return report.json_lines(folder / FOUND) if (folder / FOUND).is_file() else []
+
+
+def fingerprint(answers: Iterable[Verdict], task: str) -> str:
+    """Tells the answers with sound to a task from any others."""
+    heard = sorted(
+        [v.case_id, v.question, v.answer] for v in answers if (v.task, v.condition) == (task, AUDIO)
+    )
+    return hashlib.sha256(json.dumps(heard).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

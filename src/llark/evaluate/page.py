@@ -48,7 +48,7 @@ def write(
 ) -> Path:
     """Writes the page into the folder, and returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = page(evaluation, about or {}, media or Media(), judged.found(folder))
+    text = page(evaluation, about or {}, media or Media(), judged.found(folder, evaluation.answers))
     report.replace_file(folder / PAGE, text)
     return folder / PAGE
 
@@ -61,10 +61,11 @@ def page(
 ) -> str:
     """The whole page, as text. `verdicts`: what judges found."""
     tasks = list(dict.fromkeys(row.task for row in evaluation.rows))
+    without = [task for task in dict.fromkeys(one.task for one in evaluation.absent) if task not in tasks]
     parts = [
         _head(about),
         _deaf(evaluation.margins),
-        _section("Headlines", _headlines(evaluation, tasks)),
+        _section("Headlines", _headlines(evaluation, [*tasks, *without])),
         _section("Faithfulness to facts", _faithfulness(evaluation.rows, tasks)),
         _section("What judges say", _judged(verdicts)),
         *(_task(evaluation, task, media) for task in tasks),
@@ -116,7 +117,7 @@ def _deaf(margins: Sequence[Margin]) -> str:
     deaf = [margin.task for margin in margins if margin.deaf]
     if not deaf:
         return ""
-    why = "With the right audio the model answers no better than without it."
+    why = report.DEAF[0].upper() + report.DEAF[1:]
     return f'<section class="deaf"><b>Deaf for {_text(", ".join(deaf))}.</b> {why}</section>'
 
 
@@ -183,8 +184,8 @@ def _faithfulness(rows: Sequence[ScoreRow], tasks: Sequence[str]) -> str:
         cells = [found.get((task, metric)) for metric in (AGREEMENT, FOLLOWS, KEEPS)]
         if not any(cells):
             continue
-        follows = cells[1]
-        kind = "" if follows is None else "parrots" if follows.value > 0.5 else "sceptical"
+        does = [cell is not None and cell.value > 0.5 for cell in cells[1:]]
+        kind = "parrots" if does[0] else "sceptical" if does[1] else ""
         body.append([_text(task), *(_share(cell) for cell in cells), kind])
     heads = ("task", "says the measured fact", "says a wrong fact that is shown", "keeps to the sound", "")
     return _table(heads, body) if body else ""
@@ -250,7 +251,8 @@ def _examples(heard: Sequence[Verdict], media: Media) -> str:
     )
     worst = [verdict for verdict in ranked if (verdict.right or 0.0) < 1]
     worst = sorted(worst, key=lambda verdict: bool(_remark(verdict)))[:WORST]
-    best = [verdict for verdict in reversed(ranked) if (verdict.right or 0.0) > 0.5][:BEST]
+    rest = [verdict for verdict in reversed(ranked) if verdict not in worst]
+    best = [verdict for verdict in rest if (verdict.right or 0.0) > 0.5][:BEST]
     cards = "".join(_example(verdict, media) for verdict in (*worst, *best))
     return f'<h3>Worst and best answers</h3><div class="examples">{cards}</div>' if cards else ""
 

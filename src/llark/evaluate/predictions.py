@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from llark.errors import UserMustAct
 from llark.evaluate import questions
 from llark.evaluate.cases import Case, Put, TestSet
 from llark.evaluate.score import item_truth
-from llark.evaluate.tasks import QUESTION_TASKS, TASKS
+from llark.evaluate.tasks import QUESTION_TASKS, TASKS, PartTask
 
 ANSWER_FIELDS = (
     "model_completion_text", "model_output", "model_prediction", "prediction", "pred", "filtered_resps",
@@ -48,27 +48,50 @@ def load(task: str, path: Path, given: TestSet) -> Stored:
         given: The test set that the rows are about; empty where the rows bring their questions along.
 
     Raises:
-        UserMustAct: No row has an answer, or none is about the test set.
+        UserMustAct: No row has an answer of a model, or none is about the test set.
     """
-    rows = questions.rows(path)
-    field = next((name for name in ANSWER_FIELDS if name in rows[0]), None)
-    if field is None:
-        has = ", ".join(sorted(rows[0])[:12])
-        raise UserMustAct(
-            f"{path}: rows have no answer; they have {has}, and none of {', '.join(ANSWER_FIELDS)}."
-        )
-    model = str(rows[0].get("model_name") or rows[0].get("model") or "unknown")
+    rows = _of_task(task, questions.rows(path))
+    if not rows:
+        raise UserMustAct(f"{path}: no row is about {task}.")
     known = given.questions.get(task) or tuple(_case(task, item) for item in given.items)
     known = tuple(case for case in known if case.truth is not None)
+    field = _answer_field(path, rows, brings_questions=not known)
+    model = str(rows[0].get("model_name") or rows[0].get("model") or "unknown")
     if not known:
         known = _own_cases(task, path, rows)
+        if lacking := [number for number, row in enumerate(rows) if field not in row]:
+            raise UserMustAct(f"{path}, row {lacking[0]}, has no {field}, which is the answer in the others.")
         texts = {case.id: _text(row[field]) for case, row in zip(known, rows, strict=True)}
         return Stored(_test_set(task, known), texts, model)
-    texts = _matched(rows, field, known)
+    texts = _matched(path, rows, field, known)
     if not texts:
         raise UserMustAct(f"{path}: no row is about one of the {len(known)} questions of the test set.")
     chosen = tuple(case for case in known if case.id in texts)
     return Stored(_test_set(task, chosen), texts, model)
+
+
+def _of_task(task: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that are about the task: those of other tasks, in our own files of answers, are left out, and
+    of a benchmark's whole file those that belong to another part."""
+    one = TASKS[task]
+    rows = [row for row in rows if row.get("task", task) == task or row["task"] not in TASKS]
+    whole = not isinstance(one, PartTask) or not any("choices" in row for row in rows)
+    return rows if whole else [row for row in rows if cast(PartTask, one).is_asked(row)]
+
+
+def _answer_field(path: Path, rows: Sequence[questions.Row], *, brings_questions: bool) -> str:
+    """Where the model's answer is. `answer` is none beside the options, or where it is all that is known."""
+    right = brings_questions and not any(name in rows[0] for name in LABEL_FIELDS if name != "answer")
+    taken = ("answer",) if right or "choices" in rows[0] else ()
+    field = next((name for name in ANSWER_FIELDS if name in rows[0] and name not in taken), None)
+    if field is None:
+        has = ", ".join(sorted(rows[0])[:12])
+        aside = ", where answer is the right one" if taken and "answer" in rows[0] else ""
+        raise UserMustAct(
+            f"{path}: rows have no answer of a model; they have {has}{aside}, and none of"
+            f" {', '.join(name for name in ANSWER_FIELDS if name != 'answer')}."
+        )
+    return field
 
 
 def _test_set(task: str, cases: Sequence[Case]) -> TestSet:
@@ -91,23 +114,37 @@ def _labelled(task: str, path: Path, number: int, row: questions.Row) -> Case:
     name = next((str(row[field]) for field in NAME_FIELDS if field in row), str(number))
     field = next((field for field in LABEL_FIELDS if field in row), None)
     value = row[field] if field else None
-    said = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    truth = None if field is None else TASKS[task].strict(said) or TASKS[task].read(said)
+    truth = None if field is None else _label(task, value)
     if truth is None:
+        said = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         raise UserMustAct(f"{path}, row {number}: {said!r} is no label of {task}.")
-    if isinstance(truth, str) and task == "genre":
-        truth = (truth,)
     stem = PurePosixPath(name).stem if "." in name else name
     return Case(str(number), stem, stem, str(row.get("question") or row.get("prompt") or ""), truth)
 
 
-def _matched(rows: Sequence[questions.Row], field: str, known: Sequence[Case]) -> dict[str, str]:
-    """Answers by case, by the first name that fits; a clip's answer is that of each of its cases."""
+def _label(task: str, value: Any) -> Any | None:
+    """A label as the task compares it: of genres and captions all that are given count."""
+    several = [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    if hasattr(TASKS[task], "of_captions"):
+        return tuple(text for text in several if text.strip()) or None
+    if task == "genre":
+        return tuple(style for text in several if (style := TASKS[task].read(text)) is not None) or None
+    said = ", ".join(several)
+    return TASKS[task].strict(said) or TASKS[task].read(said)
+
+
+def _matched(path: Path, rows: Sequence[questions.Row], field: str, known: Sequence[Case]) -> dict[str, str]:
+    """Answers by case, by the first name that fits; a clip's answer is that of each of its cases.
+
+    Raises `UserMustAct` where rows are named by places alone, some of which the test set has not: then it is
+    another one, or a part, and the places that it has are those of other questions.
+    """
     by_name = {case.id: case for case in known}
     by_clip: dict[str, list[Case]] = {}
     for case in known:
         by_clip.setdefault(case.clip_id, []).append(case)
     texts: dict[str, str] = {}
+    farthest = max((row["doc_id"] for row in rows if isinstance(row.get("doc_id"), int)), default=0)
     for row in rows:
         if row.get("condition", "audio") != "audio":
             continue
@@ -116,7 +153,12 @@ def _matched(rows: Sequence[questions.Row], field: str, known: Sequence[Case]) -
         named += [PurePosixPath(name).stem for name in named if "." in name]
         found = [by_name[name] for name in named if name in by_name][:1]
         found = found or next((by_clip[name] for name in named if len(by_clip.get(name, ())) == 1), [])
-        if not found and isinstance(place, int) and 0 <= place < len(known):
+        if not found and isinstance(place, int) and place >= 0:
+            if farthest >= len(known):
+                raise UserMustAct(
+                    f"{path}: doc_id goes up to {farthest}, and there are {len(known)} questions, so that the"
+                    " places are those of another set. Name the whole one, without --clips, or rows with ids."
+                )
             found = [known[place]]
         texts.update({case.id: _text(row[field]) for case in found if field in row})
     return texts

@@ -23,10 +23,13 @@ def rows(path: Path) -> list[dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserMustAct(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise UserMustAct(f"{path} is no text in UTF-8: {error}.") from error
     try:
         page = json.loads(text)
     except ValueError:
-        page = [_line(path, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        lines = enumerate(text.split("\n"), 1)
+        page = [_line(path, number, line) for number, line in lines if line.strip()]
     if isinstance(page, Mapping) and page and all(isinstance(row, Mapping) for row in page.values()):
         page = [{"id": name, **row} for name, row in page.items()]
     page = page if isinstance(page, list) else [page]
@@ -43,13 +46,13 @@ def _line(path: Path, number: int, line: str) -> Any:
 
 
 def need(path: Path, found: Sequence[Row], fields: Sequence[str], benchmark: str) -> None:
-    """Raises `UserMustAct` where the first row lacks a field that the benchmark's file has."""
-    lacking = [name for name in fields if name not in found[0]]
-    if lacking:
-        has = ", ".join(sorted(found[0])[:12])
-        raise UserMustAct(
-            f"{path} is not the file of {benchmark}: rows lack {', '.join(lacking)}; they have {has}."
-        )
+    """Raises `UserMustAct` where a row lacks a field that the benchmark's file has."""
+    for number, row in enumerate(found):
+        lacking = [name for name in fields if name not in row]
+        if lacking:
+            has = ", ".join(sorted(row)[:12])
+            which = f", row {number}, is of another kind" if number else f" is not the file of {benchmark}"
+            raise UserMustAct(f"{path}{which}: rows lack {', '.join(lacking)}; they have {has}.")
 
 
 def case(row_id: str, audio: str, question: str, options: choices.Options, track: str | None = None) -> Case:

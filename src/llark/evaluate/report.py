@@ -42,6 +42,9 @@ NAMES = {
 HEADINGS = {AUDIO: "hears", FACTS: "with facts"}
 MINUS = "−"
 
+DEAF = "as far as these recordings can tell, the model answers no better with the right audio than without."
+"""What that word says: of few recordings also where the score is higher."""
+
 EXPLANATION = """\
 Values are over all scored questions, no answer counting as wrong; coverage is the share with an answer. A
 strict value takes only answers that could not be read otherwise. In brackets: the 95 % interval over
@@ -78,22 +81,32 @@ def write(folder: str | Path, evaluation: Evaluation, about: Mapping[str, Any] |
 
 
 def read(folder: str | Path) -> Evaluation:
-    """The scores and answers of a written report. Raises `UserMustAct` where the folder holds none.
+    """The scores and answers of a written report. Raises `UserMustAct` where the folder holds none, or one
+    that is damaged.
 
     Readings and truths come back as plain JSON: sets and tuples as lists.
     """
     folder = Path(folder)
     if not (folder / SCORES).is_file():
         raise UserMustAct(f"There is no {SCORES} in {folder}; run `llark evaluate` first.")
-    scores = json.loads((folder / SCORES).read_text(encoding="utf-8"))
-    lines = (folder / ANSWERS).read_text(encoding="utf-8").splitlines()
-    return Evaluation(
-        rows=tuple(ScoreRow(**row) for row in scores["rows"]),
-        margins=tuple(Margin(**margin) for margin in scores["margins"]),
-        answers=tuple(Verdict(**json.loads(line)) for line in lines),
-        versions=scores["versions"],
-        absent=tuple(Absent(**absent) for absent in scores.get("absent", ())),
-    )
+    try:
+        scores = json.loads((folder / SCORES).read_text(encoding="utf-8"))
+        return Evaluation(
+            rows=tuple(ScoreRow(**row) for row in scores["rows"]),
+            margins=tuple(Margin(**margin) for margin in scores["margins"]),
+            answers=tuple(Verdict(**row) for row in json_lines(folder / ANSWERS)),
+            versions=scores["versions"],
+            absent=tuple(Absent(**absent) for absent in scores.get("absent", ())),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserMustAct(
+            f"The report in {folder} is damaged, or of another release ({error}); run `llark evaluate` again."
+        ) from error
+
+
+def json_lines(path: Path) -> list[Any]:
+    """What stands in a file of JSON lines. A line ends where JSON ends it, not at U+2028 inside a string."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def table(evaluation: Evaluation, *, headlines_only: bool = False) -> str:
@@ -124,8 +137,7 @@ def page(evaluation: Evaluation, about: Mapping[str, Any] | None = None) -> str:
         parts.append("".join(f"- {name}: {value}\n" for name, value in about.items()))
     for margin in evaluation.margins:
         if margin.deaf:
-            why = "with the right audio the model answers no better than without it."
-            parts.append(f"**Deaf for {margin.task}:** {why}\n")
+            parts.append(f"**Deaf for {margin.task}:** {DEAF}\n")
     parts.append(table(evaluation))
     parts.append(EXPLANATION)
     parts.append(_tracks(evaluation.rows))

@@ -40,6 +40,7 @@ from llark.evaluate.outcome import (
     AGREEMENT,
     PUBLISHED,
     STRICT,
+    Absent,
     Evaluation,
     Margin,
     ScoreRow,
@@ -51,6 +52,8 @@ from llark.records import Annotation
 
 HEARD_CONTROLS = tuple(name for name in CONTROLS if name in HEARD)
 """Controls in which the model is asked, but cannot hear the clip."""
+
+UNKNOWN_TRUTH = "no clip has a known truth for it"
 
 
 def evaluate(
@@ -78,12 +81,14 @@ def evaluate(
     rows: list[ScoreRow] = []
     margins: list[Margin] = []
     verdicts: list[Verdict] = []
-    names = settings.tasks or tasks_of(test_set)
+    absent: list[Absent] = []
+    names = tuple(dict.fromkeys(settings.tasks)) or tasks_of(test_set)
     for name in names:
         run = _TaskRun(name, test_set, settings)
         if not run.cases and not run.only_facts:
+            absent.append(Absent(name, TASKS[name].HEADLINE, UNKNOWN_TRUTH))
             continue
-        for condition in settings.conditions:
+        for condition in dict.fromkeys(settings.conditions):
             if condition in ANSWERED:
                 puts = run.puts(condition)
                 verdicts += run.add(condition, puts, answer(name, condition, puts)) if puts else []
@@ -95,14 +100,14 @@ def evaluate(
         known = ", ".join(names) or "any task"
         raise UserMustAct(f"None of the {len(test_set.items)} clips has a known truth for {known}.")
     versions = {name: TASKS[name].VERSION for name in dict.fromkeys(row.task for row in rows)}
-    return Evaluation(tuple(rows), tuple(margins), tuple(verdicts), versions)
+    return Evaluation(tuple(rows), tuple(margins), tuple(verdicts), versions, tuple(absent))
 
 
 def plan(test_set: TestSet, settings: Settings) -> Iterator[tuple[str, str, list[Put]]]:
     """(task, condition, puts) of all that `evaluate` would ask."""
-    for name in settings.tasks or tasks_of(test_set):
+    for name in tuple(dict.fromkeys(settings.tasks)) or tasks_of(test_set):
         run = _TaskRun(name, test_set, settings)
-        for condition in settings.conditions:
+        for condition in dict.fromkeys(settings.conditions):
             if condition in ANSWERED and (puts := run.puts(condition)):
                 yield name, condition, puts
 
@@ -143,6 +148,8 @@ class _TaskRun:
         self.cases: dict[str, Case] = {}
         self.only_facts: dict[str, Case] = {}
         for case in test_set.questions.get(name, ()):
+            if case.id in self.cases:
+                raise UserMustAct(f"Two questions of {name} have the same id, {case.id!r}.")
             self.cases[case.id] = case
         for item in test_set.items if name not in test_set.questions else ():
             self._take(item)

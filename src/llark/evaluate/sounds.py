@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from llark import audio
+from llark.errors import UserMustAct
 from llark.evaluate.cases import NOISE, Put
 from llark.records import Clip
 
@@ -41,7 +42,7 @@ class Sounds:
             return to_wav(stand_in(put.stand_in, SENT_RATE), SENT_RATE)
         if put.clip_id is None:
             return None
-        clip = self.clips[put.clip_id]
+        clip = self._clip(put.clip_id)
         samples, rate = audio.load(
             clip.path,
             start_seconds=clip.start_seconds,
@@ -53,7 +54,14 @@ class Sounds:
     def seconds(self, put: Put) -> float:
         if put.stand_in is not None:
             return audio.WINDOW_SECONDS
-        return 0.0 if put.clip_id is None else self.clips[put.clip_id].duration_seconds
+        return 0.0 if put.clip_id is None else self._clip(put.clip_id).duration_seconds
+
+    def _clip(self, clip_id: str) -> Clip:
+        if clip_id not in self.clips:
+            raise UserMustAct(
+                f"There is no sound of {clip_id} to send; name the folder of the sounds with --audio."
+            )
+        return self.clips[clip_id]
 
 
 def to_wav(samples: np.ndarray, sample_rate: int) -> bytes:

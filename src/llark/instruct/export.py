@@ -1,4 +1,8 @@
-"""The exchanges in the formats of others: Parquet, chat JSON lines, and the published WebDataset layout."""
+"""The exchanges in the formats of others: Parquet, chat JSON lines, and WebDataset tars.
+
+The tars of the published code hold pickles, which run what is in them when they are read. Ours hold `.npy`;
+the published layout is written where it is asked for by name, and never read.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from llark.errors import UserMustAct
 from llark.instruct.kinds.kind import CAPTIONING, REASONING, UNDERSTANDING
@@ -83,13 +89,16 @@ def _talk(one: Traced, clip: Clip | None) -> dict[str, Any]:
     }
 
 
-def webdataset(exchanges: Iterable[Traced], out: Path, embeddings: Mapping[str, Embedding]) -> list[Path]:
-    """Tars of `KEY.json` and `KEY.audio_encoding.pyd` (a pickled array [frames, width]) for each clip.
+def webdataset(
+    exchanges: Iterable[Traced], out: Path, embeddings: Mapping[str, Embedding], *, published: bool = False
+) -> list[Path]:
+    """Tars of `KEY.json` and `KEY.audio_encoding.npy` (float32 [1, frames, width]) for each clip.
 
-    Named `DATASET-SPLIT-ENCODER-FAMILY-000000.tar`, as the published trainer expects. Clips without an
-    embedding are left out. Raises `UserMustAct` where that leaves nothing.
+    Named `DATASET-SPLIT-ENCODER-FAMILY-000000.tar`. Clips without an embedding are left out. With `published`
+    a pickled array [frames, width], `KEY.audio_encoding.pyd`, takes the place of the `.npy`, and the tars go
+    into a folder of their own. Raises `UserMustAct` where there is nothing to write.
     """
-    folder = out / "webdataset"
+    folder = out / ("webdataset-published" if published else "webdataset")
     folder.mkdir(parents=True, exist_ok=True)
     shards: dict[str, _Shard] = {}
     for clip_id, group in groupby(exchanges, key=lambda one: one.clip_id):
@@ -104,11 +113,26 @@ def webdataset(exchanges: Iterable[Traced], out: Path, embeddings: Mapping[str, 
                 "-".join(map(_name, (some[0].dataset, some[0].split, embedding.encoder)))
                 + f"-{PUBLISHED_FAMILIES[family]}"
             )
-            shards.setdefault(name, _Shard(folder, name)).add(clip_id, some, embedding)
+            shards.setdefault(name, _Shard(folder, name, published)).add(clip_id, some, embedding)
     paths = [path for shard in shards.values() for path in shard.close()]
     if not paths:
         raise UserMustAct("None of the clips has an embedding: name the folder of theirs with --embeddings.")
     return paths
+
+
+def _about(embedding: Embedding) -> dict[str, Any]:
+    """What is told of the frames beside them: also the seconds that they cover and their exact rate, where
+    the kind of embedding says so."""
+    known = vars(embedding)
+    return {
+        name: known[name] for name in ("encoder", "rate", "start_seconds", "end_seconds") if name in known
+    }
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def _name(text: str) -> str:
@@ -118,29 +142,43 @@ def _name(text: str) -> str:
 class _Shard:
     """Tars of one name, so many samples each; each is renamed into place when it is whole."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.name = folder, name
+    def __init__(self, folder: Path, name: str, published: bool) -> None:
+        self.folder, self.name, self.published = folder, name, published
         self.paths: list[Path] = []
         self._tar: tarfile.TarFile | None = None
-        self._samples = 0
+        self._keys: set[str] = set()
 
     def add(self, clip_id: str, some: list[Traced], embedding: Embedding) -> None:
         if self._tar is None:
             self.paths.append(self.folder / f"{self.name}-{len(self.paths):06d}.tar")
             self._tar = tarfile.open(self.paths[-1].with_suffix(".tmp"), "w")  # noqa: SIM115
-        key = re.sub(r"[./\\\s]", "_", clip_id)
+        key = self._key(clip_id)
         page = {
             "uri": clip_id,
+            "clip_id": clip_id,
             "response": [{"question": one.question, "answer": one.answer} for one in some],
             "licence": some[0].licence,
             "teacher": some[0].teacher,
+            **_about(embedding),
         }
-        frames = embedding.frames.astype("float32")
+        frames = embedding.frames.astype(np.float32)
         self._member(f"{key}.json", json.dumps(page, ensure_ascii=False).encode())
-        self._member(f"{key}.audio_encoding.pyd", pickle.dumps(frames, protocol=4))
-        self._samples += 1
-        if self._samples == SHARD_SAMPLES:
+        if self.published:
+            self._member(f"{key}.audio_encoding.pyd", pickle.dumps(frames, protocol=4))
+        else:
+            self._member(f"{key}.audio_encoding.npy", _npy(frames[None]))
+        if len(self._keys) == SHARD_SAMPLES:
             self._finish()
+
+    def _key(self, clip_id: str) -> str:
+        """The clip's id without the dots that part a WebDataset name; no two are alike in a tar."""
+        plain = re.sub(r"[./\\\s]", "_", clip_id)
+        key, number = plain, 1
+        while key in self._keys:
+            number += 1
+            key = f"{plain}-{number}"
+        self._keys.add(key)
+        return key
 
     def _member(self, name: str, data: bytes) -> None:
         assert self._tar is not None
@@ -152,7 +190,7 @@ class _Shard:
         if self._tar is not None:
             self._tar.close()
             self.paths[-1].with_suffix(".tmp").replace(self.paths[-1])
-            self._tar, self._samples = None, 0
+            self._tar, self._keys = None, set()
 
     def close(self) -> list[Path]:
         self._finish()

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from safetensors.torch import load as load_safetensors
 from torch import nn
-from torch.nn import functional
 
 from llark.nets import spectra
 
@@ -57,9 +56,24 @@ class _Net(nn.Module):
 
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """[frames, 272] → probabilities [frames, 3] (beat, downbeat, neither), memory [frames, 150]."""
-        local = functional.max_pool1d(functional.relu(self.conv1(features[:, None])), 2)
-        memory, _ = self.lstm(self.linear0(local.flatten(1))[None])
+        memory, _ = self.lstm(self.linear0(self._local(features).flatten(1))[None])
         return torch.softmax(self.linear(memory[0]), dim=1), memory[0]
+
+    def _local(self, features: torch.Tensor) -> torch.Tensor:
+        """`max_pool(relu(conv1(features)))`, [frames, 2, 131], tap by tap: so few filters, so short, are
+        added up in half the time that a convolution takes."""
+        pairs = (spectra.BEAT_WIDTH - _KERNEL + 1) // 2
+        local = features.new_empty(len(features), 2, pairs)
+        for filtered, taps, bias in zip(
+            local.unbind(1),
+            *(self.conv1.get_parameter(name).squeeze().tolist() for name in ("weight", "bias")),
+            strict=True,
+        ):
+            heard = torch.full_like(features[:, : 2 * pairs], bias)
+            for place, tap in enumerate(taps):
+                heard.add_(features[:, place : place + 2 * pairs], alpha=tap)
+            torch.maximum(heard[:, ::2], heard[:, 1::2], out=filtered)
+        return local.relu_()
 
 
 class BeatNet:

@@ -6,6 +6,7 @@ MIT): a convolutional stack and a bidirectional recurrent layer over a constant-
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 from importlib import resources
@@ -25,6 +26,8 @@ WIDTH = LOCAL_WIDTH + MEMORY_WIDTH
 FRAMES_PER_SECOND = spectra.CQT_FRAMES_PER_SECOND
 BLOCK_SECONDS = 60.0
 _NORM_EPS = 1e-5
+_FRAMES_AT_ONCE = 64
+_ROWS_AT_ONCE = 8192
 WEIGHTS = "weights/chord.safetensors"
 
 CHORD_CLASSES = 25
@@ -90,10 +93,20 @@ class _Net(nn.Module):
 
     def _enter(self, magnitudes: torch.Tensor) -> torch.Tensor:
         """The first convolution, [1, 16, frames, 252], as a product of matrices: of one channel that is
-        twice as fast, and leaves the channels last, where the other convolutions are quick."""
-        around = functional.pad(magnitudes, (1, 1, 1, 1)).unfold(0, 3, 1).unfold(1, 3, 1)
-        heard = around.reshape(-1, 9) @ self.convs[0].get_parameter("weight").flatten(1).T
-        return heard.view(1, *magnitudes.shape, -1).permute(0, 3, 1, 2)
+        some times as fast, and leaves the channels last, where the other convolutions are quick."""
+        weight = self.convs[0].get_parameter("weight").flatten(1).T
+        around = functional.pad(magnitudes, (1, 1, 1, 1))
+        frames, bins = magnitudes.shape
+        length = min(_FRAMES_AT_ONCE, frames)
+        near = magnitudes.new_empty(3, 3, length, bins)
+        heard = magnitudes.new_empty(frames, bins, weight.shape[1])
+        for start in range(0, frames, length):
+            first = min(start, frames - length)
+            for later, higher in itertools.product(range(3), range(3)):
+                near[later, higher] = around[first + later :, higher:][:length, :bins]
+            rows = heard[first : first + length].view(length * bins, -1)
+            torch.mm(near.view(9, -1).T, weight, out=rows)
+        return heard[None].permute(0, 3, 1, 2)
 
 
 def _normal(grid: torch.Tensor, pooling: int) -> torch.Tensor:
@@ -101,15 +114,25 @@ def _normal(grid: torch.Tensor, pooling: int) -> torch.Tensor:
 
     The norm and the SELU never change which value is the highest, so they see only that one.
     """
-    rows = grid.permute(0, 2, 3, 1).flatten(0, 2)
-    mean = rows.mean(0)
-    variance = (rows.square().mean(0) - mean.square()).clamp(min=0)
+    mean, square = _moments(grid.permute(0, 2, 3, 1).flatten(0, 2))
+    variance = (square - mean.square()).clamp(min=0)
     scale = torch.rsqrt(variance + _NORM_EPS)
-    if pooling > 1:
-        grid = functional.max_pool2d(grid, (1, pooling))
     last = grid.permute(0, 2, 3, 1)
+    if pooling > 1:
+        last = functools.reduce(torch.maximum, [last[:, :, one::pooling] for one in range(pooling)])
     torch.addcmul(-mean * scale, last, scale, out=last)
-    return functional.selu(grid, inplace=True)
+    return functional.selu(last, inplace=True).permute(0, 3, 1, 2)
+
+
+def _moments(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """[n, channels] → the means of its values and of their squares, [channels]; a part at a time, so that
+    the squares never leave the cache."""
+    sums = rows.new_zeros(2, rows.shape[1])
+    for part in torch.split(rows, _ROWS_AT_ONCE):
+        sums[0] += part.sum(0)
+        sums[1] += part.square().sum(0)
+    mean, square = sums / len(rows)
+    return mean, square
 
 
 class ChordNet:

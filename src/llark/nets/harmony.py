@@ -155,6 +155,10 @@ class Circle(nn.Module):
         self.under = (torch.arange(12) - torch.arange(12)[:, None]) % 12
 
     def forward(self, heard: Tensor) -> Tensor:
+        """For a few, the pitch classes are turned round instead of the weights, of which there are more."""
+        if len(heard) < self.weight.shape[1]:
+            turned = heard[:, :, self.under.T].transpose(1, 2).flatten(2)
+            return (turned @ self.weight.transpose(1, 2).flatten(0, 1)).transpose(1, 2) + self.bias[:, None]
         matrix = self.weight[:, :, self.under].transpose(1, 2).reshape(12 * heard.shape[1], -1)
         return (heard.flatten(1) @ matrix).view(len(heard), -1, 12) + self.bias[:, None]
 

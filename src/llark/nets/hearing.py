@@ -8,7 +8,7 @@ import numpy as np
 
 from llark import audio
 from llark.errors import BadAudio
-from llark.nets import mels, pulse, sounds
+from llark.nets import mels, pulse, sounds, weighting
 from llark.nets.beat import BeatNet, BeatOutput
 from llark.nets.chord import ChordNet, ChordOutput
 from llark.nets.harmony import HarmonyNet, HarmonyOutput
@@ -18,6 +18,7 @@ from llark.nets.sounds import SoundsNet, SoundsOutput
 from llark.nets.speech import SpeechNet
 from llark.nets.tag import TagNet, TagOutput
 from llark.nets.texture import Texture
+from llark.nets.weighting import Energies
 
 BEAT_CHORD_RATE = 22050
 TAG_SPEECH_RATE = mels.SAMPLE_RATE
@@ -106,6 +107,11 @@ class Hearing:
     def is_noise(self) -> bool:
         """Whether this is steady noise alone, of any colour."""
         return self.texture.is_steady_noise
+
+    @functools.cached_property
+    def energies(self) -> Energies:
+        """How loud each tenth of a second is to the ear."""
+        return weighting.weigh(self.samples, self.sample_rate)
 
     @functools.cached_property
     def samples_22050(self) -> np.ndarray:

@@ -110,7 +110,9 @@ class TinyPulse(nn.Module):
         self.before, self.after = round(1.8 * _OCTAVE), round(2.8 * _OCTAVE)
         self.shape = nn.Conv1d(rows, 16, 7, stride=3)
         places = (self.before + self.after - 7) // 3 + 1
-        self.meter = nn.Sequential(nn.GELU(), nn.Flatten(), self.forget, nn.Linear(16 * places, len(METERS)))
+        self.meter = nn.Sequential(
+            nn.GELU(), nn.Flatten(), nn.Dropout(0.4), nn.Linear(16 * places, len(METERS))
+        )
 
     def forward(self, heard: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`mask` [clips, frames] is True where there is a frame; frames are even in number.

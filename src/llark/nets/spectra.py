@@ -31,6 +31,7 @@ _SHORT_FRAME_SAMPLES = 2 * CQT_HOP_SAMPLES
 _TUNING_FRAME_SAMPLES = 2048
 _TUNING_STEP = 0.01  # of a bin
 _SIDELOBES = 8  # how far a wavelet's spectrum is followed, in units of 1 / its length
+_TABLE_STEPS = 4096  # to such a unit
 
 _FRAMES_AT_ONCE = 32  # that many fit into a core's cache
 _RATIO = 2.0 ** (2 / CQT_BINS_PER_OCTAVE)
@@ -146,12 +147,31 @@ def _fold(product: np.ndarray, start: int, row: np.ndarray) -> None:
 
 
 def _hann_spectrum(offsets: np.ndarray) -> np.ndarray:
-    """The spectrum of a Hann window of unit area; `offsets` are in units of 1 / its length."""
+    """The spectrum of a Hann window of unit area; `offsets` are in units of 1 / its length, at most 8.
+
+    A table is read between its entries: exact to 1e-7, and in a third of the time of the sines.
+    """
+    table, rise = _hann_table()
+    place = np.abs(offsets) * _TABLE_STEPS
+    below = place.astype(np.int32)
+    place -= below
+    spectrum: np.ndarray = table[below] + rise[below] * place.astype(np.float32)
+    return spectrum
+
+
+@functools.cache
+def _hann_table() -> tuple[np.ndarray, np.ndarray]:
+    """The spectrum at each step of an offset, and how it rises to the next."""
+    values = _hann_spectrum_exactly(np.arange(_SIDELOBES * _TABLE_STEPS + 3) / _TABLE_STEPS)
+    return values[:-1].astype(np.float32), np.diff(values).astype(np.float32)
+
+
+def _hann_spectrum_exactly(offsets: np.ndarray) -> np.ndarray:
     denominator = 1 - offsets**2
     near_one = np.abs(denominator) < 1e-9
     values = np.sinc(offsets) / np.where(near_one, 1, denominator)
     values[near_one] = 0.5
-    spectrum: np.ndarray = values.astype(np.float32)
+    spectrum: np.ndarray = values
     return spectrum
 
 
@@ -161,7 +181,8 @@ def _short_wavelets(samples: np.ndarray, hz: np.ndarray, lengths: np.ndarray, fr
     magnitudes = _magnitudes(samples, window, CQT_HOP_SAMPLES, frames)
     bin_hz = np.arange(magnitudes.shape[1]) * (SAMPLE_RATE / _SHORT_FRAME_SAMPLES)
     offsets = (bin_hz[:, None] - hz) * (lengths / SAMPLE_RATE)
-    weights = np.abs(_hann_spectrum(offsets)) * (lengths / _SHORT_FRAME_SAMPLES**1.5)
+    weights = np.abs(_hann_spectrum(offsets.clip(-_SIDELOBES, _SIDELOBES)))
+    weights = weights * (lengths / _SHORT_FRAME_SAMPLES**1.5)
     weights[np.abs(offsets) > _SIDELOBES] = 0
     product: np.ndarray = magnitudes @ weights.astype(np.float32)
     return product

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from llark.nets import load_weights
 from llark.nets.mels import SPEECH_BANDS, speech_mel
+from llark.nets.products import linear, linear_gelu
 
 WIDTH = 512
 LAYERS = 3
@@ -41,12 +42,11 @@ class EncoderLayer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[batch, frames, width] → the same shape."""
         batch, frames, width = x.shape
-        mixed = self.attention_in(self.attention_norm(x))
+        mixed = linear(self.attention_norm(x), self.attention_in)
         split = mixed.view(batch, frames, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         heard = functional.scaled_dot_product_attention(split[0], split[1], split[2])
-        x = x + self.attention_out(heard.transpose(1, 2).reshape(batch, frames, width))
-        fed: torch.Tensor = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x))))
-        return x + fed
+        x = linear(heard.transpose(1, 2).reshape(batch, frames, width), self.attention_out).add_(x)
+        return linear(linear_gelu(self.feed_norm(x), self.feed_in), self.feed_out).add_(x)
 
 
 class SpeechEncoder(nn.Module):

@@ -101,14 +101,14 @@ class TagConvNet(nn.Module):
     def frames(self, mel: torch.Tensor) -> torch.Tensor:
         """[batch, frames, 96] → [batch, 753, frames]."""
         grid = self.input_norm(mel[:, None])[:, 0]
-        fronts = [front(grid) for front in self.fronts]
-        layers = [torch.cat(fronts, 1)]
-        y = layers[0]
+        layers = mel.new_empty(len(mel), WIDTH, mel.shape[1])
+        front, *middle = torch.split(layers, [FRONT_WIDTH, *[MIDDLE_WIDTH] * len(self.middle)], 1)
+        torch.cat([front(grid) for front in self.fronts], 1, out=front)
+        y = front
         for i, (conv, norm) in enumerate(zip(self.middle, self.middle_norms, strict=True)):
             z = norm(functional.relu(conv(y)))
-            y = z + y if i else z
-            layers.append(y)
-        return torch.cat(layers, 1)
+            y = middle[i].copy_(z + y if i else z)
+        return layers
 
     def tags(self, features: torch.Tensor) -> torch.Tensor:
         """[patches, 753, frames] → probabilities [patches, 50]."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from llark.errors import UserMustAct
-from llark.prepare.datasets import ReadTracks
+from llark.records import Dropped, Track
+
+ReadTracks = Callable[..., Iterator[Track | Dropped]]
+"""A data set's reader: what it takes beside its folder and split is keyword-only."""
 
 
 def pairs(words: Sequence[str], flag: str, example: str) -> dict[str, str]:

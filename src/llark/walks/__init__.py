@@ -1,1 +1,1 @@
-"""The way of one stage through the rooms, where it takes more than a few lines of `line.py`."""
+"""The way of one stage through the rooms, which `line.py` and the commands call."""

@@ -103,6 +103,14 @@ class Listener:
             return hear(path, windows)
         return HeardSong(_facts(path, windows), self.embed(path))
 
+    @property
+    def hears_with(self) -> str:
+        """The encoder and its version, as frames name it; exact once something was heard."""
+        if self.ears.are_bundled:
+            return self.ears.version
+        version = self.ears.version if self._encoder is None else self._encoder.card.version
+        return f"{self.ears.name} {version}"
+
     def embed(self, song: Path | str) -> np.ndarray:
         """The frames in which this model hears a recording: [frames, width]."""
         if self._encoder is None:

@@ -1,4 +1,6 @@
-"""The walk of `llark build` for recipes with a section `tune`: recordings → a model of any encoder."""
+"""The stages of `llark build`: recordings → a model of any encoder, for recipes with a section `tune`; and
+what all recipes share, trials and reports.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,25 @@ if TYPE_CHECKING:
     from llark.recipe import Recipe
 
 MODEL, TRAIN = "model", "train"
+
+
+def small(recipe: Recipe, limit: int) -> Recipe:
+    """The same experiment on `limit` clips of the built-in corpus (or recordings of a source), with a few
+    steps."""
+    if recipe.prepare.source is None and limit < 8:
+        raise UserMustAct(f"--limit {limit} is too small: training and test need at least 8 clips in all.")
+    change = {
+        "corpus": {"clips": limit, "sources": ("builtin",), "renderer": "midirenderer"},
+        "align": {"epochs": min(recipe.align.epochs, 20)},
+        "train": {"steps": min(recipe.train.steps, 10), "save_every": 5, "dtype": "float32"},
+        "evaluate": {"clips": min(recipe.evaluate.clips, max(2, limit // 4))},
+    }
+    if recipe.tune is not None:
+        few = {"steps": min(recipe.tune.steps, 10), "batch": 4, "micro_batch": 1, "precision": "float32"}
+        change["tune"] = few | {"save_every": 5, "evaluate_every": 5, "evaluate_examples": 8}
+    return recipe.model_copy(
+        update={name: getattr(recipe, name).model_copy(update=values) for name, values in change.items()}
+    )
 
 
 def gather(recipe: Recipe, out: Path, limit: int | None, workers: int) -> None:
@@ -34,37 +55,20 @@ def gather(recipe: Recipe, out: Path, limit: int | None, workers: int) -> None:
     stage.run(settings, str(out), workers=workers)
 
 
-def tuned(recipe: Recipe, out: Path, workers: int) -> str:
-    """From the clips in `out` to a model in `out`/model; returns the report's table, where there are labels
-    to compare its answers with, else what was made. Run again, a stopped build goes on.
-    """
-    from llark.walks import evaluate as evaluating
-
-    _annotate(out, workers)
-    _embed(recipe, out)
-    made = _instruct(recipe, out)
-    train(recipe, out)
-    if any((out / name / store.ABOUT).is_file() for name in ("corpus", "truths")):
-        return evaluating.evaluate_model(out, out / "report", out / MODEL, recipe.evaluate.clips)
-    clips = sum(1 for _ in store.read(out / "clips", Clip))
-    return (
-        f"{clips} clips; {made}\n{out / MODEL}: trained. Nobody has labelled these recordings, so it was not "
-        f'evaluated; ask it: llark ask SONG "…" --model {out / MODEL}'
-    )
-
-
-def _annotate(out: Path, workers: int) -> None:
+def annotate(out: Path, workers: int) -> None:
+    """Clips → what is measured in them."""
     from llark import facts
 
     for _ in facts.of_folder([out], out / "annotations", facts.Wanted(json=True), workers):
         pass
 
 
-def _embed(recipe: Recipe, out: Path) -> None:
+def embed(recipe: Recipe, out: Path) -> None:
+    """Clips → the frames of the recipe's encoder."""
     from llark.embed import encoder as encoders
-    from llark.walks import embed
+    from llark.walks import embed as walk
 
-    embed.run(str(out), str(out / "embeddings"), settings_of(recipe), encoders.device())
+    walk.run(str(out), str(out / "embeddings"), settings_of(recipe), encoders.device())
 
 
 def settings_of(recipe: Recipe) -> Settings:
@@ -77,11 +81,11 @@ def settings_of(recipe: Recipe) -> Settings:
     return Settings(said.encoder, said.weights, said.compat, said.layer, rate)
 
 
-def _instruct(recipe: Recipe, out: Path) -> str:
+def instruct(recipe: Recipe, out: Path) -> None:
     """Questions by the grammar from the labels, and where there is none from what was measured."""
     from llark.instruct.prompt import FAMILIES
     from llark.instruct.stage import Settings
-    from llark.walks import instruct
+    from llark.walks import instruct as walk
     from llark.walks.instruct_material import Material
 
     teach = recipe.instruct
@@ -91,9 +95,8 @@ def _instruct(recipe: Recipe, out: Path) -> str:
             f"… --out DIR, and then llark train with --data {out} DIR."
         )
     settings = Settings("offline-2", "", FAMILIES, teach.seed)
-    offline = instruct.Offline(teach.exchanges_per_clip)
-    task = instruct.Task(Material((str(out),)), str(out), settings, offline)
-    return instruct.instruct(task).splitlines()[0]
+    offline = walk.Offline(teach.exchanges_per_clip)
+    walk.instruct(walk.Task(Material((str(out),)), str(out), settings, offline))
 
 
 def train(recipe: Recipe, out: Path) -> None:
@@ -110,3 +113,17 @@ def train(recipe: Recipe, out: Path) -> None:
         talking.fit_model(recipe, walk.talks(data), out / TRAIN, crew)
     walk.remember(out / TRAIN / MODEL, heard_with, recipe.model.base)
     os.replace(out / TRAIN / MODEL, out / MODEL)
+
+
+def report(recipe: Recipe, out: Path) -> str:
+    """The table of the model's answers beside the labels; where there are none, what was made."""
+    from llark.walks import evaluate as walk
+
+    if any((out / name / store.ABOUT).is_file() for name in ("corpus", "truths")):
+        return walk.evaluate_model(out, out / "report", out / MODEL, recipe.evaluate.clips)
+    clips = sum(1 for _ in store.read(out / "clips", Clip))
+    exchanges = store.about(out / "exchanges")["counts"]["out"]
+    return (
+        f"{clips} clips; {exchanges} exchanges about them\n{out / MODEL}: trained. Nobody has labelled these "
+        f'recordings, so it was not evaluated; ask it: llark ask SONG "…" --model {out / MODEL}'
+    )

@@ -19,6 +19,7 @@ from llark import audio, engine, store
 from llark.errors import BadAudio, UserMustAct
 from llark.files import Place
 from llark.records import Clip, Embedding
+from llark.walks import same_sounds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -303,6 +304,14 @@ def hear(
 # --- evaluation -------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class How:
+    """Where a model's encoder lies, if not where it says, and the device that it runs on."""
+
+    weights: str | None = None
+    device: str | None = None
+
+
 class Hear:
     """Step: a clip becomes the frames in which a model hears it. Works in this process only."""
 
@@ -322,11 +331,15 @@ class Hear:
             self.encoder, self.ears.window_seconds, record.path, record.start_seconds, record.end_seconds
         )
         rate = float(Fraction(self.ears.frames_per_second or len(frames) / record.duration_seconds))
-        yield Embedding(record.id, f"{self.ears.name} {self.ears.version}", frames, rate)
+        yield Embedding(record.id, f"{self.ears.name} {self.encoder.card.version}", frames, rate)
 
 
 def for_model(
-    model: Path, embeddings: Mapping[str, Embedding], clips: Mapping[str, Clip], folder: Path
+    model: Path,
+    embeddings: Mapping[str, Embedding],
+    clips: Mapping[str, Clip],
+    folder: Path,
+    how: How | None = None,
 ) -> Mapping[str, Embedding]:
     """Clips as a model hears them: the embeddings that are there, if its encoder made them; else they are
     made, once, and kept in `folder`.
@@ -336,8 +349,11 @@ def for_model(
     if not clips or not embeddings or _are_of(model, embeddings):
         return embeddings
     ears = of_model(model)
-    encoder = load(ears)
-    plan = {**ears.as_record(), "clips": sorted(clips)}
+    how = how or How()
+    encoder = load(ears, how.weights, how.device)
+    sounds = same_sounds.digest(clips.values())
+    plan = {**ears.as_record(), "version": encoder.card.version, "clips": sorted(clips), "sounds": sounds}
+    same_sounds.refuse_others(folder, plan)
     writer = store.open_stage(folder, Hear.name, plan)
     engine.run(Hear(ears, encoder), clips.values(), writer, total=len(clips))
     if lost := list(store.read_dropped(folder)):

@@ -1,8 +1,7 @@
-"""The walk of `llark embed`: clips → embeddings, conversions, and the comparison of encoders."""
+"""The walk of `llark embed`: clips → embeddings, and conversions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,10 +125,3 @@ def verify(folder: str) -> str:
             f"{folder}: the frames of {len(damaged)} clips are damaged, {damaged[0]} among them."
         )
     return f"{folder}: {len(found)} clips, all as they were written"
-
-
-def compare(encoders: Sequence[Settings], data: str, device: Device, clips: int, out: str) -> str:
-    """Linear probes of encoders on a rendered corpus with truth; returns the table."""
-    from llark.walks import embed_compare
-
-    return embed_compare.table(encoders, data, device, clips, out)

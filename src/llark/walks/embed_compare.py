@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from llark import engine, files, store
 from llark.errors import UserMustAct
 from llark.records import Annotation, Clip, Track
+from llark.walks import embed as embedding
 
 if TYPE_CHECKING:
     from llark.embed.encoder import Device
@@ -70,7 +71,6 @@ def _named(settings: Settings) -> str:
 def _embedded(settings: Settings, device: Device, out: str) -> Shards:
     """The clips of `out` as an encoder hears them, in a folder of its own."""
     from llark.embed.shards import Shards
-    from llark.walks import embed as embedding
 
     key = json.dumps(asdict(replace(settings, dtype=device.dtype)), sort_keys=True)
     folder = str(files.join(out, f"encoder-{hashlib.sha256(key.encode()).hexdigest()[:12]}"))

@@ -45,7 +45,8 @@ class Encoded:
     """One clip whose frames are ready. `read` gives [frames, width], or the reason why there are none.
 
     `example_id` is what the published scripts call it: the path of a `.npy` without its ending, the key of a
-    sample in a tar.
+    sample in a tar. `written` tells its frames from others: their SHA-256, where their folder says it; of
+    files made elsewhere the size and the time of the last change.
     """
 
     example_id: str
@@ -56,6 +57,13 @@ class Encoded:
     questions: tuple[Question, ...] = ()
     start_seconds: float | None = None
     end_seconds: float | None = None
+    written: str = ""
+
+    @property
+    def known(self) -> tuple[object, ...]:
+        """All that a row of answers says of it, and which frames they are."""
+        span = (self.start_seconds, self.end_seconds)
+        return (self.example_id, self.clip_id, self.frames, self.width, *span, self.written)
 
 
 @dataclass
@@ -116,6 +124,7 @@ def _shards(folder: Place) -> Iterator[Encoded]:
             lambda clip=clip: shards[clip].frames,  # type: ignore[misc]
             start_seconds=entry.get("start_seconds"),
             end_seconds=entry.get("end_seconds"),
+            written=entry["sha256"],
         )
 
 
@@ -129,6 +138,11 @@ class Bytes:
     path: Path
     offset: int
     size: int
+
+    @property
+    def written(self) -> str:
+        """The stretch, and when its file was last changed."""
+        return f"{self.offset}+{self.size} {self.path.stat().st_mtime_ns}"
 
     def shape(self) -> tuple[int, int] | str:
         """(frames, width) as the head says, or what is wrong."""
@@ -230,7 +244,7 @@ def _add(data: Data, example: str, where: Bytes, said: Mapping[str, Any]) -> Non
         data.dropped.append(Dropped(example, STAGE, reason, detail + "."))
         return
     start, end = said.get("start_seconds"), said.get("end_seconds")
-    data.encoded.append(Encoded(example, clip, *shape, where, _asked(said), start, end))
+    data.encoded.append(Encoded(example, clip, *shape, where, _asked(said), start, end, where.written))
 
 
 def _asked(said: Mapping[str, Any]) -> tuple[Question, ...]:

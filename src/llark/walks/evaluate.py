@@ -2,65 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llark import wording
+from llark import store
 from llark.errors import UserMustAct
-from llark.records import Embedding
-from llark.walks import ears, testsets
+from llark.walks import ears, fingerprint, testsets
+from llark.walks.ask import Choice, Listener
+from llark.walks.evaluate_wanted import Wanted as Wanted
+from llark.walks.local_model import LocalModel, is_mini
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from llark.answer import Answerer
     from llark.evaluate.cases import Answer, Put
     from llark.evaluate.endpoint import Endpoint
     from llark.evaluate.outcome import Evaluation, Settings
+    from llark.records import Embedding
 
 OWN_ANSWERS = "said"
 """The folder of kept answers in that of a report."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is evaluated, on what, and how.
-
-    Attributes:
-        model: Folder of a trained model; the bundled one if `None`.
-        tasks: Names of tasks; all that fit the data, if empty.
-        clips: At most so many recordings of each task; 200 labelled clips, and whole files of questions,
-            if `None`.
-        questions: Files of questions by task; `audio` is the folder of their sounds, if they are at hand.
-        conditions: Of `cases.CONDITIONS`; all that can be had, if empty.
-        predictions: File of answers that are scored in place of a model's.
-        endpoint: An API in place of a model of ours, with `endpoint_model`, asked only after `yes`.
-        bert_score: Folder or name of a text encoder for the BERTScore of captions, cut after `bert_layer`.
-        samples: Also write the answers in the sample format of lmms-eval.
-    """
-
-    model: Path | None = None
-    tasks: tuple[str, ...] = ()
-    clips: int | None = None
-    split: str = "test"
-    questions: Mapping[str, Path] | None = None
-    audio: Path | None = None
-    conditions: tuple[str, ...] = ()
-    predictions: Path | None = None
-    endpoint: str | None = None
-    endpoint_model: str = ""
-    key_variable: str = "OPENAI_API_KEY"
-    dollars_per_minute: float | None = None
-    yes: bool = False
-    bert_score: str | None = None
-    bert_layer: int | None = None
-    samples: bool = False
-    workers: int = 2
 
 
 def evaluate(data: Path | None, out: Path, wanted: Wanted) -> str:
@@ -73,9 +37,7 @@ def evaluate(data: Path | None, out: Path, wanted: Wanted) -> str:
         return _evaluate_predictions(data, out, wanted)
     material = testsets.gather(data, out, wanted)
     if wanted.endpoint is None:
-        model = wanted.model or bundled_model()
-        frames = ears.for_model(model, material.embeddings, material.clips, out / testsets.HEARD / "model")
-        material = replace(material, embeddings=frames)
+        material = replace(material, embeddings=_as_it_hears(material, out, wanted))
     conditions = wanted.conditions or _possible(material, wanted)
     settings = Settings(conditions, wanted.tasks)
     answer, about = _answerer(material, settings, out, wanted)
@@ -83,7 +45,16 @@ def evaluate(data: Path | None, out: Path, wanted: Wanted) -> str:
     return _report(out, result, material, wanted, about)
 
 
+def _as_it_hears(material: testsets.Material, out: Path, wanted: Wanted) -> Mapping[str, Embedding]:
+    """The frames of the encoder that the model was trained with."""
+    choice = wanted.choice
+    how = ears.How(choice.encoder_weights, choice.device)
+    folder = out / testsets.HEARD / "model"
+    return ears.for_model(choice.folder, material.embeddings, material.clips, folder, how)
+
+
 def _refuse(wanted: Wanted) -> None:
+    """What can be told before anything is rendered, heard or sent."""
     from llark.evaluate import score
     from llark.evaluate.cases import LIKELIEST
     from llark.evaluate.outcome import Settings
@@ -92,11 +63,33 @@ def _refuse(wanted: Wanted) -> None:
         raise UserMustAct(f"--clips {wanted.clips} leaves nothing to ask about; it is at least 1.")
     if wanted.endpoint and LIKELIEST in wanted.conditions:
         raise UserMustAct(f"An endpoint does not say how likely an option is: leave out {LIKELIEST}.")
-    if wanted.endpoint and wanted.model:
+    ours = wanted.model or wanted.base or wanted.encoder_weights
+    if wanted.endpoint and ours:
         raise UserMustAct("There is a model and an endpoint; name one of them.")
-    if wanted.predictions and (wanted.endpoint or wanted.model):
+    if wanted.predictions and (wanted.endpoint or ours):
         raise UserMustAct("Predictions are scored as they are; no model and no endpoint is asked.")
     score.refuse_unknown(Settings(wanted.conditions, wanted.tasks))
+    if wanted.predictions:
+        return
+    if not wanted.endpoint:
+        ears.config_of(wanted.choice.folder)
+    if wanted.questions and wanted.audio is None:
+        _refuse_sound(wanted)
+
+
+def _refuse_sound(wanted: Wanted) -> None:
+    """Conditions in which something is heard are not for questions whose recordings are not at hand.
+
+    An endpoint is sent silence and noise all the same: they need no recording.
+    """
+    from llark.evaluate.cases import HEARD, NO_AUDIO, STAND_INS
+
+    free = (NO_AUDIO, *(STAND_INS if wanted.endpoint else ()))
+    if heard := [name for name in wanted.conditions if name in HEARD and name not in free]:
+        raise UserMustAct(
+            f"There is no sound for {', '.join(heard)}: name the folder of the recordings with --audio, or "
+            f"leave {'it' if len(heard) == 1 else 'them'} out of --conditions."
+        )
 
 
 def _possible(material: testsets.Material, wanted: Wanted) -> tuple[str, ...]:
@@ -119,16 +112,10 @@ def _possible(material: testsets.Material, wanted: Wanted) -> tuple[str, ...]:
         return (NO_AUDIO, MAJORITY, CONSTANT, LONGEST, *own)
     if wanted.endpoint:
         return tuple(name for name in CONDITIONS if name != LIKELIEST)
-    if _is_mini(material.embeddings):
+    if is_mini(material.embeddings):
         return CONDITIONS
     print(f"{', '.join(STAND_INS)}: left out, the frames are not those of mini", file=sys.stderr)
     return tuple(name for name in CONDITIONS if name not in STAND_INS)
-
-
-def _is_mini(embeddings: Mapping[str, Embedding]) -> bool:
-    from llark.embed import mini
-
-    return _encoder(embeddings) == mini.VERSION
 
 
 def _answerer(
@@ -139,11 +126,11 @@ def _answerer(
     from llark.evaluate.cases import ANSWERED
 
     if wanted.endpoint is None:
-        folder = wanted.model or bundled_model()
-        local = LocalModel(folder, material.embeddings)
+        local = LocalModel(wanted.choice, material.embeddings)
+        _forget_unanswered(out / OWN_ANSWERS)
         kept = answers.Kept(out / OWN_ANSWERS, local, running_score(material, settings))
         asked = any(name in ANSWERED for name in settings.conditions)
-        return kept, {"model": str(wanted.model or "mini") if asked else "nobody was asked"}
+        return kept, _named(wanted.choice) if asked else {"model": "nobody was asked"}
     model = _endpoint(wanted, material)
     puts = [put for _, _, puts in score.plan(material.test_set, settings) for put in puts]
     _show_cost(puts, model, wanted)
@@ -152,6 +139,18 @@ def _answerer(
     if any(model.sounds.seconds(put) for put in puts):
         about["sound"] = _takes_sound(model, out / OWN_ANSWERS / "sound.json")
     return kept, about
+
+
+def _forget_unanswered(folder: Path) -> None:
+    """A run that failed before its first answer may be tried again with another base."""
+    for page in folder.glob(f"*/*/{store.UNFINISHED}/{store.BEGUN}"):
+        fingerprint.forget_unanswered(page.parents[1])
+
+
+def _named(choice: Choice) -> dict[str, str]:
+    """A model and what was said of its parts, for the head of a report."""
+    parts = {"base": choice.base, "encoder weights": choice.encoder_weights}
+    return {"model": choice.name, **{name: str(value) for name, value in parts.items() if value is not None}}
 
 
 def _takes_sound(model: Endpoint, path: Path) -> str:
@@ -237,86 +236,7 @@ def _evaluate_predictions(data: Path | None, out: Path, wanted: Wanted) -> str:
     return _report(out, result, material, wanted, {"predictions": str(path), "model": stored.model})
 
 
-# --- models of ours ---------------------------------------------------------------------------------------
-
-
-class LocalModel:
-    """A trained model of ours, as `answers` asks it; loaded when it is first asked."""
-
-    def __init__(self, folder: Path, embeddings: Mapping[str, Embedding]) -> None:
-        self.about = {"model": fingerprint(folder), "encoder": _encoder(embeddings)}
-        self._folder = folder
-        self._answerer: Answerer | None = None
-        self._embeddings = embeddings
-        self._stand_ins: dict[str, np.ndarray] = {}
-
-    def __call__(self, puts: Sequence[Put]) -> list[str]:
-        from llark.answer import Answerer, Asked
-
-        if self._answerer is None:
-            self._answerer = Answerer.load(self._folder)
-        if any(put.options for put in puts):
-            return [_likeliest(self._answerer, put) for put in puts]
-        return self._answerer(
-            [
-                Asked(
-                    put.question,
-                    self._frames(put),
-                    None if put.facts is None else wording.describe_facts(put.facts),
-                )
-                for put in puts
-            ]
-        )
-
-    def _frames(self, put: Put) -> np.ndarray | None:
-        """[frames, width] of what is heard; `None` for nothing."""
-        if put.stand_in is not None:
-            if put.stand_in not in self._stand_ins:
-                if not _is_mini(self._embeddings):
-                    raise UserMustAct(f"{put.stand_in} can be heard by the mini encoder alone.")
-                self._stand_ins[put.stand_in] = heard_stand_in(put.stand_in)
-            return self._stand_ins[put.stand_in]
-        return None if put.clip_id is None else self._embeddings[put.clip_id].frames
-
-
-def _likeliest(answerer: Answerer, put: Put) -> str:
-    """The letter of the option that the language model expects most after the bare question."""
-    from llark.evaluate import choices
-    from llark.walks.likelihood import likeliest
-
-    return f"({choices.LETTERS[likeliest(answerer, choices.bare(put.question), put.options)]})"
-
-
-def heard_stand_in(name: str) -> np.ndarray:
-    """Twenty-five seconds of silence or noise as the encoder hears them, [frames, width]."""
-    from llark.embed import mini
-    from llark.evaluate.sounds import stand_in
-    from llark.nets.hearing import Hearing
-
-    return mini.embed(Hearing(stand_in(name, 22050), 22050))
-
-
-def _encoder(embeddings: Mapping[str, Embedding]) -> str:
-    return next((embeddings[id_].encoder for id_ in embeddings), "none")
-
-
-def fingerprint(folder: Path) -> str:
-    """Tells a model's files from any other's."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.glob("*") if path.suffix in (".json", ".safetensors")):
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def bundled_model() -> Path:
-    """The folder of the model that ships with the package."""
-    from llark import line
-
-    return line.bundled_model()
-
-
-# --- what line.py calls -----------------------------------------------------------------------------------
+# --- what builds and commands call ----------------------------------------------------------------------
 
 
 def evaluate_model(data: Path, out: Path, model: Path | None = None, clips: int = 200) -> str:
@@ -324,17 +244,18 @@ def evaluate_model(data: Path, out: Path, model: Path | None = None, clips: int 
     return evaluate(data, out, Wanted(model=model, clips=clips))
 
 
-def evaluate_real(out: Path, model: Path | None = None) -> str:
+def evaluate_real(out: Path, choice: Choice) -> str:
     """A model and the annotators on the tempo of eight labelled real songs, whole; returns the table."""
     from llark.evaluate import answers, score
     from llark.evaluate.cases import AUDIO, FACTS
     from llark.evaluate.outcome import Settings
 
-    material = testsets.real_songs(out)
-    local = LocalModel(model or bundled_model(), material.embeddings)
+    material = testsets.real_songs(out, Listener(choice))
+    local = LocalModel(choice, material.embeddings)
+    _forget_unanswered(out / OWN_ANSWERS)
     settings = Settings((AUDIO, FACTS), ("tempo",), equal_tracks=True)
     result = score.evaluate(material.test_set, answers.Kept(out / OWN_ANSWERS, local), settings)
-    return _report(out, result, material, Wanted(), {"model": str(model or "mini")})
+    return _report(out, result, material, Wanted(), _named(choice))
 
 
 def compare(first: Path, second: Path) -> str:
@@ -342,4 +263,14 @@ def compare(first: Path, second: Path) -> str:
     from llark.evaluate import compare as comparing
     from llark.evaluate import report
 
-    return comparing.table(report.read(first), report.read(second), first.name, second.name)
+    return comparing.table(report.read(first), report.read(second), *told_apart(first, second))
+
+
+def told_apart(first: Path, second: Path) -> tuple[str, str]:
+    """The names of two folders, with as many of the folders above as it takes to tell them apart."""
+    one, other = Path(os.path.abspath(first)).parts, Path(os.path.abspath(second)).parts
+    for count in range(1, max(len(one), len(other)) + 1):
+        names = "/".join(one[-count:]), "/".join(other[-count:])
+        if names[0] != names[1]:
+            return names
+    return "first", "second"

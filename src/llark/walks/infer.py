@@ -13,15 +13,15 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llark import engine, store
-from llark.errors import UserMustAct
+from llark.errors import StoreMismatch, UserMustAct
 from llark.records import Dropped
-from llark.walks import ears, encodings
+from llark.walks import ears, encodings, fingerprint
 from llark.walks.ask import Choice, load_answerer
 
 if TYPE_CHECKING:
@@ -32,6 +32,14 @@ RUN = ".run"
 """The ending of the folder beside the file of answers."""
 
 FORMATS = (".csv", ".jsonl")
+
+_IN_WORDS = {
+    "model": "the model",
+    "base": "the base language model",
+    "precision": "the precision (float32 on a CPU, bfloat16 on a GPU)",
+    "puts": "the questions, or the frames that they are about",
+}
+"""What a plan calls its parts; the others are named after their options."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ def infer(choice: Choice, data: Sequence[str], out: Path, wanted: Wanted) -> str
     Raises:
         UserMustAct: There is nothing to ask, the frames are not those that the model hears, or too much would
             be dropped.
-        StoreMismatch: The folder beside `out` is of another model, of other data or settings.
+        StoreMismatch: There are answers already, of another model or base, to other data or settings.
     """
     _refuse(out, wanted)
     found = encodings.read(data)
@@ -103,6 +111,8 @@ def infer(choice: Choice, data: Sequence[str], out: Path, wanted: Wanted) -> str
     puts, dropped = _of_width(puts, dropped, width)
     _refuse_loss(puts, dropped, wanted.drop_share)
     plan = _plan(choice, puts, wanted)
+    fingerprint.forget_unanswered(run_folder(out))
+    _refuse_other_run(out, plan)
     with store.open_stage(run_folder(out), encodings.STAGE, plan, flush_seconds=20.0) as writer:
         if not writer.finished:
             for number, drop in enumerate(dropped):
@@ -132,6 +142,23 @@ def _refuse(out: Path, wanted: Wanted) -> None:
     ):
         if value is not None and value < 1:
             raise UserMustAct(f"--{name} {value} is too small; it is at least 1.")
+
+
+def _refuse_other_run(out: Path, plan: Mapping[str, object]) -> None:
+    """Where there are answers, they must be of the same run."""
+    run = run_folder(out)
+    pages = (run / store.ABOUT, run / store.UNFINISHED / store.BEGUN)
+    page = next((json.loads(path.read_text()) for path in pages if path.is_file()), None)
+    if page is None or page["stage"] != encodings.STAGE:
+        return
+    there = page["config"]
+    others = [name for name in {**there, **plan} if there.get(name) != plan.get(name)]
+    if others:
+        said = ", ".join(_IN_WORDS.get(name, "--" + name.replace("_", "-")) for name in others)
+        raise StoreMismatch(
+            f"{out} has answers of another run already; what differs: {said}. Name another file, or begin "
+            f"anew by deleting {run}{f' and {out}' if out.exists() else ''}."
+        )
 
 
 def _refuse_other_ears(model: Path, found: Data) -> None:
@@ -221,17 +248,13 @@ def _refuse_loss(puts: Sequence[Put], dropped: Sequence[Dropped], share: float) 
 def _plan(choice: Choice, puts: Sequence[Put], wanted: Wanted) -> dict[str, object]:
     """What the answers depend on."""
     from llark.embed import encoder as encoders
-    from llark.walks.evaluate import fingerprint
 
-    lines = (
-        json.dumps([put.encoded.example_id, put.encoded.clip_id, put.encoded.frames, put.question.text])
-        for put in puts
-    )
+    lines = (json.dumps([*put.encoded.known, *astuple(put.question)]) for put in puts)
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     settings = asdict(wanted)
     del settings["drop_share"]
     precision = encoders.device(choice.device).dtype
-    return {"model": fingerprint(choice.folder), "puts": digest, "precision": precision, **settings}
+    return {**fingerprint.of_model(choice), "puts": digest, "precision": precision, **settings}
 
 
 # --- asking -----------------------------------------------------------------------------------------------

@@ -319,14 +319,22 @@ def _said(found: Summary, spent: Spent | None, out: str) -> str:
     return "\n".join(lines)
 
 
-def export(task: Task, formats: Sequence[str], embeddings: Place | None = None) -> str:
-    """Writes a finished folder of exchanges in other formats; returns where."""
+def export(
+    task: Task, formats: Sequence[str], embeddings: Place | None = None, *, published: bool = False
+) -> str:
+    """Writes a finished folder of exchanges in other formats; returns where.
+
+    `published`: WebDataset tars with the pickles that the published code reads.
+    """
+    from llark.embed.shards import Shards
     from llark.instruct import export as exporting
     from llark.instruct.traced import Traced
 
     unknown = [name for name in formats if name not in exporting.FORMATS]
     if unknown:
         raise UserMustAct(f"--export takes {', '.join(exporting.FORMATS)}; not {unknown[0]}.")
+    if published and "webdataset" not in formats:
+        raise UserMustAct("--published is a layout of --export webdataset; name that, too.")
     folder = f"{_out(task)}/{EXCHANGES}"
     target = (Path("export") if files.is_url(task.out) else files.local_path(task.out) / EXPORT).absolute()
     target.mkdir(parents=True, exist_ok=True)
@@ -342,5 +350,5 @@ def export(task: Task, formats: Sequence[str], embeddings: Place | None = None) 
                 "The WebDataset layout holds what an encoder heard: name its folder with --embeddings."
             )
         else:
-            written += exporting.webdataset(exchanges, target, store.read_embeddings(embeddings))
+            written += exporting.webdataset(exchanges, target, Shards(embeddings), published=published)
     return "\n".join(f"exported: {path}" for path in written)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llark.errors import UserMustAct
+from llark.walks.evaluate import told_apart
 
 if TYPE_CHECKING:
     from llark.evaluate.details import Described
@@ -40,8 +41,8 @@ def win_rate(first: Path, second: Path | None, wanted: Wanted) -> str:
     pairs = _pairs(report.read(first), theirs, wanted.task)
     prompts = [judge.asked_to_prefer(pair, swap) for pair in pairs for swap in (False, True)]
     found = judge.win_rate(pairs, _asked(first, "prefer", prompts, wanted))
-    other = second.name if second else "people"
-    return _told(first, "prefer", wanted, f"{first.name} against {other}: {found}")
+    name, other = told_apart(first, second) if second else (first.name, "people")
+    return _told(first, "prefer", wanted, f"{name} against {other}: {found}")
 
 
 def matching(report_folder: Path, wanted: Wanted) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,11 +12,13 @@ from llark import engine, store
 from llark.errors import BadAudio, UserMustAct
 from llark.evaluate.cases import Case, Item, TestSet
 from llark.records import Annotation, Clip, Dropped, Embedding, Track
+from llark.walks import same_sounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llark.walks.evaluate import Wanted
+    from llark.walks.ask import Listener
+    from llark.walks.evaluate_wanted import Wanted
 
 One = TypeVar("One")
 
@@ -58,6 +61,7 @@ def gather(
         return Material("predictions", TestSet())
     if data is None:
         data = open_corpus(out / "open", wanted.clips or LABELLED_CLIPS, wanted.workers)
+        return _told(_built(data, wanted), data, wanted.split)
     if (data / "corpus").is_dir():
         return _built(data, wanted)
     if (data / "truths" / store.ABOUT).is_file() or (data / "tracks" / store.ABOUT).is_file():
@@ -69,10 +73,10 @@ def gather(
 
 
 def open_corpus(folder: Path, clips: int, workers: int) -> Path:
-    """Renders the held-out set of the open corpus, hears it, and returns its folder."""
-    from llark import line
+    """Renders so many clips of the open corpus, all splits together, hears them, and returns their folder."""
+    from llark.walks import rendered
 
-    line.render_corpus(
+    rendered.render_corpus(
         folder / "corpus",
         clips=clips,
         seed=OPEN_SEED,
@@ -80,18 +84,28 @@ def open_corpus(folder: Path, clips: int, workers: int) -> Path:
         renderer="midirenderer",
         workers=workers,
     )
-    line.prepare(folder / "corpus", folder / "clips")
-    line.listen(folder / "clips", folder / "annotations", folder / "embeddings", workers)
+    rendered.prepare(folder / "corpus", folder / "clips")
+    rendered.listen(folder / "clips", folder / "annotations", folder / "embeddings", workers)
     return folder
+
+
+def _told(material: Material, data: Path, split: str) -> Material:
+    """Says how many of the clips that were rendered are asked about: those of one split."""
+    rendered = sum(1 for _ in store.read(data / "clips", Clip))
+    asked = f"asked about are {len(material.clips)}, those of the split {split}"
+    if all(clip.split != split for clip in material.clips.values()):
+        asked = f"none is of the split {split}, so all are asked about"
+    print(f"open corpus: {rendered} clips rendered; {asked}", file=sys.stderr)
+    return material
 
 
 def _built(data: Path, wanted: Wanted) -> Material:
     """The held-out clips of a folder that `llark build` has filled."""
-    from llark import line
+    from llark.walks import rendered
 
     annotations = {a.clip_id: a for a in store.read(data / "annotations", Annotation)}
     embeddings = store.read_embeddings(data / "embeddings")
-    truth = line.truths(data)
+    truth = rendered.truths(data)
     every = [clip for clip in store.read(data / "clips", Clip) if clip.id in embeddings]
     held_out = [clip for clip in every if clip.split == wanted.split] or every
     chosen = spread(held_out, wanted.clips or LABELLED_CLIPS)
@@ -140,19 +154,23 @@ class Heard:
 
 def listen(clips: Sequence[Clip], data: Path, folder: Path, workers: int) -> Heard:
     """Facts and frames of the clips: those that lie in `data`, else made once and kept in `folder`."""
-    from llark import annotate, line
+    from llark import annotate
     from llark.embed import mini
+    from llark.walks import rendered
 
     if (data / "embeddings" / store.ABOUT).is_file() and (data / "annotations" / store.ABOUT).is_file():
         folder = data
     else:
-        plan = {"clips": [clip.id for clip in clips]}
-        writer = line.TwoFolders(
+        plan = {"clips": [clip.id for clip in clips], "sounds": same_sounds.digest(clips)}
+        for name in ("annotations", "embeddings"):
+            same_sounds.refuse_others(folder / name, plan)
+        writer = rendered.TwoFolders(
             store.open_stage(folder / "annotations", "annotate", {**plan, "version": annotate.VERSION}),
             store.open_stage(folder / "embeddings", "embed", {**plan, "encoder": mini.VERSION}),
         )
         timeout = 600.0 if workers else None
-        engine.run(line.Listen(), clips, writer, workers=workers, timeout_seconds=timeout, total=len(clips))
+        step = rendered.Listen()
+        engine.run(step, clips, writer, workers=workers, timeout_seconds=timeout, total=len(clips))
     annotations = {a.clip_id: a for a in store.read(folder / "annotations", Annotation)}
     return Heard(annotations, store.read_embeddings(folder / "embeddings"))
 
@@ -242,10 +260,10 @@ class HearWhole:
         Networks.shared()
 
     def __call__(self, record: Clip) -> Iterator[Embedding | Dropped]:
-        from llark import line
         from llark.embed import mini
+        from llark.walks import ask
 
-        heard = line.hear(Path(record.path), line.cut(Path(record.path)))
+        heard = ask.hear(Path(record.path), ask.cut(Path(record.path)))
         yield Embedding(record.id, mini.VERSION, heard.frames, float(mini.FRAMES_PER_SECOND))
 
 
@@ -253,7 +271,9 @@ def hear_whole(clips: Sequence[Clip], folder: Path, workers: int) -> Mapping[str
     """Whole recordings as the encoder hears them, kept in `folder`."""
     from llark.embed import mini
 
-    plan = {"clips": [clip.id for clip in clips], "encoder": mini.VERSION}
+    sounds = same_sounds.digest(clips)
+    plan = {"clips": [clip.id for clip in clips], "sounds": sounds, "encoder": mini.VERSION}
+    same_sounds.refuse_others(folder, plan)
     writer = store.open_stage(folder, "hear", plan)
     timeout = 600.0 if workers else None
     engine.run(HearWhole(), clips, writer, workers=workers, timeout_seconds=timeout, total=len(clips))
@@ -263,19 +283,18 @@ def hear_whole(clips: Sequence[Clip], folder: Path, workers: int) -> Mapping[str
 # --- real songs -------------------------------------------------------------------------------------------
 
 
-def real_songs(out: Path) -> Material:
-    """The eight labelled songs of Debian's fretsonfire packages, each heard whole."""
-    from llark import line
-    from llark.embed import mini
+def real_songs(out: Path, listener: Listener) -> Material:
+    """The eight labelled songs of Debian's fretsonfire packages, each heard whole with a model's encoder."""
     from llark.evaluate import real
 
     items, clips, embeddings = [], {}, {}
     for track in real.write_mixes(out / "audio"):
-        heard = line.hear(Path(track.path), line.cut(Path(track.path)))
+        heard = listener.hear(Path(track.path))
         facts = replace(heard.facts, clip_id=track.id)
         whole = Clip(track.id, track.id, track.path, facts.start_seconds, facts.end_seconds)
         items.append(Item(track.id, track.id, real.truth(whole), facts))
         clips[track.id] = whole
-        embeddings[track.id] = Embedding(track.id, mini.VERSION, heard.frames, float(mini.FRAMES_PER_SECOND))
+        rate = len(heard.frames) / whole.duration_seconds
+        embeddings[track.id] = Embedding(track.id, listener.hears_with, heard.frames, rate)
     counts = {"songs": len(items)}
     return Material("eight real songs", TestSet(tuple(items)), clips, embeddings, counts=counts)

@@ -250,10 +250,10 @@ def _digest(places: Sequence[Place]) -> str:
 
 def aligned(made: Recipe, data: Path, out: Path, base: Path | None = None, device: str | None = None) -> str:
     """The training of `mini` on what a build has made in `data`: heads, adapter and projector."""
-    from llark import line
     from llark import train as training
     from llark.train import team
     from llark.walks import ears
+    from llark.walks.ask import bundled_model
 
     if (out / MODEL / "config.json").is_file():
         return f"{out / MODEL}: was there already"
@@ -261,7 +261,7 @@ def aligned(made: Recipe, data: Path, out: Path, base: Path | None = None, devic
         made = made.model_copy(update={"model": made.model.model_copy(update={"base": str(base)})})
     found = material(data)
     start = made.model.start_from
-    begin = line.bundled_model() if start == "bundled" else Path(start) if start else None
+    begin = bundled_model() if start == "bundled" else Path(start) if start else None
     with team.gather(device) as crew:
         training.run(made, found, out / "train", out / MODEL, begin, crew)
         if not crew.leads:
@@ -272,12 +272,13 @@ def aligned(made: Recipe, data: Path, out: Path, base: Path | None = None, devic
 
 def material(data: Path) -> Material:
     """All that the training of `mini` reads of a build; test clips are left out."""
-    from llark import corpus, line, wording
+    from llark import corpus, wording
     from llark.embed import mini
     from llark.train import Material
+    from llark.walks import rendered
 
     clips = [clip for clip in store.read(data / "clips", Clip) if clip.split != "test"]
-    truth = line.truths(data)
+    truth = rendered.truths(data)
     groups = {track.id: track.group or track.id for track, _ in corpus.read(data / "corpus")}
     measured = store.read(data / "annotations", Annotation)
     return Material(

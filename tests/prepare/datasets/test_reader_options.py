@@ -15,7 +15,7 @@ from llark.prepare.stage import Settings
 from llark.records import Annotation
 
 
-def _read(name: str) -> datasets.ReadTracks:
+def _read(name: str) -> options.ReadTracks:
     return datasets.load(name).read_tracks
 
 

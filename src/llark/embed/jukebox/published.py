@@ -10,16 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from llark.embed.encoder import Sound
+from llark.embed.jukebox.net import Jukebox
 from llark.embed.jukebox.sizes import SAMPLE_RATE, Sizes
 from llark.errors import BadAudio
-
-if TYPE_CHECKING:
-    from llark.embed.jukebox.encoder import Jukebox
 
 WANTED_RATE = 10
 

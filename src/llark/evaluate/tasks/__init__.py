@@ -59,6 +59,14 @@ class QuestionTask(Task, Protocol):
 
 
 @runtime_checkable
+class PartTask(Protocol):
+    """A task that asks a part of its benchmark's file."""
+
+    def is_asked(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of the file is of that part."""
+
+
+@runtime_checkable
 class PublishedReading(Protocol):
     """A task whose published numbers rest on another reading of answers than ours."""
 

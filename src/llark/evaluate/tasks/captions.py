@@ -1,11 +1,11 @@
 """Captioning: how near a description is to what people wrote (MusicCaps, MusicNet, FMA and other captions).
 
 `rouge_l` and `meteor` are means over clips; `bleu` is BLEU-4 of the whole set (Papineni et al. 2002), as
-sacrebleu smooths it. METEOR here matches words and stems, not WordNet's synonyms, so that it is a little
-lower than NLTK's own. All of them measure fluency and shared words: a model that has heard nothing scores
-well (Lin, Freeman and Thickstun 2025), so compare with the controls and with `details`, the mean number of
-musical facts that a reader finds in an answer, and ask a judge (`llark judge`). BERTScore comes with an
-encoder that is named (`--bert-score`, see `bertscore`); it measures fluency, too.
+sacrebleu smooths it. METEOR here matches words and stems, without punctuation and without WordNet's synonyms,
+so that it is a little lower than NLTK's own. All of them measure fluency and shared words: a model that has
+heard nothing scores well (Lin, Freeman and Thickstun 2025), so compare with the controls and with `details`,
+the mean number of musical facts that a reader finds in an answer, and ask a judge (`llark judge`). BERTScore
+comes with an encoder that is named (`--bert-score`, see `bertscore`); it measures fluency, too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from llark.evaluate import captioning, pool
 from llark.records import Annotation, Score
 
-VERSION = 1
+VERSION = 2
 QUESTION = "Describe this music."
 HEADLINE = "rouge_l"
 DEFAULT = True

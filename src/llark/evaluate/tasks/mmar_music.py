@@ -13,7 +13,7 @@ from llark.evaluate import choices, questions
 from llark.evaluate.cases import Case
 from llark.records import Annotation, Score
 
-VERSION = 1
+VERSION = 2
 QUESTION = ""
 HEADLINE = "accuracy"
 DEFAULT = False
@@ -25,13 +25,17 @@ read, strict, points, rates = choices.read, choices.strict, choices.points, choi
 credit, constants = choices.credit, choices.constants
 
 
+def is_asked(row: questions.Row) -> bool:
+    return bool(row.get("modality") == "music")
+
+
 def load(path: Path) -> list[Case]:
     """The rows whose `modality` is music, with `audio_path`, `question`, `choices` and `answer`, a text."""
     rows = questions.rows(path)
     questions.need(path, rows, ("id", "audio_path", "question", "choices", "answer", "modality"), VARIANT)
     cases = []
     for number, row in enumerate(rows):
-        if row["modality"] == "music":
+        if is_asked(row):
             id_ = f"{row['id']}#{number}"
             options = questions.options_of(path, id_, row["choices"], str(row["answer"]))
             url = str(row.get("url") or "") or None

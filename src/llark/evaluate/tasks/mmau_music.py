@@ -12,7 +12,7 @@ from llark.evaluate import choices, questions
 from llark.evaluate.cases import Case
 from llark.records import Annotation, Score
 
-VERSION = 1
+VERSION = 2
 QUESTION = ""
 HEADLINE = "accuracy"
 DEFAULT = False
@@ -24,13 +24,17 @@ read, strict, points, rates = choices.read, choices.strict, choices.points, choi
 credit, constants = choices.credit, choices.constants
 
 
+def is_asked(row: questions.Row) -> bool:
+    return bool(row.get("task") == "music")
+
+
 def load(path: Path) -> list[Case]:
     """The rows whose `task` is music, with `audio_id`, `question`, `choices` and `answer`, a text."""
     rows = questions.rows(path)
     questions.need(path, rows, ("id", "audio_id", "question", "choices", "answer", "task"), VARIANT)
     cases = []
     for row in rows:
-        if row["task"] == "music":
+        if is_asked(row):
             options = questions.options_of(path, str(row["id"]), row["choices"], str(row["answer"]))
             cases.append(questions.case(str(row["id"]), str(row["audio_id"]), str(row["question"]), options))
     return cases

@@ -14,7 +14,7 @@ from llark.evaluate import choices, questions
 from llark.evaluate.cases import Case
 from llark.records import Annotation, Score
 
-VERSION = 1
+VERSION = 2
 QUESTION = ""
 HEADLINE = "accuracy"
 DEFAULT = False

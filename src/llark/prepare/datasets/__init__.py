@@ -8,15 +8,14 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from llark.errors import UserMustAct
-from llark.records import Dropped, Track
-
-ReadTracks = Callable[..., Iterator[Track | Dropped]]
+from llark.prepare.options import ReadTracks, described
+from llark.prepare.options import known as options_of
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,6 @@ def _checked(docstring: str) -> str:
 
 def as_markdown() -> str:
     """The page `docs/datasets.md`: a table of all data sets, and for each what must lie where."""
-    from llark.prepare.options import described, known
-
     sets = [load(name) for name in names()]
     head = ["name", "licence", "splits", "labels", "where to get it"]
     table = [head, ["---"] * len(head)]
@@ -90,7 +87,7 @@ def as_markdown() -> str:
     for one in sets:
         lines += ["", f"## {one.name}", "", one.about, "", f"Splits: {one.splits_from}", ""]
         lines += [f"- `{path}`: {what}" for path, what in one.files.items()]
-        options = [f"`{name}={described(values)}`" for name, values in known(one.read_tracks).items()]
+        options = [f"`{name}={described(values)}`" for name, values in options_of(one.read_tracks).items()]
         lines += ["", f"`--options`, the usual value first: {', '.join(options)}"] if options else []
         lines += ["", one.checked] if one.checked else []
         if "@" in one.citation:

@@ -1,0 +1,28 @@
+"""The walk of `llark prepare`: a data set → tracks, clips and truths, with a page about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llark import engine
+
+if TYPE_CHECKING:
+    from llark.prepare.stage import Settings
+
+
+def prepare(
+    settings: Settings, out: str, *, workers: int = 2, drop_share: float = engine.DROP_SHARE, report: bool
+) -> str:
+    """A data set, a table or a folder of music → tracks, clips and truths; returns what was made and lost.
+
+    `drop_share`: stop when more than this share is lost. `report`: write the page, too.
+    """
+    from llark.prepare import stage, summary
+
+    found = stage.run(settings, out, workers=workers, drop_share=drop_share)
+    said = summary.as_text(found)
+    if report:
+        from llark.prepare.report import write
+
+        said += f"\n  report: {write(found)}"
+    return said

@@ -1,0 +1,224 @@
+"""What somebody may get wrong with `llark evaluate`, told before anything is rendered or heard."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from test_evaluate_walk import prepared, typed
+
+from llark import audio, store
+from llark.embed import mini
+from llark.embed.settings import Settings
+from llark.errors import StoreMismatch, UserMustAct
+from llark.records import Annotation, Clip, Embedding
+from llark.walks import ears, rendered, same_sounds, testsets
+from llark.walks import evaluate as walk
+from llark.walks.evaluate import Wanted
+
+
+def questions(folder: Path) -> Path:
+    """Two questions of the form of MuChoMusic."""
+    rows = [
+        {"audio": f"clip-{i}.wav", "question": f"{i}?", "choices": ["a1", "b1"], "answer": "B"}
+        for i in range(2)
+    ]
+    path = folder / "q.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def tone(path: Path, hertz: float) -> Path:
+    """Two seconds, in as many bytes whatever the pitch."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    audio.save(path, np.sin(np.arange(16000) * hertz / 8000 * 2 * np.pi).astype(np.float32), 8000)
+    return path
+
+
+# --- told at once -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("conditions", "says"),
+    [
+        (
+            ("audio",),
+            "There is no sound for audio: name the folder of the recordings with --audio, or leave it",
+        ),
+        (("no-audio", "shuffled", "silence"), "There is no sound for shuffled, silence"),
+    ],
+)
+def test_conditions_that_need_sound_are_refused_where_there_is_none(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    conditions: tuple[str, ...],
+    says: str,
+) -> None:
+    words = ["evaluate", "--questions", f"muchomusic={questions(tmp_path)}", "--out", tmp_path / "r"]
+    status, _, said = typed(capsys, monkeypatch, *words, "--conditions", *conditions)
+    assert status == 2
+    assert says in said
+    assert not (tmp_path / "r").exists()
+
+
+def test_an_endpoint_may_be_sent_silence_without_recordings(tmp_path: Path) -> None:
+    asked = {"muchomusic": questions(tmp_path)}
+    wanted = Wanted(questions=asked, endpoint="http://127.0.0.1:1/v1", conditions=("silence", "audio"))
+    with pytest.raises(UserMustAct, match="no sound for audio: "):
+        walk.evaluate(None, tmp_path / "r", wanted)
+
+
+def test_a_model_that_is_none_is_refused_before_anything_is_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[object] = []
+    monkeypatch.setattr(testsets, "gather", lambda *args: begun.append(args))
+    with pytest.raises(UserMustAct, match="nowhere is not a model folder"):
+        walk.evaluate(None, tmp_path / "r", Wanted(model=tmp_path / "nowhere"))
+    assert begun == []
+
+
+# --- the open corpus --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("split", "says"),
+    [
+        ("test", "open corpus: 5 clips rendered; asked about are 1, those of the split test"),
+        ("x", "open corpus: 5 clips rendered; none is of the split x, so all are asked about"),
+    ],
+)
+def test_how_many_of_the_rendered_clips_are_asked_about_is_said(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    split: str,
+    says: str,
+) -> None:
+    clips = [Clip(f"c{i}", "t", "x.ogg", 0.0, 2.0, "test" if i == 3 else "train") for i in range(5)]
+    truth = {clip.id: Annotation(clip.id, 0.0, 2.0) for clip in clips}
+    rows: dict[str, list[object]] = {
+        "clips": list(clips),
+        "annotations": list(truth.values()),
+        "embeddings": [Embedding(c.id, "fake", np.zeros((2, 1), np.float32), 1.0) for c in clips],
+    }
+    for name, kept in rows.items():
+        with store.open_stage(tmp_path / name, name) as writer:
+            for clip, row in zip(clips, kept, strict=True):
+                writer.write(clip.id, [row])
+            writer.finish()
+    monkeypatch.setattr(testsets, "open_corpus", lambda *_: tmp_path)
+    monkeypatch.setattr(rendered, "truths", lambda _: truth)
+    (tmp_path / "corpus").mkdir()
+    testsets.gather(None, tmp_path / "r", Wanted(clips=5, split=split))
+    assert capsys.readouterr().err == f"{says}\n"
+
+
+# --- what was heard ---------------------------------------------------------------------------------------
+
+
+def fake_hearing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that hear nothing, in place of the networks."""
+
+    def heard(self: object, record: Clip) -> list[object]:
+        frames = np.zeros((2, mini.WIDTH), np.float32)
+        return [Annotation(record.id, 0.0, 2.0), Embedding(record.id, mini.VERSION, frames, 1.0)]
+
+    for step in (rendered.Listen, testsets.HearWhole):
+        monkeypatch.setattr(step, "open", lambda self: None)
+    monkeypatch.setattr(rendered.Listen, "__call__", heard)
+    monkeypatch.setattr(testsets.HearWhole, "__call__", lambda self, record: heard(self, record)[1:])
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_other_audio_under_the_same_ids_is_not_taken_for_what_was_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    fake_hearing(monkeypatch)
+    clips = [Clip("a", "a", str(tone(tmp_path / "sounds" / "a.wav", 440.0)), 0.0, 2.0)]
+
+    def hear() -> None:
+        if whole:
+            testsets.hear_whole(clips, tmp_path / "heard", 0)
+        else:
+            testsets.listen(clips, tmp_path, tmp_path / "heard", 0)
+
+    hear()
+    hear()
+    tone(tmp_path / "sounds" / "a.wav", 550.0)
+    with pytest.raises(
+        StoreMismatch, match=r"other recordings of the same names\. .*delete the folders heard"
+    ):
+        hear()
+
+
+def test_a_models_own_encoder_does_not_take_other_audio_for_what_it_heard_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = ears.Ears(Settings("made-up"), "1", 1, "1", 2.0)
+    encoder = SimpleNamespace(card=SimpleNamespace(version="1"))
+    monkeypatch.setattr(ears, "_are_of", lambda *_: False)
+    monkeypatch.setattr(ears, "of_model", lambda _: known)
+    monkeypatch.setattr(ears, "load", lambda *_: encoder)
+    monkeypatch.setattr(ears, "hear", lambda *_: np.zeros((2, 1), np.float32))
+    clips = {"a": Clip("a", "a", str(tone(tmp_path / "a.wav", 440.0)), 0.0, 2.0)}
+    there = {"a": Embedding("a", "other", np.zeros((2, 3), np.float32), 1.0)}
+    assert ears.for_model(tmp_path, there, clips, tmp_path / "heard")["a"].frames.shape == (2, 1)
+    tone(tmp_path / "a.wav", 550.0)
+    with pytest.raises(StoreMismatch, match="other recordings of the same names"):
+        ears.for_model(tmp_path, there, clips, tmp_path / "heard")
+
+
+def test_what_an_earlier_release_heard_is_refused_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_hearing(monkeypatch)
+    clips = [Clip("a", "a", str(tone(tmp_path / "a.wav", 440.0)), 0.0, 2.0)]
+    with store.open_stage(tmp_path / "heard", "hear", {"clips": ["a"], "encoder": mini.VERSION}) as writer:
+        writer.finish()
+    with pytest.raises(StoreMismatch, match="in recordings that were not noted"):
+        testsets.hear_whole(clips, tmp_path / "heard", 0)
+
+
+def test_sounds_are_told_by_their_bytes_and_seconds_wherever_they_lie(tmp_path: Path) -> None:
+    one = tone(tmp_path / "one" / "a.wav", 440.0)
+    moved = tmp_path / "two" / "a.wav"
+    moved.parent.mkdir()
+    shutil.copyfile(one, moved)
+
+    def told(path: Path, end_seconds: float = 2.0) -> str:
+        return same_sounds.digest([Clip("a", "a", str(path), 0.0, end_seconds)])
+
+    assert told(one) == told(moved)
+    assert len({told(one), told(one, 1.0), told(tmp_path / "gone.wav"), told(tone(moved, 550.0))}) == 4
+
+
+# --- two reports ------------------------------------------------------------------------------------------
+
+
+def test_reports_of_the_same_name_are_headed_by_the_folders_above(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = prepared(tmp_path / "data", 4)
+    words = ["evaluate", data, "--tasks", "key", "--conditions", "audio", "--out"]
+    typed(capsys, monkeypatch, *words, tmp_path / "a" / "report")
+    shutil.copytree(tmp_path / "a" / "report", tmp_path / "b" / "report")
+    _, table, _ = typed(capsys, monkeypatch, "compare", tmp_path / "a" / "report", tmp_path / "b" / "report")
+    assert table.startswith("| task | a/report | b/report | difference |")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "heads"),
+    [
+        ("x/one", "x/two", ("one", "two")),
+        ("a/x/report", "b/x/report", ("a/x/report", "b/x/report")),
+        ("a/report/../r", "a/r/", ("first", "second")),
+    ],
+)
+def test_as_many_folders_are_named_as_it_takes(first: str, second: str, heads: tuple[str, str]) -> None:
+    assert walk.told_apart(Path(first), Path(second)) == heads
