@@ -169,13 +169,15 @@ def _ours(case: Case, out: Path) -> Facts:
     if len(spans) <= 1:
         hearing = Remembered(*_load(case), folder / f"{case.id}.npz")
         return Facts(annotate.annotate(hearing, case.id))
-    windows = [
-        annotate.annotate(
-            Remembered(*_load(case, start, end), folder / f"{case.id}@{start:.0f}.npz"), case.id, start
-        )
-        for start, end in spans
+    hearings = [
+        Remembered(*_load(case, start, end), folder / f"{case.id}@{start:.0f}.npz") for start, end in spans
     ]
-    return Facts(replace(merge(case.id, windows), local_keys=local_keys.find(windows)))
+    windows = [
+        annotate.annotate(hearing, case.id, start)
+        for hearing, (start, _) in zip(hearings, spans, strict=True)
+    ]
+    keys = local_keys.find(windows, [hearing.harmony.key for hearing in hearings])
+    return Facts(replace(merge(case.id, windows), local_keys=keys))
 
 
 def _other(name: str, case: Case) -> Facts:

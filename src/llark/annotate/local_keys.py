@@ -1,56 +1,67 @@
-"""Changes of key over a song, from the keys of its windows."""
+"""Changes of key over a song, from what the harmony nets hear of the key in each of its windows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import pairwise
 
-from llark.records import Annotation, LocalKeys, Span
+import numpy as np
+
+from llark.records import KEYS, Annotation, LocalKeys, Span
 
 
 @dataclass(frozen=True)
 class LocalKeysConfig:
+    change_odds: float = 12.0
+    """A change of key must make what is heard so many times likelier."""
+    least_probability: float = 0.001
+    """No key of a window is less likely: one window alone does not settle a song's course."""
     least_confidence: float = 0.5
-    """A window's key of less confidence counts for nothing."""
+    """A key of less confidence over its span is not reported."""
     fewest_windows: int = 2
     """A key that holds for fewer windows in a row is not reported."""
 
 
-def find(windows: Sequence[Annotation], config: LocalKeysConfig | None = None) -> LocalKeys:
-    """Spans of the keys that hold for two windows or more; confidence is the mean over all seconds.
+def find(
+    windows: Sequence[Annotation], heard: Sequence[np.ndarray], config: LocalKeysConfig | None = None
+) -> LocalKeys:
+    """The likeliest course of keys: a span for each that holds for two windows or more.
 
-    A window without a clear key between two of the same key belongs to them; a single window of another key
-    is in no span.
+    `heard` has for each window [25], the probability of each of `KEYS` and of none. Where a window has
+    neither key nor chords nothing is taken from it. A span's confidence is the mean probability of its key
+    over its seconds; that of all is the mean over all seconds, 0 where no key is reported.
     """
     config = config or LocalKeysConfig()
     if not windows:
         return LocalKeys()
-    heard = [_bridged(windows, i, config) for i in range(len(windows))]
-    spans, at = [], 0
-    for key, group in groupby(heard):
-        inside = windows[at : at + len(list(group))]
-        at += len(inside)
-        if key is None or sum(window.key.name == key for window in inside) < config.fewest_windows:
-            continue
-        seconds = [window.end_seconds - window.start_seconds for window in inside]
-        sure = sum(w.key.confidence * s for w, s in zip(inside, seconds, strict=True) if w.key.name == key)
-        spans.append(
-            Span(inside[0].start_seconds, inside[-1].end_seconds, key, round(sure / sum(seconds), 3))
-        )
+    known = np.array([bool(w.key.name or w.chords.spans) for w in windows])
+    likely = np.array([np.asarray(one, float)[: len(KEYS)] for one in heard]) * known[:, None]
+    course = _course(np.where(known[:, None], np.maximum(likely, config.least_probability), 1.0), config)
+    spans = []
+    edges: list[int] = np.flatnonzero(np.diff(course, prepend=-1, append=-1)).tolist()
+    for first, last in pairwise(edges):
+        inside = range(first, last)
+        seconds = np.array([windows[i].end_seconds - windows[i].start_seconds for i in inside])
+        sure = float((likely[first:last, course[first]] * seconds).sum() / seconds.sum())
+        if known[first:last].sum() >= config.fewest_windows and sure >= config.least_confidence:
+            begin, end = windows[first].start_seconds, windows[last - 1].end_seconds
+            spans.append(Span(begin, end, KEYS[course[first]], round(sure, 3)))
     covered = sum((span.end_seconds - span.start_seconds) * span.confidence for span in spans)
     whole = windows[-1].end_seconds - windows[0].start_seconds
     return LocalKeys(tuple(spans), round(covered / max(whole, 1e-9), 3), windows[0].key.source)
 
 
-def _bridged(windows: Sequence[Annotation], i: int, config: LocalKeysConfig) -> str | None:
-    """The clear key of a window; of one without, that of its neighbours if they agree."""
-    name = _clear(windows[i], config)
-    if name is not None or not 0 < i < len(windows) - 1:
-        return name
-    before, after = _clear(windows[i - 1], config), _clear(windows[i + 1], config)
-    return before if before == after else None
-
-
-def _clear(window: Annotation, config: LocalKeysConfig) -> str | None:
-    return window.key.name if window.key.confidence >= config.least_confidence else None
+def _course(likely: np.ndarray, config: LocalKeysConfig) -> np.ndarray:
+    """[windows, keys] likelihoods → [windows]: the key of each on the likeliest way through them."""
+    logs = np.log(likely)
+    best, came_from = logs[0], []
+    for row in logs[1:]:
+        changed = int(best.argmax())
+        stays = best >= best[changed] - np.log(config.change_odds)
+        came_from.append(np.where(stays, np.arange(len(best)), changed))
+        best = np.where(stays, best, best[changed] - np.log(config.change_odds)) + row
+    way = [int(best.argmax())]
+    for back in reversed(came_from):
+        way.append(int(back[way[-1]]))
+    return np.array(way[::-1])

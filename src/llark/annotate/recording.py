@@ -26,6 +26,7 @@ class Recording:
         self._windows: list[Annotation] = []
         self._energies: list[Energies] = []
         self._observed: list[np.ndarray] = []
+        self._keys: list[np.ndarray] = []
 
     def hear(self, hearing: Hearing, start_seconds: float) -> Annotation:
         """The facts of one window, which begins at `start_seconds`.
@@ -37,6 +38,7 @@ class Recording:
         self._windows.append(window)
         self._energies.append(hearing.energies)
         self._observed.append(sections.observe(hearing))
+        self._keys.append(hearing.harmony.key)
         return window
 
     def facts(self) -> Annotation:
@@ -48,7 +50,7 @@ class Recording:
         return replace(
             whole,
             loudness=loudness.measure(weighting.join(self._energies), start),
-            local_keys=local_keys.find(self._windows),
+            local_keys=local_keys.find(self._windows, self._keys),
             sections=sections.find(self._observed, start, end, whole.beats.downbeats_seconds),
             melody=_melody(self._windows),
             isolated_chord=_isolated_chord(self._windows),
