@@ -15,7 +15,7 @@ from llark import audio, store
 from llark.embed import mini
 from llark.embed.settings import Settings
 from llark.errors import StoreMismatch, UserMustAct
-from llark.records import Annotation, Clip, Embedding
+from llark.records import Annotation, Clip, Embedding, Key, Track, to_dict
 from llark.walks import ears, rendered, same_sounds, testsets
 from llark.walks import evaluate as walk
 from llark.walks.evaluate import Wanted
@@ -222,3 +222,31 @@ def test_reports_of_the_same_name_are_headed_by_the_folders_above(
 )
 def test_as_many_folders_are_named_as_it_takes(first: str, second: str, heads: tuple[str, str]) -> None:
     assert walk.told_apart(Path(first), Path(second)) == heads
+
+
+# --- a rendered corpus ------------------------------------------------------------------------------------
+
+
+def corpus_of(folder: Path, splits: dict[str, str]) -> Path:
+    """A corpus as `llark corpus` leaves it: a clip for each id, in D major, of the split beside it."""
+    for id_, split in splits.items():
+        path = tone(folder / "audio" / f"{id_}.wav", 440.0).rename(folder / "audio" / f"{id_}.ogg")
+        truth = Annotation(id_, 0.0, 2.0, key=Key("D major", 1.0, "truth"))
+        track = Track(id_, path.name, split=split, duration_seconds=2.0)
+        page = {"track": to_dict(track), "truth": to_dict(truth)}
+        path.with_suffix(".json").write_text(json.dumps(page))
+    return folder
+
+
+def test_a_rendered_corpus_is_a_test_set_of_its_own(tmp_path: Path) -> None:
+    data = corpus_of(tmp_path / "corpus", {"a": "train", "b": "test", "c": "test", "d": "train"})
+    found = testsets.gather(data, tmp_path / "out", Wanted(), hear=False)
+    assert [item.track_id for item in found.test_set.items] == ["b", "c"]
+    assert [item.track_id for item in found.training] == ["a", "d"]
+    assert {item.truth.key.name for item in (*found.test_set.items, *found.training)} == {"D major"}
+    assert all(item.truth.clip_id == item.clip_id for item in found.test_set.items)
+
+
+def test_of_a_rendered_corpus_so_many_clips_are_asked_about_as_are_wanted(tmp_path: Path) -> None:
+    data = corpus_of(tmp_path / "corpus", dict.fromkeys("abcdef", "test"))
+    assert len(testsets.gather(data, tmp_path / "out", Wanted(clips=4), hear=False).test_set.items) == 4

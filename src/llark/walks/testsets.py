@@ -51,8 +51,8 @@ def gather(
 ) -> Material:
     """The test set that is wanted, heard where it has to be.
 
-    `data` is a folder that `llark build` or `llark prepare` has filled. Without one, and without questions,
-    the open corpus's held-out set is rendered. Raises `UserMustAct` where there is nothing to ask about.
+    `data` is a folder that `llark build`, `llark prepare` or `llark corpus` has filled. Without one, and
+    without questions, the open corpus is rendered. Raises `UserMustAct` where there is nothing to ask about.
     """
     hear = hear and wanted.endpoint is None
     if wanted.questions:
@@ -66,9 +66,11 @@ def gather(
         return _built(data, wanted)
     if (data / "truths" / store.ABOUT).is_file() or (data / "tracks" / store.ABOUT).is_file():
         return _prepared(data, out, wanted, hear)
+    if (data / "audio").is_dir() and any((data / "audio").glob("*.json")):
+        return _rendered(data, out, wanted, hear)
     raise UserMustAct(
-        f"{data} is not a folder that `llark build` or `llark prepare` has filled: it has neither corpus"
-        " nor tracks."
+        f"{data} is not a folder that `llark build`, `llark prepare` or `llark corpus` has filled: it has"
+        " neither corpus nor tracks, nor audio with truths."
     )
 
 
@@ -117,10 +119,40 @@ def _built(data: Path, wanted: Wanted) -> Material:
 
 def _prepared(data: Path, out: Path, wanted: Wanted, hear: bool) -> Material:
     """The clips of a folder that `llark prepare` has filled: their labels, and what people wrote."""
-    tracks = {track.id: track for track in store.read(data / "tracks", Track)}
+    tracks = list(store.read(data / "tracks", Track))
     labelled = (data / "truths" / store.ABOUT).is_file()
     truth = {a.clip_id: a for a in store.read(data / "truths", Annotation)} if labelled else {}
-    every = list(store.read(data / "clips", Clip))
+    captions = {track.id: track.captions for track in tracks}
+    return _labelled(
+        _Labelled(data, list(store.read(data / "clips", Clip)), truth, captions), out, wanted, hear
+    )
+
+
+def _rendered(data: Path, out: Path, wanted: Wanted, hear: bool) -> Material:
+    """The clips of a folder that `llark corpus` has rendered."""
+    from llark import corpus
+    from llark.walks import rendered
+
+    rendered.prepare(data, out / HEARD / "clips")
+    by_track = {track.id: truth for track, truth in corpus.read(data)}
+    every = list(store.read(out / HEARD / "clips", Clip))
+    truth = {clip.id: replace(by_track[clip.track_id], clip_id=clip.id) for clip in every}
+    return _labelled(_Labelled(data, every, truth, {}), out, wanted, hear)
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """The clips of a folder, their labels by clip, and by track what people wrote."""
+
+    folder: Path
+    clips: Sequence[Clip]
+    truth: Mapping[str, Annotation]
+    captions: Mapping[str, tuple[str, ...]]
+
+
+def _labelled(given: _Labelled, out: Path, wanted: Wanted, hear: bool) -> Material:
+    """The clips of the split that is wanted, heard if need be; those to train on give the best constant."""
+    data, every = given.folder, given.clips
     held_out = [clip for clip in every if clip.split == wanted.split] or every
     chosen = spread(held_out, wanted.clips or LABELLED_CLIPS)
     heard = listen(chosen, data, out / HEARD, wanted.workers) if hear else Heard({}, {})
@@ -130,8 +162,8 @@ def _prepared(data: Path, out: Path, wanted: Wanted, hear: bool) -> Material:
 
     def item(clip: Clip) -> Item:
         unknown = Annotation(clip.id, clip.start_seconds, clip.end_seconds)
-        captions = tracks[clip.track_id].captions
-        known = truth.get(clip.id, unknown)
+        captions = given.captions.get(clip.track_id, ())
+        known = given.truth.get(clip.id, unknown)
         return Item(clip.id, clip.track_id, known, heard.annotations.get(clip.id), captions)
 
     return Material(
