@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llark.instruct import reply
 from llark.instruct.reply import MOST_ITEMS, Item, parse
 
 ITEM = {"kind": "tempo", "question": "How fast?", "answer": "90 BPM.", "facts": ["tempo"]}
@@ -93,3 +94,13 @@ def test_a_reply_that_is_cut_anywhere_gives_its_whole_items(at: int) -> None:
     found = parse(PAGE[:at])
     assert set(found.items) <= {READ}
     assert len(found.items) == min(2, PAGE[:at].count("]}"))
+
+
+@pytest.mark.parametrize("nested", ["[" * 60_000, "]" * 60_000 + '{"a":' * 30_000, "[" * 500 + "]" * 500])
+def test_brackets_without_end_are_not_read_as_json_and_the_rest_is(
+    nested: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reply, "_readings_as_json", lambda text: pytest.fail("read as JSON"))
+    found = reply.parse(f"Q: How fast?\nA: 90 BPM.\n{nested}")
+    assert [(item.question, item.answer) for item in found.items] == [("How fast?", "90 BPM.")]
+    assert found.how == "salvaged"

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 LONGEST_REPLY = 200_000
@@ -18,6 +19,10 @@ LONGEST_REPLY = 200_000
 
 MOST_STARTS = 400
 """Places at which an object may begin, before a reply that holds none is given up."""
+
+DEEPEST = 100
+"""Open brackets within each other up to which a reply is read as JSON. Readers that call themselves for each
+bracket come to the end of Python's stack, where any object that is just then cleared away fails, too."""
 
 MOST_ITEMS = 64
 QUESTIONS = ("question", "q", "prompt", "instruction", "user", "human")
@@ -67,6 +72,18 @@ def parse(text: str) -> Parsed:
 
 def _readings(text: str) -> Iterator[tuple[str, Any]]:
     """Ways to read the text, from the strictest on."""
+    if _depth(text) <= DEEPEST:
+        yield from _readings_as_json(text)
+    yield "salvaged", [{"question": found["q"], "answer": found["a"]} for found in _PAIR.finditer(text)]
+
+
+def _depth(text: str) -> int:
+    """The most brackets that are open at once, those in strings included."""
+    steps = (1 if bracket[0] in "[{" else -1 for bracket in re.finditer(r"[][{}]", text))
+    return max(accumulate(steps, lambda depth, step: max(0, depth + step), initial=0))
+
+
+def _readings_as_json(text: str) -> Iterator[tuple[str, Any]]:
     whole = _value(text)
     if whole is not None:
         yield "whole", whole
@@ -79,7 +96,6 @@ def _readings(text: str) -> Iterator[tuple[str, Any]]:
         end = max(text.rfind("]"), text.rfind("}")) + 1
         yield "repaired", _python(text[starts[0] : end])
         yield "salvaged", list(_objects(text, starts))
-    yield "salvaged", [{"question": found["q"], "answer": found["a"]} for found in _PAIR.finditer(text)]
 
 
 def _value(text: str, exact: bool = True) -> Any:
