@@ -41,6 +41,9 @@ SPREAD_BINS = 0.6
 """Width of the tempo target, in bins."""
 STRETCH = 0.25
 """How much faster or slower a clip is played at most, as a logarithm."""
+LATEST_START = 50
+"""Frames that are left out at the beginning of a clip, at most: half of the clips begin on a beat, and a net
+that hears no others takes every beginning for one."""
 METER_WEIGHTS = (1.5, 1.1, 0.7, 1.2)
 """Of 2/4, 3/4, 4/4 and 6/8, so that the rare ones are learnt too."""
 PULSELESS = 240
@@ -187,11 +190,13 @@ def cuts(examples: Sequence[Example], draw: np.random.Generator) -> list[Cut]:
         slower = float(np.exp(draw.uniform(-STRETCH, STRETCH))) if draw.random() < 0.6 else 1.0
         whole = int(len(one.evidence) * slower)
         shortest = min(FRAMES_SHORTEST, whole)
-        frames = (
-            min(whole, FRAMES_LONGEST) if draw.random() < 0.5 else int(draw.integers(shortest, whole + 1))
-        )
-        frames = min(frames, FRAMES_LONGEST)
-        found.append(Cut(row, int(draw.integers(0, whole - frames + 1)), frames, slower))
+        if draw.random() < 0.5:
+            start = int(draw.integers(0, min(LATEST_START, whole - shortest) + 1))
+            frames = min(whole - start, FRAMES_LONGEST)
+        else:
+            frames = min(int(draw.integers(shortest, whole + 1)), FRAMES_LONGEST)
+            start = int(draw.integers(0, whole - frames + 1))
+        found.append(Cut(row, start, frames, slower))
     return found
 
 

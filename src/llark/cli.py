@@ -218,6 +218,7 @@ def corpus(
     clips: int = 3000,
     seed: int = 7,
     source: list[str] | None = None,
+    midi: Path | None = None,
     renderer: str = "fluidsynth",
     workers: int = 2,
 ) -> None:
@@ -232,8 +233,12 @@ def corpus(
     seed
         The same seed gives the same clips.
     source
-        Any of mma, music21, freedoom (these need Debian packages) and builtin (needs none). Two more are
-        only rendered where asked for: tunes, folk tunes without accompaniment, and grooves, made-up rhythms.
+        Any of mma, music21, freedoom (these need Debian packages) and builtin (needs none). Others are
+        only rendered where asked for: tunes, folk tunes without accompaniment; grooves, made-up rhythms;
+        midi, the songs of a folder of MIDI files.
+    midi
+        The folder of the source midi, which is the only one if no other is named. Songs of one tempo are
+        taken; beats and, where the file says it, the meter are their truth.
     renderer
         fluidsynth, or midirenderer, which needs no Debian package.
     workers
@@ -241,7 +246,9 @@ def corpus(
     """
     from llark.walks import rendered
 
-    rendered.render_corpus(out, clips=clips, seed=seed, sources=source, renderer=renderer, workers=workers)
+    rendered.render_corpus(
+        out, clips=clips, seed=seed, sources=source, renderer=renderer, workers=workers, midi=midi
+    )
 
 
 @app.command

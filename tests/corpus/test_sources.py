@@ -11,7 +11,7 @@ from random import Random
 import mido
 import pytest
 
-from llark.corpus import abc, freedoom, midi, mma, scores
+from llark.corpus import abc, freedoom, midi, mma, scores, songs
 from llark.corpus.piece import BEND, Control, Harmony, Note, Part
 from llark.corpus.unusable import Unusable, draw
 
@@ -166,8 +166,8 @@ def test_songs_of_a_wad_are_found_once_with_tempo_bounds_and_meter(tmp_path: Pat
 def test_a_song_whose_tempo_changes_is_left_out() -> None:
     events = [mido.MetaMessage("set_tempo", tempo=500_000), *note(60, 0, 480)]
     changing = midi_file(*events, mido.MetaMessage("set_tempo", tempo=400_000), *note(60, 0, 480))
-    assert freedoom.as_piece(changing, "x") is None
-    assert freedoom.as_piece(b"MThd", "x") is None
+    assert songs.as_piece(changing, "x", "") is None
+    assert songs.as_piece(b"MThd", "x", "") is None
 
 
 def test_a_file_that_is_no_wad_is_a_value_error() -> None:

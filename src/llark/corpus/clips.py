@@ -18,6 +18,7 @@ import numpy as np
 from llark import engine, store
 from llark.audio import save
 from llark.corpus import abc, builtin, effects, freedoom, grooves, mma, scores
+from llark.corpus.catalogue import Catalogue, catalogue
 from llark.corpus.hearing import truth
 from llark.corpus.piece import Piece
 from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth
@@ -33,8 +34,9 @@ VERSION = 4
 SOURCES = {"mma": 60, "music21": 28, "freedoom": 12, "builtin": 10}
 """Source → its share among those that are asked for."""
 
-EXTRA_SOURCES = {"tunes": 10, "grooves": 10}
-"""Those that are rendered only where asked for: folk tunes without accompaniment, made-up rhythms."""
+EXTRA_SOURCES = {"tunes": 10, "grooves": 10, "midi": 10}
+"""Those that are rendered only where asked for: folk tunes without accompaniment, made-up rhythms, the
+songs of a folder of MIDI files."""
 
 RENDERERS = ("fluidsynth", "midirenderer")
 SPLIT_CYCLE = "TTHTTTVTTTHTTTVTTTHTTTTTT"
@@ -54,6 +56,9 @@ ATTEMPTS = 6
 """Pieces tried for one clip before it is given up."""
 
 CLIP_TIMEOUT_SECONDS = 240.0
+
+SONGS = "songs.json"
+"""Which files of a folder are songs, beside the clips that were drawn from them."""
 
 MakesPiece = Callable[[Random, float, Callable[[str], bool]], Piece]
 
@@ -95,6 +100,8 @@ class Render:
 
     folder: Path
     renderer: str = "fluidsynth"
+    songs: Catalogue | None = None
+    """What the source `midi` draws from."""
     name: str = "corpus"
 
     def id_of(self, order: Order) -> str:
@@ -121,21 +128,22 @@ class Render:
         trouble: list[Unusable] = []
         for attempt in range(ATTEMPTS):
             try:
-                return make(order, attempt, self._synths[order.split])
+                return make(order, attempt, self._synths[order.split], self.songs)
             except Unusable as error:
                 trouble.append(error)
         raise BadAudio(trouble[-1].reason, trouble[-1].detail) from trouble[-1]
 
 
-def make(order: Order, attempt: int, synth: Synth) -> tuple[np.ndarray, dict[str, Any]]:
+def make(
+    order: Order, attempt: int, synth: Synth, songs: Catalogue | None = None
+) -> tuple[np.ndarray, dict[str, Any]]:
     """[samples] float32 and the sidecar of one clip. Raises `Unusable`; another attempt draws another
     piece."""
     seed = f"{order.seed}:{order.index}:{attempt}"
     seconds = clip_seconds(Random(f"{seed}:seconds"))
     fastest = seconds * 220 / 60
-    piece = _piece(
-        order.source, Random(f"{seed}:piece"), fastest, lambda group: split_of(group) == order.split
-    )
+    made = _maker(order.source, songs)
+    piece = made(Random(f"{seed}:piece"), fastest, lambda group: split_of(group) == order.split)
     piece = reduced(piece, Random(f"{seed}:reduced"))
     take = replace(choose(piece, seconds, Random(f"{seed}:take")), sway=some_sway(Random(f"{seed}:sway")))
     parts = perform(take, Random(f"{seed}:perform"))
@@ -152,14 +160,16 @@ def make(order: Order, attempt: int, synth: Synth) -> tuple[np.ndarray, dict[str
     return audio, {**sidecar, **piece.about, "group": piece.group, "soundfont": synth.name}
 
 
-def _piece(source: str, rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
+def _maker(source: str, songs: Catalogue | None) -> MakesPiece:
     makers: dict[str, MakesPiece] = {
-        "mma": mma.piece, "freedoom": freedoom.piece, "builtin": builtin.piece, "tunes": abc.alone,
-        "grooves": grooves.piece,
+        "mma": mma.piece, "music21": _notated, "freedoom": freedoom.piece, "builtin": builtin.piece,
+        "tunes": abc.alone, "grooves": grooves.piece,
     }  # fmt: skip
-    if source == "music21":
-        return (abc.piece if rng.random() < 0.68 else scores.piece)(rng, beats, admits)
-    return makers[source](rng, beats, admits)
+    return songs.piece if source == "midi" and songs is not None else makers[source]
+
+
+def _notated(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
+    return (abc.piece if rng.random() < 0.68 else scores.piece)(rng, beats, admits)
 
 
 def _write(sidecar: Path, samples: np.ndarray, facts: dict[str, Any]) -> None:
@@ -180,6 +190,7 @@ def render(
     sources: Sequence[str] | None = None,
     workers: int = 2,
     renderer: str = "fluidsynth",
+    midi: str | Path | None = None,
     progress: bool = True,
 ) -> engine.Tally:
     """Renders `clips` clips of 8 to 25 s (mono, 22,050 Hz, Ogg Vorbis) with the truth beside each.
@@ -193,25 +204,33 @@ def render(
         clips: How many, all splits together.
         seed: The same seed, sources and renderer give the same samples and truth, whatever the number
             of workers; only the serial number in the Ogg stream is drawn anew.
-        sources: Any of `SOURCES` and `EXTRA_SOURCES`; all of the former by default. `builtin` and `grooves`
-            need no Debian package.
+        sources: Any of `SOURCES` and `EXTRA_SOURCES`; all of the former by default, `midi` alone where a
+            folder of MIDI files is given. `builtin` and `grooves` need no Debian package.
         workers: Local processes; 0 works in this one.
         renderer: `fluidsynth`: training and validation clips with FluidR3 GM (MIT), held-out clips with
             MuseScore General (MIT), a sound font that training never hears. `midirenderer`: TimGM6mb for
             all of them.
+        midi: A folder of MIDI files for the source `midi`. Those of one tempo, at most one meter (2/4, 3/4
+            or 4/4) and notes on the beat's grid are songs; which they are is kept in `folder`/songs.json.
 
     Raises:
-        UserMustAct: A Debian package is missing, or a source or renderer has no such name.
+        UserMustAct: A Debian package is missing, a source or renderer has no such name, or no MIDI file is
+            a song.
         StoreMismatch: The folder holds a corpus made otherwise.
     """
-    chosen = tuple(sources or SOURCES)
+    chosen = tuple(sources or (SOURCES if midi is None else ("midi",)))
     _refuse_unknown(chosen, renderer)
     require_packages(chosen, renderer)
+    songs = _songs(chosen, midi, Path(folder))
     config = {"version": VERSION, "clips": clips, "seed": seed, "sources": list(chosen), "renderer": renderer}
+    if songs is not None:
+        config["midi"] = hashlib.sha256(repr(songs.groups).encode()).hexdigest()[:16]
     writer = store.open_stage(folder, "corpus", config, flush_seconds=30.0)
+    if songs is not None:
+        songs.keep(Path(folder) / SONGS)
     timeout = CLIP_TIMEOUT_SECONDS if workers else None
     return engine.run(
-        Render(Path(folder), renderer), plan(clips, seed, chosen), writer, workers=workers,
+        Render(Path(folder), renderer, songs), plan(clips, seed, chosen), writer, workers=workers,
         timeout_seconds=timeout, total=clips, progress=progress,
     )  # fmt: skip
 
@@ -223,6 +242,17 @@ def _refuse_unknown(sources: Sequence[str], renderer: str) -> None:
     ]:
         if name not in known:
             raise UserMustAct(f"There is no {what} {name!r}; choose from {', '.join(known)}.")
+
+
+def _songs(sources: Sequence[str], midi: str | Path | None, folder: Path) -> Catalogue | None:
+    """The folder's songs; those that are Freedoom's are in the split that they have there."""
+    if ("midi" in sources) != (midi is not None):
+        raise UserMustAct("The source midi and a folder of MIDI files (--midi) go together: give both.")
+    if midi is None:
+        return None
+    if not Path(midi).is_dir():
+        raise UserMustAct(f"{midi} is no folder.")
+    return catalogue(Path(midi).absolute(), folder / SONGS, freedoom.songs())
 
 
 def require_packages(sources: Sequence[str], renderer: str) -> None:

@@ -32,14 +32,19 @@ def render(recipe: Recipe, out: Path, workers: int) -> None:
 
 
 def render_corpus(
-    out: Path, *, clips: int, seed: int, sources: Sequence[str] | None, renderer: str, workers: int
+    out: Path,
+    *,
+    clips: int,
+    seed: int,
+    sources: Sequence[str] | None,
+    renderer: str,
+    workers: int,
+    midi: Path | None = None,
 ) -> None:
     """The open corpus: audio/ID.ogg with the truth beside it as audio/ID.json."""
     from llark import corpus
 
-    corpus.render(
-        out, clips=clips, seed=seed, sources=sources, renderer=renderer, workers=workers, progress=True
-    )
+    corpus.render(out, clips=clips, seed=seed, sources=sources, renderer=renderer, workers=workers, midi=midi)
 
 
 def prepare(corpus_folder: Path, out: Path, window_seconds: float = audio.WINDOW_SECONDS) -> None:
