@@ -15,7 +15,7 @@ from llark import audio, corpus, store
 from llark.corpus import builtin, clips
 from llark.corpus.clips import Order, Render, make, plan, split_of
 from llark.corpus.piece import Piece
-from llark.corpus.synth import SAMPLE_RATE, Portable
+from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable
 from llark.corpus.unusable import Unusable
 from llark.errors import StoreMismatch, UserMustAct
 from llark.records import GENRES, INSTRUMENTS, KEYS, Annotation, Dropped, Track
@@ -236,3 +236,12 @@ def test_held_out_clips_are_played_with_a_soundfont_that_training_never_hears(tm
         "validation": "FluidR3_GM",
         "test": "MuseScore_General_Lite",
     }
+
+
+@pytest.mark.skipif(not clips.TRAINING_FONT.exists(), reason="needs fluidsynth and fluid-soundfont-gm")
+def test_a_clip_sounds_the_same_whatever_was_played_before_it() -> None:
+    first, second, third = plan(3, 5, ("builtin",))
+    fresh, used = Fluid(clips.TRAINING_FONT), Fluid(clips.TRAINING_FONT)
+    for order in (second, third):
+        make(order, 0, used)
+    assert np.array_equal(make(first, 0, fresh)[0], make(first, 0, used)[0])

@@ -27,6 +27,9 @@ SAMPLE_RATE = 22_050
 
 GAIN = 0.3
 
+BLOCK = 64
+"""Samples that FluidSynth makes at a time."""
+
 
 class Synth(Protocol):
     """Anything that turns one part into mono samples."""
@@ -55,7 +58,7 @@ class Fluid:
             raise UserMustAct(f"FluidSynth cannot load the sound font {soundfont}; reinstall its package.")
 
     def play(self, part: Part, seconds: float) -> np.ndarray:
-        """See `Synth.play`. Events fall on blocks of 64 samples (2.9 ms)."""
+        """See `Synth.play`. Events fall on blocks of `BLOCK` samples (2.9 ms)."""
         channel, bank = (midi.PERCUSSION_CHANNEL, 128) if part.is_drums else (0, 0)
         lib, synth = self._lib, self._synth
         lib.fluid_synth_system_reset(synth)
@@ -78,6 +81,8 @@ class Fluid:
             else:
                 lib.fluid_synth_cc(synth, channel, number, value)
         self._write(stereo, done, stereo.shape[1])
+        rest = np.zeros((2, -stereo.shape[1] % BLOCK), np.float32)
+        self._write(rest, 0, rest.shape[1])  # so that the next part begins with a block, as this one did
         mono: np.ndarray = stereo.mean(axis=0)
         return mono
 
