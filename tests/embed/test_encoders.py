@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_hub
+import torch
 from jukebox_goldens import GOLDENS
 from tiny_jukebox import converted
 
@@ -93,6 +94,18 @@ def test_bfloat16_moves_frames_by_less_than_is_stated(
     for exact, rough in zip(encoders[name](sounds()[1:]), listen(sounds()[1:]), strict=True):
         moved = np.sqrt(np.mean((exact - rough) ** 2)) / exact.std()
         assert 0.0 < moved < TOLERANCE["bfloat16"], moved
+
+
+def test_in_bfloat16_on_a_cpu_convolutions_alone_are_heard_in_float32() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv1d(3, 4, 5, stride=3), torch.nn.Linear(9, 2))
+    settled = Device(dtype="bfloat16").settle(model)
+    assert [settled[0].weight.dtype, settled[1].weight.dtype] == [torch.float32, torch.bfloat16]
+    given = torch.randn(1, 3, 30).bfloat16()
+    exact = torch.nn.functional.conv1d(given.float(), settled[0].weight, settled[0].bias, stride=3)
+    assert torch.equal(settled[0](given), exact.bfloat16())
+    assert settled(given).dtype == torch.bfloat16
+    assert not any(weight.requires_grad for weight in settled.parameters())
 
 
 @pytest.mark.parametrize("name", ENCODERS)

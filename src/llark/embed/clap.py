@@ -164,7 +164,7 @@ def load(settings: Settings, device: Device) -> ClapEncoder:
     else:
         place = fetch(settings.weights)
         model = clap_weights.from_hub(place)
-    model.eval().requires_grad_(False).to(device.name, device.torch_dtype)
+    device.settle(model)
     if settings.rate == CLIP:
         rate = None
     else:

@@ -105,6 +105,24 @@ class Device:
 
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[self.dtype]
 
+    def settle(self, model: Any) -> Any:
+        """The torch module `model`, frozen, here and in this precision.
+
+        On a CPU its convolutions stay in float32: those of oneDNN in bfloat16 are wrong for some sizes on
+        processors with AVX512-BF16 or AMX (https://github.com/pytorch/pytorch/issues/169688).
+        """
+        import torch
+        from torch import nn
+
+        model.eval().requires_grad_(False).to(self.name, self.torch_dtype)
+        if torch.device(self.name).type == "cpu" and self.torch_dtype != torch.float32:
+            for module in model.modules():
+                if isinstance(module, (nn.Conv1d, nn.Conv2d)):
+                    module.float()
+                    module.register_forward_pre_hook(lambda _, given: tuple(x.float() for x in given))
+                    module.register_forward_hook(lambda _, given, found: found.to(self.torch_dtype))
+        return model
+
 
 def device(name: str | None = None, dtype: str | None = None, batch: int = 8) -> Device:
     """The device asked for, or the best one here: bfloat16 on a GPU, float32 on a CPU.

@@ -47,7 +47,7 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
     features = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
     model = AutoModel.from_pretrained(folder, config=own, trust_remote_code=False)
     model = getattr(model, "encoder", model) if getattr(own, "is_encoder_decoder", False) else model
-    model.eval().requires_grad_(False).to(device.name, device.torch_dtype)
+    device.settle(model)
     if getattr(features, "sampling_rate", None) is None:
         raise UserMustAct(f"{settings.encoder} hears no sound: its inputs have no sample rate.")
     hear = _hearing(model, features, settings, device)

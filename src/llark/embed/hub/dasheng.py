@@ -117,7 +117,7 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
     longest = int(said.get("target_length", 1008)) if places is None else PATCH * places.shape[-1]
     model = Dasheng(width, depth, heads, int(said.get("n_mels", 64)), longest)
     weights.fill(model, tensors, "encoder.", folder)
-    model.to(device.name, device.torch_dtype)
+    device.settle(model)
     hidden_layer((None,) * (depth + 1), settings.layer)
     hop = HOP * PATCH
 

@@ -31,8 +31,7 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
     from transformers import EncodecModel
 
     settings.refuse(layer=settings.layer)
-    model = EncodecModel.from_pretrained(folder, trust_remote_code=False).encoder
-    own = model.to(device.name, device.torch_dtype).eval().requires_grad_(False)
+    own = device.settle(EncodecModel.from_pretrained(folder, trust_remote_code=False).encoder)
     rate, hop = int(config["sampling_rate"]), math.prod(config["upsampling_ratios"])
     window, overlap = window_and_overlap(config, rate, hop)
     channels, normalised = int(config["audio_channels"]), bool(config.get("normalize", False))

@@ -39,7 +39,7 @@ def matches(config: dict[str, Any]) -> bool:
 def load(folder: Path, config: dict[str, Any], settings: Settings, device: Device) -> Ears:
     """The model as HuBERT. Raises `UserMustAct` for a kind of MERT that HuBERT is not."""
     model = _model(folder, config)
-    model.eval().requires_grad_(False).to(device.name, device.torch_dtype)
+    device.settle(model)
     hidden_layer((None,) * (model.config.num_hidden_layers + 1), settings.layer)
     path = folder / "preprocessor_config.json"
     said = json.loads(path.read_text()) if path.is_file() else {}

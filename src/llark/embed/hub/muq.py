@@ -108,7 +108,7 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
         )
     model = MuQ(config)
     weights.fill(model, weights.read(folder), "model.", folder)
-    model.to(device.name, device.torch_dtype)
+    device.settle(model)
     hop = model.hop * (100 // int(config.get("label_rate", 25)))
     hidden_layer((None,) * (int(config["encoder_depth"]) + 1), settings.layer)
 

@@ -33,7 +33,7 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
 
     features = WhisperFeatureExtractor.from_pretrained(folder)
     model = WhisperModel.from_pretrained(folder, trust_remote_code=False).encoder
-    model.eval().requires_grad_(False).to(device.name, device.torch_dtype)
+    device.settle(model)
     rate, window = int(features.sampling_rate), int(config["max_source_positions"])
     middle = (int(config["encoder_layers"]) + 1) // 2
 
