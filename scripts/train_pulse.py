@@ -2,9 +2,10 @@
 
     python scripts/train_pulse.py CORPUS [CORPUS …] --work WORK
     python scripts/train_pulse.py CORPUS [CORPUS …] --work WORK --start-from pulse.safetensors
-        --learning-rate 1.2e-3 --epochs 6 --damaged 0.25
+        --learning-rate 1.2e-3 --epochs 6 --damaged 0.25 --deaf 0.12
 
-`--damaged` adds copies of a share of the training clips with noise, in a room, or fading. `WORK` keeps what
+`--damaged` adds copies of a share of the training clips with noise, in a room, or fading. `--deaf` leaves out
+each group of what is heard, as one beat net's memory or the strokes, with that chance. `WORK` keeps what
 the frozen nets heard of each clip, a checkpoint after each epoch and the scores on the held-out clips; run
 again, it goes on where it stopped.
 """
@@ -27,7 +28,7 @@ from torch.nn import functional
 
 from llark import audio, corpus, engine
 from llark.corpus import effects
-from llark.nets import pulse
+from llark.nets import beat, pulse
 from llark.nets.hearing import Hearing
 from llark.records import Annotation, Track
 
@@ -46,6 +47,9 @@ LATEST_START = 50
 that hears no others takes every beginning for one."""
 METER_WEIGHTS = (1.5, 1.1, 0.7, 1.2)
 """Of 2/4, 3/4, 4/4 and 6/8, so that the rare ones are learnt too."""
+HEARD_GROUPS = (beat.WIDTH // 3,) * 3 + (2, 1 + beat.RISE_BANDS, 1)
+"""Columns of what is heard that belong together: three beat nets' memories, their activations, strokes, and
+the change of harmony."""
 PULSELESS = 240
 """Sounds without a pulse that are trained on: no beats, any tempo and any meter alike."""
 
@@ -243,6 +247,15 @@ def stretched(evidence: np.ndarray, cut: Cut) -> np.ndarray:
     return evidence[before].astype(np.float32) * (1 - share) + evidence[after].astype(np.float32) * share
 
 
+def deafened(heard: Tensor, mean: Tensor, share: float) -> Tensor:
+    """[clips, frames, width] with groups of columns left out, each of a clip's with the chance `share`: at
+    their `mean` [width] throughout."""
+    left_out = torch.rand(len(heard), len(HEARD_GROUPS)) < share
+    columns = left_out.repeat_interleave(torch.tensor(HEARD_GROUPS), dim=1)
+    columns = functional.pad(columns, (0, pulse.INPUT_WIDTH - pulse.HEARD_WIDTH))
+    return torch.where(columns[:, None], mean, heard)
+
+
 def loss_of(net: pulse.TinyPulse, batch: tuple[Tensor, ...]) -> Tensor:
     heard, mask, beats, known, tempo, meter = batch
     found_beats, found_tempo, found_meter = net(heard, mask)
@@ -258,12 +271,14 @@ def loss_of(net: pulse.TinyPulse, batch: tuple[Tensor, ...]) -> Tensor:
 @dataclass(frozen=True)
 class Schedule:
     """`start` is the file of nets to go on from: net n from the nth there, round and round, as wide as that
-    one is; without it nets are `width` wide."""
+    one is; without it nets are `width` wide. `deaf` is the chance of each group of what is heard to be left
+    out."""
 
     epochs: int
     learning_rate: float = LEARNING_RATE
     start: Path | None = None
     width: int = 64
+    deaf: float = 0.0
 
 
 def begun(seed: int, schedule: Schedule) -> pulse.TinyPulse:
@@ -308,8 +323,8 @@ def fit(
         torch.manual_seed(seed * 1000 + epoch)
         net.train()
         losses, began = [], time.perf_counter()
-        for batch in batches(examples, epoch, seed):
-            loss = loss_of(net, batch)
+        for heard, *known in batches(examples, epoch, seed):
+            loss = loss_of(net, (deafened(heard, net.mean, schedule.deaf), *known))
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -362,11 +377,14 @@ def main() -> None:
     parser.add_argument(
         "--damaged", type=float, default=0.0, help="share of training clips also heard damaged"
     )
+    parser.add_argument("--deaf", type=float, default=0.0, help="chance of each group to be left out")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     examples = [example(*heard) for heard in hear(options.corpus, options.work)]
-    schedule = Schedule(options.epochs, options.learning_rate, options.start_from, options.width)
+    schedule = Schedule(
+        options.epochs, options.learning_rate, options.start_from, options.width, options.deaf
+    )
     training = [one for one in examples if one.split == "train"] + without_pulse(options.work)
     training += damaged(options.corpus, options.work, options.damaged)
     validation, held_out = ([one for one in examples if one.split == s] for s in ("validation", "test"))
