@@ -12,7 +12,7 @@ from llark.corpus import styles, tempi
 from llark.corpus.harmony import voicing
 from llark.corpus.hearing import key_is_heard, truth
 from llark.corpus.patterns import STYLES
-from llark.corpus.piece import Control, Harmony, Note, Part, Piece, transpose
+from llark.corpus.piece import BEND, Control, Harmony, Note, Part, Piece, transpose
 from llark.corpus.synth import SAMPLE_RATE, Portable
 from llark.corpus.take import (
     PREROLL_SECONDS,
@@ -211,6 +211,27 @@ def test_a_clip_out_of_tune_bends_everything_but_drums() -> None:
     assert 5 <= len(shifts) <= 20
     assert max(abs(value) for value in shifts) <= 8192 * 40 / 200 + 1
     assert all(not part.controls for parts in bent for part in parts if part.is_drums)
+
+
+def test_a_clip_begins_with_the_last_bend_and_volume_of_before_it() -> None:
+    """One in five clips of Freedoom's songs began with the highest bend of the song so far."""
+    piece = waltz()
+    moved = (
+        Control(0, BEND, 6000),
+        Control(1, 7, 120),
+        Control(2, BEND, 0),
+        Control(3, 7, 80),
+        Control(9, 7, 64),
+    )
+    bent = replace(piece, parts=(replace(piece.parts[0], controls=moved), piece.parts[1]))
+    played = [perform(Take(bent, 60.0, 6.0, 8.0), Random(seed))[0].controls for seed in range(40)]
+    for controls in played:
+        heard = [(c.start, c.number) for c in controls]
+        assert sorted(heard) == [(0.0, BEND), (0.0, 7), (5.0, 7)]
+        assert {c.value for c in controls if c.number == 7} == {80, 64}
+    bends = [c.value for controls in played for c in controls if c.number == BEND]
+    assert max(map(abs, bends)) <= 8192 * 40 / 200 + 1
+    assert bends.count(0) > 20
 
 
 def test_only_what_sounds_in_the_clip_is_named(portable: Portable) -> None:

@@ -28,7 +28,7 @@ from llark.corpus.unusable import Unusable
 from llark.errors import BadAudio, UserMustAct
 from llark.records import Annotation, Track, from_json, to_dict
 
-VERSION = 4
+VERSION = 5
 """Raised whenever the same seed would give other clips."""
 
 SOURCES = {"mma": 60, "music21": 28, "freedoom": 12, "builtin": 10}

@@ -194,10 +194,15 @@ def perform(take: Take, rng: Random) -> tuple[Part, ...]:
                 Control(max(0.0, PREROLL_SECONDS + timing.seconds(c.start)), c.number, c.value)
                 for c in part.controls
             ]
-            tuned = () if part.is_drums else tuple(_tuned(controls, cents))
+            tuned = () if part.is_drums else _last_of_each(_tuned(controls, cents))
             program = kit if part.is_drums else part.program
             played.append(Part(part.role, program, tuple(notes), tuned))
     return tuple(played)
+
+
+def _last_of_each(controls: Sequence[Control]) -> tuple[Control, ...]:
+    """The last control of each number at each time: all those of before the clip are at its beginning."""
+    return tuple({(control.start, control.number): control for control in controls}.values())
 
 
 def _tuned(controls: Sequence[Control], cents: float) -> list[Control]:
