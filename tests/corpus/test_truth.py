@@ -214,7 +214,7 @@ def test_a_clip_out_of_tune_bends_everything_but_drums() -> None:
 
 
 def test_a_clip_begins_with_the_last_bend_and_volume_of_before_it() -> None:
-    """One in five clips of Freedoom's songs began with the highest bend of the song so far."""
+    """Clips of Freedoom's songs began with the highest of the song so far."""
     piece = waltz()
     moved = (
         Control(0, BEND, 6000),
