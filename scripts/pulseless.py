@@ -1,4 +1,5 @@
-"""Sounds without a pulse, that the pulse nets learn silence from: noise, drones, babble, bursts, rumble."""
+"""Sounds without a pulse, that the pulse nets learn silence from: noise, drones, babble, bursts, rumble,
+sirens, applause."""
 
 from __future__ import annotations
 
@@ -9,12 +10,21 @@ from scipy import signal
 
 RATE = 22_050
 SECONDS = (6.0, 25.0)
+Kind = Callable[[np.random.Generator, int], np.ndarray]
 
 
 def sound(number: int) -> np.ndarray:
     """[samples] float32 at 22,050 Hz; the same for the same number. The kinds come in turn."""
     draw = np.random.default_rng([20, number])
-    kinds: list[Callable[[np.random.Generator, int], np.ndarray]] = [noise, drone, babble, bursts, rumble]
+    kinds: list[Callable[[np.random.Generator, int], np.ndarray]] = [
+        noise,
+        drone,
+        babble,
+        bursts,
+        rumble,
+        siren,
+        applause,
+    ]
     made = kinds[number % len(kinds)](draw, int(draw.uniform(*SECONDS) * RATE))
     loud = 10 ** (draw.uniform(-40, -6) / 20)
     return (made / max(float(np.abs(made).max()), 1e-9) * loud).astype(np.float32)
@@ -95,3 +105,33 @@ def rumble(draw: np.random.Generator, count: int) -> np.ndarray:
     )
     dark = signal.sosfilt(signal.butter(2, draw.uniform(100, 800), fs=RATE, output="sos"), hiss)
     return wander * dark + (1 - wander) * 0.2 * hiss
+
+
+def siren(draw: np.random.Generator, count: int) -> np.ndarray:
+    """One to three tones that glide: up, down, or slowly to and fro at no steady pace."""
+    time = np.arange(count) / RATE
+    out = 0.002 * draw.standard_normal(count)
+    for _ in range(draw.integers(1, 4)):
+        corners = np.cumsum(np.concatenate([[0.0], draw.uniform(1.5, 9.0, 24)]))
+        octaves = np.cumsum(draw.uniform(0.3, 2.5, 25) * draw.choice([-1, 1], 25))
+        if draw.random() < 0.5:
+            octaves = np.sign(draw.uniform(-1, 1)) * draw.uniform(0.1, 1.2) * corners
+        hertz = np.clip(draw.uniform(80, 900) * 2 ** np.interp(time, corners, octaves - octaves[0]), 30, 9000)
+        phase = 2 * np.pi * np.cumsum(hertz) / RATE
+        out += np.sin(phase) + draw.choice([0.0, 0.4]) * np.sin(2 * phase)
+    return out
+
+
+def applause(draw: np.random.Generator, count: int) -> np.ndarray:
+    """Many hands, each at its own uneven pace."""
+    out = np.zeros(count)
+    for _ in range(draw.integers(3, 60)):
+        pace, place = draw.uniform(0.18, 0.45), draw.uniform(0, 0.5)
+        decay, loud = draw.uniform(40, 120), draw.uniform(0.1, 1)
+        shape = loud * np.exp(-decay * np.arange(int(0.08 * RATE)) / RATE)
+        while int(place * RATE) < count:
+            start = int(place * RATE)
+            stop = min(count, start + len(shape))
+            out[start:stop] += (shape * draw.standard_normal(len(shape)))[: stop - start]
+            place += pace * draw.lognormal(0, 0.25)
+    return out

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pulseless
+import steady
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -50,8 +51,10 @@ METER_WEIGHTS = (1.5, 1.1, 0.7, 1.2)
 HEARD_GROUPS = (beat.WIDTH // 3,) * 3 + (2, 1 + beat.RISE_BANDS, 1)
 """Columns of what is heard that belong together: three beat nets' memories, their activations, strokes, and
 the change of harmony."""
-PULSELESS = 240
+PULSELESS = 280
 """Sounds without a pulse that are trained on: no beats, any tempo and any meter alike."""
+STEADY = 120
+"""Claps, clicks and the like at a steady tempo."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,11 +140,27 @@ def without_pulse(work: Path) -> list[Example]:
     """Sounds whose beats are none and whose tempo and meter may be any."""
     found = []
     for number in range(PULSELESS):
-        path = work / "heard" / f"pulseless-{number}.npy"
+        path = work / "heard" / f"pulseless-2-{number}.npy"
         if not path.exists():
             _save(path, Hearing(pulseless.sound(number), pulseless.RATE))
         any_meter = np.full(len(pulse.METERS), 1 / len(pulse.METERS), np.float32)
         found.append(Example(path.stem, "train", path.stem, np.load(path), (), (), 0.0, any_meter))
+    return found
+
+
+def nothing_but_pulse(work: Path) -> list[Example]:
+    """Strikes at a steady tempo, with a meter where every second, third or fourth is stressed."""
+    found = []
+    for number in range(STEADY):
+        made = steady.sound(number)
+        path = work / "heard" / f"steady-{number}.npy"
+        if not path.exists():
+            _save(path, Hearing(made.samples, steady.RATE))
+        meter = np.array([float(made.meter == m) for m in pulse.METERS], np.float32)
+        heard = np.load(path)
+        found.append(
+            Example(path.stem, "train", path.stem, heard, made.beats, made.downbeats, made.bpm, meter)
+        )
     return found
 
 
@@ -386,6 +405,7 @@ def main() -> None:
         options.epochs, options.learning_rate, options.start_from, options.width, options.deaf
     )
     training = [one for one in examples if one.split == "train"] + without_pulse(options.work)
+    training += nothing_but_pulse(options.work)
     training += damaged(options.corpus, options.work, options.damaged)
     validation, held_out = ([one for one in examples if one.split == s] for s in ("validation", "test"))
     weights: dict[str, Tensor] = {}

@@ -219,6 +219,7 @@ def corpus(
     seed: int = 7,
     source: list[str] | None = None,
     midi: Path | None = None,
+    groove_midi: Path | None = None,
     renderer: str = "fluidsynth",
     workers: int = 2,
 ) -> None:
@@ -235,10 +236,13 @@ def corpus(
     source
         Any of mma, music21, freedoom (these need Debian packages) and builtin (needs none). Others are
         only rendered where asked for: tunes, folk tunes without accompaniment; grooves, made-up rhythms;
-        midi, the songs of a folder of MIDI files.
+        midi, the songs of a folder of MIDI files; groove_midi, the drummers of the Groove MIDI Dataset.
     midi
         The folder of the source midi, which is the only one if no other is named. Songs of one tempo are
         taken; beats and, where the file says it, the meter are their truth.
+    groove_midi
+        The folder of the Groove MIDI Dataset as downloaded, with info.csv: drummers playing to a click,
+        alone or under our own bass and chords.
     renderer
         fluidsynth, or midirenderer, which needs no Debian package.
     workers
@@ -247,7 +251,14 @@ def corpus(
     from llark.walks import rendered
 
     rendered.render_corpus(
-        out, clips=clips, seed=seed, sources=source, renderer=renderer, workers=workers, midi=midi
+        out,
+        clips=clips,
+        seed=seed,
+        sources=source,
+        renderer=renderer,
+        workers=workers,
+        midi=midi,
+        groove_midi=groove_midi,
     )
 
 

@@ -155,7 +155,7 @@ def test_a_piece_that_cannot_be_made_is_dropped_with_its_reason(
             raise Unusable("out-of-tune", "the band did not come")
         return made
 
-    monkeypatch.setattr(builtin, "piece", piece)
+    monkeypatch.setitem(clips.MAKERS, "builtin", piece)
     monkeypatch.setattr(clips, "ATTEMPTS", 1)
     tally = corpus.render(
         tmp_path, clips=4, seed=1, sources=("builtin",), workers=0, renderer="midirenderer", progress=False

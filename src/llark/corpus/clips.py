@@ -7,8 +7,8 @@ import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 
 from llark import engine, store
 from llark.audio import save
-from llark.corpus import abc, builtin, effects, freedoom, grooves, mma, scores
+from llark.corpus import abc, builtin, effects, freedoom, groove_midi, grooves, mma, scores
 from llark.corpus.catalogue import Catalogue, catalogue
 from llark.corpus.hearing import truth
 from llark.corpus.piece import Piece
@@ -34,9 +34,9 @@ VERSION = 5
 SOURCES = {"mma": 60, "music21": 28, "freedoom": 12, "builtin": 10}
 """Source → its share among those that are asked for."""
 
-EXTRA_SOURCES = {"tunes": 10, "grooves": 10, "midi": 10}
+EXTRA_SOURCES = {"tunes": 10, "grooves": 10, "midi": 10, "groove_midi": 10}
 """Those that are rendered only where asked for: folk tunes without accompaniment, made-up rhythms, the
-songs of a folder of MIDI files."""
+songs of a folder of MIDI files, the drummers of the Groove MIDI Dataset."""
 
 RENDERERS = ("fluidsynth", "midirenderer")
 SPLIT_CYCLE = "TTHTTTVTTTHTTTVTTTHTTTTTT"
@@ -100,8 +100,8 @@ class Render:
 
     folder: Path
     renderer: str = "fluidsynth"
-    songs: Catalogue | None = None
-    """What the source `midi` draws from."""
+    own: Mapping[str, MakesPiece] = field(default_factory=dict)
+    """The sources that draw from a folder of the user's."""
     name: str = "corpus"
 
     def id_of(self, order: Order) -> str:
@@ -128,21 +128,21 @@ class Render:
         trouble: list[Unusable] = []
         for attempt in range(ATTEMPTS):
             try:
-                return make(order, attempt, self._synths[order.split], self.songs)
+                return make(order, attempt, self._synths[order.split], self.own)
             except Unusable as error:
                 trouble.append(error)
         raise BadAudio(trouble[-1].reason, trouble[-1].detail) from trouble[-1]
 
 
 def make(
-    order: Order, attempt: int, synth: Synth, songs: Catalogue | None = None
+    order: Order, attempt: int, synth: Synth, own: Mapping[str, MakesPiece] | None = None
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """[samples] float32 and the sidecar of one clip. Raises `Unusable`; another attempt draws another
     piece."""
     seed = f"{order.seed}:{order.index}:{attempt}"
     seconds = clip_seconds(Random(f"{seed}:seconds"))
     fastest = seconds * 220 / 60
-    made = _maker(order.source, songs)
+    made = (MAKERS | dict(own or {}))[order.source]
     piece = made(Random(f"{seed}:piece"), fastest, lambda group: split_of(group) == order.split)
     piece = reduced(piece, Random(f"{seed}:reduced"))
     take = replace(choose(piece, seconds, Random(f"{seed}:take")), sway=some_sway(Random(f"{seed}:sway")))
@@ -160,16 +160,15 @@ def make(
     return audio, {**sidecar, **piece.about, "group": piece.group, "soundfont": synth.name}
 
 
-def _maker(source: str, songs: Catalogue | None) -> MakesPiece:
-    makers: dict[str, MakesPiece] = {
-        "mma": mma.piece, "music21": _notated, "freedoom": freedoom.piece, "builtin": builtin.piece,
-        "tunes": abc.alone, "grooves": grooves.piece,
-    }  # fmt: skip
-    return songs.piece if source == "midi" and songs is not None else makers[source]
-
-
 def _notated(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
     return (abc.piece if rng.random() < 0.68 else scores.piece)(rng, beats, admits)
+
+
+MAKERS: dict[str, MakesPiece] = {
+    "mma": mma.piece, "music21": _notated, "freedoom": freedoom.piece, "builtin": builtin.piece,
+    "tunes": abc.alone, "grooves": grooves.piece,
+}  # fmt: skip
+"""The sources that need no folder."""
 
 
 def _write(sidecar: Path, samples: np.ndarray, facts: dict[str, Any]) -> None:
@@ -191,6 +190,7 @@ def render(
     workers: int = 2,
     renderer: str = "fluidsynth",
     midi: str | Path | None = None,
+    groove_midi_folder: str | Path | None = None,
     progress: bool = True,
 ) -> engine.Tally:
     """Renders `clips` clips of 8 to 25 s (mono, 22,050 Hz, Ogg Vorbis) with the truth beside each.
@@ -204,33 +204,38 @@ def render(
         clips: How many, all splits together.
         seed: The same seed, sources and renderer give the same samples and truth, whatever the number
             of workers; only the serial number in the Ogg stream is drawn anew.
-        sources: Any of `SOURCES` and `EXTRA_SOURCES`; all of the former by default, `midi` alone where a
-            folder of MIDI files is given. `builtin` and `grooves` need no Debian package.
+        sources: Any of `SOURCES` and `EXTRA_SOURCES`; all of the former by default, `midi` or `groove_midi`
+            alone where their folder is given. `builtin`, `grooves` and these need no Debian package.
         workers: Local processes; 0 works in this one.
         renderer: `fluidsynth`: training and validation clips with FluidR3 GM (MIT), held-out clips with
             MuseScore General (MIT), a sound font that training never hears. `midirenderer`: TimGM6mb for
             all of them.
         midi: A folder of MIDI files for the source `midi`. Those of one tempo, at most one meter (2/4, 3/4
             or 4/4) and notes on the beat's grid are songs; which they are is kept in `folder`/songs.json.
+        groove_midi_folder: The folder of the Groove MIDI Dataset for the source `groove_midi`.
 
     Raises:
-        UserMustAct: A Debian package is missing, a source or renderer has no such name, or no MIDI file is
-            a song.
+        UserMustAct: A Debian package is missing, a source or renderer has no such name, no MIDI file is a
+            song, or a folder is not what it should be.
         StoreMismatch: The folder holds a corpus made otherwise.
     """
-    chosen = tuple(sources or (SOURCES if midi is None else ("midi",)))
+    folders = {"midi": midi, "groove_midi": groove_midi_folder}
+    chosen = tuple(sources or [name for name, given in folders.items() if given is not None] or SOURCES)
     _refuse_unknown(chosen, renderer)
     require_packages(chosen, renderer)
-    songs = _songs(chosen, midi, Path(folder))
+    songs, players = _songs(chosen, midi, Path(folder)), _drummers(chosen, groove_midi_folder)
+    own: dict[str, MakesPiece] = {}
     config = {"version": VERSION, "clips": clips, "seed": seed, "sources": list(chosen), "renderer": renderer}
     if songs is not None:
-        config["midi"] = hashlib.sha256(repr(songs.groups).encode()).hexdigest()[:16]
+        own["midi"], config["midi"] = songs.piece, _digest(songs.groups)
+    if players is not None:
+        own["groove_midi"], config["groove_midi"] = players.piece, _digest(players.performances)
     writer = store.open_stage(folder, "corpus", config, flush_seconds=30.0)
     if songs is not None:
         songs.keep(Path(folder) / SONGS)
     timeout = CLIP_TIMEOUT_SECONDS if workers else None
     return engine.run(
-        Render(Path(folder), renderer, songs), plan(clips, seed, chosen), writer, workers=workers,
+        Render(Path(folder), renderer, own), plan(clips, seed, chosen), writer, workers=workers,
         timeout_seconds=timeout, total=clips, progress=progress,
     )  # fmt: skip
 
@@ -244,15 +249,29 @@ def _refuse_unknown(sources: Sequence[str], renderer: str) -> None:
             raise UserMustAct(f"There is no {what} {name!r}; choose from {', '.join(known)}.")
 
 
+def _digest(items: object) -> str:
+    return hashlib.sha256(repr(items).encode()).hexdigest()[:16]
+
+
 def _songs(sources: Sequence[str], midi: str | Path | None, folder: Path) -> Catalogue | None:
     """The folder's songs; those that are Freedoom's are in the split that they have there."""
-    if ("midi" in sources) != (midi is not None):
-        raise UserMustAct("The source midi and a folder of MIDI files (--midi) go together: give both.")
+    _refuse_lone("midi" in sources, midi, "source midi and a folder of MIDI files (--midi)")
     if midi is None:
         return None
-    if not Path(midi).is_dir():
-        raise UserMustAct(f"{midi} is no folder.")
     return catalogue(Path(midi).absolute(), folder / SONGS, freedoom.songs())
+
+
+def _drummers(sources: Sequence[str], folder: str | Path | None) -> groove_midi.Drummers | None:
+    named = "source groove_midi and the folder of the Groove MIDI Dataset (--groove-midi)"
+    _refuse_lone("groove_midi" in sources, folder, named)
+    return None if folder is None else groove_midi.drummers(Path(folder).absolute())
+
+
+def _refuse_lone(named: bool, folder: str | Path | None, both: str) -> None:
+    if named != (folder is not None):
+        raise UserMustAct(f"The {both} go together: give both.")
+    if folder is not None and not Path(folder).is_dir():
+        raise UserMustAct(f"{folder} is no folder.")
 
 
 def require_packages(sources: Sequence[str], renderer: str) -> None:

@@ -40,11 +40,21 @@ def render_corpus(
     renderer: str,
     workers: int,
     midi: Path | None = None,
+    groove_midi: Path | None = None,
 ) -> None:
     """The open corpus: audio/ID.ogg with the truth beside it as audio/ID.json."""
     from llark import corpus
 
-    corpus.render(out, clips=clips, seed=seed, sources=sources, renderer=renderer, workers=workers, midi=midi)
+    corpus.render(
+        out,
+        clips=clips,
+        seed=seed,
+        sources=sources,
+        renderer=renderer,
+        workers=workers,
+        midi=midi,
+        groove_midi_folder=groove_midi,
+    )
 
 
 def prepare(corpus_folder: Path, out: Path, window_seconds: float = audio.WINDOW_SECONDS) -> None:
