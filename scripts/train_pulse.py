@@ -57,6 +57,10 @@ STEADY = 120
 """Claps, clicks and the like at a steady tempo."""
 
 
+READS = pulse.HEARD_WIDTH + pulse.CHANGES + 24
+"""Columns that a net's convolutions read."""
+
+
 @dataclass(frozen=True, eq=False)
 class Example:
     """One clip: `evidence` [frames, width] float16, and what is to be heard in it.
@@ -198,12 +202,14 @@ def beat_target(times: Sequence[float], frames: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Cut:
-    """A stretch of an example: `frames` frames from `start`, played `slower` times as slowly."""
+    """A stretch of an example: `frames` frames from `start`, played `slower` times as slowly, its pitch
+    classes so many semitones `higher`."""
 
     row: int
     start: int
     frames: int
     slower: float
+    higher: int
 
 
 def cuts(examples: Sequence[Example], draw: np.random.Generator) -> list[Cut]:
@@ -219,7 +225,7 @@ def cuts(examples: Sequence[Example], draw: np.random.Generator) -> list[Cut]:
         else:
             frames = min(int(draw.integers(shortest, whole + 1)), FRAMES_LONGEST)
             start = int(draw.integers(0, whole - frames + 1))
-        found.append(Cut(row, start, frames, slower))
+        found.append(Cut(row, start, frames, slower, int(draw.integers(12))))
     return found
 
 
@@ -245,6 +251,8 @@ def collate(examples: Sequence[Example], chosen: Sequence[Cut]) -> tuple[Tensor,
     for place, cut in enumerate(chosen):
         one = examples[cut.row]
         heard[place, : cut.frames] = torch.from_numpy(stretched(one.evidence, cut))
+        for circle in heard[place, :, pulse.HEARD_WIDTH :].split(12, dim=1):
+            circle.copy_(circle.roll(cut.higher, 1))
         mask[place, : cut.frames] = True
         tempo[place] = tempo_target(one.bpm / cut.slower if one.bpm else one.bpm)
         if one.beats is not None:
@@ -301,14 +309,16 @@ class Schedule:
 
 
 def begun(seed: int, schedule: Schedule) -> pulse.TinyPulse:
-    """A net with weights drawn by its number, or those of a net that was trained before."""
+    """A net with weights drawn by its number, or those of a net that was trained before, which begins by
+    giving nothing for columns that it did not read."""
     torch.manual_seed(seed)
     if schedule.start is None:
-        return pulse.TinyPulse(schedule.width)
+        return pulse.TinyPulse(schedule.width, READS)
     weights = load_file(schedule.start)
     number = (seed - 1) % (1 + max(int(name.partition(".")[0]) for name in weights))
     mine = {n.partition(".")[2]: v.float() for n, v in weights.items() if n.startswith(f"{number}.")}
-    net = pulse.TinyPulse(len(mine["enter.weight"]))
+    mine["enter.weight"] = functional.pad(mine["enter.weight"], (0, READS - mine["enter.weight"].shape[1]))
+    net = pulse.TinyPulse(len(mine["enter.weight"]), READS)
     net.load_state_dict(mine, strict=False)
     return net
 

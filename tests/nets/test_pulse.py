@@ -44,6 +44,45 @@ def test_nothing_to_hear_leaves_every_tempo_and_meter_alike() -> None:
     assert np.ptp(heard.tempo) == np.ptp(heard.meter) == 0
 
 
+def classes_that_change(at: int, frames: int = 100) -> torch.Tensor:
+    """[1, frames, 24]: C, then at `at` E; the bass stays on G."""
+    classes = torch.zeros(1, frames, 24)
+    classes[0, :at, 0] = classes[0, at:, 4] = classes[0, :, 12 + 7] = 1
+    return classes
+
+
+def test_a_change_of_pitch_class_is_seen_where_it_is_and_one_of_the_bass_apart() -> None:
+    changes = pulse.pitch_changes(classes_that_change(40), torch.ones(1, 100, dtype=torch.bool))[0]
+    assert changes.shape == (100, pulse.CHANGES)
+    for column in (0, 2, 4):
+        assert int(changes[:, column].argmax()) == 40
+        assert changes[40, column] == pytest.approx(2.13, abs=0.01)
+    assert changes[5:15, 0::2] == pytest.approx(-1, abs=0.01)
+    assert changes[1:, 1::2] == pytest.approx(-1, abs=0.01)
+    assert (changes[0] == 0).all()
+
+
+def test_changes_are_the_same_in_every_key_and_none_where_nothing_sounds() -> None:
+    classes, mask = torch.rand(2, 90, 24), torch.ones(2, 90, dtype=torch.bool)
+    higher = torch.cat([part.roll(5, 2) for part in classes.split(12, dim=2)], dim=2)
+    torch.testing.assert_close(pulse.pitch_changes(higher, mask), pulse.pitch_changes(classes, mask))
+    assert (pulse.pitch_changes(torch.zeros(1, 30, 24), mask[:1, :30]) == 0).all()
+    mask[0, 50:] = False
+    alone = pulse.pitch_changes(classes[:1, :50], mask[:1, :50])
+    torch.testing.assert_close(pulse.pitch_changes(classes, mask)[:1, :50], alone)
+
+
+@pytest.mark.parametrize("reads", [pulse.HEARD_WIDTH, pulse.HEARD_WIDTH + pulse.CHANGES])
+def test_a_net_that_reads_fewer_columns_hears_none_of_the_others(reads: int) -> None:
+    net = pulse.TinyPulse(16, reads)
+    weights = {f"0.{name}": value for name, value in net.state_dict().items()}
+    heard = np.random.default_rng(2).normal(size=(120, pulse.INPUT_WIDTH)).astype("f4")
+    other = heard.copy()
+    other[:, pulse.HEARD_WIDTH :] = other[:, pulse.HEARD_WIDTH :][:, ::-1]
+    one, two = (pulse.PulseNet(weights)(values).activations for values in (heard, other))
+    assert bool((one == two).all()) == (reads == pulse.HEARD_WIDTH)
+
+
 def test_several_nets_are_averaged() -> None:
     states = [random_net(seed).state_dict() for seed in (1, 2)]
     one, two, both = (

@@ -22,7 +22,7 @@ from llark.nets import pulse
 from llark.nets.hearing import Hearing
 from llark.records import Annotation, Beats, Chords, Key, Melody, Meter, Notes, Tempo
 
-VERSION = "annotate-9"
+VERSION = "annotate-10"
 """Changes whenever the same samples would give other facts."""
 
 Fact = TypeVar("Fact", Tempo, Beats, Meter, Key, Chords)

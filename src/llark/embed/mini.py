@@ -22,7 +22,7 @@ from llark.nets.tempogram import lag_weights
 if TYPE_CHECKING:
     from llark.nets.hearing import Hearing
 
-VERSION = "mini-7"
+VERSION = "mini-8"
 """Changes whenever the same samples would give other frames."""
 
 FRAMES_PER_SECOND = audio.MINI_FRAMES_PER_SECOND

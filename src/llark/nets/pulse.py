@@ -1,7 +1,8 @@
 """Beats, downbeats, tempo and meter, as this project's own nets hear them.
 
 They read what the beat and chord nets hear at 50 frames a second (their memories, the rise of energy in
-17 bands, the change of harmony) through dilated convolutions that see the whole clip, and make curves of it.
+17 bands, the change of harmony, and how the pitch classes change over a sixteenth of a second to half a
+second) through dilated convolutions that see the whole clip, and make curves of it.
 Tempo and meter are read off autocorrelations on lags of constant ratio, those of the curves and those of
 pitch classes, bass and drum strokes as they are: the tempo head slides along the lags, the meter head sees
 them shifted so that the beat stands still.
@@ -32,6 +33,9 @@ REPEATING = ((HEARD_WIDTH - 1 - beat.RISE_BANDS, HEARD_WIDTH - 1), (HEARD_WIDTH,
              (HEARD_WIDTH + 12, HEARD_WIDTH + 24))  # fmt: skip
 """Drum strokes by band, pitch classes, and those of the bass: columns whose repetition tells the bar."""
 INPUT_WIDTH = HEARD_WIDTH + 24
+CHANGE_REACHES = (3, 8, 20)
+"""Frames before and after, whose pitch classes are compared."""
+CHANGES = 2 * len(CHANGE_REACHES)
 LONGEST_LAG = int(1.1 * tempogram.LAGS_SECONDS[-1] * RATE)
 _LAGS = len(tempogram.LAGS_SECONDS)
 _OCTAVE = math.log(2) / math.log(tempogram.LAGS_SECONDS[1] / tempogram.LAGS_SECONDS[0])
@@ -79,6 +83,35 @@ def _at_rate(values: np.ndarray, frames: int) -> np.ndarray:
     return between
 
 
+def pitch_changes(classes: Tensor, mask: Tensor) -> Tensor:
+    """[clips, frames, CHANGES]: how the pitch classes after each frame differ from those before it, then the
+    bass's, for each of `CHANGE_REACHES`: −1 where they are the same, 2 where they are uncorrelated, 0 where
+    there is nothing to compare.
+
+    `classes` is [clips, frames, 24], `mask` [clips, frames], True where there is a frame.
+    """
+    total = functional.pad((classes * mask[..., None]).cumsum(1), (0, 0, 1, 0))
+    count = mask.sum(1, keepdim=True)
+    place = torch.minimum(torch.arange(classes.shape[1], device=classes.device)[None], count)
+
+    def between(first: Tensor, last: Tensor) -> Tensor:
+        """[clips, frames, 2, 12]: sums over the frames from `first` up to `last`."""
+        later, earlier = (
+            total.gather(1, at[..., None].expand(-1, -1, classes.shape[2])) for at in (last, first)
+        )
+        return (later - earlier).reshape(len(classes), -1, 2, 12)
+
+    found = []
+    for reach in CHANGE_REACHES:
+        before = between((place - reach).clamp(min=0), place)
+        after = between(place, torch.minimum(place + reach, count))
+        known = (before.abs().sum(3) > 1e-3) & (after.abs().sum(3) > 1e-3)
+        before, after = before - before.mean(3, keepdim=True), after - after.mean(3, keepdim=True)
+        same = functional.cosine_similarity(before, after, dim=3, eps=1e-4)
+        found.append(torch.where(known, 3 * (1 - same).clamp(min=1e-6).sqrt() - 1, 0.0))
+    return torch.cat(found, dim=2) * mask[..., None]
+
+
 class TinyPulse(nn.Module):
     """One net: [clips, frames, INPUT_WIDTH] → logits of beats, tempo and meter.
 
@@ -86,16 +119,19 @@ class TinyPulse(nn.Module):
     """
 
     def __init__(
-        self, width: int = 64, *, blocks: int = 8, curves: int = 8, dropout: float = 0.1, forget: float = 0.2
-    ) -> None:
-        """`forget` is the share of what is heard that training leaves out, `dropout` that of each state."""
+        self, width: int = 64, reads: int = HEARD_WIDTH + CHANGES + 24, *, blocks: int = 8, curves: int = 8,
+        dropout: float = 0.1, forget: float = 0.2,
+    ) -> None:  # fmt: skip
+        """`reads` is how many columns the convolutions read: of what is heard, of its `pitch_changes`, and of
+        the pitch classes. `forget` is the share of them that training leaves out, `dropout` that of a state.
+        """
         super().__init__()
         self.mean = nn.Buffer(torch.zeros(INPUT_WIDTH))
         self.deviation = nn.Buffer(torch.ones(INPUT_WIDTH))
         self.lag_weights = nn.Buffer(torch.tensor(tempogram.lag_weights(LONGEST_LAG)).float())
         self.dropout = nn.Dropout(dropout)
         self.forget = nn.Dropout(forget)
-        self.enter = nn.Linear(HEARD_WIDTH, width)
+        self.enter = nn.Linear(reads, width)
         self.pair = nn.Conv1d(width, width, 4, stride=2, padding=1)
         self.far = nn.ModuleList(
             nn.Conv1d(width, width, 5, padding=2 * 2**i, dilation=2**i) for i in range(blocks)
@@ -121,7 +157,10 @@ class TinyPulse(nn.Module):
         """
         real = mask[:, None].to(heard.dtype)
         normal = ((heard - self.mean) / self.deviation).clamp_(-8, 8)
-        entered = functional.relu(self.enter(self.forget(normal[..., :HEARD_WIDTH])).transpose(1, 2)) * real
+        changes = pitch_changes(heard[..., HEARD_WIDTH:], mask)
+        read = torch.cat([normal[..., :HEARD_WIDTH], changes, normal[..., HEARD_WIDTH:]], dim=2)
+        read = self.forget(read[..., : self.enter.in_features])
+        entered = functional.relu(self.enter(read).transpose(1, 2)) * real
         state = functional.relu(self.pair(entered))
         pairs = real[..., ::2]
         state = self.dropout(state) * pairs
@@ -181,11 +220,11 @@ class PulseNet:
     """The nets of `WEIGHTS`, their probabilities averaged. Build one with `PulseNet.load()`."""
 
     def __init__(self, weights: dict[str, Tensor], device: str = "cpu") -> None:
-        """`weights` maps `{number}.{parameter}` to tensors; nets may differ in width."""
+        """`weights` maps `{number}.{parameter}` to tensors; nets may differ in width and in what they read."""
         self.device = torch.device(device)
         count = 1 + max(int(name.partition(".")[0]) for name in weights)
-        widths = [len(weights[f"{number}.enter.weight"]) for number in range(count)]
-        self.nets = nn.ModuleList(TinyPulse(width) for width in widths)
+        shapes = [weights[f"{number}.enter.weight"].shape for number in range(count)]
+        self.nets = nn.ModuleList(TinyPulse(width, reads) for width, reads in shapes)
         self.nets.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, strict=False)
         self.nets.to(self.device).eval().requires_grad_(False)
 
