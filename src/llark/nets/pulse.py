@@ -220,7 +220,8 @@ class PulseNet:
     """The nets of `WEIGHTS`, their probabilities averaged. Build one with `PulseNet.load()`."""
 
     def __init__(self, weights: dict[str, Tensor], device: str = "cpu") -> None:
-        """`weights` maps `{number}.{parameter}` to tensors; nets may differ in width and in what they read."""
+        """`weights` maps `{number}.{parameter}` to tensors; nets may differ in width and in what they
+        read."""
         self.device = torch.device(device)
         count = 1 + max(int(name.partition(".")[0]) for name in weights)
         shapes = [weights[f"{number}.enter.weight"].shape for number in range(count)]
