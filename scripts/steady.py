@@ -13,7 +13,7 @@ RATE = 22_050
 SECONDS = (6.0, 20.0)
 Kind = Callable[[np.random.Generator], Callable[[], np.ndarray]]
 METERS = (None, None, 2, 3, 4)
-"""Every so many strikes one is stressed; none is where the meter is to stay unknown."""
+"""One strike in so many is stressed; with None all are alike, and the meter is unknown."""
 
 
 @dataclass(frozen=True, eq=False)
