@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from llark import corpus
+from llark.cli import app
 from llark.corpus import clips, groove_midi
 from llark.corpus.piece import Piece
 from llark.corpus.unusable import Unusable
@@ -116,6 +117,12 @@ def test_beats_are_the_clicks_and_the_licence_is_the_data_sets(folder: Path, tmp
         steps = np.diff(truth.beats.times_seconds)
         assert steps.mean() == pytest.approx(60 / truth.tempo.bpm, rel=0.03)
         assert "drums" in truth.instruments.labels
+
+
+def test_the_command_takes_the_folder_and_no_other_source(folder: Path, tmp_path: Path) -> None:
+    words = "--clips 1 --seed 5 --renderer midirenderer --workers 0 --groove-midi"
+    app(["corpus", str(tmp_path / "out"), *words.split(), str(folder)], result_action="return_value")
+    assert [track.dataset for track, _ in corpus.read(tmp_path / "out")] == ["corpus-groove_midi"]
 
 
 def test_another_data_set_in_the_same_corpus_is_refused(folder: Path, tmp_path: Path) -> None:

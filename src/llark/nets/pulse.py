@@ -1,8 +1,8 @@
 """Beats, downbeats, tempo and meter, as this project's own nets hear them.
 
 They read what the beat and chord nets hear at 50 frames a second (their memories, the rise of energy in
-17 bands, the change of harmony, and how the pitch classes change over a sixteenth of a second to half a
-second) through dilated convolutions that see the whole clip, and make curves of it.
+17 bands, the change of harmony, the pitch classes and how they differ before and after each frame) through
+dilated convolutions that see the whole clip, and make curves of it.
 Tempo and meter are read off autocorrelations on lags of constant ratio, those of the curves and those of
 pitch classes, bass and drum strokes as they are: the tempo head slides along the lags, the meter head sees
 them shifted so that the beat stands still.

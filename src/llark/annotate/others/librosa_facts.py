@@ -21,10 +21,10 @@ def ready() -> None:
 
 def annotate(samples: np.ndarray, sample_rate: int, clip_id: str) -> Annotation:
     """Tempo and beats of mono samples [samples]. librosa says nothing of how sure it is: confidence 1."""
-    import librosa
+    from librosa.beat import beat_track
 
     heard = audio.resample(samples, sample_rate, RATE)
-    tempo, beats = librosa.beat.beat_track(y=heard, sr=RATE, units="time")
+    tempo, beats = beat_track(y=heard, sr=RATE, units="time")
     bpm = float(np.atleast_1d(tempo)[0])
     found = Annotation(clip_id, 0.0, len(samples) / sample_rate)
     if bpm <= 0 or not len(beats):
