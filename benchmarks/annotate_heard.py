@@ -29,12 +29,12 @@ from llark.annotate import local_keys
 from llark.annotate.others import OTHERS
 from llark.annotate.song import merge
 from llark.errors import BadAudio
-from llark.nets.beat import BeatOutput
-from llark.nets.chord import ChordOutput
-from llark.nets.hearing import Hearing
-from llark.nets.note import NoteOutput
-from llark.nets.sounds import SoundsOutput
-from llark.nets.tag import TagOutput
+from llark.networks.beat import BeatOutput
+from llark.networks.chord import ChordOutput
+from llark.networks.features import AudioFeatures
+from llark.networks.note import NoteOutput
+from llark.networks.sounds import SoundsOutput
+from llark.networks.tag import TagOutput
 from llark.records import Annotation, from_json, to_dict
 
 OURS = "ours"
@@ -53,7 +53,7 @@ class Facts:
     seconds: float = 0.0
 
 
-class Remembered(Hearing):
+class Remembered(AudioFeatures):
     """A hearing whose frozen networks are asked once, and whose answers lie in `path` from then on."""
 
     def __init__(self, samples: np.ndarray, sample_rate: int, path: Path) -> None:
@@ -65,7 +65,7 @@ class Remembered(Hearing):
         return _remember(self._path, self._hear)
 
     def _hear(self) -> dict[str, np.ndarray]:
-        fresh = Hearing(self.samples, self.sample_rate, self.networks)
+        fresh = AudioFeatures(self.samples, self.sample_rate, self.networks)
         kept = {f"beat.{name}": value for name, value in vars(fresh.beat).items()}
         kept |= {f"chord.{name}": value for name, value in vars(fresh.chord).items()}
         kept |= {f"tag.{name}": np.asarray(v) for name, v in vars(fresh.tag).items() if name != "features"}
@@ -98,7 +98,7 @@ class Remembered(Hearing):
     def note(self) -> NoteOutput:
         """Only some clips are asked for it, so it has a file of its own."""
         path = self._path.with_name(f"{self._path.stem}.note.npz")
-        fresh = Hearing(self.samples, self.sample_rate, self.networks)
+        fresh = AudioFeatures(self.samples, self.sample_rate, self.networks)
         return NoteOutput(**_remember(path, lambda: vars(fresh.note)))
 
 
@@ -122,7 +122,7 @@ def frozen_digest() -> str:
 @functools.cache
 def facts_digest() -> str:
     """Eight digits that change with anything that a fact of ours follows from."""
-    code = [*(PACKAGE / "annotate").glob("*.py"), *(PACKAGE / "nets").glob("*.py")]
+    code = [*(PACKAGE / "annotate").glob("*.py"), *(PACKAGE / "networks").glob("*.py")]
     return _digest([*sorted(code), *sorted((PACKAGE / "weights").glob("*.safetensors"))])
 
 
@@ -217,7 +217,7 @@ def timed(cases: Sequence[Case]) -> list[float]:
     for number, case in enumerate(itertools.chain(cases[:1], cases)):
         samples, rate = _load(case)
         began = time.process_time()
-        annotate.annotate(Hearing(samples, rate), case.id)
+        annotate.annotate(AudioFeatures(samples, rate), case.id)
         if number:
             found.append(time.process_time() - began)
     return found

@@ -25,8 +25,8 @@ from llark import annotate, audio
 from llark.annotate import (
     beats, chords, genre, instruments, isolated_chord, key, loudness, melody, meter, notes, sections, tempo
 )
-from llark.nets import pulse
-from llark.nets.hearing import Hearing, Networks
+from llark.networks import pulse
+from llark.networks.hearing import Hearing, Networks
 
 path, runs = sys.argv[1], int(sys.argv[2])
 rows = []
@@ -62,7 +62,7 @@ print(json.dumps(rows[1:]))
 SONG_PROGRAM = """
 import json, resource, sys, time
 from llark.annotate.stage import Annotate
-from llark.nets.hearing import Networks
+from llark.networks.hearing import Networks
 from llark.records import Track
 
 path, notes = sys.argv[1], sys.argv[2] == "notes"
@@ -120,7 +120,7 @@ def print_song(recording: Path, runs: int, minutes: float) -> None:
 
 
 def main() -> None:
-    from llark import line
+    from llark.pipeline import line
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recording", type=Path, nargs="?", default=line.demo_recording())

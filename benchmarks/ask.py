@@ -19,7 +19,7 @@ PROGRAM = """
 import json, resource, sys, time
 began = time.perf_counter()
 from pathlib import Path
-from llark import line
+from llark.pipeline import line
 rows = []
 for _ in range(2):
     rows.append(line.ask(Path(sys.argv[1]), [sys.argv[2]]).timings_seconds)
@@ -48,7 +48,7 @@ def measure(recording: Path, runs: int) -> tuple[list[dict[str, float]], list[di
 
 
 def main() -> None:
-    from llark import line
+    from llark.pipeline import line
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recording", type=Path, nargs="?", default=line.demo_recording())

@@ -50,16 +50,16 @@ def megabytes_a_second(read: Callable[[], Iterable[np.ndarray]], clock: Callable
 
 
 def store_speed(folder: Path, clips: int) -> None:
-    from llark import store
-    from llark.embed.shards import Shards, placed
     from llark.records import Clip
+    from llark.storage import stages
+    from llark.storage.embeddings import Shards, placed
 
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=SHAPE).astype(np.float16) for _ in range(8)]
     ids = [f"clip {number}" for number in range(clips)]
     order = rng.permutation(clips)
     began = time.process_time()
-    with store.open_stage(folder / "shards", "embed") as writer:
+    with stages.open_stage(folder / "shards", "embed") as writer:
         for number, id_ in enumerate(ids):
             clip = Clip(id_, id_, "x.wav", 0.0, 25.0)
             writer.write(id_, [placed(clip, "x 1", arrays[number % 8], Fraction(10), Fraction(25))])
@@ -143,11 +143,12 @@ def _in_own_process(*words: str) -> list[float]:
 
 def hear(minutes: float, held: bool) -> None:
     """In a process of its own: bytes of samples and frames, CPU seconds and peak memory, as JSON."""
-    from llark import audio, store
+    from llark import audio
     from llark.embed import load, step
     from llark.embed.encoder import Device
     from llark.embed.settings import Settings
     from llark.records import Clip
+    from llark.storage import stages
 
     step.LONG_SECONDS = 1e9 if held else step.LONG_SECONDS
     with tempfile.TemporaryDirectory() as folder:
@@ -157,12 +158,12 @@ def hear(minutes: float, held: bool) -> None:
         clip = Clip("song@0", "song", str(path), 0.0, seconds)
         listen = load(Settings("mini", rate="native"), Device(batch=1))
         began = time.process_time()
-        with store.open_stage(Path(folder) / "out", "embed") as writer:
+        with stages.open_stage(Path(folder) / "out", "embed") as writer:
             for outcome in step.outcomes(listen, [clip], (), 1):
                 writer.write(outcome.clip.id, outcome.outputs)
             writer.finish()
         spent = time.process_time() - began
-        shape = store.read_embeddings(Path(folder) / "out").shape("song@0")
+        shape = stages.read_embeddings(Path(folder) / "out").shape("song@0")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps([seconds * 44_100 * 4, shape[0] * shape[1] * 2, spent, peak]))
 

@@ -65,7 +65,7 @@ class PlainChord(nn.Module):
         self.net = net
 
     def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
-        from llark.nets.chord import _STACK
+        from llark.networks.chord import _STACK
 
         grid, convs = magnitudes[None, None], iter(self.net.convs)
         for widths, pooling in _STACK:
@@ -97,10 +97,10 @@ class Case:
 
 
 def cases(samples: np.ndarray, rate: int) -> list[Case]:
-    from llark.nets import beat, mels, spectra
-    from llark.nets.hearing import Hearing
+    from llark.networks import beat, mels, spectra
+    from llark.networks.features import AudioFeatures
 
-    hearing = Hearing(samples, rate)
+    hearing = AudioFeatures(samples, rate)
     nets = hearing.networks
     mel = mels.tag_mel(hearing.samples_16000)[None].contiguous()
     bands = torch.from_numpy(spectra.log_filterbank(beat._at_one_loudness(hearing.samples_22050)))

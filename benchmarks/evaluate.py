@@ -29,10 +29,10 @@ from llark.evaluate import answers, page, predictions, questions, score
 from llark.evaluate.cases import AUDIO, Case, Put, TestSet
 from llark.evaluate.outcome import Evaluation, Settings
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
-from llark.walks import evaluate as walk
-from llark.walks import testsets
-from llark.walks.ask import Choice
-from llark.walks.local_model import LocalModel
+from llark.pipeline import evaluate as walk
+from llark.pipeline import testsets
+from llark.pipeline.ask import Choice
+from llark.pipeline.local_model import LocalModel
 
 STORED = (
     ("muchomusic", "muchomusic.midashenglm.jsonl", "published", 848, 1187),

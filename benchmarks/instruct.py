@@ -44,9 +44,9 @@ def offline(corpus: Path, exchanges: int) -> None:
 
 
 def _taught(truths: list[Any], most: int, grown: bool) -> dict[str, str]:
-    from llark.instruct.phrasing import phrases
     from llark.instruct.step import InstructConfig, InstructStep
     from llark.instruct.teacher import ALL_KINDS, FIRST_KINDS
+    from llark.questions.phrasing import phrases
     from llark.records import Exchange
 
     step = InstructStep(InstructConfig(most=most, say_unknown=False, grown=grown))
@@ -131,12 +131,12 @@ def _answer(turn: str) -> bytes:
 
 
 def server(clips: int) -> None:
-    from llark import store
     from llark.instruct.budget import Budget, Limits, Prices
     from llark.instruct.endpoint import Address, Endpoint
     from llark.instruct.ledger import Ledger
     from llark.instruct.openai import Asker, Sampling, Speed
     from llark.instruct.stage import Manner, Settings, prompts, run
+    from llark.storage import stages
 
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
@@ -148,7 +148,7 @@ def server(clips: int) -> None:
         async with Endpoint(Address(url)) as endpoint:
             budget = Budget(Limits(), Prices(), ledger.spent())
             asker = Asker(endpoint, ledger, budget, Sampling("echo"), Speed(at_once=32))
-            writer = store.open_stage(folder, "instruct", {"clips": count})
+            writer = stages.open_stage(folder, "instruct", {"clips": count})
             todo = prompts(_sources(count), settings)
             began = time.process_time(), time.perf_counter()
             await run(todo, asker, writer, ledger, settings, Manner(at_once=32, progress=False))

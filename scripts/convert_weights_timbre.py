@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from llark.nets.speech import LAYERS
+from llark.networks.speech import LAYERS
 
 MUSICNN = "musicnn-0.1.0-py3-none-any.whl"
 WHISPER_PARTS = (

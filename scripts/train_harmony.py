@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from llark import audio, corpus, engine
-from llark.nets import harmony
-from llark.nets.hearing import Hearing
+from llark.networks import harmony
+from llark.networks.features import AudioFeatures
 from llark.records import KEYS, PITCH_CLASSES, Annotation, ChordSpan, Track
 
 LEARNING_RATE = 3e-3
@@ -57,7 +57,7 @@ class Example:
 
 
 def heard_by(path: Path, samples: np.ndarray, rate: int) -> np.ndarray:
-    heard = harmony.evidence(Hearing(samples, rate).chord).astype(np.float16)
+    heard = harmony.evidence(AudioFeatures(samples, rate).chord).astype(np.float16)
     scratch = path.with_suffix(".tmp.npy")
     np.save(scratch, heard)
     scratch.rename(path)

@@ -29,8 +29,8 @@ from torch.nn import functional
 
 from llark import audio, corpus, engine
 from llark.corpus import effects
-from llark.nets import beat, pulse
-from llark.nets.hearing import Hearing
+from llark.networks import beat, pulse
+from llark.networks.features import AudioFeatures
 from llark.records import Annotation, Track
 
 FRAMES_SHORTEST, FRAMES_LONGEST = 250, 1250
@@ -88,13 +88,13 @@ def hear(folders: Sequence[Path], work: Path) -> Iterator[tuple[Track, Annotatio
             path = work / "heard" / f"{track.id}.npy"
             if not path.exists():
                 samples, rate = audio.load(track.path)
-                hearing = Hearing(samples, rate)
+                hearing = AudioFeatures(samples, rate)
                 _save(path, hearing)
             tick()
             yield track, truth, path
 
 
-def _save(path: Path, hearing: Hearing) -> None:
+def _save(path: Path, hearing: AudioFeatures) -> None:
     scratch = path.with_suffix(".tmp.npy")
     np.save(scratch, pulse.evidence(hearing.beat, hearing.chord).astype(np.float16))
     scratch.rename(path)
@@ -111,7 +111,7 @@ def damaged(folders: Sequence[Path], work: Path, share: float) -> list[Example]:
             if not path.exists():
                 samples, rate = audio.load(track.path)
                 draw = draw_of(f"{track.id} damage")
-                _save(path, Hearing(damage(samples.astype(np.float64), draw), rate))
+                _save(path, AudioFeatures(damage(samples.astype(np.float64), draw), rate))
             found.append(replace(example(track, truth, path), id=path.stem))
             tick()
     return found
@@ -146,7 +146,7 @@ def without_pulse(work: Path) -> list[Example]:
     for number in range(PULSELESS):
         path = work / "heard" / f"pulseless-2-{number}.npy"
         if not path.exists():
-            _save(path, Hearing(pulseless.sound(number), pulseless.RATE))
+            _save(path, AudioFeatures(pulseless.sound(number), pulseless.RATE))
         any_meter = np.full(len(pulse.METERS), 1 / len(pulse.METERS), np.float32)
         found.append(Example(path.stem, "train", path.stem, np.load(path), (), (), 0.0, any_meter))
     return found
@@ -159,7 +159,7 @@ def nothing_but_pulse(work: Path) -> list[Example]:
         made = steady.sound(number)
         path = work / "heard" / f"steady-{number}.npy"
         if not path.exists():
-            _save(path, Hearing(made.samples, steady.RATE))
+            _save(path, AudioFeatures(made.samples, steady.RATE))
         meter = np.array([float(made.meter == m) for m in pulse.METERS], np.float32)
         heard = np.load(path)
         found.append(

@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from llark import audio, corpus, engine
-from llark.nets import sounds
-from llark.nets.hearing import Hearing
+from llark.networks import sounds
+from llark.networks.features import AudioFeatures
 from llark.records import GENRES, INSTRUMENTS, Tags
 
 BATCH = 64
@@ -45,7 +45,7 @@ class Example:
 
 
 def heard_by(path: Path, samples: np.ndarray, rate: int) -> np.ndarray:
-    hearing = Hearing(samples, rate)
+    hearing = AudioFeatures(samples, rate)
     heard = sounds.evidence(hearing.speech, hearing.tag, hearing.duration_seconds)
     scratch = path.with_suffix(".tmp.npy")
     np.save(scratch, heard)

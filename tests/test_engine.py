@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from llark import engine, store
+from llark import engine
 from llark.errors import BadAudio, UserMustAct
 from llark.records import Clip, Dropped, Track
+from llark.storage import stages
 
 
 @dataclass
@@ -67,15 +68,15 @@ def _tracks(count: int, **titles: str) -> list[Track]:
 
 
 def _run(folder: Path, step: Halve, tracks: list[Track], **options: float) -> dict[str, object]:
-    engine.run(step, tracks, store.open_stage(folder, "halve"), progress=False, **options)  # type: ignore[arg-type]
-    return store.about(folder)["counts"]  # type: ignore[no-any-return]
+    engine.run(step, tracks, stages.open_stage(folder, "halve"), progress=False, **options)  # type: ignore[arg-type]
+    return stages.about(folder)["counts"]  # type: ignore[no-any-return]
 
 
 def test_workers_change_neither_the_records_nor_their_order(tmp_path: Path) -> None:
     step, tracks = Halve(("7",)), _tracks(60, t7="damaged")
     _run(tmp_path / "alone", step, tracks)
     _run(tmp_path / "three", step, tracks, workers=3)
-    alone, three = list(store.read(tmp_path / "alone", Clip)), list(store.read(tmp_path / "three", Clip))
+    alone, three = list(stages.read(tmp_path / "alone", Clip)), list(stages.read(tmp_path / "three", Clip))
     assert alone == three
     assert len(alone) == 118
     assert (tmp_path / "alone/about.json").read_bytes() == (tmp_path / "three/about.json").read_bytes()
@@ -84,7 +85,7 @@ def test_workers_change_neither_the_records_nor_their_order(tmp_path: Path) -> N
 def test_bad_audio_is_dropped_with_its_reason_and_other_errors_with_their_type(tmp_path: Path) -> None:
     counts = _run(tmp_path / "s", Halve(("3", "5")), _tracks(8, t3="damaged"))
     assert counts == {"in": 8, "out": 12, "dropped": {"damaged": 1, "error:KeyError": 1}}
-    first, second = store.read_dropped(tmp_path / "s")
+    first, second = stages.read_dropped(tmp_path / "s")
     assert first == Dropped("3", "halve", "damaged", "there is a hole in it")
     assert second == Dropped("5", "halve", "error:KeyError", "'no such chord'")
 
@@ -93,7 +94,7 @@ def test_killed_and_hanging_workers_cost_their_record_only(tmp_path: Path) -> No
     tracks = _tracks(40, t3="killed", t9="hangs", t20="exits", t21="asks not")
     counts = _run(tmp_path / "s", Halve(("3", "9", "20", "21")), tracks, workers=2, timeout_seconds=1.5)
     assert counts == {"in": 40, "out": 72, "dropped": {"error:KeyError": 1, "timeout": 1, "worker-killed": 2}}
-    drops = {drop.id: drop.detail for drop in store.read_dropped(tmp_path / "s")}
+    drops = {drop.id: drop.detail for drop in stages.read_dropped(tmp_path / "s")}
     assert "SIGKILL" in drops["3"]
     assert "longer than 1.5 s" in drops["9"]
     assert "exit status 3" in drops["20"]
@@ -106,10 +107,10 @@ def test_a_step_that_needs_a_person_stops_the_run_and_what_was_done_is_kept(
     tracks = _tracks(30, t10="asks")
     with pytest.raises(UserMustAct, match="set a key"):
         _run(tmp_path / "s", Halve(("10",)), tracks, workers=workers)
-    with store.open_stage(tmp_path / "s", "halve") as writer:
+    with stages.open_stage(tmp_path / "s", "halve") as writer:
         assert writer.done == {str(n) for n in range(10)}
     _run(tmp_path / "s", Halve(), tracks)
-    assert [clip.id for clip in store.read(tmp_path / "s", Clip)][:22:2] == [f"{n}a" for n in range(11)]
+    assert [clip.id for clip in stages.read(tmp_path / "s", Clip)][:22:2] == [f"{n}a" for n in range(11)]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_the_share_of_drops_that_stops_a_run_can_be_set(tmp_path: Path) -> None:
 def test_a_finished_folder_is_not_even_opened(tmp_path: Path) -> None:
     _run(tmp_path / "s", Halve(), _tracks(3))
     step = Halve()
-    tally = engine.run(step, _tracks(3), store.open_stage(tmp_path / "s", "halve"), progress=False)
+    tally = engine.run(step, _tracks(3), stages.open_stage(tmp_path / "s", "halve"), progress=False)
     assert not step.opened
     assert tally.inputs == 0
 
@@ -163,7 +164,7 @@ def test_a_time_limit_needs_workers(tmp_path: Path) -> None:
 def test_progress_without_a_terminal_is_a_plain_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    step, writer = Halve(("2",)), store.open_stage(tmp_path / "s", "halve")
+    step, writer = Halve(("2",)), stages.open_stage(tmp_path / "s", "halve")
     engine.run(step, _tracks(4), writer, total=4)
     line = capsys.readouterr().err.strip()
     assert line.startswith("halve: 4 of 4, 1 dropped, ")

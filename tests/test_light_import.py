@@ -53,6 +53,12 @@ def test_the_records_need_numpy_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_the_hall_loads_no_model_library(tmp_path: Path) -> None:
-    for module in ("llark.audio", "llark.files", "llark.store", "llark.engine", "llark.recipe"):
+    for module in (
+        "llark.audio",
+        "llark.storage.folders",
+        "llark.storage.stages",
+        "llark.engine",
+        "llark.recipe",
+    ):
         loaded = _foreign(_import(module, tmp_path)["modules"])
         assert loaded & {"torch", "transformers", "scipy", "rich", "pebble", "pandas", "fsspec"} == set()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llark.walks.ask import Listener
+    from llark.pipeline.ask import MusicLM
 
 __version__ = "0.1.0"
 
@@ -18,7 +18,7 @@ def load(
     base: Path | str | None = None,
     encoder_weights: str | None = None,
     device: str | None = None,
-) -> Listener:
+) -> MusicLM:
     """A model that can be asked about recordings, with `ask(song, *questions)`, and that hears them, with
     `embed(song)`.
 
@@ -33,9 +33,9 @@ def load(
     """
     from pathlib import Path
 
-    from llark.walks.ask import Choice, Listener
+    from llark.pipeline.ask import Choice, MusicLM
 
     def path(place: Path | str | None) -> Path | None:
         return None if place is None else Path(place)
 
-    return Listener(Choice(path(model), path(base), encoder_weights, device))
+    return MusicLM(Choice(path(model), path(base), encoder_weights, device))

@@ -59,8 +59,9 @@ def ask(
     device
         cpu, cuda, cuda:1 …; a GPU if there is one.
     """
-    from llark import line, show
-    from llark.walks.ask import Choice
+    from llark.pipeline import line
+    from llark.pipeline.ask import Choice
+    from llark.report import text as show
 
     choice = Choice(model, base, encoder_weights, device)
     result = line.ask(audio, question, facts=facts, choice=choice)
@@ -70,7 +71,8 @@ def ask(
 @app.command
 def demo(*, json: bool = False) -> None:
     """Ask the bundled model three questions about the bundled recording."""
-    from llark import line, show
+    from llark.pipeline import line
+    from llark.report import text as show
 
     result = line.ask(line.demo_recording(), DEMO_QUESTIONS)
     print(show.as_json(result) if json else show.as_text(result))
@@ -156,10 +158,10 @@ def prepare(
     report
         Also write report.html, a page that shows what is there and what was lost.
     """
+    from llark.pipeline import prepare as walk
     from llark.prepare import crop as cropping
     from llark.prepare import stage
     from llark.prepare.options import pairs
-    from llark.walks import prepare as walk
 
     settings = stage.Settings(
         source=source,
@@ -205,7 +207,7 @@ def annotate(
     workers
         Local processes, with --out; 0 works in this one.
     """
-    from llark import facts
+    from llark.pipeline import facts
 
     for text in facts.annotate(songs, out, json=json, jams=jams, plot=plot, notes=notes, workers=workers):
         print(text)
@@ -248,7 +250,7 @@ def corpus(
     workers
         Local processes.
     """
-    from llark.walks import rendered
+    from llark.pipeline import rendered
 
     rendered.render_corpus(
         out,
@@ -285,7 +287,7 @@ def build(
     workers
         Local processes for rendering and hearing.
     """
-    from llark import line
+    from llark.pipeline import line
 
     print(line.build(recipe, out, overrides=overrides, limit=limit, workers=workers))
 

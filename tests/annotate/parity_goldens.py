@@ -23,7 +23,7 @@ CQT_BINS = slice(18, 270)
 def main(folder: Path) -> None:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     import torch
-    from nets import rhythm_harmony_goldens as reference
+    from networks import rhythm_harmony_goldens as reference
 
     load = torch.load
 

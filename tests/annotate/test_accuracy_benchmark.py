@@ -27,7 +27,7 @@ from annotate_scores import Mark
 from llark import annotate, audio
 from llark.corpus import builtin
 from llark.corpus.take import Take
-from llark.nets.hearing import Hearing
+from llark.networks.features import AudioFeatures
 from llark.records import (
     KEYS,
     Annotation,
@@ -316,7 +316,7 @@ def test_seconds_of_a_core_are_told_as_a_ratio_to_ours(tmp_path: Path) -> None:
 
 def test_facts_from_what_was_kept_are_those_of_a_fresh_hearing(tmp_path: Path) -> None:
     samples = tone(4.0) + tone(4.0, 554.4)
-    fresh = annotate.annotate(Hearing(samples, RATE), "a")
+    fresh = annotate.annotate(AudioFeatures(samples, RATE), "a")
     first = annotate.annotate(Remembered(samples, RATE, tmp_path / "a.npz"), "a")
     again = annotate.annotate(Remembered(samples, RATE, tmp_path / "a.npz"), "a")
     assert first == again
@@ -350,7 +350,7 @@ def test_facts_are_asked_for_once(tmp_path: Path) -> None:
 
 
 def test_other_weights_have_other_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("annotate", "nets", "weights"):
+    for name in ("annotate", "networks", "weights"):
         (tmp_path / name).mkdir()
     for name in annotate_heard.FROZEN:
         (tmp_path / "weights" / f"{name}.safetensors").write_bytes(b"x")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from llark.annotate import VERSION, annotate
-from llark.nets.hearing import Hearing
+from llark.networks.features import AudioFeatures
 from llark.records import KEYS, Annotation, from_json, to_json
 
 RATE = 22050
@@ -33,7 +33,7 @@ def band(bars: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def facts() -> Annotation:
-    return annotate(Hearing(band(6), RATE), "clip-7", start_seconds=50.0)
+    return annotate(AudioFeatures(band(6), RATE), "clip-7", start_seconds=50.0)
 
 
 def test_the_facts_cover_the_clip_in_seconds_of_the_track(facts):
@@ -70,13 +70,13 @@ def test_an_annotation_survives_being_written_and_read(facts):
 
 @pytest.mark.parametrize("seconds", [0.3, 3.0])
 def test_silence_has_no_facts(seconds):
-    facts = annotate(Hearing(np.zeros(int(RATE * seconds), np.float32), RATE), "quiet", 0.0)
+    facts = annotate(AudioFeatures(np.zeros(int(RATE * seconds), np.float32), RATE), "quiet", 0.0)
     assert facts == Annotation("quiet", 0.0, seconds)
 
 
 def test_noise_claims_no_key_and_no_chords_with_confidence():
     noise = (0.1 * np.random.default_rng(9).standard_normal(RATE * 6)).astype(np.float32)
-    facts = annotate(Hearing(noise, RATE), "noise", 0.0)
+    facts = annotate(AudioFeatures(noise, RATE), "noise", 0.0)
     assert facts.key.name in (None, *KEYS)
     assert facts.key.confidence < 0.5
     assert facts.chords.spans == ()

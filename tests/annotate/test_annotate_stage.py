@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llark import audio, engine, store
+from llark import audio, engine
 from llark.annotate import melody, stage
 from llark.annotate.melody import MelodyConfig
 from llark.annotate.recording import Recording
 from llark.annotate.stage import Annotate, annotate_track
 from llark.errors import BadAudio
-from llark.nets.hearing import Hearing
+from llark.networks.features import AudioFeatures
 from llark.records import Annotation, Clip, Melody, Track
+from llark.storage import stages
 
 RATE = 22050
 rng = np.random.default_rng(17)
@@ -45,7 +46,7 @@ def confidences(facts: Annotation) -> dict[str, float]:
 def heard_whole(name: str, samples: np.ndarray, window_seconds: float = 25.0) -> Annotation:
     recording = Recording(name, notes=True)
     for start, end in audio.windows(len(samples) / RATE, window_seconds):
-        recording.hear(Hearing(samples[round(start * RATE) : round(end * RATE)], RATE), start)
+        recording.hear(AudioFeatures(samples[round(start * RATE) : round(end * RATE)], RATE), start)
     return recording.facts()
 
 
@@ -66,7 +67,9 @@ def test_no_fact_is_confident_on_silence_or_noise(name: str) -> None:
 
 
 def test_a_long_song_of_noise_has_no_sections_and_no_keys() -> None:
-    windows = [Hearing((0.1 * rng.standard_normal(RATE * 8)).astype(np.float32), RATE) for _ in range(3)]
+    windows = [
+        AudioFeatures((0.1 * rng.standard_normal(RATE * 8)).astype(np.float32), RATE) for _ in range(3)
+    ]
     recording = Recording("noise")
     for i in range(9):
         recording.hear(windows[i * i % 3], 8.0 * i)
@@ -119,7 +122,7 @@ def test_a_track_with_a_segment_is_heard_there_and_told_in_seconds_of_the_file(t
 
 def test_memory_stays_flat_however_long_a_recording_is() -> None:
     """Three hours are 432 windows: 432 times what the second ten of these add must be little."""
-    window = Hearing(tune(2.0), RATE)
+    window = AudioFeatures(tune(2.0), RATE)
     recording = Recording("long")
     for i in range(3):
         recording.hear(window, 2.0 * i)
@@ -142,16 +145,16 @@ def test_the_facts_are_the_same_from_0_1_and_2_workers(tmp_path: Path) -> None:
     found = []
     for workers in (0, 1, 2):
         out = tmp_path / f"out-{workers}"
-        tally = engine.run(Annotate(notes=True), records, store.open_stage(out, "annotate"), workers=workers)
+        tally = engine.run(Annotate(notes=True), records, stages.open_stage(out, "annotate"), workers=workers)
         assert tally.outputs == 3
-        found.append(list(store.read(out, Annotation)))
+        found.append(list(stages.read(out, Annotation)))
     assert [facts.clip_id for facts in found[0]] == ["0", "1", "0@1"]
     assert found[0] == found[1] == found[2]
 
 
 def test_a_damaged_recording_is_dropped_and_counted(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"RIFF....WAVE")
-    writer = store.open_stage(tmp_path / "out", stage.Annotate().name)
+    writer = stages.open_stage(tmp_path / "out", stage.Annotate().name)
     tally = engine.run(Annotate(), [Track("a", str(tmp_path / "a.wav"))], writer)
     assert (tally.lost, sum(tally.dropped.values())) == (1, 1)
 
@@ -163,7 +166,7 @@ def test_once_a_window_has_no_melody_no_further_one_is_asked(monkeypatch: pytest
     monkeypatch.setattr(melody, "find", lambda *_: (asked.append(1), next(answers))[1])
     recording = Recording("song")
     for i in range(5):
-        recording.hear(Hearing(tune(3.0), RATE), 3.0 * i)
+        recording.hear(AudioFeatures(tune(3.0), RATE), 3.0 * i)
     assert len(asked) == 3
     assert recording.facts().melody == Melody(source=known.source)
 
@@ -174,7 +177,7 @@ def test_a_silent_window_does_not_end_the_melody(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(melody, "find", lambda *_: known)
     recording = Recording("song")
     for i, samples in enumerate((tune(3.0), np.zeros(3 * RATE), tune(3.0))):
-        recording.hear(Hearing(samples, RATE), 3.0 * i)
+        recording.hear(AudioFeatures(samples, RATE), 3.0 * i)
     assert len(recording.facts().melody.notes) == 2
 
 

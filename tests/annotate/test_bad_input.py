@@ -10,8 +10,8 @@ import pytest
 
 from llark import audio
 from llark.annotate import annotate
-from llark.line import demo_recording
-from llark.nets.hearing import Hearing
+from llark.networks.features import AudioFeatures
+from llark.pipeline.line import demo_recording
 from llark.records import Annotation, Tags
 
 RATE = 22_050
@@ -22,7 +22,7 @@ def white_noise(rate: int, level: float, seconds: float = 5.0) -> np.ndarray:
 
 
 def heard(samples: np.ndarray, rate: int = RATE) -> Annotation:
-    return annotate(Hearing(samples, rate), "a")
+    return annotate(AudioFeatures(samples, rate), "a")
 
 
 def claims(facts: Annotation) -> dict[str, float]:
@@ -107,10 +107,10 @@ def test_a_sine_claims_nothing_with_noise_and_without(hz: float) -> None:
 
 @pytest.mark.parametrize("rate", [8000, 22050, 48000])
 def test_white_noise_is_told_from_drums_and_from_a_song(rate: int) -> None:
-    assert Hearing(white_noise(rate, 0.2, 1.0), rate).is_noise
+    assert AudioFeatures(white_noise(rate, 0.2, 1.0), rate).is_noise
     beat = white_noise(rate, 0.2) * np.exp(-10 * (np.arange(5 * rate) / rate % 0.5)).astype(np.float32)
-    assert not Hearing(beat, rate).is_noise
-    assert not Hearing(*audio.load(demo_recording(), end_seconds=5.0)).is_noise
+    assert not AudioFeatures(beat, rate).is_noise
+    assert not AudioFeatures(*audio.load(demo_recording(), end_seconds=5.0)).is_noise
 
 
 def test_the_noise_of_the_last_bit_claims_nothing() -> None:

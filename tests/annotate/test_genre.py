@@ -5,7 +5,7 @@ import pytest
 
 from llark.annotate import genre, tags
 from llark.annotate.genre import find_genre
-from llark.nets import tag
+from llark.networks import tag
 from llark.records import GENRES
 
 

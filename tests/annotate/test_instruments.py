@@ -5,7 +5,7 @@ import pytest
 
 from llark.annotate import instruments, tags
 from llark.annotate.instruments import find_instruments
-from llark.nets import tag
+from llark.networks import tag
 from llark.records import INSTRUMENTS
 
 

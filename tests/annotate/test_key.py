@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from llark.annotate import key
-from llark.nets.hearing import Hearing
+from llark.networks.features import AudioFeatures
 from llark.records import KEYS, Key
 
 RATE = 22050
@@ -47,4 +47,4 @@ def test_a_sine_and_white_noise_have_no_key_with_confidence() -> None:
     time = np.arange(6 * RATE) / RATE
     noise = 0.1 * np.random.default_rng(4).standard_normal(6 * RATE)
     for sound in (0.3 * np.sin(2 * np.pi * 440 * time), noise):
-        assert key.find(Hearing(sound.astype(np.float32), RATE).harmony).confidence < 0.5
+        assert key.find(AudioFeatures(sound.astype(np.float32), RATE).harmony).confidence < 0.5

@@ -9,7 +9,7 @@ import pytest
 
 from llark.annotate import isolated_chord, melody, notes
 from llark.annotate.notes import FRAMES_PER_SECOND, Sounding
-from llark.nets.hearing import Hearing
+from llark.networks.features import AudioFeatures
 
 RATE = 22050
 Heard = list[tuple[int, float, float]]
@@ -81,7 +81,7 @@ def test_doubtful_notes_are_unknown_as_a_whole() -> None:
 
 
 def test_a_scale_is_heard_note_by_note() -> None:
-    found = notes.find(Hearing(plucked(line(60, 62, 64, 65, 67, 69, 71, 72), 4.0), RATE).note)
+    found = notes.find(AudioFeatures(plucked(line(60, 62, 64, 65, 67, 69, 71, 72), 4.0), RATE).note)
     assert [note.pitch_midi for note in found.notes] == [60, 62, 64, 65, 67, 69, 71, 72]
     assert [n.onset_seconds for n in found.notes] == pytest.approx(
         [0.1 + 0.4 * i for i in range(8)], abs=0.04
@@ -103,7 +103,7 @@ def test_the_contour_of_a_solo_line_has_a_word(pitches: tuple[int, ...], word: s
 
 
 def test_a_solo_line_is_a_melody_with_its_range() -> None:
-    found = melody.find(Hearing(plucked(line(60, 64, 67, 71, 72, 69, 65, 60), 4.0), RATE), 10.0)
+    found = melody.find(AudioFeatures(plucked(line(60, 64, 67, 71, 72, 69, 65, 60), 4.0), RATE), 10.0)
     assert (found.contour, found.lowest_midi, found.highest_midi) == ("arch", 60, 72)
     assert found.notes[0].onset_seconds == pytest.approx(10.1, abs=0.04)
     assert found.confidence > 0.7
@@ -112,7 +112,7 @@ def test_a_solo_line_is_a_melody_with_its_range() -> None:
 def test_two_lines_and_chords_are_no_melody() -> None:
     lower = [(pitch - 16, *span) for pitch, *span in line(64, 60, 62, 64, 60, 62, 60, 62)]
     both = plucked([*line(72, 74, 76, 77, 79, 77, 76, 74), *lower], 4.0)
-    assert melody.find(Hearing(both, RATE)).contour is None
+    assert melody.find(AudioFeatures(both, RATE)).contour is None
 
 
 def test_the_tail_of_a_note_under_the_next_is_no_second_line() -> None:
@@ -133,7 +133,7 @@ CHORDS = {
 def test_an_arpeggiated_chord_has_its_quality(label: str) -> None:
     pitches = CHORDS[label]
     struck = [(pitches[i % len(pitches)], 0.1 + 0.25 * i, 0.7 + 0.25 * i) for i in range(4 * len(pitches))]
-    found = isolated_chord.find(Hearing(plucked(struck, 0.25 * len(struck) + 0.6), RATE))
+    found = isolated_chord.find(AudioFeatures(plucked(struck, 0.25 * len(struck) + 0.6), RATE))
     assert found.label == label
     assert found.confidence > 0.6
 
@@ -141,7 +141,7 @@ def test_an_arpeggiated_chord_has_its_quality(label: str) -> None:
 def test_two_chords_a_melody_and_a_single_note_are_no_isolated_chord() -> None:
     two = [(p, 0.1, 1.9) for p in CHORDS["C:maj"]] + [(p, 2.0, 3.9) for p in CHORDS["A:min"]]
     for heard in (two, line(60, 62, 64, 65, 67, 69, 71, 72), [(60, 0.1, 3.5)]):
-        assert isolated_chord.find(Hearing(plucked(heard, 4.0), RATE)).label is None
+        assert isolated_chord.find(AudioFeatures(plucked(heard, 4.0), RATE)).label is None
 
 
 def test_where_no_note_is_found_there_is_no_line() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from nets.rhythm_harmony_goldens import music
+from networks.rhythm_harmony_goldens import music
 from parity_goldens import GOLDENS
 
-from llark.nets.beat import BeatNet
-from llark.nets.chord import ChordNet
+from llark.networks.beat import BeatNet
+from llark.networks.chord import ChordNet
 
 TOLERANCE = 1e-4
 

@@ -10,11 +10,12 @@ from random import Random
 import mido
 import pytest
 
-from llark import corpus, store
+from llark import corpus
 from llark.corpus import catalogue as room
 from llark.corpus.catalogue import catalogue
 from llark.corpus.songs import as_piece, phrases
 from llark.errors import StoreMismatch, UserMustAct
+from llark.storage import stages
 
 BARS = 40
 
@@ -106,7 +107,7 @@ def test_clips_of_a_folder_have_the_beats_meter_and_tempo_of_their_songs(
     found = list(corpus.read(out))
     groups = json.loads((out / "songs.json").read_text())["groups"]
     assert len(found) == 2  # the third is to be held out, and no song of the three is
-    assert [drop.reason for drop in store.read_dropped(out)] == ["no-such-group"]
+    assert [drop.reason for drop in stages.read_dropped(out)] == ["no-such-group"]
     for track, truth in found:
         assert (track.dataset, track.licence, track.split) == ("corpus-midi", "unknown", "train")
         assert track.group in groups.values()

@@ -11,7 +11,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from llark import audio, corpus, store
+from llark import audio, corpus
 from llark.corpus import builtin, clips
 from llark.corpus.clips import Order, Render, make, plan, split_of
 from llark.corpus.piece import Piece
@@ -19,6 +19,7 @@ from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable
 from llark.corpus.unusable import Unusable
 from llark.errors import StoreMismatch, UserMustAct
 from llark.records import GENRES, INSTRUMENTS, KEYS, Annotation, Dropped, Track
+from llark.storage import stages
 
 CLIPS = 5
 SEED = 3
@@ -160,7 +161,7 @@ def test_a_piece_that_cannot_be_made_is_dropped_with_its_reason(
     tally = corpus.render(
         tmp_path, clips=4, seed=1, sources=("builtin",), workers=0, renderer="midirenderer", progress=False
     )
-    drops = list(store.read_dropped(tmp_path))
+    drops = list(stages.read_dropped(tmp_path))
     assert tally.dropped == Counter({"out-of-tune": len(drops)})
     assert 1 <= len(drops) <= 3
     assert drops[0] == Dropped(drops[0].id, "corpus", "out-of-tune", "the band did not come")

@@ -13,7 +13,7 @@ import soxr
 
 from llark import audio
 
-DEMO = Path(audio.__file__).parent / "weights" / "demo" / "feelings.ogg"
+DEMO = Path(audio.__file__).parents[1] / "weights" / "demo" / "feelings.ogg"
 RATE = 44100
 SECONDS = 6.0
 

@@ -11,11 +11,12 @@ import pytest
 from damage import encode, judge, make
 from damage.make import Case
 
-from llark import audio, engine, store
+from llark import audio, engine
 from llark.errors import BadAudio
 from llark.prepare import stage
 from llark.prepare.crop import Crop
 from llark.records import Clip, Dropped, Track
+from llark.storage import stages
 
 pytestmark = pytest.mark.slow
 
@@ -55,15 +56,15 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     folder = tmp_path_factory.mktemp("damage") / "files"
     cases = make.corpus(folder)
     tracks = [Track(f"{number:04}", str(folder / case.name)) for number, case in enumerate(cases)]
-    writer = store.open_stage(folder.parent / "clips", "prepare")
+    writer = stages.open_stage(folder.parent / "clips", "prepare")
     engine.run(Crop(), tracks, writer, workers=1, timeout_seconds=30.0, progress=False, drop_share=1.0)
     clips: dict[int, list[Clip]] = {number: [] for number in range(len(cases))}
     drops: dict[int, list[Dropped]] = {number: [] for number in range(len(cases))}
-    for clip in store.read(folder.parent / "clips", Clip):
+    for clip in stages.read(folder.parent / "clips", Clip):
         clips[int(clip.track_id)].append(clip)
-    for drop in store.read_dropped(folder.parent / "clips"):
+    for drop in stages.read_dropped(folder.parent / "clips"):
         drops[int(drop.id.partition("@")[0])].append(drop)
-    return Outcome(folder, cases, store.about(folder.parent / "clips"), clips, drops)
+    return Outcome(folder, cases, stages.about(folder.parent / "clips"), clips, drops)
 
 
 def test_the_corpus_holds_more_than_two_hundred_different_files(outcome: Outcome) -> None:
@@ -90,7 +91,7 @@ def test_prepare_accounts_for_every_recording_of_the_folder(outcome: Outcome, tm
         for path in outcome.folder.iterdir()
         if path.suffix.lower() in audio.AUDIO_SUFFIXES and not path.is_dir()
     ]
-    paths = {track.path for track in store.read(tmp_path / "tracks", Track)}
+    paths = {track.path for track in stages.read(tmp_path / "tracks", Track)}
     assert len(paths) == found.whole.tracks > 250
     assert found.whole.tracks + sum(found.lost.values()) == len(given) > 380
     assert found.lost["missing"] >= 4

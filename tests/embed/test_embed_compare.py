@@ -15,8 +15,8 @@ from llark.embed.encoder import Device
 from llark.embed.probe import Result
 from llark.embed.settings import Settings
 from llark.errors import UserMustAct
+from llark.pipeline import embed_compare as compare
 from llark.records import KEYS, Annotation, Beats, Chords, ChordSpan, Key, Tag, Tags, Tempo, Track
-from llark.walks import embed_compare as compare
 
 RATE = 16_000
 SECONDS = 0.8

@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 import tiny_hub
 
-from llark import audio, cli, files, store
+from llark import audio, cli
 from llark.embed import layouts, step
 from llark.embed.encoder import Device, Sound
 from llark.embed.settings import Settings
-from llark.embed.shards import Placed, Shards, placed
 from llark.errors import StoreMismatch, UserMustAct
+from llark.pipeline import embed as walk
 from llark.records import Clip
-from llark.walks import embed as walk
+from llark.storage import folders, stages
+from llark.storage.embeddings import Placed, Shards, placed
 
 RATE = 16_000
 
@@ -36,7 +37,7 @@ def make_clips(folder: Path, seconds: tuple[float, ...] = (1.0, 0.4, 2.3)) -> Pa
         clips.append(Clip(f"rock/song {number}@0", f"song {number}", str(path), 0.0, length))
     (folder / "text.wav").write_text("a shopping list")
     clips.append(Clip("text@0", "text", str(folder / "text.wav"), 0.0, 1.0))
-    with store.open_stage(folder / "prepared" / "clips", "prepare", {"x": 1}) as writer:
+    with stages.open_stage(folder / "prepared" / "clips", "prepare", {"x": 1}) as writer:
         for clip in clips:
             writer.write(clip.id, [clip])
         writer.finish()
@@ -69,8 +70,8 @@ def test_every_clip_says_what_it_covers_and_what_is_lost_has_a_reason(embedded: 
     assert third.exact_rate == 10
     assert (third.start_seconds, third.end_seconds) == (0.0, 2.3)
     assert found.inner.entry("rock/song 1@0")["shape"] == [4, 16]
-    assert [(drop.id, drop.reason) for drop in store.read_dropped(embedded)] == [("text@0", "not-audio")]
-    page = store.about(embedded)
+    assert [(drop.id, drop.reason) for drop in stages.read_dropped(embedded)] == [("text@0", "not-audio")]
+    page = stages.about(embedded)
     assert page["config"]["frames_per_second"] == "10"
     assert page["config"]["licence"] == "Apache-2.0"
     assert page["inputs"][0]["stage"] == "prepare"
@@ -83,7 +84,7 @@ def test_a_worker_makes_the_same_frames_as_a_batch_here(
     here, there = Shards(embedded), Shards(tmp_path / "other")
     for clip_id, embedding in here.items():
         np.testing.assert_allclose(there[clip_id].frames, embedding.frames, atol=2e-3)
-    assert store.about(tmp_path / "other")["counts"] == store.about(embedded)["counts"]
+    assert stages.about(tmp_path / "other")["counts"] == stages.about(embedded)["counts"]
 
 
 def test_a_stopped_stage_goes_on_and_other_settings_are_refused(
@@ -131,7 +132,7 @@ def test_a_clip_that_breaks_a_batch_costs_no_other(prepared: Path) -> None:
                 raise BadAudio("too-short", "It is too short.")
             return [np.ones((2, 3), np.float32) for _ in sounds]
 
-    clips = list(store.read(prepared / "clips", Clip))
+    clips = list(stages.read(prepared / "clips", Clip))
     found = [o.outputs[0] for o in step.outcomes(Picky(), clips, {clips[0].id}, batch=4)]  # type: ignore[arg-type]
     assert [getattr(one, "reason", "frames") for one in found] == ["too-short", "frames", "not-audio"]
 
@@ -144,13 +145,13 @@ def test_a_long_clip_is_heard_from_its_file_and_gives_the_same_frames(
     walk.run(str(prepared), str(tmp_path / "streamed"), mini, Device(batch=2))
     monkeypatch.setattr(step, "LONG_SECONDS", 60.0)
     streamed, held = Shards(tmp_path / "streamed"), step.embed.load(mini, Device())
-    for clip in store.read(prepared / "clips", Clip):
+    for clip in stages.read(prepared / "clips", Clip):
         if clip.id in streamed:
             frames = held([step.read(clip)])[0].astype(np.float16)
             np.testing.assert_array_equal(streamed[clip.id].frames, frames)
     assert list(streamed) == ["rock/song 0@0", "rock/song 1@0", "rock/song 2@0"]
     assert streamed["rock/song 2@0"].end_seconds == 2.3
-    assert [drop.id for drop in store.read_dropped(tmp_path / "streamed")] == ["text@0"]
+    assert [drop.id for drop in stages.read_dropped(tmp_path / "streamed")] == ["text@0"]
 
 
 def test_changed_bytes_are_found(prepared: Path, model: Settings, tmp_path: Path) -> None:
@@ -173,14 +174,14 @@ def test_changed_bytes_are_found(prepared: Path, model: Settings, tmp_path: Path
 def test_below_a_url_one_clip_is_one_ranged_read() -> None:
     place = f"memory://{uuid.uuid4().hex}"
     clips = [Clip(f"{n}@0", str(n), f"{n}.wav", 2.0 * n, 2.0 * n + 2) for n in range(50)]
-    with store.open_stage(place, "embed") as writer:
+    with stages.open_stage(place, "embed") as writer:
         for clip in clips:
             frames = np.full((20, 100), float(clip.start_seconds), np.float16)
             writer.write(clip.id, [placed(clip, "x 1", frames, Fraction(10), Fraction(2))])
         writer.finish()
     found = Shards(place)
     read: list[int] = []
-    system, _ = files.filesystem(place)
+    system, _ = folders.filesystem(place)
     plain = type(system).cat_file
 
     def spy(self: object, path: str, start: int | None = None, end: int | None = None) -> bytes:
@@ -206,11 +207,11 @@ def test_an_object_store_holds_the_same_frames_and_finds_what_was_changed(
         np.testing.assert_array_equal(there[clip_id].frames, embedding.frames)
         assert there[clip_id].exact_rate == 10
     assert "3 clips, all as they were written" in walk.verify(place)
-    whole = files.folder(place).read("part-00000.safetensors")
-    files.folder(place).write("part-00000.safetensors", whole[:-3] + b"abc")
+    whole = folders.folder(place).read("part-00000.safetensors")
+    folders.folder(place).write("part-00000.safetensors", whole[:-3] + b"abc")
     with pytest.raises(UserMustAct, match="the frames of 1 clips are damaged, rock/song 2@0"):
         walk.verify(place)
-    files.folder(place).write("part-00000.safetensors", whole[:-20])
+    folders.folder(place).write("part-00000.safetensors", whole[:-20])
     with pytest.raises(UserMustAct, match="the frames of 1 clips are damaged, rock/song 2@0"):
         walk.verify(place)
 
@@ -257,13 +258,13 @@ def test_the_published_files_are_read_whether_they_are_1_n_d_or_n_d(tmp_path: Pa
     assert found["vector"].frames.shape == (1, 6)
     assert found["two"].end_seconds == pytest.approx(23.684, abs=1e-3)
     assert found["two"].exact_rate == Fraction(44_100, 4352)
-    drops = {drop.id: drop.reason for drop in store.read_dropped(tmp_path / "out")}
+    drops = {drop.id: drop.reason for drop in stages.read_dropped(tmp_path / "out")}
     assert drops == {"text": "not-frames", "objects": "not-npy"}
 
 
 def test_what_an_export_says_of_each_clip_holds_over_what_is_said_of_all(tmp_path: Path) -> None:
     place = tmp_path / "vectors"
-    with store.open_stage(place, "embed") as writer:
+    with stages.open_stage(place, "embed") as writer:
         for n in (1, 2):
             clip = Clip(f"s{n}@5", f"s{n}", "x.wav", 5.0, 5.0 + n)
             frames = np.full((1, 3), n, np.float16)
@@ -296,7 +297,7 @@ def test_two_samples_of_one_id_are_counted_and_folders_tell_them_apart(tmp_path:
     found = Shards(tmp_path / "two")
     assert list(found) == ["one", "own 0", "own 1"]
     assert found["one"].frames.max() == 1.0
-    drops = [(drop.id, drop.reason) for drop in store.read_dropped(tmp_path / "two")]
+    drops = [(drop.id, drop.reason) for drop in stages.read_dropped(tmp_path / "two")]
     assert drops == [("one (2)", "same-id")]
 
 
@@ -320,7 +321,7 @@ def test_what_is_no_json_or_no_time_is_said(tmp_path: Path) -> None:
         walk.import_(tmp_path / "npy", str(tmp_path / "out"), "x", "10")
     index.write_text('{"file": "x.npy", "rate": "often"}\n{"file": "y.npy"}\n')
     walk.import_(tmp_path / "npy", str(tmp_path / "other"), "x", "10")
-    drops = [(drop.id, drop.reason) for drop in store.read_dropped(tmp_path / "other")]
+    drops = [(drop.id, drop.reason) for drop in stages.read_dropped(tmp_path / "other")]
     assert drops == [("x", "not-times")]
 
 
@@ -425,7 +426,7 @@ def test_the_cost_of_the_full_model_is_printed(
 
 
 def test_a_placed_embedding_is_read_by_what_knows_plain_ones_only(embedded: Path) -> None:
-    plain = store.read_embeddings(embedded)["rock/song 0@0"]
+    plain = stages.read_embeddings(embedded)["rock/song 0@0"]
     assert not isinstance(plain, Placed)
     assert plain.frames_per_second == 10.0
     line = (embedded / "part-00000.jsonl").read_text().splitlines()[0]

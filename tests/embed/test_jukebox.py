@@ -24,7 +24,7 @@ from llark.embed.jukebox.net import Jukebox
 from llark.embed.jukebox.sizes import SAMPLE_RATE, Sizes
 from llark.embed.settings import Settings
 from llark.errors import BadAudio, UserMustAct
-from llark.walks import embed as walk
+from llark.pipeline import embed as walk
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from llark.embed import mini
-from llark.nets.chord import ChordOutput
-from llark.nets.hearing import Hearing
-from llark.nets.tag import TagOutput
+from llark.networks.chord import ChordOutput
+from llark.networks.features import AudioFeatures
+from llark.networks.tag import TagOutput
 
 RATE = 22050
 
@@ -23,10 +23,10 @@ def chord_sound(root: int, third: int, seconds: float) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def cadence() -> Hearing:
+def cadence() -> AudioFeatures:
     """C major, A minor, F major, G major, two seconds each, and 0.2 s more."""
     chords = [chord_sound(root, third, 2.0) for root, third in ((0, 4), (9, 3), (5, 4), (7, 4))]
-    return Hearing(np.concatenate([*chords, np.zeros(4410)]).astype(np.float32), RATE)
+    return AudioFeatures(np.concatenate([*chords, np.zeros(4410)]).astype(np.float32), RATE)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_chords_and_bass_are_heard_in_their_own_half_seconds(frames):
 
 
 def test_the_same_clip_gives_the_same_frames(cadence, frames):
-    again = mini.embed(Hearing(cadence.samples.copy(), RATE))
+    again = mini.embed(AudioFeatures(cadence.samples.copy(), RATE))
     np.testing.assert_array_equal(again, frames)
 
 
@@ -71,7 +71,7 @@ def test_most_values_are_of_unit_scale(frames):
 
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 3.3])
 def test_silence_gives_finite_frames_without_rhythm(seconds):
-    frames = mini.embed(Hearing(np.zeros(int(RATE * seconds), np.float32), RATE))
+    frames = mini.embed(AudioFeatures(np.zeros(int(RATE * seconds), np.float32), RATE))
     assert frames.shape == (-(-int(seconds * 20) // 10), mini.WIDTH)
     assert np.isfinite(frames).all()
     assert np.abs(frames[:, mini.PARTS["rhythm"]]).max() == 0.0
@@ -189,7 +189,7 @@ def test_a_clap_every_half_second_is_heard_as_that():
     time = np.arange(6 * RATE) / RATE
     noise = np.random.default_rng(1).normal(size=len(time))
     claps = (0.5 * noise * np.exp(-80 * (time % 0.5))).astype(np.float32)
-    frames = mini.embed(Hearing(claps, RATE))
+    frames = mini.embed(AudioFeatures(claps, RATE))
     lag = lag_of_peak(frames, "onset")
     assert lag / 0.5 == pytest.approx(round(lag / 0.5), rel=0.04)
     assert round(lag / 0.5) in (1, 2)

@@ -12,7 +12,7 @@ from llark import audio
 from llark.embed import mini, mini_encoder
 from llark.embed.encoder import Device, Sound
 from llark.embed.settings import Settings
-from llark.nets.hearing import Hearing
+from llark.networks.features import AudioFeatures
 
 RATE = 11_025
 
@@ -28,7 +28,7 @@ def test_a_clip_gives_exactly_the_frames_that_training_sees() -> None:
     samples = song(2.2)
     listen = mini_encoder.load(Settings("mini", rate="native"), Device())
     heard = listen([Sound(samples, RATE)])[0]
-    np.testing.assert_array_equal(heard, mini.embed(Hearing(samples, RATE)))
+    np.testing.assert_array_equal(heard, mini.embed(AudioFeatures(samples, RATE)))
     assert listen.card.version == mini.VERSION
     assert heard.shape == (5, mini.WIDTH)
     slower = mini_encoder.load(Settings("mini", rate="1"), Device())([Sound(samples, RATE)])[0]

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from test_evaluate_walk import prepared, typed
 
-from llark import audio, store
+from llark import audio
 from llark.embed import mini
 from llark.embed.settings import Settings
 from llark.errors import StoreMismatch, UserMustAct
+from llark.pipeline import ears, rendered, same_sounds, testsets
+from llark.pipeline import evaluate as walk
+from llark.pipeline.evaluate import Wanted
 from llark.records import Annotation, Clip, Embedding, Key, Track, to_dict
-from llark.walks import ears, rendered, same_sounds, testsets
-from llark.walks import evaluate as walk
-from llark.walks.evaluate import Wanted
+from llark.storage import stages
 
 
 def questions(folder: Path) -> Path:
@@ -108,7 +109,7 @@ def test_how_many_of_the_rendered_clips_are_asked_about_is_said(
         "embeddings": [Embedding(c.id, "fake", np.zeros((2, 1), np.float32), 1.0) for c in clips],
     }
     for name, kept in rows.items():
-        with store.open_stage(tmp_path / name, name) as writer:
+        with stages.open_stage(tmp_path / name, name) as writer:
             for clip, row in zip(clips, kept, strict=True):
                 writer.write(clip.id, [row])
             writer.finish()
@@ -179,7 +180,7 @@ def test_what_an_earlier_release_heard_is_refused_with_what_to_do(
 ) -> None:
     fake_hearing(monkeypatch)
     clips = [Clip("a", "a", str(tone(tmp_path / "a.wav", 440.0)), 0.0, 2.0)]
-    with store.open_stage(tmp_path / "heard", "hear", {"clips": ["a"], "encoder": mini.VERSION}) as writer:
+    with stages.open_stage(tmp_path / "heard", "hear", {"clips": ["a"], "encoder": mini.VERSION}) as writer:
         writer.finish()
     with pytest.raises(StoreMismatch, match="in recordings that were not noted"):
         testsets.hear_whole(clips, tmp_path / "heard", 0)

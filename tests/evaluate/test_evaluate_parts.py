@@ -12,9 +12,9 @@ from llark import cli
 from llark.errors import StoreMismatch, UserMustAct
 from llark.evaluate import report
 from llark.model.checkpoint import new_model, save_adapter
+from llark.pipeline import fingerprint
+from llark.pipeline.ask import Choice
 from llark.train import smoke
-from llark.walks import fingerprint
-from llark.walks.ask import Choice
 
 
 def run(*words: object) -> None:

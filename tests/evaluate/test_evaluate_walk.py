@@ -14,14 +14,15 @@ from evaluate_fakes import annotation, make_items, tell
 from test_endpoint import Server, server  # noqa: F401
 from tiny_encoders import write_encoder
 
-from llark import audio, cli, store
+from llark import audio, cli
 from llark.evaluate import report, score
 from llark.evaluate.cases import Case, Put, TestSet
 from llark.evaluate.real import Song
+from llark.pipeline import ask, testsets
+from llark.pipeline import evaluate as walk
+from llark.pipeline.ask import Choice
 from llark.records import Clip, Embedding, Track
-from llark.walks import ask, testsets
-from llark.walks import evaluate as walk
-from llark.walks.ask import Choice
+from llark.storage import stages
 
 
 class Hears:
@@ -51,7 +52,7 @@ def prepared(folder: Path, clips: int = 12, captions: tuple[str, ...] = ()) -> P
     items = make_items(clips, 1)
 
     def write(name: str, rows: list[tuple[str, object]]) -> None:
-        with store.open_stage(folder / name, name) as writer:
+        with stages.open_stage(folder / name, name) as writer:
             for id_, row in rows:
                 writer.write(id_, [row])
             writer.finish()

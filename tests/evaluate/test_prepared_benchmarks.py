@@ -11,9 +11,9 @@ import pytest
 from llark import audio
 from llark.evaluate.score import item_truth, tasks_of
 from llark.evaluate.tasks import TASKS
+from llark.pipeline import testsets
+from llark.pipeline.evaluate import Wanted
 from llark.prepare import crop, stage
-from llark.walks import testsets
-from llark.walks.evaluate import Wanted
 
 sys.path.append(str(Path(__file__).parents[1] / "prepare" / "datasets"))
 from dataset_trees import TREES

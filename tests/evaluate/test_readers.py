@@ -15,7 +15,7 @@ from llark.evaluate.note_readers import read_chords, read_pitch, read_times
 from llark.evaluate.readers import read_genre, read_instruments, read_key, read_meter, read_tempo
 from llark.evaluate.said import plain, said
 from llark.evaluate.tasks import TASKS
-from llark.evaluate.words import FAMILIES
+from llark.music.lexicon import FAMILIES
 from llark.records import GENRES, INSTRUMENTS, KEYS, METER_NAMES, PITCH_CLASSES, note_name
 
 TABLE = [

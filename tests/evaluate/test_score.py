@@ -27,8 +27,8 @@ from llark.evaluate.faithful import FOLLOWS, KEEPS, agreement
 from llark.evaluate.outcome import Evaluation, Settings
 from llark.evaluate.score import evaluate, plan, tasks_of
 from llark.evaluate.tasks import TASKS
+from llark.music.facts_line import describe_facts
 from llark.records import GENRES, Annotation, Key, Tempo
-from llark.wording import describe_facts
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,15 @@ import pytest
 import torch
 from tiny import WIDTH, tiny_llama, tiny_tokenizer
 
-from llark.answer import Answerer
 from llark.evaluate import choices, page, report
 from llark.evaluate.cases import Case, Put, TestSet, put_under
 from llark.evaluate.choices import LETTERS, Options
 from llark.evaluate.outcome import Evaluation
 from llark.evaluate.score import evaluate
-from llark.walks.ask import Choice
-from llark.walks.likelihood import likeliest, likelihoods
-from llark.walks.local_model import LocalModel
+from llark.generate import Answerer
+from llark.pipeline.ask import Choice
+from llark.pipeline.likelihood import likeliest, likelihoods
+from llark.pipeline.local_model import LocalModel
 
 
 def cases(count: int = 40) -> tuple[Case, ...]:

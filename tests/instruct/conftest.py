@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from llark.instruct.theory import Scale
+from llark.music.theory import Scale
 from llark.records import (
     CONTOURS,
     GENRES,

@@ -11,7 +11,6 @@ from aiohttp import web
 from teaching_server import Body, Server, completion, lesson
 from test_openai_teacher import SECRET, clip
 
-from llark import store
 from llark.errors import UserMustAct
 from llark.instruct.batch import Batches, Filing, Remembered
 from llark.instruct.budget import Budget, Limits, OutOfBudget, Prices
@@ -22,6 +21,7 @@ from llark.instruct.pace import Patience
 from llark.instruct.stage import Manner, Settings, prompts, run
 from llark.instruct.traced import Traced
 from llark.records import Dropped
+from llark.storage import stages
 
 
 def teach(
@@ -36,14 +36,14 @@ def teach(
             budget = Budget(limits or Limits(), Prices(1.0, 2.0), ledger.spent())
             batches = Batches(endpoint, ledger, budget, sampling, out / "batches", filing)
             await batches.fill(lambda: prompts(sources, settings), progress=False)
-            writer = store.open_stage(out / "exchanges", "instruct", settings)
+            writer = stages.open_stage(out / "exchanges", "instruct", settings)
             teacher = Remembered(ledger, sampling)
             todo = prompts(sources, settings)
             await run(todo, teacher, writer, ledger, settings, Manner(progress=False, drop_share=1.0))
 
     with Ledger(out / "replies.sqlite") as ledger:
         asyncio.run(work(ledger))
-    return list(store.read(out / "exchanges", Traced)), list(store.read_dropped(out / "exchanges"))
+    return list(stages.read(out / "exchanges", Traced)), list(stages.read_dropped(out / "exchanges"))
 
 
 def clips_asked(server: Server) -> list[str]:

@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 from teaching_server import Server
 
-from llark import store
 from llark.cli import app
-from llark.embed.shards import Placed, Shards
 from llark.errors import UserMustAct
 from llark.instruct import export
 from llark.instruct.traced import Traced
+from llark.pipeline import encodings
 from llark.records import Annotation, Clip, Embedding, Exchange, Key, Tempo, Track, to_dict
-from llark.walks import encodings
+from llark.storage import stages
+from llark.storage.embeddings import Placed, Shards
 
 SECRET = "sk-walk-0123456789abcdef"
 
 
 def write(folder: Path, stage: str, records: Sequence[object]) -> None:
-    with store.open_stage(folder, stage, {"test": True}) as writer:
+    with stages.open_stage(folder, stage, {"test": True}) as writer:
         for number, record in enumerate(records):
             writer.write(str(number), [record])
         writer.finish()
@@ -61,12 +61,12 @@ def test_the_offline_teacher_makes_exchanges_a_report_and_a_card(
     out = tmp_path / "out"
     llark("instruct", annotations, "--out", out, "--most", "5", "--export", "parquet", "chat")
     said = capsys.readouterr().out
-    exchanges = list(store.read(out / "exchanges", Traced))
+    exchanges = list(stages.read(out / "exchanges", Traced))
     assert f"{len(exchanges)} exchanges about" in said
     assert len(exchanges) > 20
     assert all(one.facts and len(one.measured_by) == len(one.facts) for one in exchanges)
     assert {one.teacher for one in exchanges} == {"offline-2"}
-    assert next(store.read(out / "exchanges", Exchange)).question == exchanges[0].question
+    assert next(stages.read(out / "exchanges", Exchange)).question == exchanges[0].question
     report, card = (out / "report.html").read_text(), (out / "card.md").read_text()
     assert exchanges[0].kind in report
     assert "http" not in report.replace("http-equiv", "")
@@ -94,7 +94,7 @@ def _check_exports(out: Path, exchanges: list[Traced]) -> None:
 
 def test_one_family_is_made_when_one_is_asked_for(annotations: Path, tmp_path: Path) -> None:
     llark("instruct", annotations, "--out", tmp_path / "out", "--family", "reasoning")
-    assert {one.task for one in store.read(tmp_path / "out" / "exchanges", Traced)} == {"reasoning"}
+    assert {one.task for one in stages.read(tmp_path / "out" / "exchanges", Traced)} == {"reasoning"}
 
 
 def test_a_prepared_folder_and_measured_facts_are_joined_and_sent_to_a_server(
@@ -120,7 +120,7 @@ def test_a_prepared_folder_and_measured_facts_are_joined_and_sent_to_a_server(
         assert "6 requests to fake" in capsys.readouterr().out
         llark("instruct", prepared, tmp_path / "facts", "--out", out, *options, "--export", "chat")
         sent = json.dumps(server.bodies)
-    exchanges = list(store.read(out / "exchanges", Traced))
+    exchanges = list(stages.read(out / "exchanges", Traced))
     assert {(one.clip_id, one.licence, one.split) for one in exchanges} == {
         ("t1@0", "CC0-1.0", "test"),
         ("t2@0", "CC-BY-4.0", "test"),
@@ -141,7 +141,7 @@ def test_a_prepared_folder_and_measured_facts_are_joined_and_sent_to_a_server(
 
 def test_a_prepared_folder_alone_has_its_labels_and_captions(prepared: Path, tmp_path: Path) -> None:
     llark("instruct", prepared, "--out", tmp_path / "out")
-    exchanges = list(store.read(tmp_path / "out" / "exchanges", Traced))
+    exchanges = list(stages.read(tmp_path / "out" / "exchanges", Traced))
     assert {one.clip_id for one in exchanges if "tempo" in one.facts} == {"t1@0"}
 
 
@@ -161,7 +161,7 @@ def test_the_batch_teacher_runs_from_the_command_line(
             "0.01",
         ]
         llark("instruct", prepared, "--out", tmp_path / "out", *options)
-    exchanges = list(store.read(tmp_path / "out" / "exchanges", Traced))
+    exchanges = list(stages.read(tmp_path / "out" / "exchanges", Traced))
     assert {one.teacher for one in exchanges} == {"batch-1"}
     assert len(list((tmp_path / "out" / "batches").glob("*.jsonl"))) == len(server.batches) > 0
 
@@ -212,7 +212,7 @@ def test_tars_that_are_exported_are_read_by_infer_with_every_question_and_frame(
         assert {Path(name).suffix for name in tar.getnames()} == {".json", ".npy"}
     data, own = encodings.read([str(tars[0].parent)]), Shards(place)
     assert data.dropped == []
-    exchanges = list(store.read(out / "exchanges", Traced))
+    exchanges = list(stages.read(out / "exchanges", Traced))
     asked = sorted((one.clip_id, one.question, one.answer) for one in exchanges if one.clip_id in own)
     found = [(one.clip_id, q.text, q.answer) for one in data.encoded for q in one.questions]
     assert sorted(found) == asked
@@ -269,7 +269,7 @@ def test_an_open_corpus_is_taught_from_its_truth(tmp_path: Path) -> None:
     for path in (tmp_path / "stage").iterdir():
         path.rename(folder / path.name)
     llark("instruct", folder, "--out", tmp_path / "out", "--most", "4")
-    exchanges = list(store.read(tmp_path / "out" / "exchanges", Traced))
+    exchanges = list(stages.read(tmp_path / "out" / "exchanges", Traced))
     assert {one.measured_by for one in exchanges if one.kind == "key"} <= {("truth",)}
     assert {one.licence for one in exchanges} == {"CC0-1.0"}
     assert len(exchanges) == 8

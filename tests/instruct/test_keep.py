@@ -8,13 +8,13 @@ from random import Random
 import pytest
 
 from llark.instruct.check import Record, check
-from llark.instruct.claims import claims
 from llark.instruct.fields import fields_of
 from llark.instruct.keep import Unkept, rules, sift
 from llark.instruct.prompt import FAMILIES, Prompt, build, texts
 from llark.instruct.reply import Item
 from llark.instruct.sources import Source
 from llark.instruct.teacher import ask_all
+from llark.music.claims import claims
 from llark.records import Annotation, Key, Tags, Tempo, Track
 
 TRACK = Track(

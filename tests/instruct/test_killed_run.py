@@ -15,16 +15,16 @@ from aiohttp import web
 from hostile import asked
 from teaching_server import Body, Server, scholar
 
-from llark import store
 from llark.instruct.ledger import Ledger
 from llark.instruct.traced import Traced
 from llark.records import Annotation, Key, Tempo
+from llark.storage import stages
 
 CLIPS, AT_ONCE = 40, 4
 
 
 def test_a_killed_run_loses_the_requests_on_their_way_and_nothing_else(tmp_path: Path) -> None:
-    with store.open_stage(tmp_path / "facts", "annotate") as writer:
+    with stages.open_stage(tmp_path / "facts", "annotate") as writer:
         for number in range(CLIPS):
             tempo, key = Tempo(60.0 + number, 1.0, "net"), Key("C major", 1.0, "net")
             writer.write(f"c{number}", [Annotation(f"c{number}", 0.0, 20.0, tempo=tempo, key=key)])
@@ -61,5 +61,5 @@ def test_a_killed_run_loses_the_requests_on_their_way_and_nothing_else(tmp_path:
     assert begun - bought <= AT_ONCE
     assert len(server.bodies) - begun == CLIPS - bought
     assert sum(count > 1 for count in times.values()) <= AT_ONCE
-    exchanges = list(store.read(tmp_path / "out" / "exchanges", Traced))
+    exchanges = list(stages.read(tmp_path / "out" / "exchanges", Traced))
     assert [one.clip_id for one in exchanges[::2]] == [f"c{number}" for number in range(CLIPS)]

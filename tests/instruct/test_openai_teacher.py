@@ -14,7 +14,6 @@ import pytest
 from hostile import first_times, says, status
 from teaching_server import Server, completion, lesson, scholar
 
-from llark import store
 from llark.errors import UserMustAct
 from llark.instruct.budget import Budget, Limits, OutOfBudget, Prices
 from llark.instruct.endpoint import Address, Endpoint
@@ -25,6 +24,7 @@ from llark.instruct.sources import Source
 from llark.instruct.stage import Manner, Settings, prompts, run
 from llark.instruct.traced import Traced
 from llark.records import Annotation, Dropped, Key, Meter, Tag, Tags, Tempo, Track
+from llark.storage import stages
 
 SECRET = "sk-secret-0123456789abcdef"
 QUICK = Patience(retries=3, first_seconds=0.01, longest_seconds=0.05)
@@ -67,14 +67,14 @@ def teach(
             pace = replace(speed or Speed(), patience=patience)
             asker = Asker(endpoint, ledger, budget, Sampling("fake", seed=seed), pace)
             found.append(asker)
-            writer = store.open_stage(out / "exchanges", "instruct", settings, flush_records=5)
+            writer = stages.open_stage(out / "exchanges", "instruct", settings, flush_records=5)
             todo = prompts(sources, settings)
             await run(todo, asker, writer, ledger, settings, Manner(progress=False, drop_share=drop_share))
 
     with Ledger(out / "replies.sqlite") as ledger:
         asyncio.run(work(ledger))
     folder = out / "exchanges"
-    return list(store.read(folder, Traced)), list(store.read_dropped(folder)), found[0]
+    return list(stages.read(folder, Traced)), list(stages.read_dropped(folder)), found[0]
 
 
 def test_every_clip_gets_its_exchanges_in_order_and_each_says_where_it_comes_from(tmp_path: Path) -> None:

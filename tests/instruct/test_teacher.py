@@ -9,8 +9,6 @@ import pytest
 
 from llark.instruct.check import Record, check
 from llark.instruct.fields import fields_of
-from llark.instruct.kinds import advice
-from llark.instruct.known import Facts, listed
 from llark.instruct.sources import Source
 from llark.instruct.teacher import (
     BY_SLUG,
@@ -24,8 +22,10 @@ from llark.instruct.teacher import (
     kinds_of,
     teach,
 )
+from llark.music.facts_line import describe_facts
+from llark.questions import advice
+from llark.questions.known import Facts, listed
 from llark.records import INSTRUMENTS, KEYS, METER_NAMES, Annotation, ChordSpan, Exchange, Key
-from llark.wording import describe_facts
 
 BPM = re.compile(r"(\d+(?:\.\d+)?) BPM")
 SIGNATURE = re.compile(r"\b\d/\d\b")

@@ -7,7 +7,7 @@ from tiny import Parts, clip, tiny_tokenizer
 from llark.model import conversation
 from llark.model.config import AUDIO_PATCH
 from llark.model.conversation import batch, pack, prefix, talk, turn
-from llark.model.model import UNLEARNT
+from llark.model.model import IGNORE_INDEX
 from llark.model.processor import stack_frames
 
 
@@ -59,7 +59,7 @@ def test_a_prefix_without_audio_has_no_places() -> None:
 def test_a_branch_sees_the_prefix_and_itself_only() -> None:
     packed = pack([5, 6], [([7, 8], [False, True]), ([9], [True])])
     assert packed.input_ids.tolist() == [5, 6, 7, 8, 9]
-    assert packed.labels.tolist() == [UNLEARNT, UNLEARNT, UNLEARNT, 8, 9]
+    assert packed.labels.tolist() == [IGNORE_INDEX, IGNORE_INDEX, IGNORE_INDEX, 8, 9]
     assert packed.position_ids.tolist() == [0, 1, 2, 3, 2]
     expected = [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 0, 0, 1]]
     assert packed.attention_mask.int().tolist() == expected
@@ -87,7 +87,7 @@ def test_packed_loss_and_gradients_equal_those_of_separate_examples(parts_with_c
     for start, heard, said in zip(prefixes, clips, (turns, turns[:2]), strict=True):
         for one in said:
             alone = pack(start, [one])
-            learnt = int((alone.labels != UNLEARNT).sum())
+            learnt = int((alone.labels != IGNORE_INDEX).sum())
             ids = {"input_ids": alone.input_ids[None], "labels": alone.labels[None]}
             total = total + model(**ids, **stack_frames([heard])).loss * learnt
             count += learnt

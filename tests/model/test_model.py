@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from llark.model import LlarkConfig, LlarkForConditionalGeneration
-from llark.model.model import UNLEARNT, pool_frames
+from llark.model.model import IGNORE_INDEX, pool_frames
 
 
 def test_logits_equal_those_of_a_splice_by_hand(parts_with_concepts: Parts) -> None:
@@ -190,7 +190,7 @@ def test_several_answers_for_prompts_without_a_clip_each_are_refused(parts: Part
 def test_the_loss_is_the_mean_over_learnt_tokens(parts: Parts) -> None:
     model, processor = parts
     inputs = processor(["A?", "Which?"], [clip(4, 1), clip(6, 2)])
-    labels = torch.full_like(inputs["input_ids"], UNLEARNT)
+    labels = torch.full_like(inputs["input_ids"], IGNORE_INDEX)
     labels[0, -3:], labels[1, -1] = 7, 9
     whole = model(**inputs, labels=labels)
     chances = whole.logits.log_softmax(-1)
@@ -208,7 +208,7 @@ def test_the_loss_is_the_mean_over_learnt_tokens(parts: Parts) -> None:
 def test_nothing_to_learn_is_a_loss_of_zero(parts: Parts) -> None:
     model, processor = parts
     inputs = processor("A?", clip(4))
-    labels = torch.full_like(inputs["input_ids"], UNLEARNT)
+    labels = torch.full_like(inputs["input_ids"], IGNORE_INDEX)
     assert model(**inputs, labels=labels, loss_only=True).loss.item() == 0.0
 
 
@@ -224,7 +224,7 @@ def test_gradients_reach_all_of_the_audio_side(parts_with_concepts: Parts) -> No
     model, processor = parts_with_concepts
     inputs = processor("A?", clip(12))
     labels: Tensor = inputs["input_ids"].clone()
-    labels[labels >= model.config.audio_start_id] = UNLEARNT
+    labels[labels >= model.config.audio_start_id] = IGNORE_INDEX
     model(**inputs, labels=labels).loss.backward()
     reached = {
         name for name, p in model.named_parameters() if p.grad is not None and bool(p.grad.abs().any())

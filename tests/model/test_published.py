@@ -15,8 +15,8 @@ from tiny import WIDTH, clip, tiny_tokenizer, vocabulary
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from llark.answer import Answerer, Asked
 from llark.errors import UserMustAct
+from llark.generate import Answerer, Query
 from llark.model.checkpoint import load_adapter
 from llark.model.published import import_checkpoint
 
@@ -106,7 +106,7 @@ def test_an_imported_model_is_asked_like_any_other(tmp_path: Path) -> None:
     _write(tmp_path / "checkpoint-5")
     import_checkpoint(tmp_path / "checkpoint-5", tmp_path / "out")
     answerer = Answerer.load(tmp_path / "out")
-    (answer,) = answerer([Asked("What key?", clip(250))])
+    (answer,) = answerer([Query("What key?", clip(250))])
     assert answerer.processor.conversation == "published"
     assert answerer.processor.positions_of(250) == 250
     assert "###" not in answer

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llark import audio, engine, store
+from llark import audio, engine
 from llark.errors import BadAudio, UserMustAct
 from llark.prepare.crop import Crop, named
 from llark.prepare.files import read_tracks
 from llark.records import Clip, Dropped, Track
+from llark.storage import stages
 
 
 def _track(folder: Path, seconds: float, name: str = "song") -> Track:
@@ -60,10 +61,10 @@ def test_a_folder_of_good_and_bad_files_becomes_clips_and_counted_drops(tmp_path
     _track(music, 0.2, "short")
     (music / "empty.mp3").touch()
     (music / "text.mp3").write_text("words\n" * 1000)
-    writer = store.open_stage(tmp_path / "clips", "prepare", {"window_seconds": 25.0})
+    writer = stages.open_stage(tmp_path / "clips", "prepare", {"window_seconds": 25.0})
     engine.run(Crop(), read_tracks([music]), writer, progress=False)
-    assert [clip.id for clip in store.read(tmp_path / "clips", Clip)] == ["good@0.00", "good@25.00"]
-    counts = store.about(tmp_path / "clips")["counts"]
+    assert [clip.id for clip in stages.read(tmp_path / "clips", Clip)] == ["good@0.00", "good@25.00"]
+    counts = stages.about(tmp_path / "clips")["counts"]
     assert counts == {"in": 4, "out": 2, "dropped": {"empty": 1, "not-audio": 1, "too-short": 1}}
 
 

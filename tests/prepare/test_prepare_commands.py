@@ -14,10 +14,11 @@ from typing import get_args, get_type_hints
 import pytest
 from rich.console import Console
 
-from llark import cli, store
+from llark import cli
 from llark.errors import UserMustAct
 from llark.prepare import crop, datasets, listing
 from llark.records import Annotation, Clip, Track
+from llark.storage import stages
 
 PAGE = Path(__file__).parents[2] / "docs" / "prepare.md"
 
@@ -37,14 +38,14 @@ def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     prepared = tmp_path / "prepared"
     assert (prepared / "music" / "report.html").stat().st_size > 5000
-    (song,) = store.read(prepared / "songs" / "tracks", Track)
+    (song,) = stages.read(prepared / "songs" / "tracks", Track)
     assert (song.id, song.title, song.split) == ("1", "Feelings", "test")
-    assert {truth.tempo.bpm for truth in store.read(prepared / "songs" / "truths", Annotation)} == {96.0}
-    (blues,) = store.read(prepared / "gtzan" / "clips", Clip)
+    assert {truth.tempo.bpm for truth in stages.read(prepared / "songs" / "truths", Annotation)} == {96.0}
+    (blues,) = stages.read(prepared / "gtzan" / "clips", Clip)
     assert (blues.start_seconds, blues.end_seconds) == (10.0, 20.0)
-    (file,) = store.read(prepared / "files" / "clips", Clip)
+    (file,) = stages.read(prepared / "files" / "clips", Clip)
     assert Path(file.path).suffix == ".flac"
-    assert store.about(prepared / "gtzan" / "tracks")["counts"]["dropped"].keys() <= {"missing-audio"}
+    assert stages.about(prepared / "gtzan" / "tracks")["counts"]["dropped"].keys() <= {"missing-audio"}
 
 
 def test_the_page_names_every_option_and_every_way_to_crop() -> None:

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from llark import audio, files, store
+from llark import audio
 from llark.errors import StoreMismatch
+from llark.pipeline import prepare as walk
 from llark.prepare import crop, stage
 from llark.records import Clip
-from llark.walks import prepare as walk
+from llark.storage import folders, stages
 
 pytestmark = pytest.mark.slow
 
@@ -48,11 +49,11 @@ def test_a_folder_in_a_gs_bucket_is_prepared_into_the_bucket(gs_bucket: str) -> 
         system.pipe_file(f"{place}/song {number}.flac", held.getvalue())
     settings = stage.Settings(f"{gs_bucket}/songs", convert="wav", crop=crop.named("every", 20.0))
     walk.prepare(settings, f"{gs_bucket}/out", workers=0, report=True)
-    clips = list(store.read(f"{gs_bucket}/out/clips", Clip))
+    clips = list(stages.read(f"{gs_bucket}/out/clips", Clip))
     assert [(clip.offset_seconds, clip.end_seconds) for clip in clips] == [(0, 20), (20, 10)] * 2
     assert all(clip.path.startswith("gs://music/out/audio/") for clip in clips)
     assert audio.probe(clips[1].path).duration_seconds == 10.0
-    folder = files.folder(f"{gs_bucket}/out")
+    folder = folders.folder(f"{gs_bucket}/out")
     assert folder.names() == ["audio", "clips", "prepared.json", "report.html", "tracks"]
     assert json.loads(folder.read("prepared.json"))["counts"]["clips"] == 4
     with pytest.raises(StoreMismatch, match=r'convert: "wav" there, null here'):

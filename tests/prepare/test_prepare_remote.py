@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from llark import store
+from llark.pipeline import prepare as walk
 from llark.prepare import crop, stage
 from llark.records import Clip
-from llark.walks import prepare as walk
+from llark.storage import stages
 
 
 @pytest.mark.slow
@@ -26,6 +26,6 @@ def test_a_folder_in_a_bucket_is_prepared_into_the_bucket(bucket: str) -> None:
         system.pipe_file(f"{place}/song {number}.flac", held.getvalue())
     settings = stage.Settings(source=f"{bucket}/music", crop=crop.named("every", None, None, 0))
     walk.prepare(settings, f"{bucket}/out", workers=0, report=False)
-    clips = list(store.read(f"{bucket}/out/clips", Clip))
+    clips = list(stages.read(f"{bucket}/out/clips", Clip))
     assert [(clip.start_seconds, clip.end_seconds) for clip in clips] == [(0, 25), (25, 30)] * 2
     assert {clip.path.rpartition("/")[2] for clip in clips} == {"song 0.flac", "song 1.flac"}

@@ -18,12 +18,13 @@ import mutagen
 import numpy as np
 import pytest
 
-from llark import audio, cli, store
+from llark import audio, cli
 from llark.errors import StoreMismatch, UserMustAct
 from llark.prepare import stage
 from llark.prepare.crop import STRATEGIES, Crop, named
 from llark.prepare.stage import Settings
 from llark.records import Annotation, Beats, Clip, Dropped, Key, Note, Notes, Tempo, Track
+from llark.storage import stages
 
 
 def _music(folder: Path, lengths: dict[str, float], rate: int = 8000) -> Path:
@@ -73,7 +74,7 @@ def test_a_folder_of_formats_and_damage_becomes_tracks_clips_and_counted_losses(
     tagged.save()
     status, said, _ = _llark(capsys, "prepare", music, "--out", tmp_path / "out", "--workers", 0)
     assert status == 0
-    tracks = {track.id: track for track in store.read(tmp_path / "out" / "tracks", Track)}
+    tracks = {track.id: track for track in stages.read(tmp_path / "out" / "tracks", Track)}
     assert list(tracks) == ["a", "e", "b/c", "b/d"]
     assert tracks["b/c"].title == "T"
     assert tracks["b/c"].metadata == {
@@ -83,7 +84,7 @@ def test_a_folder_of_formats_and_damage_becomes_tracks_clips_and_counted_losses(
         "audio.channels": 1,
         "audio.duration_seconds": 12.0,
     }
-    clips = [(clip.id, clip.duration_seconds) for clip in store.read(tmp_path / "out" / "clips", Clip)]
+    clips = [(clip.id, clip.duration_seconds) for clip in stages.read(tmp_path / "out" / "clips", Clip)]
     assert [id_ for id_, _ in clips] == ["a@0.00", "a@25.00", "e@0.00", "e@25.00", "b/c@0.00", "b/d@0.00"]
     assert sum(seconds for _, seconds in clips) == pytest.approx(30.5 + 12 + 3 + 26, abs=0.1)
     page = json.loads((tmp_path / "out" / "prepared.json").read_bytes())
@@ -179,7 +180,7 @@ def test_kill_9_and_a_rerun_give_the_bytes_of_an_undisturbed_run(tmp_path: Path)
     assert _contents(out) == _contents(undisturbed)
     names = sorted(path.relative_to(out) for path in out.rglob("*.wav"))
     assert names == sorted(path.relative_to(undisturbed) for path in undisturbed.rglob("*.wav"))
-    assert len(names) == len(list(store.read(out / "clips", Clip)))
+    assert len(names) == len(list(stages.read(out / "clips", Clip)))
     assert all((out / name).read_bytes() == (undisturbed / name).read_bytes() for name in names)
     counts = json.loads((out / "prepared.json").read_bytes())["counts"]
     assert (counts["read"], counts["tracks"], counts["lost"]) == (120, 119, {"not-audio": 1})
@@ -192,7 +193,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     stage.run(Settings(str(music), crop=crop), str(alone), progress=False)
     stage.run(Settings(str(music), crop=crop), str(together), workers=2, progress=False)
     assert _contents(alone) == _contents(together)
-    assert len({clip.start_seconds for clip in store.read(alone / "clips", Clip)}) == 12
+    assert len({clip.start_seconds for clip in stages.read(alone / "clips", Clip)}) == 12
 
 
 def test_a_source_that_changed_between_two_runs_is_not_mixed(
@@ -250,7 +251,7 @@ def test_converted_clips_are_mono_files_at_the_rate_that_sound_like_their_window
     audio.save(music / "a.flac", np.stack([tone, np.zeros_like(tone)], axis=1), 44100)
     settings = Settings(str(music), crop=Crop(2.0), convert=kind, sample_rate=16000)
     stage.run(settings, str(tmp_path / "out"), progress=False)
-    first, second, third = store.read(tmp_path / "out" / "clips", Clip)
+    first, second, third = stages.read(tmp_path / "out" / "clips", Clip)
     assert [clip.offset_seconds for clip in (first, second, third)] == [0.0, 2.0, 4.0]
     assert (second.id, second.start_seconds, second.end_seconds) == ("a@2.00", 0.0, 2.0)
     assert Path(second.path).is_relative_to(tmp_path / "out" / "audio")
@@ -267,7 +268,7 @@ def test_converted_clips_of_hostile_and_long_names_have_short_and_plain_file_nam
     names = ["é" * 120 + ".wav", "a;$(rm -rf x) `b`.wav", "夜.wav", "夜夜.wav"]
     music = _music(tmp_path / "music", dict.fromkeys(names, 1.5))
     stage.run(Settings(str(music), convert="wav"), str(tmp_path / "out"), progress=False)
-    paths = [Path(clip.path) for clip in store.read(tmp_path / "out" / "clips", Clip)]
+    paths = [Path(clip.path) for clip in stages.read(tmp_path / "out" / "clips", Clip)]
     assert len(set(paths)) == 4
     assert all(path.name.isascii() and len(path.name) < 80 and path.exists() for path in paths)
     assert not any(set(path.name) & set(" ;$`()/") for path in paths)
@@ -288,7 +289,7 @@ def test_a_full_disk_stops_the_run_and_another_run_goes_on(tmp_path: Path) -> No
     again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "6 tracks" in again.stdout
     assert "dropped" not in again.stdout
-    for clip in store.read(out / "clips", Clip):
+    for clip in stages.read(out / "clips", Clip):
         assert audio.probe(clip.path).duration_seconds == clip.duration_seconds
 
 
@@ -299,7 +300,7 @@ def test_source_and_output_may_be_urls(tmp_path: Path) -> None:
     settings = Settings("memory://prepare-test/in", crop=Crop(3.0), convert="flac")
     found = stage.run(settings, "memory://prepare-test/out", progress=False)
     assert (found.whole.tracks, found.whole.clips) == (1, 2)
-    first, second = store.read("memory://prepare-test/out/clips", Clip)
+    first, second = stages.read("memory://prepare-test/out/clips", Clip)
     assert first.path.startswith("memory://prepare-test/out/audio/")
     assert audio.probe(second.path).duration_seconds == 2.0
     assert memory.exists("/prepare-test/out/prepared.json")
@@ -330,14 +331,14 @@ def labelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_each_clip_has_its_own_part_of_the_labels(tmp_path: Path, labelled: Path) -> None:
     settings = Settings(str(labelled), crop=Crop(4.0))
     found = stage.run(settings, str(tmp_path / "out"), progress=False, drop_share=1.0)
-    one, two = store.read(tmp_path / "out" / "truths", Annotation)
+    one, two = stages.read(tmp_path / "out" / "truths", Annotation)
     assert (one.clip_id, one.start_seconds, one.end_seconds) == ("t@2.00", 2.0, 6.0)
     assert (one.beats.times_seconds, two.beats.times_seconds) == ((2.5, 4.5), (8.5,))
     assert [(note.onset_seconds, note.offset_seconds) for note in one.notes.notes] == [(2.0, 5.0)]
     assert (two.notes, two.key.name, two.tempo.bpm) == (Notes(), "C major", 120)
     assert (found.truths, found.lost) == (2, {"missing-audio": 2})
     assert {name: part.clips for name, part in found.splits.items()} == {"all": 1, "test": 2}
-    assert store.about(tmp_path / "out" / "truths")["counts"]["in"] == 1
+    assert stages.about(tmp_path / "out" / "truths")["counts"]["in"] == 1
 
 
 def test_the_labels_of_converted_clips_are_on_the_clock_of_their_files(
@@ -345,7 +346,7 @@ def test_the_labels_of_converted_clips_are_on_the_clock_of_their_files(
 ) -> None:
     settings = Settings(str(labelled), crop=Crop(4.0), convert="wav")
     stage.run(settings, str(tmp_path / "out"), progress=False, drop_share=1.0)
-    one, two = store.read(tmp_path / "out" / "truths", Annotation)
+    one, two = stages.read(tmp_path / "out" / "truths", Annotation)
     assert (one.start_seconds, one.end_seconds) == (0.0, 4.0)
     assert (one.beats.times_seconds, two.beats.times_seconds) == ((0.5, 2.5), (2.5,))
 

@@ -18,8 +18,8 @@ from llark.annotate import (
     tempo,
 )
 from llark.annotate import notes as note_decoding
-from llark.nets import pulse
-from llark.nets.hearing import Hearing
+from llark.networks import pulse
+from llark.networks.features import AudioFeatures
 from llark.records import Annotation, Beats, Chords, Key, Melody, Meter, Notes, Tempo
 
 VERSION = "annotate-10"
@@ -29,7 +29,7 @@ Fact = TypeVar("Fact", Tempo, Beats, Meter, Key, Chords)
 
 
 def annotate(
-    hearing: Hearing,
+    hearing: AudioFeatures,
     clip_id: str,
     start_seconds: float = 0.0,
     *,

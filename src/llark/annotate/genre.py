@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from llark.annotate import tags
 from llark.annotate.tags import MSD, MTT
-from llark.nets.hearing import Hearing
+from llark.networks.features import AudioFeatures
 from llark.records import GENRES, Tags
 
 MOST = 3
@@ -40,7 +40,7 @@ SOUNDS_SHARE = 0.5
 """What the sounds net counts against the tags. A word that no tag speaks for has no more than this."""
 
 
-def find_genre(hearing: Hearing, heard: Mapping[str, float] | None = None) -> Tags:
+def find_genre(hearing: AudioFeatures, heard: Mapping[str, float] | None = None) -> Tags:
     """The styles of a clip, most certain first; none where it is silent.
 
     `heard` are probabilities of words of `GENRES` from the sounds net, to be weighed against the tags.

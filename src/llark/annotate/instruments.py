@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from llark.annotate import tags
 from llark.annotate.tags import MSD, MTT
-from llark.nets.hearing import Hearing
+from llark.networks.features import AudioFeatures
 from llark.records import INSTRUMENTS, Tags
 
 MOST = 8
@@ -58,7 +58,7 @@ ONLY_TAGS = frozenset({"voice"})
 """What the sounds net has never heard: no rendered clip sings."""
 
 
-def find_instruments(hearing: Hearing, heard: Mapping[str, float] | None = None) -> Tags:
+def find_instruments(hearing: AudioFeatures, heard: Mapping[str, float] | None = None) -> Tags:
     """The instruments of a clip, most certain first; none where it is silent.
 
     `heard` are probabilities of words of `INSTRUMENTS` from the sounds net, to be weighed against the tags.

@@ -13,7 +13,7 @@ import numpy as np
 
 from llark.annotate import notes
 from llark.annotate.notes import NoteConfig, Sounding
-from llark.nets.hearing import Hearing
+from llark.networks.features import AudioFeatures
 from llark.records import PITCH_CLASSES, IsolatedChord
 
 SOURCE = "basic-pitch"
@@ -45,7 +45,7 @@ class IsolatedChordConfig:
     """What a root in the bass counts, where several roots explain the notes alike."""
 
 
-def find(hearing: Hearing, config: IsolatedChordConfig | None = None) -> IsolatedChord:
+def find(hearing: AudioFeatures, config: IsolatedChordConfig | None = None) -> IsolatedChord:
     """The chord, spelled `C:maj7`; unknown where anything else sounds, or only part of a chord."""
     config = config or IsolatedChordConfig()
     unknown = IsolatedChord(source=SOURCE)

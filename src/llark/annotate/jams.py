@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from llark import __version__, files
+from llark import __version__
 from llark.records import Annotation, Note, Tags
+from llark.storage import folders
 
 JAMS_VERSION = "0.3.5"
 SUFFIX = ".jams"
@@ -55,7 +56,7 @@ def write(path: Path, annotation: Annotation, title: str) -> Path:
     Raises `UserMustAct` where it cannot be written.
     """
     text = json.dumps(as_jams(annotation, title), indent=1, ensure_ascii=False)
-    with files.clear_errors(str(path)):
+    with folders.clear_errors(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".tmp")
         temporary.write_text(text, encoding="utf-8")

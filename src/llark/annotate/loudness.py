@@ -12,8 +12,8 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
-from llark.nets.hearing import Hearing
-from llark.nets.weighting import STEPS_PER_SECOND, Energies
+from llark.networks.features import AudioFeatures
+from llark.networks.weighting import STEPS_PER_SECOND, Energies
 from llark.records import Loudness, Span
 
 SOURCE = "bs1770"
@@ -46,7 +46,9 @@ class LoudnessConfig:
     """Words for less are given to what is before."""
 
 
-def find(hearing: Hearing, start_seconds: float = 0.0, config: LoudnessConfig | None = None) -> Loudness:
+def find(
+    hearing: AudioFeatures, start_seconds: float = 0.0, config: LoudnessConfig | None = None
+) -> Loudness:
     """The loudness of one clip that begins at `start_seconds` of its track."""
     return measure(hearing.energies, start_seconds, config)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from llark.annotate import notes
 from llark.annotate.notes import Sounding
-from llark.nets.hearing import Hearing
+from llark.networks.features import AudioFeatures
 from llark.records import Melody
 
 SOURCE = "period+basic-pitch"
@@ -52,7 +52,7 @@ class MelodyConfig:
     least_confidence: float = 0.4
 
 
-def find(hearing: Hearing, start_seconds: float = 0.0, config: MelodyConfig | None = None) -> Melody:
+def find(hearing: AudioFeatures, start_seconds: float = 0.0, config: MelodyConfig | None = None) -> Melody:
     """The melody of a clip that begins at `start_seconds` of its track; unknown wherever more sounds."""
     config = config or MelodyConfig()
     share = periodic_share(hearing.samples_22050, config)

@@ -8,9 +8,9 @@ import numpy as np
 
 from llark import annotate
 from llark.annotate import local_keys, loudness, melody, sections, song
-from llark.nets import weighting
-from llark.nets.hearing import Hearing
-from llark.nets.weighting import Energies
+from llark.networks import weighting
+from llark.networks.features import AudioFeatures
+from llark.networks.weighting import Energies
 from llark.records import Annotation, IsolatedChord, Melody, Notes
 
 
@@ -28,7 +28,7 @@ class Recording:
         self._observed: list[np.ndarray] = []
         self._keys: list[np.ndarray] = []
 
-    def hear(self, hearing: Hearing, start_seconds: float) -> Annotation:
+    def hear(self, hearing: AudioFeatures, start_seconds: float) -> Annotation:
         """The facts of one window, which begins at `start_seconds`.
 
         Once a window that sounds has no melody, the whole has none, and no further window is asked for one.

@@ -13,8 +13,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from llark.nets import chord, tag
-from llark.nets.hearing import Hearing
+from llark.networks import chord, tag
+from llark.networks.features import AudioFeatures
 from llark.records import Sections, Span
 
 SOURCE = "musicnn+chroma"
@@ -48,7 +48,7 @@ class SectionsConfig:
     least_confidence: float = 0.3
 
 
-def observe(hearing: Hearing) -> np.ndarray:
+def observe(hearing: AudioFeatures) -> np.ndarray:
     """[seconds of the clip, WIDTH] float32: sound and harmony of each."""
     seconds = max(1, round(hearing.duration_seconds))
     if hearing.is_silent:

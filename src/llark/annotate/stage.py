@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from llark import annotate, audio
 from llark.annotate.recording import Recording
 from llark.errors import BadAudio
-from llark.nets.hearing import Hearing, Networks
+from llark.networks.features import AudioFeatures, Networks
 from llark.records import Annotation, Clip, Track
 
 
@@ -65,5 +65,5 @@ def annotate_track(
     return recording.facts()
 
 
-def _hear(path: str, start_seconds: float, end_seconds: float) -> Hearing:
-    return Hearing(*audio.load(path, start_seconds=start_seconds, end_seconds=end_seconds))
+def _hear(path: str, start_seconds: float, end_seconds: float) -> AudioFeatures:
+    return AudioFeatures(*audio.load(path, start_seconds=start_seconds, end_seconds=end_seconds))

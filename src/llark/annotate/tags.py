@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from llark.nets import tag
+from llark.networks import tag
 from llark.records import Tag, Tags
 
 MTT = "MTT "

@@ -70,7 +70,7 @@ def embed(
         With --encoder jukebox: print what the full model costs on several machines, and stop.
     """
     from llark.embed import encoder as encoders
-    from llark.walks import embed as walk
+    from llark.pipeline import embed as walk
 
     if cost:
         from llark.embed.jukebox import cost as costs
@@ -86,7 +86,7 @@ def embed(
         raise UserMustAct("Say with --out where the embeddings go.")
     wanted = encoders.device(device, dtype, batch)
     if compare:
-        from llark.walks import embed_compare
+        from llark.pipeline import embed_compare
 
         settings = [_compared(name, weights, compat, layer, rate) for name in compare]
         print(embed_compare.table(settings, clips, wanted, take, out))
@@ -133,7 +133,7 @@ def convert_jukebox(vqvae: Path, prior: Path, *, out: Path) -> None:
     out
         Folder for what `--encoder jukebox --weights` reads.
     """
-    from llark.walks import embed as walk
+    from llark.pipeline import embed as walk
 
     print(walk.convert_jukebox(vqvae, prior, out))
 
@@ -150,7 +150,7 @@ def export_embeddings(folder: str, *, out: Path, layout: Literal["npy", "webdata
     layout
         npy: one [frames, width] a clip; webdataset: tars of [1, frames, width].
     """
-    from llark.walks import embed as walk
+    from llark.pipeline import embed as walk
 
     print(walk.export(folder, out, layout))
 
@@ -169,6 +169,6 @@ def import_embeddings(source: Path, *, out: str, encoder: str, rate: str) -> Non
     rate
         Their frames a second: 44100/4352 for the published Jukebox frames.
     """
-    from llark.walks import embed as walk
+    from llark.pipeline import embed as walk
 
     print(walk.import_(source, out, encoder, rate))

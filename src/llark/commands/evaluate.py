@@ -97,8 +97,8 @@ def evaluate(
     workers
         Local processes for hearing.
     """
-    from llark.walks import evaluate as walk
-    from llark.walks.ask import Choice
+    from llark.pipeline import evaluate as walk
+    from llark.pipeline.ask import Choice
 
     if data is not None and source is not None:
         if model is not None:
@@ -143,7 +143,7 @@ def compare(first: Path, second: Path) -> None:
     second
         Another one, on the same questions.
     """
-    from llark.walks import evaluate as walk
+    from llark.pipeline import evaluate as walk
 
     print(walk.compare(first, second))
 
@@ -205,7 +205,7 @@ def judge(
     yes
         Send, after it was said what it takes.
     """
-    from llark.walks import judge as walk
+    from llark.pipeline import judge as walk
 
     wanted = walk.Wanted(url, model, key_variable, task, yes, dollars_per_million)
     if how == "prefer":

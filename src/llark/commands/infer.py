@@ -50,8 +50,8 @@ def infer(
     drop_share
         Stop when more than this share would be lost; 1 never stops.
     """
-    from llark.walks import infer as walk
-    from llark.walks.ask import Choice
+    from llark.pipeline import infer as walk
+    from llark.pipeline.ask import Choice
 
     wanted = walk.Wanted(prompt, split, limit, most_tokens, batch, drop_share)
     print(walk.infer(Choice(model, base=base, device=device), data, out, wanted))

@@ -118,8 +118,8 @@ def instruct(
     from llark.instruct.openai import Speed
     from llark.instruct.prompt import FAMILIES
     from llark.instruct.stage import Settings
-    from llark.walks import instruct as walk
-    from llark.walks.instruct_material import Material
+    from llark.pipeline import instruct as walk
+    from llark.pipeline.instruct_material import Material
 
     if teacher != "offline" and not model:
         raise UserMustAct(f"--teacher {teacher} needs the name of a model: --model.")

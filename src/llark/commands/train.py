@@ -42,7 +42,7 @@ def train(
     smoke
         Only ten steps, with a tiny base and tiny frames of chance.
     """
-    from llark.walks import train as walk
+    from llark.pipeline import train as walk
 
     if plan:
         print(walk.plan(recipe, data or (), overrides=overrides))
@@ -79,6 +79,6 @@ def import_checkpoint(
     dtype
         Of the weights.
     """
-    from llark.walks import train as walk
+    from llark.pipeline import train as walk
 
     print(walk.import_checkpoint(folder, out, tokenizer, dtype))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from llark import engine, store
+from llark import engine
 from llark.audio import save
 from llark.corpus import abc, builtin, effects, freedoom, groove_midi, grooves, mma, scores
 from llark.corpus.catalogue import Catalogue, catalogue
@@ -27,6 +27,7 @@ from llark.corpus.timing import some_sway
 from llark.corpus.unusable import Unusable
 from llark.errors import BadAudio, UserMustAct
 from llark.records import Annotation, Track, from_json, to_dict
+from llark.storage import stages
 
 VERSION = 5
 """Raised whenever the same seed would give other clips."""
@@ -230,7 +231,7 @@ def render(
         own["midi"], config["midi"] = songs.piece, _digest(songs.groups)
     if players is not None:
         own["groove_midi"], config["groove_midi"] = players.piece, _digest(players.performances)
-    writer = store.open_stage(folder, "corpus", config, flush_seconds=30.0)
+    writer = stages.open_stage(folder, "corpus", config, flush_seconds=30.0)
     if songs is not None:
         songs.keep(Path(folder) / SONGS)
     timeout = CLIP_TIMEOUT_SECONDS if workers else None

@@ -17,7 +17,7 @@ import numpy as np
 
 from llark import audio
 from llark.errors import BadAudio, UserMustAct
-from llark.files import Place
+from llark.storage.folders import Place
 
 MIN_SAMPLES = 1
 

@@ -23,11 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from llark import engine, store
-from llark.embed.shards import Placed, Shards
+from llark import engine
 from llark.errors import StoreMismatch, UserMustAct
-from llark.files import Place
 from llark.records import Dropped
+from llark.storage import stages
+from llark.storage.embeddings import Placed, Shards
+from llark.storage.folders import Place
 
 LAYOUTS = ("npy", "webdataset")
 INDEX = "index.jsonl"
@@ -159,7 +160,7 @@ def import_(source: Path, out: Place, encoder: str, rate: str) -> None:
         "encoder": encoder,
         "frames_per_second": str(exact),
     }
-    writer = store.open_stage(out, "embed", _described(plan))
+    writer = stages.open_stage(out, "embed", _described(plan))
     with writer, engine.Ticker("import", None) as tick:
         if writer.finished:
             return

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llark import audio
-from llark.nets import beat, chord, pulse, speech, tag
-from llark.nets.chord import CHORD_CLASSES, chord_classes, chroma_profile, harmonic_change
-from llark.nets.pooling import pool, tag_levels
-from llark.nets.tempogram import LAGS_SECONDS as RHYTHM_LAGS_SECONDS
-from llark.nets.tempogram import RATE as RHYTHM_RATE
-from llark.nets.tempogram import lag_weights
+from llark.networks import beat, chord, pulse, speech, tag
+from llark.networks.chord import CHORD_CLASSES, chord_classes, chroma_profile, harmonic_change
+from llark.networks.pooling import pool, tag_levels
+from llark.networks.tempogram import LAGS_SECONDS as RHYTHM_LAGS_SECONDS
+from llark.networks.tempogram import RATE as RHYTHM_RATE
+from llark.networks.tempogram import lag_weights
 
 if TYPE_CHECKING:
-    from llark.nets.hearing import Hearing
+    from llark.networks.features import AudioFeatures
 
 VERSION = "mini-8"
 """Changes whenever the same samples would give other frames."""
@@ -68,7 +68,7 @@ log probabilities of the pulse nets, the same in every frame."""
 WIDTH = sum(_WIDTHS.values())
 
 
-def embed(hearing: Hearing) -> np.ndarray:
+def embed(hearing: AudioFeatures) -> np.ndarray:
     """[ceil(2 * seconds), WIDTH] float32 for one clip. Silence gives finite frames, too."""
     frames = audio.frame_count(hearing.duration_seconds, FRAMES_PER_SECOND)
     heard = hearing.chord
@@ -102,7 +102,7 @@ def loudness(samples: np.ndarray, sample_rate: int, frames: int) -> np.ndarray:
     return np.stack([level + 2.0, level - np.log10(max(float(power.mean()), 1e-8))], axis=1)
 
 
-def rhythm_curves(hearing: Hearing) -> np.ndarray:
+def rhythm_curves(hearing: AudioFeatures) -> np.ndarray:
     """The curves named in `RHYTHM_CHANNELS`: [4, n] at 50 Hz; flat in silence, where nets only warm up."""
     activations = hearing.beat.activations
     if hearing.is_silent:

@@ -15,7 +15,7 @@ from llark import audio
 from llark.embed import grid, mini
 from llark.embed.encoder import Card, Device, Sound
 from llark.embed.settings import Settings
-from llark.files import Place
+from llark.storage.folders import Place
 
 WINDOW_SECONDS = Fraction(audio.WINDOW_SECONDS)
 RATE = Fraction(mini.FRAMES_PER_SECOND)
@@ -87,6 +87,6 @@ def _parts(sound: Sound) -> list[Sound]:
 
 
 def _hear(sound: Sound) -> np.ndarray:
-    from llark.nets.hearing import Hearing
+    from llark.networks.features import AudioFeatures
 
-    return mini.embed(Hearing(sound.samples, sound.sample_rate))
+    return mini.embed(AudioFeatures(sound.samples, sound.sample_rate))

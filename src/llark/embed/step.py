@@ -11,11 +11,11 @@ from fractions import Fraction
 import numpy as np
 
 from llark import audio, embed
-from llark.embed import shards
 from llark.embed.encoder import Device, Encoder, Sound, Streams
 from llark.embed.settings import Settings
 from llark.errors import BadAudio
 from llark.records import Clip, Dropped
+from llark.storage import embeddings
 
 NAME = "embed"
 
@@ -29,15 +29,15 @@ def read(clip: Clip) -> Sound:
     return Sound(samples, rate)
 
 
-def placed(encoder: Encoder, clip: Clip, seconds: Fraction, frames: np.ndarray) -> shards.Placed:
+def placed(encoder: Encoder, clip: Clip, seconds: Fraction, frames: np.ndarray) -> embeddings.Placed:
     """The record of what an encoder heard in a clip."""
     card = encoder.card
     rate = card.frames_per_second or Fraction(len(frames)) / seconds
     name = card.version if card.version.startswith(card.name) else f"{card.name} {card.version}"
-    return shards.placed(clip, name, frames, rate, seconds)
+    return embeddings.placed(clip, name, frames, rate, seconds)
 
 
-def embedded(encoder: Encoder, clip: Clip) -> shards.Placed:
+def embedded(encoder: Encoder, clip: Clip) -> embeddings.Placed:
     """One clip, from its file. Raises `BadAudio`."""
     if _is_streamed(encoder, clip):
         assert isinstance(encoder, Streams)
@@ -66,7 +66,7 @@ class Embed:
     def open(self) -> None:
         self.encoder = embed.load(self.settings, own_device(self.device))
 
-    def __call__(self, record: Clip) -> Iterator[shards.Placed]:
+    def __call__(self, record: Clip) -> Iterator[embeddings.Placed]:
         assert self.encoder is not None
         yield embedded(self.encoder, record)
 
@@ -91,7 +91,7 @@ class Outcome:
     """What one clip became."""
 
     clip: Clip
-    outputs: list[shards.Placed | Dropped]
+    outputs: list[embeddings.Placed | Dropped]
 
 
 class Unpack:
@@ -105,7 +105,7 @@ class Unpack:
     def open(self) -> None:
         """Nothing is heavy."""
 
-    def __call__(self, record: Outcome) -> list[shards.Placed | Dropped]:
+    def __call__(self, record: Outcome) -> list[embeddings.Placed | Dropped]:
         return record.outputs
 
 
@@ -152,7 +152,7 @@ def _heard(encoder: Encoder, read_clips: list[tuple[Clip, Sound | BadAudio | Non
             yield Outcome(clip, [_from_file(encoder, clip)])
 
 
-def _from_file(encoder: Encoder, clip: Clip) -> shards.Placed | Dropped:
+def _from_file(encoder: Encoder, clip: Clip) -> embeddings.Placed | Dropped:
     try:
         return embedded(encoder, clip)
     except BadAudio as error:

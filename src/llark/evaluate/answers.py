@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from llark import engine, store, wording
+from llark import engine
 from llark.evaluate.cases import Put
 from llark.evaluate.tasks import TASKS
+from llark.music import facts_line
+from llark.storage import stages
 
 CHUNK = 64
 """Puts that are asked at once: enough to sort by length, few enough to lose."""
@@ -65,16 +67,16 @@ class Kept:
             "model": dict(self.model.about),
             "puts": _digest(puts),
         }
-        writer = store.open_stage(folder, "evaluate", plan, flush_records=self.chunk, flush_seconds=0.0)
+        writer = stages.open_stage(folder, "evaluate", plan, flush_records=self.chunk, flush_seconds=0.0)
         with writer:
             if not writer.finished:
                 self._ask(task, condition, puts, writer)
                 writer.finish()
-        texts = {said.id: said.text for said in store.read(folder, Said)}
+        texts = {said.id: said.text for said in stages.read(folder, Said)}
         self._known.setdefault(task, {}).update({put.same: texts[put.id] for put in puts})
         return texts
 
-    def _ask(self, task: str, condition: str, puts: Sequence[Put], writer: store.StageWriter) -> None:
+    def _ask(self, task: str, condition: str, puts: Sequence[Put], writer: stages.StageWriter) -> None:
         """Asks what is not there yet and was not asked before."""
         missing = [put for put in puts if put.id not in writer.done]
         alike: dict[tuple[object, ...], list[Put]] = {}
@@ -103,7 +105,7 @@ class Kept:
 
 def _digest(puts: Sequence[Put]) -> str:
     rows = [
-        [put.id, put.question, put.clip_id, put.stand_in, put.facts and wording.describe_facts(put.facts)]
+        [put.id, put.question, put.clip_id, put.stand_in, put.facts and facts_line.describe_facts(put.facts)]
         for put in puts
     ]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

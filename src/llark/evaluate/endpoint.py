@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from llark import wording
 from llark.errors import UserMustAct
 from llark.evaluate.cases import NOISE, Put
 from llark.evaluate.sounds import SENT_RATE, Sounds, stand_in, to_wav
+from llark.music import facts_line
 
 TRIES = 5
 RETRIED = (408, 409, 429, 500, 502, 503, 504)
@@ -185,7 +185,7 @@ class Endpoint:
     def _ask(self, put: Put) -> str:
         question = put.question
         if put.facts is not None:
-            question = f"Measured facts: {wording.describe_facts(put.facts)}\n{question}"
+            question = f"Measured facts: {facts_line.describe_facts(put.facts)}\n{question}"
         heard = self.sounds.wav(put)
         if heard is None:
             return self.api.chat(question)

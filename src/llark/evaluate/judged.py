@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from llark import engine, store
+from llark import engine
 from llark.evaluate import report
 from llark.evaluate.answers import Said
 from llark.evaluate.cases import AUDIO
 from llark.evaluate.endpoint import TOKENS_PER_CHARACTER
 from llark.evaluate.outcome import Verdict
+from llark.storage import stages
 
 FOLDER = "judged"
 """The folder of replies in that of a report."""
@@ -68,8 +69,8 @@ class Judged:
         plan = json.dumps([dict(self.about), self.prompts])
         return self.folder / FOLDER / f"{self.name}-{hashlib.sha256(plan.encode()).hexdigest()[:12]}"
 
-    def _open(self) -> store.StageWriter:
-        return store.open_stage(self._place, "judge", dict(self.about), flush_records=self.at_once)
+    def _open(self) -> stages.StageWriter:
+        return stages.open_stage(self._place, "judge", dict(self.about), flush_records=self.at_once)
 
     def cost(self, dollars_per_million: float | None = None) -> str:
         """What asking would still take, in words."""
@@ -100,9 +101,9 @@ class Judged:
             if not writer.finished:
                 self._go_on(chat, writer)
                 writer.finish()
-        return {said.question: said.text for said in store.read(self._place, Said)}
+        return {said.question: said.text for said in stages.read(self._place, Said)}
 
-    def _go_on(self, chat: Callable[[str], str], writer: store.StageWriter) -> None:
+    def _go_on(self, chat: Callable[[str], str], writer: stages.StageWriter) -> None:
         missing: Sequence[tuple[str, str]] = [
             (id_, prompt) for id_, prompt in self._all.items() if id_ not in writer.done
         ]

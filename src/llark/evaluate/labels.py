@@ -14,7 +14,7 @@ import numpy as np
 
 from llark.evaluate import pool
 from llark.evaluate.said import plain, said
-from llark.evaluate.words import Phrases
+from llark.music.lexicon import Phrases
 from llark.records import Score
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from llark.evaluate.said import said
-from llark.evaluate.words import GENRE_PHRASES, INSTRUMENT_PHRASES, OTHER_INSTRUMENT
+from llark.music.lexicon import GENRE_PHRASES, INSTRUMENT_PHRASES, OTHER_INSTRUMENT
 from llark.records import PITCH_CLASSES
 
 SLOWEST_BPM, FASTEST_BPM = 20.0, 400.0

@@ -11,7 +11,7 @@ import re
 
 from llark.evaluate import readers
 from llark.evaluate.said import plain, said
-from llark.evaluate.words import FAMILIES, GENRE_PHRASES, INSTRUMENT_PHRASES, OTHER_INSTRUMENT
+from llark.music.lexicon import FAMILIES, GENRE_PHRASES, INSTRUMENT_PHRASES, OTHER_INSTRUMENT
 from llark.records import GENRES, INSTRUMENTS
 
 _HEDGE = re.compile(

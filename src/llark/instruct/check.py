@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from llark.instruct.claims import Claim, claims
 from llark.instruct.fields import Field
-from llark.instruct.known import Facts
+from llark.music.claims import Claim, claims
+from llark.music.facts_line import chord_name
+from llark.questions.known import Facts
 from llark.records import INSTRUMENTS, Annotation
-from llark.wording import chord_name
 
 TEMPO_TOLERANCE = 0.04
 """Share by which a tempo may be rounded."""

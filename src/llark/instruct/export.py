@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from llark.errors import UserMustAct
-from llark.instruct.kinds.kind import CAPTIONING, REASONING, UNDERSTANDING
 from llark.instruct.traced import Traced
+from llark.questions.kind import CAPTIONING, REASONING, UNDERSTANDING
 from llark.records import Clip, Embedding
 
 FORMATS = ("parquet", "chat", "webdataset")

@@ -16,11 +16,11 @@ import yaml
 
 from llark.instruct.check import Record, check
 from llark.instruct.fields import names_of
-from llark.instruct.kinds.kind import CAPTIONING, REASONING
 from llark.instruct.prompt import Prompt, texts, version
 from llark.instruct.reply import Item
 from llark.instruct.sources import Source
 from llark.instruct.traced import Traced
+from llark.questions.kind import CAPTIONING, REASONING
 
 LONGEST_QUESTION, LONGEST_ANSWER, FEWEST_WORDS = 600, 4000, 2
 """Characters, and words of a caption or of a reasoned answer."""

@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from llark.instruct.fields import Field, fields_of, glossary
-from llark.instruct.kinds.kind import CAPTIONING, REASONING, UNDERSTANDING
 from llark.instruct.sources import Source
+from llark.questions.kind import CAPTIONING, REASONING, UNDERSTANDING
 
 FAMILIES = (UNDERSTANDING, CAPTIONING, REASONING)
 

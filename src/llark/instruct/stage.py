@@ -19,16 +19,16 @@ from llark.errors import UserMustAct
 from llark.instruct.alike import Seen, same_question
 from llark.instruct.endpoint import Failed
 from llark.instruct.keep import Unkept, sift
-from llark.instruct.kinds.kind import CAPTIONING
 from llark.instruct.ledger import Ledger, Reply
-from llark.instruct.phrasing import phrases
 from llark.instruct.prompt import FAMILIES, Message, Prompt, build, texts
 from llark.instruct.reply import Item, parse
 from llark.instruct.sources import Source
 from llark.instruct.teacher import CLIP_NOUNS
 from llark.instruct.traced import Traced
+from llark.questions.kind import CAPTIONING
+from llark.questions.phrasing import phrases
 from llark.records import Dropped
-from llark.store import StageWriter
+from llark.storage.stages import StageWriter
 
 NAME = "instruct"
 AHEAD = 8

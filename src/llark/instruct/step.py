@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from llark.instruct.phrasing import phrases
 from llark.instruct.sources import Source
 from llark.instruct.teacher import FAMILIES, kinds_of, teach
 from llark.instruct.traced import Traced
+from llark.questions.phrasing import phrases
 from llark.records import Annotation, Dropped, Exchange
 
 

@@ -12,11 +12,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
-from llark.instruct.grammar import Said
-from llark.instruct.kinds import advice, caption, form, harmony, rhythm, sound, timing, tonal
-from llark.instruct.kinds.kind import CAPTIONING, REASONING, UNDERSTANDING, Ask, Kind
-from llark.instruct.known import Facts
-from llark.instruct.phrasing import phrases
+from llark.questions import advice, caption, form, harmony, rhythm, sound, timing, tonal
+from llark.questions.grammar import Said
+from llark.questions.kind import CAPTIONING, REASONING, UNDERSTANDING, Ask, Kind
+from llark.questions.known import Facts
+from llark.questions.phrasing import phrases
 from llark.records import Annotation, Exchange
 
 TEACHER = "offline-1"

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from .config import AUDIO_END, AUDIO_PATCH, AUDIO_START, AUDIO_TOKENS
-from .model import UNLEARNT
+from .model import IGNORE_INDEX
 
 TURN_START = "<|im_start|>"
 TURN_END = "<|im_end|>"
@@ -122,12 +122,12 @@ def pack(prefix_ids: Sequence[int], turns: Sequence[tuple[Sequence[int], Sequenc
     """
     shared = len(prefix_ids)
     ids = list(prefix_ids)
-    labels = [UNLEARNT] * shared
+    labels = [IGNORE_INDEX] * shared
     where = list(range(shared))
     branch = [0] * shared
     for index, (turn_ids, learn) in enumerate(turns, start=1):
         ids += turn_ids
-        labels += [token if learnt else UNLEARNT for token, learnt in zip(turn_ids, learn, strict=True)]
+        labels += [token if learnt else IGNORE_INDEX for token, learnt in zip(turn_ids, learn, strict=True)]
         where += range(shared, shared + len(turn_ids))
         branch += [index] * len(turn_ids)
     of = torch.tensor(branch)
@@ -143,7 +143,7 @@ def batch(packed: Sequence[Packed], pad_id: int) -> dict[str, Tensor]:
     """
     longest = max(len(item) for item in packed)
     ids = torch.full((len(packed), longest), pad_id)
-    labels = torch.full((len(packed), longest), UNLEARNT)
+    labels = torch.full((len(packed), longest), IGNORE_INDEX)
     where = torch.zeros(len(packed), longest, dtype=torch.long)
     mask = torch.eye(longest, dtype=torch.bool).repeat(len(packed), 1, 1)
     for row, item in enumerate(packed):

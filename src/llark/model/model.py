@@ -18,7 +18,7 @@ from transformers.utils import ModelOutput
 
 from .config import LlarkConfig, positions_of
 
-UNLEARNT = -100
+IGNORE_INDEX = -100
 """Label of a token that the loss does not look at."""
 
 _AUDIO_INPUTS = ("audio_frames", "audio_mask", "concept_posteriors")
@@ -359,7 +359,7 @@ def _loss(logits: Tensor, targets: Tensor, items: int | Tensor | None) -> Tensor
 def _learnt_positions(labels: Tensor) -> Tensor:
     """[batch, tokens], true where the *next* token is learnt."""
     learnt = torch.zeros_like(labels, dtype=torch.bool)
-    learnt[:, :-1] = labels[:, 1:] != UNLEARNT
+    learnt[:, :-1] = labels[:, 1:] != IGNORE_INDEX
     return learnt
 
 

@@ -13,9 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from llark import audio, files
+from llark import audio
 from llark.errors import UserMustAct
 from llark.records import Clip
+from llark.storage import folders
 
 Kind = Literal["wav", "flac"]
 
@@ -65,21 +66,21 @@ class Convert:
 
     def _saved(self, name: str, integers: np.ndarray, rate: int) -> str:
         """Writes int16 [samples] to a file of the folder, and returns its path or URL."""
-        place = files.join(self.out, name)
+        place = folders.join(self.out, name)
         with _clear_errors(place):
-            if not files.is_url(place):
+            if not folders.is_url(place):
                 Path(place).parent.mkdir(parents=True, exist_ok=True)
                 audio.save(place, integers, rate)
                 return str(place)
             with TemporaryDirectory() as folder:
                 here = Path(folder, f"clip{SUFFIXES[self.kind]}")
                 audio.save(here, integers, rate)
-                files.folder(self.out).write(name, here.read_bytes())
+                folders.folder(self.out).write(name, here.read_bytes())
         return str(place)
 
 
 @contextlib.contextmanager
-def _clear_errors(place: files.Place) -> Iterator[None]:
+def _clear_errors(place: folders.Place) -> Iterator[None]:
     """A file that cannot be written is no fault of the clip: the disk is full or forbidden; the run stops."""
     try:
         yield

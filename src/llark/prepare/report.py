@@ -12,10 +12,11 @@ from importlib import resources
 
 import numpy as np
 
-from llark import audio, store
+from llark import audio
 from llark.errors import BadAudio
 from llark.prepare.summary import Summary, hours, write_file
 from llark.records import Clip, Dropped, Track
+from llark.storage import stages
 
 PAGE = "report.html"
 WAVEFORMS = 6
@@ -192,7 +193,7 @@ def _waveforms(found: Summary) -> Iterable[str]:
     """Figures of six clips, evenly over the set, with the titles of their tracks."""
     clips = _chosen(found)
     wanted, titles = {clip.track_id for clip in clips}, {}
-    for track in store.read(f"{found.out}/tracks", Track):
+    for track in stages.read(f"{found.out}/tracks", Track):
         if track.id in wanted:
             titles[track.id] = " · ".join(text for text in (track.artist, track.title) if text)
     for clip in clips:
@@ -202,7 +203,7 @@ def _waveforms(found: Summary) -> Iterable[str]:
 def _chosen(found: Summary) -> list[Clip]:
     number = found.whole.clips
     wanted = {index * number // WAVEFORMS for index in range(WAVEFORMS)} if number else set()
-    clips = store.read(f"{found.out}/clips", Clip)
+    clips = stages.read(f"{found.out}/clips", Clip)
     return [clip for index, clip in enumerate(clips) if index in wanted]
 
 

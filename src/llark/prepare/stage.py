@@ -13,13 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from llark import audio, engine, files, store
+from llark import audio, engine
 from llark.errors import BadAudio, UserMustAct
 from llark.prepare import datasets, options, summary, tags
 from llark.prepare.convert import Convert, Kind
 from llark.prepare.crop import Crop
 from llark.prepare.truth import crop_annotation
 from llark.records import Annotation, Clip, Dropped, MetadataValue, Track
+from llark.storage import folders as files
+from llark.storage import stages
 
 NAME = "prepare"
 LONGEST_SECONDS_A_TRACK = 600.0
@@ -171,7 +173,7 @@ class Folders:
 
     def __init__(self, out: str, settings: Settings) -> None:
         self._out, self._settings = out, settings
-        self._truths: store.StageWriter | None = None
+        self._truths: stages.StageWriter | None = None
         self._pending, self._flushed_at = 0, time.monotonic()
         self._torn = False
         self._tracks = self._open("tracks")
@@ -183,9 +185,9 @@ class Folders:
             self._tracks.close()
             raise
 
-    def _open(self, name: str) -> store.StageWriter:
+    def _open(self, name: str) -> stages.StageWriter:
         plan = {**self._settings.plan(), "holds": name}
-        return store.open_stage(
+        return stages.open_stage(
             f"{self._out}/{name}", NAME, plan, flush_records=1 << 62, flush_seconds=float("inf")
         )
 
@@ -231,7 +233,7 @@ class Folders:
                 writer.flush()
         self._torn = False
 
-    def _writers(self) -> list[store.StageWriter]:
+    def _writers(self) -> list[stages.StageWriter]:
         """In the order in which they go to disk."""
         return [*([self._truths] if self._truths else []), self._clips, self._tracks]
 
@@ -287,7 +289,7 @@ def run(
             drop_share=drop_share,
         )
         _refuse_changed(source, out)
-    truths = store.about(f"{out}/truths")["counts"]["out"] if files.folder(out).exists("truths") else 0
+    truths = stages.about(f"{out}/truths")["counts"]["out"] if files.folder(out).exists("truths") else 0
     return summary.write(out, datasets.load(settings.dataset), settings.plan(), truths)
 
 
@@ -295,7 +297,7 @@ def _refuse_changed(source: Source, out: str) -> None:
     """Every record that was read is a track or a drop in both folders, and nothing else is."""
     given = source.tracks + source.drops
     for name in ("tracks", "clips"):
-        accounted = store.about(f"{out}/{name}")["counts"]["in"]
+        accounted = stages.about(f"{out}/{name}")["counts"]["in"]
         if given != accounted:
             what = f"{source.settings.source} now gives {given} recordings, {out} accounts for {accounted}"
             raise UserMustAct(f"{what}: the source changed between two runs. Name a new folder.")

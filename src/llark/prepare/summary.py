@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from llark import files, store
 from llark.errors import UserMustAct
 from llark.prepare.datasets import Dataset
 from llark.records import Annotation, Clip, Dropped, Track
+from llark.storage import folders, stages
 
 PAGE = "prepared.json"
 
@@ -120,14 +120,14 @@ def _words(track: Track) -> Iterator[str]:
 def collect(out: str) -> Summary:
     """Sums up a finished folder. Raises `UserMustAct` where it is not finished."""
     found = Summary(out=out)
-    for track in store.read(f"{out}/tracks", Track):
+    for track in stages.read(f"{out}/tracks", Track):
         found.add_track(track)
-    for clip in store.read(f"{out}/clips", Clip):
+    for clip in stages.read(f"{out}/clips", Clip):
         found.add_clip(clip)
-    for drop in store.read_dropped(f"{out}/clips"):
+    for drop in stages.read_dropped(f"{out}/clips"):
         found.add_drop(drop)
-    found.lost = Counter(store.about(f"{out}/tracks")["counts"]["dropped"])
-    config = store.about(f"{out}/tracks")["config"]
+    found.lost = Counter(stages.about(f"{out}/tracks")["counts"]["dropped"])
+    config = stages.about(f"{out}/tracks")["config"]
     found.dataset, found.source = config["dataset"], config["source"]
     return found
 
@@ -143,7 +143,7 @@ def write(out: str, dataset: Dataset, plan: Mapping[str, Any], truths: int = 0) 
     if found.heard != whole.tracks:
         what = f"{out} has clips of {found.heard} recordings and {whole.tracks} tracks"
         raise UserMustAct(f"{what}: a recording changed between two runs. Name a new folder.")
-    read = store.about(f"{out}/tracks")["counts"]["in"]
+    read = stages.about(f"{out}/tracks")["counts"]["in"]
     assert read == whole.tracks + sum(found.lost.values()), "a track is neither kept nor dropped"
     page = {
         "dataset": dataset.name,
@@ -170,8 +170,8 @@ def write(out: str, dataset: Dataset, plan: Mapping[str, Any], truths: int = 0) 
 
 def write_file(out: str, name: str, text: str) -> None:
     """A whole file of the folder or none. `UserMustAct`: it cannot be written."""
-    with files.clear_errors(out):
-        files.folder(out).write(name, text.encode("utf-8", "replace"))
+    with folders.clear_errors(out):
+        folders.folder(out).write(name, text.encode("utf-8", "replace"))
 
 
 def as_text(found: Summary) -> str:

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
-from llark import files
 from llark.records import MetadataValue
+from llark.storage import folders
 
 _FIELDS = {
     "title": ("tit2", "©nam", "title", "inam"),
@@ -70,8 +70,8 @@ def _open(path: str) -> Any:
     """The file, open; or a context without one, for a pipe or a device that would be waited on for ever."""
     from contextlib import nullcontext
 
-    if files.is_url(path):
-        system, inside = files.filesystem(path)
+    if folders.is_url(path):
+        system, inside = folders.filesystem(path)
         return system.open(inside, "rb")
     return open(path, "rb") if stat.S_ISREG(os.stat(path).st_mode) else nullcontext()
 

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from llark import engine, plans
+from llark import engine
 from llark.errors import UserMustAct
 from llark.model.checkpoint import Lora, add_lora, load_adapter, new_model, save_adapter
 from llark.model.concepts import Concepts, ConceptsConfig
 from llark.records import Annotation, Clip, Embedding
+from llark.storage import plans
 from llark.train import align, keeping, loop, team
 from llark.train.boards import Board
 from llark.train.examine import Examiner

@@ -18,7 +18,7 @@ from torch import Tensor
 from llark.model.concepts import METERS, Concepts, ConceptsConfig
 from llark.records import KEYS, Annotation
 
-IGNORED = -100
+IGNORE_INDEX = -100
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,10 @@ def targets_of(truths: Sequence[Annotation], config: ConceptsConfig) -> Targets:
                 if label in config.labels[name]:
                     several[name][row, config.labels[name].index(label)] = 1
     genre = several["genre"] / np.maximum(several["genre"].sum(1, keepdims=True), 1)
-    keys = [KEYS.index(t.key.name) if t.key.name else IGNORED for t in truths]
+    keys = [KEYS.index(t.key.name) if t.key.name else IGNORE_INDEX for t in truths]
     meters = [
-        METERS.index(t.meter.beats_per_bar) if t.meter.beats_per_bar in METERS else IGNORED for t in truths
+        METERS.index(t.meter.beats_per_bar) if t.meter.beats_per_bar in METERS else IGNORE_INDEX
+        for t in truths
     ]
     return Targets(
         key=torch.tensor(keys),
@@ -126,8 +127,8 @@ def loss_of(heads: Concepts, frames: Tensor, mask: Tensor, targets: Targets) -> 
 
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    losses = torch.nn.functional.cross_entropy(logits, target, ignore_index=IGNORED, reduction="sum")
-    return losses / (target != IGNORED).sum().clamp(min=1)
+    losses = torch.nn.functional.cross_entropy(logits, target, ignore_index=IGNORE_INDEX, reduction="sum")
+    return losses / (target != IGNORE_INDEX).sum().clamp(min=1)
 
 
 def _soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

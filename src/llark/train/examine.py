@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from llark.model.conversation import turn_end_id
-from llark.model.model import UNLEARNT
+from llark.model.model import IGNORE_INDEX
 from llark.model.styles import Style, answer_of
 from llark.train import team
 from llark.train.loop import SAMPLES
@@ -88,7 +88,7 @@ class Examiner:
                 loss = self.model(**there, loss_only=True, num_items_in_batch=1).loss
             if mine:
                 total += float(loss)
-                learnt += int((inputs["labels"] != UNLEARNT).sum())
+                learnt += int((inputs["labels"] != IGNORE_INDEX).sum())
         whole, count = self.crew.sum(total, learnt)
         return whole / max(1.0, count)
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from llark.model import conversation
-from llark.model.model import UNLEARNT
+from llark.model.model import IGNORE_INDEX
 from llark.model.processor import stack_frames
 from llark.model.styles import Style
 from llark.train.examine import Ask
@@ -117,7 +117,7 @@ class Rows:
         packs = [self._pack(*row) for row in rows]
         mine = slice(crew.rank, None, crew.world)
         part = self._tensors(packs[mine], [self.data[clip] for clip, _ in rows[mine]])
-        learnt = sum(int((pack.labels != UNLEARNT).sum()) for pack in packs)
+        learnt = sum(int((pack.labels != IGNORE_INDEX).sum()) for pack in packs)
         return Share([part], learnt, sum(len(pack) for pack in packs), len(rows))
 
     def batch(self, chosen: Sequence[int]) -> dict[str, Tensor]:

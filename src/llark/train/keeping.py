@@ -24,8 +24,8 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save as write
 
-from llark import plans
 from llark.errors import StoreMismatch
+from llark.storage import plans
 from llark.train.team import Team
 
 ABOUT = "about.json"

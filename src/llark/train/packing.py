@@ -16,7 +16,7 @@ from torch import Tensor
 
 from llark.errors import UserMustAct
 from llark.model import conversation
-from llark.model.model import UNLEARNT
+from llark.model.model import IGNORE_INDEX
 from llark.model.processor import stack_frames
 from llark.model.styles import Written
 
@@ -57,7 +57,7 @@ def _behind_each_other(several: Sequence[Written]) -> conversation.Packed:
     of = torch.tensor([number for number, one in enumerate(several) for _ in one.ids])
     return conversation.Packed(
         torch.tensor(ids),
-        torch.tensor([token if flag else UNLEARNT for token, flag in zip(ids, learn, strict=True)]),
+        torch.tensor([token if flag else IGNORE_INDEX for token, flag in zip(ids, learn, strict=True)]),
         torch.cat([torch.arange(len(one)) for one in several]),
         (of[:, None] == of[None, :]).tril(),
     )

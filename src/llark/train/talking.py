@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from llark import plans
 from llark.errors import UserMustAct
 from llark.model import checkpoint
 from llark.model.model import LlarkForConditionalGeneration
 from llark.records import Dropped, Exchange
+from llark.storage import plans
 from llark.train import boards, keeping, loop, packing, quantizing, team
 from llark.train.boards import Board
 from llark.train.examine import Examiner

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from llark.model.model import UNLEARNT
+from llark.model.model import IGNORE_INDEX
 from llark.model.processor import stack_frames
 from llark.model.styles import Said, Written, compose, fit
 from llark.records import Dropped, Exchange
@@ -144,12 +144,12 @@ def collate(written: Sequence[Written], clips: Sequence[np.ndarray], pad_id: int
     too."""
     longest = max(len(one) for one in written)
     ids = torch.full((len(written), longest), pad_id)
-    labels = torch.full((len(written), longest), UNLEARNT)
+    labels = torch.full((len(written), longest), IGNORE_INDEX)
     mask = torch.zeros(len(written), longest, dtype=torch.long)
     for row, one in enumerate(written):
         n = len(one)
         ids[row, :n] = torch.tensor(one.ids)
-        learnt = [token if flag else UNLEARNT for token, flag in zip(one.ids, one.learn, strict=True)]
+        learnt = [token if flag else IGNORE_INDEX for token, flag in zip(one.ids, one.learn, strict=True)]
         labels[row, :n], mask[row, :n] = torch.tensor(learnt), 1
     heard = stack_frames([torch.from_numpy(np.asarray(frames, np.float32)) for frames in clips])
     return {"input_ids": ids, "labels": labels, "attention_mask": mask, **heard}

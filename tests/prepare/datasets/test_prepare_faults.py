@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from dataset_trees import TREES, write
 
-from llark import audio, store
+from llark import audio
 from llark.errors import UserMustAct
 from llark.prepare import datasets, stage
 from llark.prepare.convert import Convert
 from llark.prepare.stage import Settings
 from llark.records import Clip, Dropped, Track
+from llark.storage import stages
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_files_and_folders_that_may_not_be_opened_are_counted_losses(nobodys_fol
     (music / "01.wav").chmod(0)
     found = stage.run(Settings(str(music)), str(nobodys_folder / "out"), progress=False)
     assert (found.whole.tracks, found.lost) == (2, {"missing": 1, "unreadable": 1})
-    drops = {drop.id: drop for drop in store.read_dropped(nobodys_folder / "out" / "clips")}
+    drops = {drop.id: drop for drop in stages.read_dropped(nobodys_folder / "out" / "clips")}
     assert drops["closed"].detail == f"{music}/closed cannot be read: Permission denied."
     (music / "closed").chmod(0o755)
 
@@ -130,8 +131,8 @@ def test_a_permission_taken_away_in_the_middle_stops_and_the_next_run_goes_on(
     assert not [path for path in out.rglob("*.tmp") if path.suffix == ".wav"]
     found = stage.run(settings, str(out), progress=False)
     assert (found.whole.tracks, found.whole.clips, dict(found.lost)) == (12, 12, {})
-    assert [clip.track_id for clip in store.read(out / "clips", Clip)] == [f"{n:02d}" for n in range(12)]
-    assert all(audio.probe(clip.path).duration_seconds == 2.0 for clip in store.read(out / "clips", Clip))
+    assert [clip.track_id for clip in stages.read(out / "clips", Clip)] == [f"{n:02d}" for n in range(12)]
+    assert all(audio.probe(clip.path).duration_seconds == 2.0 for clip in stages.read(out / "clips", Clip))
 
 
 def test_an_empty_store_of_a_data_set_is_said_to_be_empty(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from dataset_trees import TREES
 
-from llark import audio, store
+from llark import audio
 from llark.errors import UserMustAct
 from llark.prepare import datasets, options, stage
 from llark.prepare.stage import Settings
 from llark.records import Annotation
+from llark.storage import stages
 
 
 def _read(name: str) -> options.ReadTracks:
@@ -60,5 +61,5 @@ def test_version_1_of_giantsteps_tempo_is_prepared_when_asked_for(tmp_path: Path
         audio.save(path.with_suffix(".wav"), np.full(16000, 0.1, np.float32), 8000)
     settings = Settings(str(tmp_path / "set"), "giantsteps_tempo", options={"version": "1"})
     stage.run(settings, str(tmp_path / "out"), progress=False, drop_share=1.0)
-    tempi = [truth.tempo.bpm for truth in store.read(tmp_path / "out/truths", Annotation)]
+    tempi = [truth.tempo.bpm for truth in stages.read(tmp_path / "out/truths", Annotation)]
     assert tempi == [137.6, 120.0]

@@ -17,10 +17,11 @@ from typing import Any
 
 import torch
 
-from llark import engine, files
+from llark import engine
 from llark.embed.checkpoint import Checkpoint
 from llark.embed.jukebox.sizes import PriorSizes, Sizes, VQSizes
 from llark.errors import UserMustAct
+from llark.storage import folders
 
 CONFIG = "jukebox.json"
 FIRST = "first.safetensors"
@@ -52,10 +53,10 @@ def convert(vqvae: Path, prior: Path, out: Path, sizes: Sizes | None = None) -> 
         UserMustAct: A file is missing, no checkpoint, or of another model.
     """
     sizes = sizes or Sizes()
-    place = files.folder(out)
+    place = folders.folder(out)
     if place.exists(CONFIG):
         return
-    with engine.Ticker("convert", sizes.prior.depth + 1) as tick, files.clear_errors(out):
+    with engine.Ticker("convert", sizes.prior.depth + 1) as tick, folders.clear_errors(out):
         top = Checkpoint(prior)
         _write(out / FIRST, {**_vq(Checkpoint(vqvae), sizes.vq, vqvae), **_first(top, sizes.prior, prior)})
         tick()
@@ -81,7 +82,7 @@ def _sha256(path: Path) -> str:
 
 def about(folder: Path) -> dict[str, Any]:
     """What a converted model says of itself. Raises `UserMustAct` where there is none."""
-    place = files.folder(folder)
+    place = folders.folder(folder)
     if not place.exists(CONFIG):
         raise UserMustAct(f"{folder} holds no converted Jukebox. {HOW_TO_GET}")
     page: dict[str, Any] = json.loads(place.read(CONFIG))
@@ -104,7 +105,7 @@ def read_sizes(folder: Path) -> Sizes:
 def _write(path: Path, tensors: Tensors) -> None:
     from safetensors.torch import save
 
-    files.folder(path.parent).write(path.name, save(tensors))
+    folders.folder(path.parent).write(path.name, save(tensors))
 
 
 # --- names ------------------------------------------------------------------------------------------------

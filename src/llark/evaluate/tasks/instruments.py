@@ -15,7 +15,7 @@ import numpy as np
 
 from llark.evaluate import pool, readers
 from llark.evaluate import strict as strictly
-from llark.evaluate.words import FAMILIES
+from llark.music.lexicon import FAMILIES
 from llark.records import INSTRUMENTS, Annotation, Score
 
 VERSION = 1

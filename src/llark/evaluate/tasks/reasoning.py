@@ -13,7 +13,7 @@ from collections.abc import Sequence, Set
 
 from llark.evaluate import labels, readers
 from llark.evaluate.tasks import genre, instruments, tempo
-from llark.evaluate.words import OTHER_INSTRUMENT
+from llark.music.lexicon import OTHER_INSTRUMENT
 from llark.records import METER_NAMES, Annotation, Score
 
 VERSION = 1

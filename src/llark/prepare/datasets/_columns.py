@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from llark import files
 from llark.errors import UserMustAct
 from llark.prepare.datasets._rows import (
     STAGE,
@@ -24,6 +23,7 @@ from llark.prepare.datasets._rows import (
     truth,
 )
 from llark.records import Dropped, Key, Tempo, Track
+from llark.storage import folders
 
 LABELS = (
     "path", "id", "title", "artist", "album", "split", "licence", "group", "caption", "start_seconds",
@@ -135,11 +135,11 @@ class Table:
 
     def _full(self, path: str) -> str:
         """A path of the table: absolute, a URL, or below the table's own folder."""
-        if files.is_url(path):
+        if folders.is_url(path):
             return path
-        if files.is_url(self.where):
+        if folders.is_url(self.where):
             return path if path.startswith("/") else f"{self.where.rpartition('/')[0]}/{path}"
-        return str(files.local_path(self.where).absolute().parent / path)
+        return str(folders.local_path(self.where).absolute().parent / path)
 
 
 _TEXTS = ("title", "artist", "album", "licence", "group")
@@ -161,10 +161,10 @@ def open_table(source: str | Path) -> Any:
     """The table's bytes, here or at an fsspec URL. `UserMustAct`: there is no such file."""
     where = str(source)
     try:
-        if files.is_url(where):
-            system, path = files.filesystem(where)
+        if folders.is_url(where):
+            system, path = folders.filesystem(where)
             return system.open(path, "rb")
-        return files.local_path(where).open("rb")
+        return folders.local_path(where).open("rb")
     except IsADirectoryError as error:
         raise UserMustAct(f"{where} is a folder; name the table's file in it.") from error
     except OSError as error:

@@ -14,9 +14,9 @@ from typing import Any
 import fsspec
 import yaml
 
-from llark import files
 from llark.audio import AUDIO_SUFFIXES
 from llark.errors import UserMustAct
+from llark.storage import folders as files
 
 _MOST_FOLDERS = 4096
 """Listings that are remembered; a data set with more folders than this reads each of them once anyway."""

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from llark import files
 from llark.audio import AUDIO_SUFFIXES
 from llark.errors import UserMustAct
 from llark.prepare import tags
 from llark.prepare.datasets._root import Root, Unreadable
 from llark.prepare.datasets._rows import STAGE
 from llark.records import Dropped, Track
+from llark.storage import folders
 
 ABOUT = "Your own folder of music. Every audio file at any depth is a track; its tags are its metadata."
 CITATION = "None: the recordings are yours."
@@ -47,7 +47,7 @@ def _walk(root: Root, folder: str, walked: set[str]) -> Iterator[Track | Dropped
     """One folder's recordings, then those of the folders in it. Links may lead in circles: a folder that was
     `walked` is not walked again."""
     full = root.full(folder)
-    real = full if files.is_url(full) else os.path.realpath(full)
+    real = full if folders.is_url(full) else os.path.realpath(full)
     if real in walked:
         return
     walked.add(real)

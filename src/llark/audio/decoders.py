@@ -1,0 +1,241 @@
+"""FFmpeg through PyAV: reads what libsndfile cannot, and counts what a header does not tell or tells wrongly.
+
+Where something is lost on the way, what follows keeps its time: a short gap becomes silence, a longer one is
+damage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+
+from llark.audio.source import PREROLL_SECONDS, SHORTEST_SECONDS, AudioInfo, Source
+from llark.errors import BadAudio
+
+_ROUNDED_SECONDS = 0.005
+"""Containers round times by this much; frames that are further apart have lost something between them."""
+
+_LOST_SECONDS = 0.1
+"""Shorter gaps become silence; more than this in all is damage."""
+
+_BROKEN_PACKETS = 1
+"""More than so many that cannot be decoded between others that can is damage. One is where two mp3s meet."""
+
+_INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+"""FFmpeg's names of containers whose packets can be sought by time, exactly."""
+
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,caf,eac3,flac,matroska,webm,mov,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv,avi,flv"
+)
+"""The containers FFmpeg may open: none of them is a playlist that names other files or addresses."""
+
+
+@contextlib.contextmanager
+def _open(source: Source) -> Iterator[tuple[Any, Any]]:
+    """An open container and its first audio stream. FFmpeg itself opens no address but a local file's."""
+    with contextlib.ExitStack() as stack:
+        where = f"file:{source.path.absolute()}" if source.path else stack.enter_context(source.open())
+        try:
+            container = av.open(where, options={"format_whitelist": _CONTAINERS})
+        except (av.FFmpegError, ValueError) as error:
+            raise BadAudio(
+                "not-audio", f"{source.name} is not an audio file that can be read, or is damaged."
+            ) from error
+        stack.enter_context(container)
+        if not container.streams.audio:
+            raise BadAudio("no-audio", f"{source.name} has no sound track.")
+        yield container, container.streams.audio[0]
+
+
+def probe(source: Source, *, decode_all: bool = False) -> AudioInfo:
+    """Counts packets, which is cheap, or samples, where a packet may turn out not to be decodable."""
+    with _open(source) as (container, _):
+        name = container.format.name.split(",")[0]
+    frames = _frames(source, 0.0, None)
+    position, frame = next(frames, (0, None))
+    if frame is None:
+        raise BadAudio("damaged", f"{source.name} is damaged: nothing in it can be decoded.")
+    rate, channels = frame.sample_rate, len(frame.layout.channels)
+    if not decode_all:
+        return AudioInfo(rate, channels, _packet_seconds(source), name)
+    end = position + frame.samples
+    for position, frame in frames:
+        end = position + frame.samples
+    return AudioInfo(rate, channels, end / rate, name)
+
+
+def _packet_seconds(source: Source) -> float:
+    """Where the last packet ends, from where the first sample stands."""
+    end = Fraction(0)
+    with _open(source) as (container, stream):
+        for packet in _packets(container, stream):
+            if packet.pts is not None:
+                end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+        return float(end - _origin(stream))
+
+
+def _origin(stream: Any) -> Any:
+    """The time, a fraction of seconds, that FFmpeg gives to the first sample where a delay is cut off.
+
+    A FLAC stream has none: its frames are numbered from the first, and where that is lost, the others stay.
+    """
+    native_flac = stream.container.format.name == "flac"
+    return 0 if native_flac else (stream.start_time or 0) * stream.time_base
+
+
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
+    """The stream's packets, as far as the container can be read."""
+    with contextlib.suppress(av.FFmpegError):
+        yield from container.demux(stream)
+
+
+def _packets_from(container: Any, stream: Any, seconds: float) -> Iterator[tuple[float, Any]]:
+    """Packets from a time on, or from some before it, each with the second it begins at.
+
+    Where the container has an index, it is sought; elsewhere time can only be counted from the start.
+    """
+    unit, origin = float(stream.time_base), float(_origin(stream))
+
+    def begins(packet: Any) -> float:
+        return 0.0 if packet.pts is None else packet.pts * unit - origin
+
+    packets = _packets(container, stream)
+    if seconds > PREROLL_SECONDS and container.format.name in _INDEXED:
+        wanted = math.floor((seconds + origin) / unit)
+        with contextlib.suppress(av.FFmpegError):
+            container.seek(wanted, stream=stream)
+        first = next(packets, None)
+        if first is not None and first.pts is not None and begins(first) <= seconds:
+            packets = itertools.chain([first], packets)
+        else:
+            container.seek(0)
+            packets = _packets(container, stream)
+    before = True
+    for packet in packets:
+        at = begins(packet)
+        before = before and packet.pts is not None and at < seconds
+        if not before:
+            yield at, packet
+
+
+def _packets_of_window(
+    source: Source, start_seconds: float, end_seconds: float | None
+) -> Iterator[tuple[float, Any]]:
+    """Packets around a window, each with the second it begins at."""
+    with _open(source) as (container, stream):
+        for begins, packet in _packets_from(container, stream, start_seconds - PREROLL_SECONDS):
+            yield begins, packet
+            if end_seconds is not None and begins > end_seconds + PREROLL_SECONDS:
+                return
+
+
+def _frames(source: Source, start_seconds: float, end_seconds: float | None) -> Iterator[tuple[int, Any]]:
+    """Decoded frames around a window, each with the sample of the track that it starts at.
+
+    Packets that cannot be decoded at the very start are what was left by a cut, and at the end by a broken
+    download. Between others they are damage where they are more than a few, and so is a stretch of time that
+    no packet covers.
+    """
+    broken: list[float] = []
+    clock = _Clock(source.name)
+    for begins, packet in _packets_of_window(source, start_seconds, end_seconds):
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            broken += [begins] if clock.rate else []
+            continue
+        if frames and broken:
+            clock.skip(broken)
+            broken = []
+        for frame in frames:
+            yield clock(frame, packet.stream), frame
+    if broken and broken[0] < SHORTEST_SECONDS:
+        what = f"only {broken[0]:.2f} s of it can be decoded"
+        raise BadAudio("damaged", f"{source.name} is damaged: {what}.")
+
+
+class _Clock:
+    """Says at which sample of the track a frame starts: samples are counted, and the gaps between them.
+
+    A gap is one that two frames in a row tell of: FFmpeg gives single frames of Ogg files a wrong time.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name, self.rate = name, 0
+        self._position = self._lost = self._suspected = self._broken = 0
+
+    def __call__(self, frame: Any, stream: Any) -> int:
+        seconds = None if frame.pts is None else frame.pts * frame.time_base - _origin(stream)
+        if not self.rate:
+            self.rate, self._position = frame.sample_rate, round((seconds or 0) * frame.sample_rate)
+        if frame.sample_rate != self.rate:
+            raise BadAudio("damaged", f"{self.name} changes its sample rate on the way.")
+        if seconds is not None:
+            self._mind(round(seconds * self.rate) - self._position)
+        position = self._position
+        self._position += frame.samples
+        return position
+
+    def skip(self, broken: list[float]) -> None:
+        """Packets that begin at these seconds could not be decoded, and others after them can."""
+        self._broken += len(broken)
+        if self._broken > _BROKEN_PACKETS:
+            raise BadAudio("damaged", f"{self.name} is damaged: it cannot be decoded at {broken[0]:.1f} s.")
+
+    def _mind(self, gap: int) -> None:
+        late, self._suspected = min(gap, self._suspected), gap
+        if late > _ROUNDED_SECONDS * self.rate:
+            self._lost += late
+            self._suspected -= late
+            _refuse_lost(self.name, self._lost, self._position, self.rate)
+            self._position += late
+
+
+def _refuse_lost(name: str, lost: int, position: int, rate: int) -> None:
+    if lost > _LOST_SECONDS * rate:
+        what = f"{lost / rate:.2f} s are missing at {position / rate:.1f} s"
+        raise BadAudio("damaged", f"{name} is damaged: {what}.")
+
+
+def load(source: Source, start_seconds: float, end_seconds: float | None) -> tuple[np.ndarray, int]:
+    """float32 [samples] between two times, all channels averaged into one, and their rate.
+
+    Raises `BadAudio`: `not-audio`, `no-audio` or `damaged`.
+    """
+    blocks: list[np.ndarray] = []
+    rate = at = 0
+    for position, frame in _frames(source, start_seconds, end_seconds):
+        if not rate:
+            rate = frame.sample_rate
+            at = round(start_seconds * rate)
+        end = position + frame.samples if end_seconds is None else round(end_seconds * rate)
+        if position > at:  # silence keeps the time of what follows
+            blocks.append(np.zeros(max(0, min(position, end) - at), np.float32))
+            _refuse_lost(source.name, len(blocks[-1]), at, rate)
+            at = position
+        heard = _mono(frame)[max(0, at - position) : max(0, end - position)]
+        blocks.append(heard)
+        at += len(heard)
+    if not blocks:
+        where = f"from {start_seconds:g} s on"
+        raise BadAudio("damaged", f"{source.name} is damaged: nothing can be decoded {where}.")
+    return np.concatenate(blocks), rate
+
+
+def _mono(frame: Any) -> np.ndarray:
+    """float32 [samples]: the mean of the frame's channels, whatever its sample format."""
+    values = frame.to_ndarray()
+    if not frame.format.is_planar:
+        values = values.reshape(-1, len(frame.layout.channels)).T
+    full_scale = 1.0 if values.dtype.kind == "f" else 2.0 ** (8 * values.dtype.itemsize - 1)
+    if values.dtype.kind == "u":
+        values = values.astype(np.int16) - 128
+    mono: np.ndarray = values.mean(axis=0, dtype=np.float64) / full_scale
+    return mono.astype(np.float32)

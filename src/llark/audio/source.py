@@ -1,0 +1,216 @@
+"""What a reader of audio opens: a file of this machine, or an object behind a URL, and what its bytes tell.
+
+Behind a URL only the blocks that a decoder asks for are fetched, each once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from llark.errors import BadAudio, UserMustAct
+from llark.storage import folders
+
+SHORTEST_SECONDS = 1.0
+"""Nothing shorter than this is a clip."""
+
+PREROLL_SECONDS = 0.25
+"""Decoded before a window and thrown away: a lossy decoder starts wrong in the middle."""
+
+_BLOCK_BYTES = 1 << 19
+"""Fetched at once from a remote object: 10 s of an mp3 of 400 kbit/s."""
+
+
+_OGG_BYTES = 1 << 17
+"""Two of the longest pages of an Ogg file."""
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file holds: samples a second and channel, channels, seconds, and the container's name."""
+
+    sample_rate: int
+    channels: int
+    duration_seconds: float
+    format: str
+
+
+class MissingAudio(UserMustAct, BadAudio):
+    """There is no such file: a person asked for it, or it went away under a long run, which drops it."""
+
+
+@dataclass
+class Source:
+    """One recording's bytes. `path` is set on this machine; `trouble` is what a store said while read."""
+
+    name: str
+    size_bytes: int
+    path: Path | None = None
+    remote: tuple[Any, str] | None = None
+    trouble: list[OSError] = field(default_factory=list)
+
+    def open(self) -> BinaryIO:
+        """The bytes as a file that can be sought in."""
+        if self.path is not None:
+            return self.path.open("rb")
+        assert self.remote is not None
+        system, path = self.remote
+        with folders.foreign_errors():
+            opened = system.open(path, "rb", block_size=_BLOCK_BYTES, cache_type="blockcache")
+        watched: Any = _Watched(opened, self.trouble)
+        return watched  # type: ignore[no-any-return]
+
+
+class _Watched:
+    """A remote file for decoders written in C, which pass no error on: it is kept, and looks like the end."""
+
+    def __init__(self, file: Any, trouble: list[OSError]) -> None:
+        self._file, self._trouble = file, trouble
+        self.close, self.tell = file.close, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            with folders.foreign_errors():
+                data: bytes = self._file.read(size)
+        except OSError as error:
+            self._trouble.append(error)
+            return b""
+        return data
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        moved: int = self._file.seek(place, whence)
+        return moved
+
+    def __enter__(self) -> _Watched:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def opened(place: folders.Place) -> Iterator[Source]:
+    """The recording at a path or URL.
+
+    Raises:
+        MissingAudio: There is none, or this user may not read it.
+        BadAudio: `empty`, or `not-audio` for what is no regular file.
+        OSError: A remote store could not be reached, or failed on the way.
+    """
+    source = _remote(place) if folders.is_url(place) else _local(folders.local_path(place))
+    if source.size_bytes == 0:
+        raise BadAudio("empty", f"{source.name} is empty: it has no bytes.")
+    try:
+        yield source
+    except BadAudio as error:
+        if source.trouble:  # what was read is not what is there
+            raise source.trouble[0] from error
+        raise
+    if source.trouble:
+        raise source.trouble[0]
+
+
+def _local(path: Path) -> Source:
+    try:
+        if path.is_dir():
+            raise MissingAudio("folder", f"{path} is a folder; name an audio file in it.")
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        to = f": it is a link to {os.readlink(path)}, which is not there" if path.is_symlink() else ""
+        raise MissingAudio("missing", f"There is no file {path}{to}.") from error
+    except (OSError, ValueError) as error:  # a name too long, a link to itself, a NUL in the name
+        why = getattr(error, "strerror", None) or str(error)
+        raise MissingAudio("missing", f"There is no file {str(path)[:300]}: {why}.") from error
+    if not path.is_file():
+        raise BadAudio("not-audio", f"{path} is not a regular file.")
+    try:
+        path.open("rb").close()
+    except PermissionError as error:
+        raise MissingAudio("missing", f"The file {path} may not be read by this user.") from error
+    return Source(str(path), size, path=path)
+
+
+def _remote(place: folders.Place) -> Source:
+    name = folders.url(place)
+    system, path = folders.filesystem(place)
+    try:
+        with folders.foreign_errors():
+            found = system.info(path)
+    except FileNotFoundError as error:
+        raise MissingAudio("missing", f"There is no object {name}.") from error
+    except PermissionError as error:
+        raise MissingAudio("missing", f"The object {name} may not be read: {error}.") from error
+    if found["type"] == "directory":
+        raise MissingAudio("folder", f"{name} is a folder; name an audio file in it.")
+    return Source(name, int(found["size"]), remote=(system, path))
+
+
+def is_mp3_without_length(source: Source) -> bool:
+    """Whether this is an mp3 whose first frame does not tell how many there are.
+
+    libsndfile then guesses the number from the first bit rate and leaves out what lies beyond.
+    """
+    with source.open() as file:
+        head = file.read(10)
+        tag_bytes = 0
+        while head[:3] == b"ID3" and len(head) == 10:  # there may be several
+            size = [byte & 0x7F for byte in head[6:]]
+            tag_bytes += 10 + (size[0] << 21 | size[1] << 14 | size[2] << 7 | size[3])
+            tag_bytes += 10 if head[5] & 0x10 else 0
+            file.seek(tag_bytes)
+            head = file.read(10)
+        file.seek(tag_bytes)
+        frame = file.read(4096)
+    synchronised = len(frame) > 3 and frame[0] == 0xFF and frame[1] & 0xE0 == 0xE0
+    if not tag_bytes and not (synchronised and frame[1] & 0x06):  # layer 0 is AAC
+        return False
+    return not any(mark in frame for mark in (b"Xing", b"Info", b"VBRI", b"fLaC", b"RIFF", b"FORM"))
+
+
+def is_chained_ogg(source: Source) -> bool:
+    """Whether an Ogg file ends with another stream than it begins with: libsndfile reads the first only."""
+    with source.open() as file:
+        first = file.read(18)
+        if first[:4] != b"OggS":
+            return False
+        file.seek(max(0, source.size_bytes - _OGG_BYTES))
+        rest = file.read(_OGG_BYTES)
+    last = rest.rfind(b"OggS\0")
+    return last >= 0 and len(rest) >= last + 18 and rest[last + 14 : last + 18] != first[14:18]
+
+
+def is_ogg_without_beginning(source: Source) -> bool:
+    """Whether a page of an Ogg file up to the first that holds sound is damaged.
+
+    Decoders pass over it, and what comes next would be taken for the beginning.
+    """
+    with source.open() as file:
+        data = file.read(4)
+        data += file.read(_OGG_BYTES) if data == b"OggS" else b""
+    place = 0
+    while data[place : place + 4] == b"OggS" and len(data) > place + 27:
+        lengths = data[place + 27 : place + 27 + data[place + 26]]
+        end = place + 27 + len(lengths) + sum(lengths)
+        if end > len(data):
+            return False
+        page = data[place : place + 22] + bytes(4) + data[place + 26 : end]
+        if _ogg_checksum(page) != int.from_bytes(data[place + 22 : place + 26], "little"):
+            return True
+        if int.from_bytes(page[6:14], "little", signed=True) > 0:
+            return False
+        place = end
+    return place > 0 and len(data) > place + 27
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """Ogg's sum is that of zlib with the bits of all bytes the other way round, and without its masks."""
+    turned = zlib.crc32(page.translate(_TURNED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{turned:032b}"[::-1], 2)
+
+
+_TURNED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))

@@ -1,1 +1,0 @@
-"""Facts as people look at them: a timeline of plain text, and a picture."""

@@ -1,0 +1,207 @@
+"""The walk of `llark ask`: a recording is heard, measured and asked about, by any model of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llark import audio, engine
+from llark.errors import BadAudio, UserMustAct
+from llark.music import facts_line
+from llark.pipeline import ears
+from llark.records import Annotation, Answer, Clip, Track
+from llark.report.text import AskResult, Stopwatch
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from llark.embed.encoder import Encoder
+    from llark.generate import Answerer
+    from llark.networks.features import AudioFeatures
+
+BUNDLED = "mini"
+"""The name of the model in the package."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeardSong:
+    """A song as its windows were heard: the facts of the whole, and [frames, width] from first to last."""
+
+    facts: Annotation
+    frames: np.ndarray
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which model answers, and where its parts lie, if not where it says.
+
+    `model`: its folder; the one in the package if `None`. `base`: a folder of its base language model.
+    `encoder_weights`: a folder or hub name of its encoder. `device`: cpu, cuda …; a GPU if there is one.
+    """
+
+    model: Path | None = None
+    base: Path | None = None
+    encoder_weights: str | None = None
+    device: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        is_named = self.model is None or (str(self.model) == BUNDLED and not self.model.is_dir())
+        return bundled_model() if is_named else self.model or bundled_model()
+
+    @property
+    def name(self) -> str:
+        return BUNDLED if self.model is None else str(self.model)
+
+
+class MusicLM:
+    """A model with its encoder, which hears recordings and answers. Both are loaded once: the encoder when it
+    is needed, the model while the first recording is heard.
+
+    Raises `UserMustAct` where it is no model of this package.
+    """
+
+    def __init__(self, choice: Choice | None = None) -> None:
+        self.choice = choice or Choice()
+        self.ears = ears.of_model(self.choice.folder)
+        self.reads_facts = bool(ears.config_of(self.choice.folder).get("concepts"))
+        self._encoder: Encoder | None = None
+        self._loading: Future[Answerer] | None = None
+
+    def ask(self, song: Path | str, *questions: str, facts: bool | None = None) -> AskResult:
+        """Answers to questions about a recording of any length, with the facts measured in it.
+
+        `facts`: whether the model is shown them; if not said, models that were trained to read them are.
+        Raises `BadAudio` or `UserMustAct` with one clear sentence.
+        """
+        if not questions or not all(question.strip() for question in questions):
+            raise UserMustAct("There is no question. Give one in quotes after the recording.")
+        path = Path(song)
+        windows = cut(path)
+        shown = self.reads_facts if facts is None else facts
+        with Stopwatch() as watch, ThreadPoolExecutor(1) as beside:
+            loading = self._load(beside)
+            with watch("hear"):
+                heard = self.hear(path, windows)
+            with watch("wait for the model"):
+                loading.result()
+            with watch("answer"):
+                texts = self.answer(questions, heard.frames, heard.facts if shown else None)
+        answers = tuple(
+            Answer(question, text, self.choice.name, heard.facts if shown else None)
+            for question, text in zip(questions, texts, strict=True)
+        )
+        return AskResult(str(path), answers, heard.facts, watch.seconds)
+
+    def hear(self, path: Path, windows: Sequence[Clip] | None = None) -> HeardSong:
+        """The facts of a recording, and the frames in which this model hears it."""
+        windows = cut(path) if windows is None else windows
+        if self.ears.are_bundled:
+            return hear(path, windows)
+        return HeardSong(_facts(path, windows), self.embed(path))
+
+    @property
+    def hears_with(self) -> str:
+        """The encoder and its version, as frames name it; exact once something was heard."""
+        if self.ears.are_bundled:
+            return self.ears.version
+        version = self.ears.version if self._encoder is None else self._encoder.card.version
+        return f"{self.ears.name} {version}"
+
+    def embed(self, song: Path | str) -> np.ndarray:
+        """The frames in which this model hears a recording: [frames, width]."""
+        if self._encoder is None:
+            self._encoder = ears.load(self.ears, self.choice.encoder_weights, self.choice.device)
+        return ears.hear(self._encoder, self.ears.window_seconds, song)
+
+    def answer(
+        self, questions: Sequence[str], frames: np.ndarray | None, facts: Annotation | None = None
+    ) -> list[str]:
+        """The answers to questions about [frames, width], or about nothing that is heard."""
+        from llark.generate import Query
+
+        line = None if facts is None else facts_line.describe_facts(facts)
+        with ThreadPoolExecutor(1) as beside:
+            answerer = self._load(beside).result()
+        return answerer([Query(question, frames, line) for question in questions])
+
+    def _load(self, beside: ThreadPoolExecutor) -> Future[Answerer]:
+        """The model, or that it is being loaded."""
+        if self._loading is None:
+            self._loading = beside.submit(load_answerer, self.choice)
+        return self._loading
+
+
+def load_answerer(choice: Choice, **config: int) -> Answerer:
+    """The model itself, on its device: float32 on a CPU, bfloat16 on a GPU. `config`: of `AnswerConfig`."""
+    from llark.embed import encoder as encoders
+    from llark.generate import AnswerConfig, Answerer
+
+    where = encoders.device(choice.device)
+    return Answerer.load(
+        choice.folder, AnswerConfig(**config), base=choice.base, device=where.name, dtype=where.dtype
+    )
+
+
+def bundled_model() -> Path:
+    """The folder of the model that ships with the package."""
+    return Path(str(files("llark") / "weights" / BUNDLED))
+
+
+# --- hearing ----------------------------------------------------------------------------------------------
+
+
+def cut(path: Path) -> list[Clip]:
+    """The windows of a recording. Raises `BadAudio` where there is none to hear."""
+    from llark.prepare.crop import Crop
+
+    clips = [clip for clip in Crop()(Track(path.stem, str(path))) if isinstance(clip, Clip)]
+    if not clips:
+        found, least = audio.probe(path).duration_seconds, audio.SHORTEST_SECONDS
+        raise BadAudio("too-short", f"{path} is {found:.2f} s long; at least {least:.0f} s is needed.")
+    return clips
+
+
+def hear(path: Path, clips: Sequence[Clip]) -> HeardSong:
+    """Every window of a recording through the annotators and the `mini` encoder, each heard once."""
+    import numpy as np
+
+    from llark.embed import mini
+
+    frames: list[np.ndarray] = []
+    facts = _facts(path, clips, lambda hearing: frames.append(mini.embed(hearing)))
+    return HeardSong(facts, np.concatenate(frames))
+
+
+def features_of(clip: Clip) -> AudioFeatures:
+    """A clip's samples, and what networks hear in them, each when first asked for."""
+    from llark.networks.features import AudioFeatures
+
+    return AudioFeatures(
+        *audio.load(clip.path, start_seconds=clip.start_seconds, end_seconds=clip.end_seconds)
+    )
+
+
+def _facts(
+    path: Path, clips: Sequence[Clip], also: Callable[[AudioFeatures], object] = lambda hearing: None
+) -> Annotation:
+    """The facts of a whole recording, window by window; `also` hears each window, too."""
+    import torch
+
+    from llark.annotate.recording import Recording
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # two are slower on nets this small, and twenty times so on busy cores
+    recording = Recording(path.stem)
+    with engine.Ticker("hear", len(clips), show=len(clips) > 2) as tick:
+        for clip in clips:
+            hearing = features_of(clip)
+            recording.hear(hearing, clip.start_seconds)
+            also(hearing)
+            tick()
+    torch.set_num_threads(threads)
+    return recording.facts()

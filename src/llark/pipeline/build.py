@@ -1,0 +1,129 @@
+"""The stages of `llark build`: recordings → a model of any encoder, for recipes with a section `tune`; and
+what all recipes share, trials and reports.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llark.errors import UserMustAct
+from llark.records import Clip
+from llark.storage import stages
+
+if TYPE_CHECKING:
+    from llark.embed.settings import Settings
+    from llark.recipe import Recipe
+
+MODEL, TRAIN = "model", "train"
+
+
+def small(recipe: Recipe, limit: int) -> Recipe:
+    """The same experiment on `limit` clips of the built-in corpus (or recordings of a source), with a few
+    steps."""
+    if recipe.prepare.source is None and limit < 8:
+        raise UserMustAct(f"--limit {limit} is too small: training and test need at least 8 clips in all.")
+    change = {
+        "corpus": {"clips": limit, "sources": ("builtin",), "renderer": "midirenderer"},
+        "align": {"epochs": min(recipe.align.epochs, 20)},
+        "train": {"steps": min(recipe.train.steps, 10), "save_every": 5, "dtype": "float32"},
+        "evaluate": {"clips": min(recipe.evaluate.clips, max(2, limit // 4))},
+    }
+    if recipe.tune is not None:
+        few = {"steps": min(recipe.tune.steps, 10), "batch": 4, "micro_batch": 1, "precision": "float32"}
+        change["tune"] = few | {"save_every": 5, "evaluate_every": 5, "evaluate_examples": 8}
+    return recipe.model_copy(
+        update={name: getattr(recipe, name).model_copy(update=values) for name, values in change.items()}
+    )
+
+
+def gather(recipe: Recipe, out: Path, limit: int | None, workers: int) -> None:
+    """The recordings that the recipe names → tracks, clips, and truths where the data set labels anything.
+
+    `limit`: at most so many recordings.
+    """
+    from llark.prepare import stage
+    from llark.prepare.crop import Crop
+
+    settings = stage.Settings(
+        source=str(recipe.prepare.source),
+        dataset=recipe.prepare.dataset,
+        crop=Crop(recipe.prepare.window_seconds),
+        limit=limit,
+    )
+    stage.run(settings, str(out), workers=workers)
+
+
+def annotate(out: Path, workers: int) -> None:
+    """Clips → what is measured in them."""
+    from llark.pipeline import facts
+
+    for _ in facts.of_folder([out], out / "annotations", facts.Wanted(json=True), workers):
+        pass
+
+
+def embed(recipe: Recipe, out: Path) -> None:
+    """Clips → the frames of the recipe's encoder."""
+    from llark.embed import encoder as encoders
+    from llark.pipeline import embed as walk
+
+    walk.run(str(out), str(out / "embeddings"), settings_of(recipe), encoders.device())
+
+
+def settings_of(recipe: Recipe) -> Settings:
+    """The encoder of a recipe."""
+    from llark.embed.settings import NATIVE, Settings
+
+    said = recipe.embed
+    usual = NATIVE if said.encoder == "mini" else "10"
+    rate = usual if said.rate is None else str(said.rate)
+    return Settings(said.encoder, said.weights, said.compat, said.layer, rate)
+
+
+def instruct(recipe: Recipe, out: Path) -> None:
+    """Questions by the grammar from the labels, and where there is none from what was measured."""
+    from llark.instruct.prompt import FAMILIES
+    from llark.instruct.stage import Settings
+    from llark.pipeline import instruct as walk
+    from llark.pipeline.instruct_material import Material
+
+    teach = recipe.instruct
+    if teach.teacher != "offline":
+        raise UserMustAct(
+            f"instruct.teacher {teach.teacher}: a build asks no endpoint. Run llark instruct {out} --teacher "
+            f"… --out DIR, and then llark train with --data {out} DIR."
+        )
+    settings = Settings("offline-2", "", FAMILIES, teach.seed)
+    offline = walk.Offline(teach.exchanges_per_clip)
+    walk.instruct(walk.Task(Material((str(out),)), str(out), settings, offline))
+
+
+def train(recipe: Recipe, out: Path) -> None:
+    """Trains in `out`/train, and puts the model into `out`/model."""
+    from llark.pipeline import ears
+    from llark.pipeline import train as walk
+    from llark.train import talking, team
+
+    if (out / MODEL / "config.json").is_file():
+        return
+    data = [str(out)]
+    heard_with = ears.record_of(walk.folders(data).embeddings)
+    with team.gather() as crew:
+        talking.fit_model(recipe, walk.talks(data), out / TRAIN, crew)
+    walk.remember(out / TRAIN / MODEL, heard_with, recipe.model.base)
+    os.replace(out / TRAIN / MODEL, out / MODEL)
+
+
+def report(recipe: Recipe, out: Path) -> str:
+    """The table of the model's answers beside the labels; where there are none, what was made."""
+    from llark.pipeline import evaluate as walk
+
+    if any((out / name / stages.ABOUT).is_file() for name in ("corpus", "truths")):
+        return walk.evaluate_model(out, out / "report", out / MODEL, recipe.evaluate.clips)
+    clips = sum(1 for _ in stages.read(out / "clips", Clip))
+    exchanges = stages.about(out / "exchanges")["counts"]["out"]
+    return (
+        f"{clips} clips; {exchanges} exchanges about them\n{out / MODEL}: trained. Nobody has labelled these "
+        f'recordings, so it was not evaluated; ask it: llark ask SONG "…" --model {out / MODEL}'
+    )

@@ -1,0 +1,128 @@
+"""The walk of `llark embed`: clips → embeddings, and conversions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llark import engine
+from llark.errors import UserMustAct
+from llark.records import Clip
+from llark.storage import folders, stages
+
+if TYPE_CHECKING:
+    from llark.embed.encoder import Device
+    from llark.embed.settings import Settings
+
+LONGEST_SECONDS_A_CLIP = 3600.0
+
+
+def run(clips: str, out: str, settings: Settings, device: Device, workers: int = 0) -> str:
+    """The embed stage: into `out`, which goes on where it was stopped. Returns what was made.
+
+    `clips` is a folder that `llark prepare` has filled, or one of clips.
+
+    Raises:
+        UserMustAct: There are no clips, the encoder cannot be loaded, or too much was dropped.
+        StoreMismatch: The folder was made with other settings or clips.
+    """
+    from llark import embed
+    from llark.embed import step
+
+    settings = replace(settings, dtype=device.dtype)
+    folder = clips_folder(clips)
+    records = list(stages.read(folder, Clip))
+    encoder = embed.load(settings, device)
+    card = encoder.card
+    plan = {
+        "settings": settings,
+        "version": card.version,
+        "width": card.width,
+        "frames_per_second": str(card.frames_per_second) if card.frames_per_second else "one a clip",
+        "licence": card.licence,
+    }
+    writer = stages.open_stage(out, step.NAME, _plain(plan), [folder])
+    if workers:
+        del encoder
+        engine.run(
+            step.Embed(settings, device),
+            records,
+            writer,
+            workers=workers,
+            timeout_seconds=LONGEST_SECONDS_A_CLIP,
+            total=len(records),
+        )
+    else:
+        heard = step.outcomes(encoder, records, frozenset(writer.done), device.batch)
+        engine.run(step.Unpack(), heard, writer, total=len(records))
+    return said(out)
+
+
+def clips_folder(place: str) -> folders.Place:
+    """The folder of clips: the place itself, or `clips` in it. Raises `UserMustAct` where there is none."""
+    for folder in (folders.join(place, "clips"), place):
+        if folders.folder(folder).exists(stages.ABOUT) and stages.about(folder)["stage"] == "prepare":
+            return folder
+    raise UserMustAct(f"{place} holds no clips: make them with llark prepare SOURCE --out {place}.")
+
+
+def said(out: str) -> str:
+    """What a finished folder of embeddings holds, in a few lines."""
+    page = stages.about(out)
+    counts, config = page["counts"], page["config"]
+    dropped = ", ".join(f"{reason} {count}" for reason, count in counts["dropped"].items()) or "none"
+    return (
+        f"{counts['out']} of {counts['in']} clips embedded in {out}; dropped: {dropped}\n"
+        f"  {config['settings']['encoder']} {config['version']}: width {config['width']}, "
+        f"frames a second {config['frames_per_second']}\n"
+        f"  licence of the weights: {config['licence']}"
+    )
+
+
+def _plain(plan: dict[str, object]) -> dict[str, object]:
+    from llark.storage import plans
+
+    return {name: plans.plain(value) for name, value in plan.items()}
+
+
+def convert_jukebox(vqvae: Path, prior: Path, out: Path) -> str:
+    """OpenAI's two files → what `--encoder jukebox` reads."""
+    from llark.embed.jukebox import convert
+
+    convert.convert(vqvae, prior, out)
+    size = sum(path.stat().st_size for path in out.glob("*.safetensors"))
+    lines = [f"{out}: {size / 1e9:.2f} GB. {convert.LICENCE}."]
+    for name, file in convert.about(out).get("made_from", {}).items():
+        lines.append(f"  from {name}: {file['bytes']:,} bytes, SHA-256 {file['sha256']}")
+    return "\n".join(lines)
+
+
+def export(folder: str, out: Path, layout: str) -> str:
+    """A folder of embeddings in a layout that other tools read."""
+    from llark.embed import layouts
+
+    count = layouts.export(folder, out, layout)
+    return f"{count} clips in {out}"
+
+
+def import_(source: Path, out: str, encoder: str, rate: str) -> str:
+    """Embeddings in a published layout → a folder of this package."""
+    from llark.embed import layouts
+
+    layouts.import_(source, out, encoder, rate)
+    page = stages.about(out)
+    return f"{page['counts']['out']} clips in {out}"
+
+
+def verify(folder: str) -> str:
+    """Whether every clip's frames are those that were written. Raises `UserMustAct` where some are not."""
+    from llark.storage.embeddings import Shards
+
+    found = Shards(folder)
+    damaged = found.damaged()
+    if damaged:
+        raise UserMustAct(
+            f"{folder}: the frames of {len(damaged)} clips are damaged, {damaged[0]} among them."
+        )
+    return f"{folder}: {len(found)} clips, all as they were written"

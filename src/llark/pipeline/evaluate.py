@@ -1,0 +1,276 @@
+"""The walk of `llark evaluate`: clips or questions → answers → scores → report."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llark.errors import UserMustAct
+from llark.pipeline import ears, fingerprint, testsets
+from llark.pipeline.ask import Choice, MusicLM
+from llark.pipeline.evaluate_wanted import Wanted as Wanted
+from llark.pipeline.local_model import LocalModel, is_mini
+from llark.storage import stages
+
+if TYPE_CHECKING:
+    from llark.evaluate.cases import Answer, Put
+    from llark.evaluate.endpoint import Endpoint
+    from llark.evaluate.outcome import Evaluation, Settings
+    from llark.records import Embedding
+
+OWN_ANSWERS = "said"
+"""The folder of kept answers in that of a report."""
+
+
+def evaluate(data: Path | None, out: Path, wanted: Wanted) -> str:
+    """Scores a model, an endpoint or stored predictions; writes a report to `out` and returns its table."""
+    from llark.evaluate import score
+    from llark.evaluate.outcome import Settings
+
+    _refuse(wanted)
+    if wanted.predictions is not None:
+        return _evaluate_predictions(data, out, wanted)
+    material = testsets.gather(data, out, wanted)
+    if wanted.endpoint is None:
+        material = replace(material, embeddings=_as_it_hears(material, out, wanted))
+    conditions = wanted.conditions or _possible(material, wanted)
+    settings = Settings(conditions, wanted.tasks)
+    answer, about = _answerer(material, settings, out, wanted)
+    result = score.evaluate(material.test_set, answer, settings, training=material.training)
+    return _report(out, result, material, wanted, about)
+
+
+def _as_it_hears(material: testsets.Material, out: Path, wanted: Wanted) -> Mapping[str, Embedding]:
+    """The frames of the encoder that the model was trained with."""
+    choice = wanted.choice
+    how = ears.How(choice.encoder_weights, choice.device)
+    folder = out / testsets.HEARD / "model"
+    return ears.for_model(choice.folder, material.embeddings, material.clips, folder, how)
+
+
+def _refuse(wanted: Wanted) -> None:
+    """What can be told before anything is rendered, heard or sent."""
+    from llark.evaluate import score
+    from llark.evaluate.cases import LIKELIEST
+    from llark.evaluate.outcome import Settings
+
+    if wanted.clips is not None and wanted.clips < 1:
+        raise UserMustAct(f"--clips {wanted.clips} leaves nothing to ask about; it is at least 1.")
+    if wanted.endpoint and LIKELIEST in wanted.conditions:
+        raise UserMustAct(f"An endpoint does not say how likely an option is: leave out {LIKELIEST}.")
+    ours = wanted.model or wanted.base or wanted.encoder_weights
+    if wanted.endpoint and ours:
+        raise UserMustAct("There is a model and an endpoint; name one of them.")
+    if wanted.predictions and (wanted.endpoint or ours):
+        raise UserMustAct("Predictions are scored as they are; no model and no endpoint is asked.")
+    score.refuse_unknown(Settings(wanted.conditions, wanted.tasks))
+    if wanted.predictions:
+        return
+    if not wanted.endpoint:
+        ears.config_of(wanted.choice.folder)
+    if wanted.questions and wanted.audio is None:
+        _refuse_sound(wanted)
+
+
+def _refuse_sound(wanted: Wanted) -> None:
+    """Conditions in which something is heard are not for questions whose recordings are not at hand.
+
+    An endpoint is sent silence and noise all the same: they need no recording.
+    """
+    from llark.evaluate.cases import HEARD, NO_AUDIO, STAND_INS
+
+    free = (NO_AUDIO, *(STAND_INS if wanted.endpoint else ()))
+    if heard := [name for name in wanted.conditions if name in HEARD and name not in free]:
+        raise UserMustAct(
+            f"There is no sound for {', '.join(heard)}: name the folder of the recordings with --audio, or "
+            f"leave {'it' if len(heard) == 1 else 'them'} out of --conditions."
+        )
+
+
+def _possible(material: testsets.Material, wanted: Wanted) -> tuple[str, ...]:
+    """All conditions, less those that need sounds where there are none, or a model of ours.
+
+    Silence and noise can be heard here by the `mini` encoder alone, and by an endpoint.
+    """
+    from llark.evaluate.cases import (
+        CONDITIONS,
+        CONSTANT,
+        LIKELIEST,
+        LONGEST,
+        MAJORITY,
+        NO_AUDIO,
+        STAND_INS,
+    )
+
+    if not material.clips:
+        own = () if wanted.endpoint else (LIKELIEST,)
+        return (NO_AUDIO, MAJORITY, CONSTANT, LONGEST, *own)
+    if wanted.endpoint:
+        return tuple(name for name in CONDITIONS if name != LIKELIEST)
+    if is_mini(material.embeddings):
+        return CONDITIONS
+    print(f"{', '.join(STAND_INS)}: left out, the frames are not those of mini", file=sys.stderr)
+    return tuple(name for name in CONDITIONS if name not in STAND_INS)
+
+
+def _answerer(
+    material: testsets.Material, settings: Settings, out: Path, wanted: Wanted
+) -> tuple[Answer, dict[str, str]]:
+    """Who answers, and what a report says of it. Stops with the cost of an endpoint where there is no yes."""
+    from llark.evaluate import answers, score
+    from llark.evaluate.cases import ANSWERED
+
+    if wanted.endpoint is None:
+        local = LocalModel(wanted.choice, material.embeddings)
+        _forget_unanswered(out / OWN_ANSWERS)
+        kept = answers.Kept(out / OWN_ANSWERS, local, running_score(material, settings))
+        asked = any(name in ANSWERED for name in settings.conditions)
+        return kept, _named(wanted.choice) if asked else {"model": "nobody was asked"}
+    model = _endpoint(wanted, material)
+    puts = [put for _, _, puts in score.plan(material.test_set, settings) for put in puts]
+    _show_cost(puts, model, wanted)
+    kept = answers.Kept(out / OWN_ANSWERS, model, running_score(material, settings), chunk=16)
+    about = {"model": f"{wanted.endpoint_model} at {wanted.endpoint}"}
+    if any(model.sounds.seconds(put) for put in puts):
+        about["sound"] = _takes_sound(model, out / OWN_ANSWERS / "sound.json")
+    return kept, about
+
+
+def _forget_unanswered(folder: Path) -> None:
+    """A run that failed before its first answer may be tried again with another base."""
+    for page in folder.glob(f"*/*/{stages.UNFINISHED}/{stages.BEGUN}"):
+        fingerprint.forget_unanswered(page.parents[1])
+
+
+def _named(choice: Choice) -> dict[str, str]:
+    """A model and what was said of its parts, for the head of a report."""
+    parts = {"base": choice.base, "encoder weights": choice.encoder_weights}
+    return {"model": choice.name, **{name: str(value) for name, value in parts.items() if value is not None}}
+
+
+def _takes_sound(model: Endpoint, path: Path) -> str:
+    """Whether the server takes sound, asked once a model and kept; a warning where it does not."""
+    from llark.evaluate.endpoint import DROPPED, takes_sound
+    from llark.evaluate.report import replace_file
+
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if known.get("about") != dict(model.about):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        known = {"about": dict(model.about), "found": takes_sound(model.api)}
+        replace_file(path, json.dumps(known, indent=1) + "\n")
+    if known["found"].startswith(DROPPED):
+        print(f"warning: {known['found']}; its answers are those of a text model", file=sys.stderr)
+    return str(known["found"])
+
+
+def _endpoint(wanted: Wanted, material: testsets.Material) -> Endpoint:
+    from llark.evaluate.endpoint import Api, Endpoint
+    from llark.evaluate.sounds import Sounds
+
+    api = Api(str(wanted.endpoint), wanted.endpoint_model, wanted.key_variable)
+    about = {"endpoint": api.url, "model": api.model, "most_tokens": str(api.most_tokens)}
+    return Endpoint(api, Sounds(material.clips), about=about)
+
+
+def _show_cost(puts: Sequence[Put], model: Endpoint, wanted: Wanted) -> None:
+    from llark.evaluate.endpoint import cost
+
+    said = str(cost(puts, model.sounds, wanted.dollars_per_minute))
+    if not wanted.yes:
+        raise UserMustAct(f"Nothing was sent. It takes {said}. Say --yes to go on.")
+    print(f"{model.api.model}: {said}", file=sys.stderr)
+
+
+def running_score(material: testsets.Material, settings: Settings) -> Callable[[str, Mapping[str, str]], str]:
+    """How it goes, for the progress bar: the mean credit of the answers so far."""
+    from llark.evaluate.score import item_truth
+    from llark.evaluate.tasks import TASKS
+
+    test_set = material.test_set
+
+    def grade(task: str, said: Mapping[str, str]) -> str:
+        known = {case.id: case.truth for case in test_set.questions.get(task, ())}
+        if not known:
+            known = {item.clip_id: item_truth(TASKS[task], item) for item in test_set.items}
+        scored = [id_ for id_ in said if known.get(id_) is not None]
+        if not scored:
+            return ""
+        credits = [TASKS[task].credit(TASKS[task].read(said[id_], known[id_]), known[id_]) for id_ in scored]
+        return f"{100 * sum(credits) / len(credits):.0f} % right"
+
+    return grade
+
+
+def _report(
+    out: Path, result: Evaluation, material: testsets.Material, wanted: Wanted, about: Mapping[str, Any]
+) -> str:
+    from llark.evaluate import bertscore, lmms, page, report
+
+    result = bertscore.add(result, wanted.bert_score, wanted.bert_layer, material.training)
+    page_about = {**about, "data": material.name, **material.counts}
+    report.write(out, result, page_about)
+    page.write(out, result, page_about, page.Media(material.clips, material.test_set.facts))
+    if wanted.samples:
+        lmms.write(out / "lmms-eval", result, str(about.get("model", "model")))
+    return report.table(result)
+
+
+def _evaluate_predictions(data: Path | None, out: Path, wanted: Wanted) -> str:
+    from llark.evaluate import predictions, score
+    from llark.evaluate.cases import AUDIO, CONSTANT, LONGEST, MAJORITY
+    from llark.evaluate.outcome import Settings
+
+    if len(wanted.tasks) != 1:
+        raise UserMustAct("Predictions are answers to one task: name it with --tasks.")
+    material = testsets.gather(data, out, replace(wanted, predictions=None), hear=False, needed=False)
+    path = Path(str(wanted.predictions))
+    stored = predictions.load(wanted.tasks[0], path, material.test_set)
+    settings = Settings((AUDIO, MAJORITY, CONSTANT, LONGEST), wanted.tasks)
+    result = score.evaluate(stored.test_set, stored.answer, settings, training=material.training)
+    material = replace(material, test_set=stored.test_set)
+    return _report(out, result, material, wanted, {"predictions": str(path), "model": stored.model})
+
+
+# --- what builds and commands call ----------------------------------------------------------------------
+
+
+def evaluate_model(data: Path, out: Path, model: Path | None = None, clips: int = 200) -> str:
+    """A model on the held-out clips of a built corpus with controls; writes a report, returns its table."""
+    return evaluate(data, out, Wanted(model=model, clips=clips))
+
+
+def evaluate_real(out: Path, choice: Choice) -> str:
+    """A model and the annotators on the tempo of eight labelled real songs, whole; returns the table."""
+    from llark.evaluate import answers, score
+    from llark.evaluate.cases import AUDIO, FACTS
+    from llark.evaluate.outcome import Settings
+
+    material = testsets.real_songs(out, MusicLM(choice))
+    local = LocalModel(choice, material.embeddings)
+    _forget_unanswered(out / OWN_ANSWERS)
+    settings = Settings((AUDIO, FACTS), ("tempo",), equal_tracks=True)
+    result = score.evaluate(material.test_set, answers.Kept(out / OWN_ANSWERS, local), settings)
+    return _report(out, result, material, Wanted(), _named(choice))
+
+
+def compare(first: Path, second: Path) -> str:
+    """Two reports on the same questions, paired; returns a table."""
+    from llark.evaluate import compare as comparing
+    from llark.evaluate import report
+
+    return comparing.table(report.read(first), report.read(second), *told_apart(first, second))
+
+
+def told_apart(first: Path, second: Path) -> tuple[str, str]:
+    """The names of two folders, with as many of the folders above as it takes to tell them apart."""
+    one, other = Path(os.path.abspath(first)).parts, Path(os.path.abspath(second)).parts
+    for count in range(1, max(len(one), len(other)) + 1):
+        names = "/".join(one[-count:]), "/".join(other[-count:])
+        if names[0] != names[1]:
+            return names
+    return "first", "second"

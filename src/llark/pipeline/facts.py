@@ -1,0 +1,179 @@
+"""The walk of `llark annotate`: recordings → facts, which are printed, drawn, and written as JAMS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from llark import audio, engine
+from llark.errors import UserMustAct
+from llark.records import Annotation, Clip, Track
+from llark.report import text
+from llark.storage import stages
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ENVELOPE_COLUMNS = 1200
+"""Points in time at which a picture shows the wave."""
+
+MOST_ROWS = 60
+"""Rows of a printed table; the rest is in the folder."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is made of each recording beside its facts.
+
+    `jams` is a folder. `plot` is a folder, or a file whose suffix is a picture's. With `notes` the notes are
+    transcribed, too.
+    """
+
+    json: bool = False
+    jams: Path | None = None
+    plot: Path | None = None
+    notes: bool = False
+
+
+def annotate(
+    songs: Sequence[Path],
+    out: Path | None = None,
+    *,
+    json: bool = False,
+    jams: Path | None = None,
+    plot: Path | None = None,
+    notes: bool = False,
+    workers: int = 2,
+) -> Iterator[str]:
+    """The facts of recordings, as they are printed; with `out` kept there, for whole folders of them."""
+    wanted = Wanted(json, jams, plot, notes)
+    return of_songs(songs, wanted) if out is None else of_folder(songs, out, wanted, workers)
+
+
+def of_songs(paths: Sequence[Path], wanted: Wanted) -> Iterator[str]:
+    """What is printed of each recording, one after the other; nothing is stored but what `wanted` names.
+
+    Raises `BadAudio` or `UserMustAct` with one clear sentence.
+    """
+    from llark.annotate.stage import Annotate, annotate_track, windows_of
+    from llark.prepare.files import read_tracks
+
+    if folders := [str(path) for path in paths if path.is_dir()]:
+        raise UserMustAct(f"{folders[0]} is a folder: say with --out where the facts of all its songs go.")
+    by_path = {Path(track.path): track for track in read_tracks(paths)}
+    _refuse_plot(wanted, len(by_path))
+    Annotate().open()
+    for track in by_path.values():
+        windows = windows_of(track)
+        with engine.Ticker(track.id, len(windows), show=len(windows) > 2) as tick:
+            facts = annotate_track(track, notes=wanted.notes, heard=tick)
+        _write(facts, track.path, wanted)
+        yield text.facts_as_json(track.path, facts) if wanted.json else text.facts_as_text(track.path, facts)
+
+
+def of_folder(paths: Sequence[Path], out: Path, wanted: Wanted, workers: int = 2) -> Iterator[str]:
+    """The annotate stage: facts into `out`, which goes on where it was stopped; then what is printed.
+
+    `paths` are recordings and folders of them, or one folder that `llark prepare` has filled: then each of
+    its clips is annotated.
+    """
+    from llark.annotate.stage import Annotate
+
+    records, plan, inputs = _records(paths)
+    _refuse_plot(wanted, len(records))
+    step = Annotate(notes=wanted.notes)
+    writer = stages.open_stage(out, step.name, {**plan, "version": _version(), "notes": wanted.notes}, inputs)
+    timeout = 3600.0 if workers else None
+    engine.run(step, records, writer, workers=workers, timeout_seconds=timeout, total=len(records))
+    path_of = {record.id: record.path for record in records}
+    count = 0
+    for facts in stages.read(out, Annotation):
+        _write(facts, path_of[facts.clip_id], wanted)
+        if wanted.json:
+            yield text.facts_as_json(path_of[facts.clip_id], facts)
+        elif count < MOST_ROWS:
+            yield text.facts_as_row(facts) if count else f"{text.TABLE_HEAD}\n{text.facts_as_row(facts)}"
+        count += 1
+    if not wanted.json:
+        dropped = sum(1 for _ in stages.read_dropped(out))
+        yield f"\n{count} of {len(records)} annotated, {dropped} dropped; the facts are in {out}"
+
+
+def _version() -> str:
+    from llark import annotate
+
+    return annotate.VERSION
+
+
+def _records(paths: Sequence[Path]) -> tuple[list[Track] | list[Clip], dict[str, str], list[Path]]:
+    """(records, plan, input folders): the clips of a prepared folder, or the tracks of files and folders."""
+    from llark.prepare.files import fingerprint, read_tracks
+
+    prepared = [path / "clips" for path in paths if (path / "clips" / stages.ABOUT).is_file()]
+    if prepared and len(paths) > 1:
+        raise UserMustAct(f"{prepared[0].parent} is a prepared folder: it goes alone.")
+    if prepared:
+        return list(stages.read(prepared[0], Clip)), {}, prepared
+    tracks = read_tracks(paths)
+    return tracks, {"tracks": fingerprint(tracks)}, []
+
+
+def _refuse_plot(wanted: Wanted, recordings: int) -> None:
+    """A picture of no known format, and one picture of many recordings."""
+    from llark.report.facts_plot import SUFFIXES
+
+    if wanted.plot is None:
+        return
+    if wanted.plot.suffix and not _is_picture(wanted.plot) and not wanted.plot.is_dir():
+        raise UserMustAct(
+            f"--plot {wanted.plot}: a picture is one of {', '.join(SUFFIXES)}, not {wanted.plot.suffix}. For "
+            "a folder of pictures name one without a suffix, or one that is there already."
+        )
+    if _is_picture(wanted.plot) and recordings > 1:
+        raise UserMustAct(
+            f"{wanted.plot} is one picture, and there are {recordings} recordings: name a folder."
+        )
+
+
+def _is_picture(path: Path) -> bool:
+    from llark.report.facts_plot import SUFFIXES
+
+    return path.suffix.lower() in SUFFIXES and not path.is_dir()
+
+
+def _write(facts: Annotation, path: str, wanted: Wanted) -> None:
+    """The JAMS file and the picture of one recording, where they are wanted."""
+    if wanted.jams is not None:
+        from llark.annotate import jams
+
+        jams.write(_inside(wanted.jams, facts.clip_id, jams.SUFFIX), facts, Path(path).stem)
+    if wanted.plot is not None:
+        from llark.report.facts_plot import Picture, save
+
+        target = wanted.plot if _is_picture(wanted.plot) else _inside(wanted.plot, facts.clip_id, ".png")
+        save(target, Picture(Path(path).name, facts, envelope(path, facts.start_seconds, facts.end_seconds)))
+
+
+def _inside(folder: Path, record_id: str, suffix: str) -> Path:
+    """A file in the folder, or below it, named after a record; an id cannot lead out of it."""
+    parts = [part for part in PurePosixPath(record_id).parts if part not in ("/", "..")]
+    return folder.joinpath(*parts[:-1], f"{parts[-1] if parts else 'recording'}{suffix}")
+
+
+def envelope(path: str, start_seconds: float, end_seconds: float) -> np.ndarray:
+    """[columns, 2]: the lowest and highest sample of equal stretches of a recording, read by windows."""
+    import numpy as np
+
+    columns = np.zeros((ENVELOPE_COLUMNS, 2), np.float32)
+    per_second = ENVELOPE_COLUMNS / (end_seconds - start_seconds)
+    for first, last in audio.windows(end_seconds - start_seconds):
+        samples, rate = audio.load(
+            path, start_seconds=start_seconds + first, end_seconds=start_seconds + last
+        )
+        places = ((first + np.arange(len(samples)) / rate) * per_second).astype(int)
+        places = np.minimum(places, ENVELOPE_COLUMNS - 1)
+        np.minimum.at(columns[:, 0], places, samples)
+        np.maximum.at(columns[:, 1], places, samples)
+    return columns

@@ -1,0 +1,356 @@
+"""The walk of `llark infer`: frames and questions → a file of answers.
+
+The answers are kept, a batch at a time, in a stage's folder beside the file (`OUT.run`), and the file is
+written from it in the end. What is in a batch follows from the data alone, so a run that was stopped anywhere
+gives the same file as one that was not.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llark import engine
+from llark.errors import StoreMismatch, UserMustAct
+from llark.pipeline import ears, encodings, fingerprint
+from llark.pipeline.ask import Choice, load_answerer
+from llark.records import Dropped
+from llark.storage import stages
+
+if TYPE_CHECKING:
+    from llark.generate import Answerer
+    from llark.pipeline.encodings import Data, Encoded, Question
+
+RUN = ".run"
+"""The ending of the folder beside the file of answers."""
+
+FORMATS = (".csv", ".jsonl")
+
+_IN_WORDS = {
+    "model": "the model",
+    "base": "the base language model",
+    "precision": "the precision (float32 on a CPU, bfloat16 on a GPU)",
+    "puts": "the questions, or the frames that they are about",
+}
+"""What a plan calls its parts; the others are named after their options."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked, and how.
+
+    `prompt`: one question for every clip, in place of those of the data. `split`: of the clips, where their
+    folder is among the data. `limit`: so many questions, from the first on. `most_tokens`: of an answer.
+    `batch`: questions answered at once. `drop_share`: stop when more than this share is lost.
+    """
+
+    prompt: str | None = None
+    split: str | None = None
+    limit: int | None = None
+    most_tokens: int = 512
+    batch: int = 16
+    drop_share: float = engine.DROP_SHARE
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the file. The first four columns are those of the published scripts."""
+
+    example_id: str
+    prompt_text: str
+    original_completion_text: str | None
+    model_completion_text: str
+    clip_id: str
+    task: str | None
+    frames: int
+    start_seconds: float | None
+    end_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Said:
+    """A row as it is kept, with its place in the file."""
+
+    number: int
+    row: Row
+
+
+@dataclass(frozen=True, eq=False)
+class Put:
+    """One question about one clip, with its place in the file."""
+
+    number: int
+    encoded: Encoded
+    question: Question
+
+    @property
+    def name(self) -> str:
+        return f"{self.number:08d}"
+
+
+def infer(choice: Choice, data: Sequence[str], out: Path, wanted: Wanted) -> str:
+    """Asks a model about frames that lie ready; writes `out` and returns what was made and lost.
+
+    Raises:
+        UserMustAct: There is nothing to ask, the frames are not those that the model hears, or too much would
+            be dropped.
+        StoreMismatch: There are answers already, of another model or base, to other data or settings.
+    """
+    _refuse(out, wanted)
+    found = encodings.read(data)
+    _refuse_other_ears(choice.folder, found)
+    puts, dropped = _puts(found, wanted)
+    width = int(ears.config_of(choice.folder)["audio_width"])
+    puts, dropped = _of_width(puts, dropped, width)
+    _refuse_loss(puts, dropped, wanted.drop_share)
+    plan = _plan(choice, puts, wanted)
+    fingerprint.forget_unanswered(run_folder(out))
+    _refuse_other_run(out, plan)
+    with stages.open_stage(run_folder(out), encodings.STAGE, plan, flush_seconds=20.0) as writer:
+        if not writer.finished:
+            for number, drop in enumerate(dropped):
+                if f"drop-{number}" not in writer.done:
+                    writer.write(f"drop-{number}", [drop])
+            _ask(puts, choice, wanted, writer)
+            writer.finish()
+    return _write(out)
+
+
+def run_folder(out: Path) -> Path:
+    """Where the answers are kept while there are not all of them."""
+    return out.with_name(out.name + RUN)
+
+
+def _refuse(out: Path, wanted: Wanted) -> None:
+    if out.suffix not in FORMATS:
+        raise UserMustAct(f"--out {out}: the answers go into a file that ends in {' or '.join(FORMATS)}.")
+    if out.exists() and not run_folder(out).is_dir():
+        raise UserMustAct(f"{out} is there already, and not by a run of llark infer; name a new file.")
+    if wanted.prompt is not None and not wanted.prompt.strip():
+        raise UserMustAct("--prompt is empty; leave it out to ask what the data ask.")
+    for name, value in (
+        ("limit", wanted.limit),
+        ("most-tokens", wanted.most_tokens),
+        ("batch", wanted.batch),
+    ):
+        if value is not None and value < 1:
+            raise UserMustAct(f"--{name} {value} is too small; it is at least 1.")
+
+
+def _refuse_other_run(out: Path, plan: Mapping[str, object]) -> None:
+    """Where there are answers, they must be of the same run."""
+    run = run_folder(out)
+    pages = (run / stages.ABOUT, run / stages.UNFINISHED / stages.BEGUN)
+    page = next((json.loads(path.read_text()) for path in pages if path.is_file()), None)
+    if page is None or page["stage"] != encodings.STAGE:
+        return
+    there = page["config"]
+    others = [name for name in {**there, **plan} if there.get(name) != plan.get(name)]
+    if others:
+        said = ", ".join(_IN_WORDS.get(name, "--" + name.replace("_", "-")) for name in others)
+        raise StoreMismatch(
+            f"{out} has answers of another run already; what differs: {said}. Name another file, or begin "
+            f"anew by deleting {run}{f' and {out}' if out.exists() else ''}."
+        )
+
+
+def _refuse_other_ears(model: Path, found: Data) -> None:
+    """Where both say what encoder they are of, it must be the same."""
+    if not ears.config_of(model).get("audio_encoder"):
+        return
+    wanted = ears.of_model(model)
+    for place in found.places:
+        of_data = ears.of_embeddings(place)
+        if of_data is not None and (why := ears.difference(wanted, of_data)):
+            raise UserMustAct(
+                f"{place} holds other frames than those that the model was trained on: {why} (the first is "
+                "the model's)."
+            )
+
+
+# --- what is asked ----------------------------------------------------------------------------------------
+
+
+def _puts(found: Data, wanted: Wanted) -> tuple[list[Put], list[Dropped]]:
+    """Every question about every clip in the order of the data, and what cannot be asked."""
+    puts: list[Put] = []
+    dropped = list(found.dropped)
+    if wanted.split is not None and wanted.split not in found.splits.values():
+        raise UserMustAct(
+            f"No clip is of the split {wanted.split}: name their folder among the data; found: "
+            f"{', '.join(sorted(set(found.splits.values()))) or 'no clips'}."
+        )
+    heard: set[str] = set()
+    for encoded in found.encoded:
+        heard.add(encoded.clip_id)
+        if wanted.split is not None and found.splits.get(encoded.clip_id) != wanted.split:
+            continue
+        questions = _questions(encoded, found, wanted.prompt)
+        if not questions:
+            detail = "The data ask nothing about it; say what to ask with --prompt."
+            dropped.append(Dropped(encoded.example_id, encodings.STAGE, "no-question", detail))
+        puts += [Put(len(puts) + n, encoded, question) for n, question in enumerate(questions)]
+    for clip in found.questions if wanted.prompt is None else ():
+        if clip not in heard and (wanted.split is None or found.splits.get(clip) == wanted.split):
+            detail = "There are exchanges about it, but no frames."
+            dropped.append(Dropped(clip, encodings.STAGE, "no-frames", detail))
+    return puts[: wanted.limit], dropped
+
+
+def _questions(encoded: Encoded, found: Data, prompt: str | None) -> Sequence[Question]:
+    """The prompt, or those of the exchanges, or those beside the frames. If those have one answer in all, it
+    goes with the prompt."""
+    own = found.questions.get(encoded.clip_id) or encoded.questions
+    if prompt is None:
+        return own
+    if len(own) == 1:
+        return [replace(own[0], text=prompt.strip())]
+    return [encodings.Question(prompt.strip())]
+
+
+def _of_width(puts: list[Put], dropped: list[Dropped], width: int) -> tuple[list[Put], list[Dropped]]:
+    """Those whose frames the model can read; a model of another width altogether is refused."""
+    others = {put.encoded.width for put in puts} - {width}
+    if puts and all(put.encoded.width != width for put in puts):
+        raise UserMustAct(
+            f"The model reads frames of width {width}; these have {', '.join(map(str, sorted(others)))}. "
+            "Name the frames of the encoder that it was trained with."
+        )
+    lost = {put.encoded.example_id: put.encoded.width for put in puts if put.encoded.width != width}
+    dropped = dropped + [
+        Dropped(
+            name, encodings.STAGE, "other-width", f"Its frames are {found} wide; the model reads {width}."
+        )
+        for name, found in lost.items()
+    ]
+    return [put for put in puts if put.encoded.width == width], dropped
+
+
+def _refuse_loss(puts: Sequence[Put], dropped: Sequence[Dropped], share: float) -> None:
+    reasons = ", ".join(f"{n} {count}" for n, count in Counter(one.reason for one in dropped).most_common())
+    if not puts:
+        first = f" The first: {dropped[0].id}: {dropped[0].detail}" if dropped else ""
+        raise UserMustAct(f"There is nothing to ask ({reasons or 'no clip has frames'}).{first}")
+    if len(dropped) > share * (len(puts) + len(dropped)):
+        raise UserMustAct(
+            f"{len(dropped)} of {len(puts) + len(dropped)} would be dropped ({reasons}). The first: "
+            f"{dropped[0].id}: {dropped[0].detail} Go on all the same with --drop-share 1."
+        )
+
+
+def _plan(choice: Choice, puts: Sequence[Put], wanted: Wanted) -> dict[str, object]:
+    """What the answers depend on."""
+    from llark.embed import encoder as encoders
+
+    lines = (json.dumps([*put.encoded.known, *astuple(put.question)]) for put in puts)
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    settings = asdict(wanted)
+    del settings["drop_share"]
+    precision = encoders.device(choice.device).dtype
+    return {**fingerprint.of_model(choice), "puts": digest, "precision": precision, **settings}
+
+
+# --- asking -----------------------------------------------------------------------------------------------
+
+
+def batches(puts: Sequence[Put], size: int, positions: int) -> Iterator[list[Put]]:
+    """Questions that are answered together: of like length, the shortest first, always the same ones.
+
+    `positions`: the most that a clip takes in the text.
+    """
+
+    def length(put: Put) -> tuple[int, int, int]:
+        return min(put.encoded.frames, positions), len(put.question.text), put.number
+
+    order = sorted(puts, key=length)
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+def _ask(puts: Sequence[Put], choice: Choice, wanted: Wanted, writer: stages.StageWriter) -> None:
+    """Answers what is not done, whole batches at a time: what is beside a question may move its answer."""
+    positions = int(ears.config_of(choice.folder)["max_audio_positions"])
+    done = sum(put.name in writer.done for put in puts)
+    answerer: Answerer | None = None
+    with engine.Ticker("infer", len(puts), done) as tick:
+        for group in batches(puts, wanted.batch, positions):
+            missing = [put for put in group if put.name not in writer.done]
+            if not missing:
+                continue
+            if answerer is None:
+                answerer = load_answerer(choice, most_tokens=wanted.most_tokens, batch=wanted.batch)
+            answered = dict(zip((put.name for put in group), _answers(group, answerer), strict=True))
+            for put in missing:
+                writer.write(put.name, [answered[put.name]])
+                done += 1
+            tick(done)
+
+
+def _answers(group: Sequence[Put], answerer: Answerer) -> list[Said | Dropped]:
+    """What each question of a batch becomes."""
+    from llark.generate import Query
+
+    frames = [put.encoded.read() for put in group]
+    good = [n for n, one in enumerate(frames) if not isinstance(one, str)]
+    asked = [Query(group[n].question.text, frames[n]) for n in good]  # type: ignore[arg-type]
+    texts = dict(zip(good, answerer(asked) if asked else (), strict=True))
+    return [_said(put, texts[n]) if n in texts else _drop(put, str(frames[n])) for n, put in enumerate(group)]
+
+
+def _said(put: Put, text: str) -> Said:
+    encoded, question = put.encoded, put.question
+    return Said(
+        put.number,
+        Row(
+            example_id=encoded.example_id,
+            prompt_text=question.text,
+            original_completion_text=question.answer,
+            model_completion_text=text,
+            clip_id=encoded.clip_id,
+            task=question.task,
+            frames=encoded.frames,
+            start_seconds=encoded.start_seconds,
+            end_seconds=encoded.end_seconds,
+        ),
+    )
+
+
+def _drop(put: Put, why: str) -> Dropped:
+    reason, _, detail = why.partition(": ")
+    return Dropped(f"{put.encoded.example_id} ({put.name})", encodings.STAGE, reason, f"{detail}.")
+
+
+# --- the file ---------------------------------------------------------------------------------------------
+
+
+def _write(out: Path) -> str:
+    """The file of answers, from what is kept; returns what was made and lost."""
+    folder = run_folder(out)
+    rows = [said.row for said in sorted(stages.read(folder, Said), key=lambda said: said.number)]
+    as_text: Callable[[Sequence[Row]], str] = _csv if out.suffix == ".csv" else _jsonl
+    scratch = out.with_name(out.name + ".writing")
+    scratch.write_bytes(as_text(rows).encode())
+    os.replace(scratch, out)
+    counts = stages.about(folder)["counts"]["dropped"]
+    dropped = ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "none"
+    return f"{out}: {len(rows)} answers; dropped: {dropped}\n  drops and settings: {folder}"
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    return text.getvalue()
+
+
+def _jsonl(rows: Sequence[Row]) -> str:
+    return "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)

@@ -1,0 +1,169 @@
+"""The stages that a build on the rendered corpus passes, each a few lines: render, prepare, listen, instruct.
+
+Evaluation passes them, too, for the held-out set that it renders, and hears other clips in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from llark import audio, engine
+from llark.pipeline.ask import features_of
+from llark.records import Annotation, Clip, Dropped, Embedding
+from llark.storage import stages
+
+if TYPE_CHECKING:
+    from llark.recipe import Recipe
+
+
+def render(recipe: Recipe, out: Path, workers: int) -> None:
+    """The corpus of a recipe into `out`/corpus."""
+    said = recipe.corpus
+    render_corpus(
+        out / "corpus",
+        clips=said.clips,
+        seed=said.seed,
+        sources=said.sources,
+        renderer=said.renderer,
+        workers=workers,
+    )
+
+
+def render_corpus(
+    out: Path,
+    *,
+    clips: int,
+    seed: int,
+    sources: Sequence[str] | None,
+    renderer: str,
+    workers: int,
+    midi: Path | None = None,
+    groove_midi: Path | None = None,
+) -> None:
+    """The open corpus: audio/ID.ogg with the truth beside it as audio/ID.json."""
+    from llark import corpus
+
+    corpus.render(
+        out,
+        clips=clips,
+        seed=seed,
+        sources=sources,
+        renderer=renderer,
+        workers=workers,
+        midi=midi,
+        groove_midi_folder=groove_midi,
+    )
+
+
+def prepare(corpus_folder: Path, out: Path, window_seconds: float = audio.WINDOW_SECONDS) -> None:
+    """A corpus's recordings → clips."""
+    from llark import corpus
+    from llark.prepare.crop import Crop
+
+    tracks = [track for track, _ in corpus.read(corpus_folder)]
+    plan: dict[str, object] = {"tracks": [track.id for track in tracks]}
+    if window_seconds != audio.WINDOW_SECONDS:
+        plan["window_seconds"] = window_seconds
+    writer = stages.open_stage(out, "prepare", plan)
+    engine.run(Crop(window_seconds), tracks, writer, total=len(tracks))
+
+
+class Listen:
+    """Step: a clip becomes its annotation and its embedding; each network runs once."""
+
+    name = "listen"
+
+    def id_of(self, record: Clip) -> str:
+        return record.id
+
+    def open(self) -> None:
+        from llark.networks.features import Networks
+
+        Networks.shared()
+
+    def __call__(self, record: Clip) -> Iterator[Annotation | Embedding | Dropped]:
+        from llark import annotate
+        from llark.embed import mini
+
+        hearing = features_of(record)
+        yield annotate.annotate(hearing, record.id, record.start_seconds)
+        yield Embedding(record.id, mini.VERSION, mini.embed(hearing), float(mini.FRAMES_PER_SECOND))
+
+
+def listen(clips_folder: Path, annotations: Path, embeddings: Path, workers: int) -> None:
+    """Clips → annotations and embeddings, each clip heard once."""
+    from llark import annotate
+    from llark.embed import mini
+
+    clips = list(stages.read(clips_folder, Clip))
+    writer = TwoFolders(
+        stages.open_stage(annotations, "annotate", {"version": annotate.VERSION}, [clips_folder]),
+        stages.open_stage(embeddings, "embed", {"encoder": mini.VERSION}, [clips_folder]),
+    )
+    engine.run(
+        Listen(), clips, writer, workers=workers, timeout_seconds=600 if workers else None, total=len(clips)
+    )
+
+
+class TwoFolders:
+    """A writer for a step that makes annotations and embeddings: each goes to its own folder."""
+
+    def __init__(self, annotations: stages.StageWriter, embeddings: stages.StageWriter) -> None:
+        self._writers = (annotations, embeddings)
+
+    @property
+    def finished(self) -> bool:
+        return all(writer.finished for writer in self._writers)
+
+    @property
+    def done(self) -> set[str]:
+        return self._writers[0].done & self._writers[1].done
+
+    def write(self, input_id: str, outputs: Sequence[object]) -> None:
+        for writer, kind in zip(self._writers, (Annotation, Embedding), strict=True):
+            if not writer.finished and input_id not in writer.done:
+                writer.write(input_id, [o for o in outputs if isinstance(o, (kind, Dropped))])
+
+    def finish(self) -> None:
+        for writer in self._writers:
+            writer.finish()
+
+    def __enter__(self) -> TwoFolders:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for writer in self._writers:
+            writer.close()
+
+
+def instruct(recipe: Recipe, out: Path) -> None:
+    """Questions and answers: from the truth (to be heard), and from the measured facts (to be read)."""
+    from llark.instruct.step import InstructConfig, InstructStep
+
+    teach = recipe.instruct
+    sources = {
+        "heard": list(truths(out).values()),
+        "measured": list(stages.read(out / "annotations", Annotation)),
+    }
+    for purpose, known in sources.items():
+        unknown: Literal["drums"] | bool = "drums" if purpose == "heard" else True
+        step = InstructStep(InstructConfig(teach.exchanges_per_clip, teach.seed, "train", unknown))
+        writer = stages.open_stage(
+            out / "exchanges" / purpose,
+            "instruct",
+            {**teach.model_dump(), "purpose": purpose},
+            [out / "clips"],
+        )
+        engine.run(step, known, writer, total=len(known))
+
+
+def truths(out: Path) -> dict[str, Annotation]:
+    """The truth of each clip of a built corpus, by clip id."""
+    from llark import corpus
+
+    by_track = {track.id: truth for track, truth in corpus.read(out / "corpus")}
+    clips = stages.read(out / "clips", Clip)
+    return {clip.id: replace(by_track[clip.track_id], clip_id=clip.id) for clip in clips}

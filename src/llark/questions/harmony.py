@@ -1,0 +1,204 @@
+"""Key and chords."""
+
+from __future__ import annotations
+
+from random import Random
+
+from llark.music.theory import Chord, Scale, conventional_name
+from llark.questions.kind import UNDERSTANDING, Ask, Kind, either, known, unknown, yes_no
+from llark.questions.known import Facts, Heard, counted, listed, plain_number
+from llark.records import KEYS
+
+CHORD_MARGIN_SECONDS = 0.3
+"""A chord is asked for at a moment at least this far from its ends."""
+
+PROGRESSION = 6
+FIFTH, FOURTH = 7, 5
+
+
+def wrong_key(scale: Scale, rng: Random) -> Scale:
+    """Another key: one that is easily confused with this one as often as any other."""
+    if rng.random() < 0.5:
+        return rng.choice((scale.relative, scale.parallel, scale.moved(FIFTH), scale.moved(FOURTH)))
+    others = [name for name in KEYS if name != scale.name]
+    return Scale.of(rng.choice(others))
+
+
+def glossed(scale: Scale, sharps: int) -> str:
+    """The key in this package's spelling, with the one of that signature beside it where they differ."""
+    usual = conventional_name(scale, sharps)
+    return scale.name if usual == scale.name else f"{scale.name} ({usual})"
+
+
+def key(facts: Facts, rng: Random) -> Ask:
+    return unknown() if facts.scale is None else known(key=facts.scale.name)
+
+
+def key_yesno(facts: Facts, rng: Random) -> Ask:
+    if facts.scale is None:
+        return unknown(asked=rng.choice(KEYS))
+    truth = rng.random() < 0.5
+    asked = facts.scale if truth else wrong_key(facts.scale, rng)
+    return yes_no(truth, asked=asked.name, key=facts.scale.name)
+
+
+def key_choice(facts: Facts, rng: Random) -> Ask:
+    if facts.scale is None:
+        first, second = rng.sample(KEYS, 2)
+        return unknown(first=first, second=second)
+    return known(**either(rng, facts.scale.name, wrong_key(facts.scale, rng).name))
+
+
+def mode(facts: Facts, rng: Random) -> Ask:
+    return unknown() if facts.scale is None else known(mode=facts.scale.mode, key=facts.scale.name)
+
+
+def mode_yesno(facts: Facts, rng: Random) -> Ask:
+    asked = rng.choice(("major", "minor"))
+    if facts.scale is None:
+        return unknown(asked=asked)
+    return yes_no(asked == facts.scale.mode, asked=asked, mode=facts.scale.mode, key=facts.scale.name)
+
+
+def tonic(facts: Facts, rng: Random) -> Ask:
+    return unknown() if facts.scale is None else known(tonic=facts.scale.tonic_name, key=facts.scale.name)
+
+
+def key_signature(facts: Facts, rng: Random) -> Ask:
+    if facts.scale is None:
+        return unknown()
+    sharps = facts.scale.sharps
+    if sharps == 0:
+        return Ask("none", {"key": facts.scale.name})
+    sign = "sharp" if sharps > 0 else "flat"
+    count = f"{counted(abs(sharps))} {sign}{'' if abs(sharps) == 1 else 's'}"
+    return known(key=facts.scale.name, count=count)
+
+
+def relative_key(facts: Facts, rng: Random) -> Ask:
+    if facts.scale is None:
+        return unknown()
+    return known(
+        key=facts.scale.name,
+        mode=facts.scale.relative.mode,
+        relative=glossed(facts.scale.relative, facts.scale.sharps),
+    )
+
+
+def parallel_key(facts: Facts, rng: Random) -> Ask:
+    if facts.scale is None:
+        return unknown()
+    return known(key=facts.scale.name, parallel=facts.scale.parallel.name)
+
+
+def chords(facts: Facts, rng: Random) -> Ask:
+    if not facts.common:
+        return unknown()
+    names = tuple(chord.name for chord in facts.common)
+    form = "one" if len(names) == 1 else "known" if len(facts.different) == len(names) else "many"
+    return Ask(form, {"chords": listed(names)})
+
+
+def chord_most(facts: Facts, rng: Random) -> Ask:
+    return unknown() if not facts.common else known(chord=facts.common[0].name)
+
+
+def chord_first(facts: Facts, rng: Random) -> Ask:
+    return unknown() if not facts.chords else known(chord=facts.chords[0].chord.name)
+
+
+def chord_last(facts: Facts, rng: Random) -> Ask:
+    return unknown() if not facts.chords else known(chord=facts.chords[-1].chord.name)
+
+
+def chord_at(facts: Facts, rng: Random) -> Ask | None:
+    """The chord at a whole or half second that lies well inside it."""
+    if not facts.chords:
+        return unknown(at=str(rng.randrange(1, max(2, int(facts.seconds)))))
+    moments = [(at, heard.chord) for heard in facts.chords for at in _moments(heard)]
+    if not moments:
+        return None
+    at, chord = rng.choice(moments)
+    return known(at=plain_number(at), chord=chord.name)
+
+
+def _moments(heard: Heard) -> list[float]:
+    first, last = heard.start_seconds + CHORD_MARGIN_SECONDS, heard.end_seconds - CHORD_MARGIN_SECONDS
+    halves = [half / 2 for half in range(2, int(last * 2) + 1) if first <= half / 2 <= last]
+    return [at for at in halves if at == int(at)] or halves
+
+
+def chord_yesno(facts: Facts, rng: Random) -> Ask | None:
+    """A common chord, or one that would fit but is not there under any seventh."""
+    if not facts.common:
+        return unknown(asked=Chord(rng.randrange(12), rng.choice(("maj", "min"))).name)
+    truth = rng.random() < 0.5
+    if truth:
+        return yes_no(True, asked=rng.choice(facts.common).name)
+    families = {(chord.root, chord.triad) for chord in facts.different}
+    near = (chord.moved(step) for chord in facts.common for step in (2, 3, 5, 7, 9))
+    absent = sorted({chord.label for chord in near if (chord.root, chord.triad) not in families})
+    if not absent:
+        return None
+    asked = Chord.of(rng.choice(absent))
+    names = tuple(chord.name for chord in facts.common)
+    return None if asked is None else yes_no(False, asked=asked.name, chords=listed(names))
+
+
+def chord_count(facts: Facts, rng: Random) -> Ask:
+    if not facts.chords:
+        return unknown()
+    count = len(facts.different)
+    names = listed([chord.name for chord in facts.common])
+    values = {"count": counted(count), "all" if count == len(facts.common) else "some": names}
+    return Ask("one" if count == 1 else "known", values)
+
+
+def chord_progression(facts: Facts, rng: Random) -> Ask | None:
+    if not facts.chords:
+        return unknown()
+    names = [heard.chord.name for heard in facts.chords[:PROGRESSION]]
+    return None if len(set(names)) < 2 else known(chords=listed(names, last="and then"))
+
+
+def chord_changes(facts: Facts, rng: Random) -> Ask | None:
+    """How often the harmony moves, in bars where they are known."""
+    if not facts.chords or facts.bar_seconds is None:
+        return unknown()
+    if len(facts.chords) < 3:
+        return None
+    length = sum(heard.end_seconds - heard.start_seconds for heard in facts.chords) / len(facts.chords)
+    bars = length / facts.bar_seconds
+    steps = ((0.35, "several times a bar"), (0.75, "about twice a bar"), (1.4, "about once a bar"))
+    often = next((words for below, words in steps if bars < below), None)
+    return known(often=often or f"about every {counted(max(2, round(bars)))} bars")
+
+
+def chord_sevenths(facts: Facts, rng: Random) -> Ask:
+    if not facts.chords:
+        return unknown()
+    names = sorted({chord.name for chord in facts.different if chord.has_seventh})
+    return yes_no(bool(names), sevenths=listed(names[:3]))
+
+
+KINDS = (
+    Kind("key", UNDERSTANDING, ("key",), key, weight=1.3, core=True),
+    Kind("key-yesno", UNDERSTANDING, ("key",), key_yesno),
+    Kind("key-choice", UNDERSTANDING, ("key",), key_choice, weight=0.7),
+    Kind("mode", UNDERSTANDING, ("key",), mode),
+    Kind("mode-yesno", UNDERSTANDING, ("key",), mode_yesno, weight=0.7),
+    Kind("tonic", UNDERSTANDING, ("key",), tonic, weight=0.8),
+    Kind("key-signature", UNDERSTANDING, ("key",), key_signature, weight=0.5),
+    Kind("relative-key", UNDERSTANDING, ("key",), relative_key, weight=0.5),
+    Kind("parallel-key", UNDERSTANDING, ("key",), parallel_key, weight=0.3),
+    Kind("chords", UNDERSTANDING, ("chords",), chords, weight=0.9, core=True),
+    Kind("chord-most", UNDERSTANDING, ("chords",), chord_most, weight=0.6),
+    Kind("chord-first", UNDERSTANDING, ("chords",), chord_first, weight=0.6),
+    Kind("chord-last", UNDERSTANDING, ("chords",), chord_last, weight=0.5),
+    Kind("chord-at", UNDERSTANDING, ("chords",), chord_at, weight=0.6),
+    Kind("chord-yesno", UNDERSTANDING, ("chords",), chord_yesno, weight=0.8),
+    Kind("chord-count", UNDERSTANDING, ("chords",), chord_count, weight=0.4),
+    Kind("chord-progression", UNDERSTANDING, ("chords",), chord_progression, weight=0.5),
+    Kind("chord-changes", UNDERSTANDING, ("chords", "tempo", "meter"), chord_changes, weight=0.3),
+    Kind("chord-sevenths", UNDERSTANDING, ("chords",), chord_sevenths, weight=0.3),
+)

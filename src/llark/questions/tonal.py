@@ -1,0 +1,187 @@
+"""Reasoning from key and chords: what to play, how to move it, what belongs together."""
+
+from __future__ import annotations
+
+from random import Random
+
+from llark.music.theory import INTERVALS, Chord, Scale, capo, mixes_with
+from llark.questions.harmony import glossed
+from llark.questions.kind import REASONING, Ask, Kind, known, unknown, yes_no
+from llark.questions.known import Facts, listed
+
+TRANSPOSING = {
+    "a trumpet in Bb": 2, "a clarinet in Bb": 2, "a tenor saxophone": 2, "an alto saxophone": 9,
+    "a horn in F": 7,
+}  # fmt: skip
+"""Semitones from the sounding key up to the written one, within an octave."""
+
+
+def improvise(facts: Facts, rng: Random) -> Ask:
+    if facts.scale is None:
+        return unknown()
+    scale = facts.scale
+    return Ask(scale.mode, {"key": scale.name, "tonic": scale.tonic_name, "five": listed(scale.pentatonic)})
+
+
+def scale_notes(facts: Facts, rng: Random) -> Ask:
+    if facts.scale is None:
+        return unknown()
+    return Ask(facts.scale.mode, {"key": facts.scale.name, "notes": listed(facts.scale.notes)})
+
+
+def transpose(facts: Facts, rng: Random) -> Ask:
+    """Up or down; the chords go along where every one has its usual spelling in the new key."""
+    interval = rng.choice(tuple(INTERVALS))
+    way = rng.choice(("up", "down"))
+    asked = {"interval": interval, "way": way}
+    if facts.scale is None:
+        return unknown(**asked)
+    semitones = INTERVALS[interval] * (1 if way == "up" else -1)
+    moved = facts.scale.moved(semitones)
+    values = asked | {"key": facts.scale.name, "moved": moved.name}
+    chords = [chord.moved(semitones) for chord in facts.common]
+    if len(chords) > 1 and all(moved.spells(chord) for chord in chords):
+        values |= {"chords": listed([chord.name for chord in facts.common])}
+        values |= {"moved_chords": listed([chord.name for chord in chords])}
+    return known(**values)
+
+
+def capo_fret(facts: Facts, rng: Random) -> Ask:
+    if facts.scale is None:
+        return unknown()
+    fret, shape = capo(facts.scale)
+    values = {"key": facts.scale.name, "fret": str(fret), "shape": shape.name}
+    return Ask("open" if fret == 0 else "known", values)
+
+
+def mix_key(facts: Facts, rng: Random) -> Ask:
+    if facts.scale is None:
+        return unknown()
+    relative, above, below = mixes_with(facts.scale)
+    return known(key=facts.scale.name, relative=relative.name, above=above.name, below=below.name)
+
+
+def chord_function(facts: Facts, rng: Random) -> Ask | None:
+    """The place in the key of one chord that is heard."""
+    if facts.scale is None or not facts.common:
+        chord = facts.common[0] if facts.common else Chord(rng.choice((0, 5, 7, 9, 2)), "maj")
+        return unknown(chord=chord.name)
+    scale = facts.scale
+    placed = [chord for chord in facts.common if scale.numeral(chord) and scale.spells(chord)]
+    if not placed:
+        return None
+    chord = rng.choice(placed)
+    return known(
+        chord=chord.name,
+        numeral=scale.numeral(chord) or "",
+        role=scale.role(chord) or "",
+        key=scale.name,
+    )
+
+
+def numerals(facts: Facts, rng: Random) -> Ask | None:
+    """Roman numerals of the main chords, where each has one."""
+    if facts.scale is None or not facts.common:
+        return unknown(missing=facts.missing("key", "chords"))
+    placed = {facts.scale.numeral(chord): chord.name for chord in reversed(facts.common)}
+    if None in placed or len(placed) < 2 or not all(map(facts.scale.spells, facts.common)):
+        return None
+    pairs = [f"{name} is {numeral}" for numeral, name in reversed(placed.items())]
+    return known(key=facts.scale.name, placed=listed(pairs))
+
+
+def diatonic(facts: Facts, rng: Random) -> Ask | None:
+    if facts.scale is None:
+        return unknown()
+    triads = [facts.scale.chord(degree) for degree in range(7)]
+    triads = [chord for chord in triads if chord.quality != "dim"]
+    if not all(map(facts.scale.spells, triads)):
+        return None
+    return known(key=facts.scale.name, chords=listed([chord.name for chord in triads]))
+
+
+def primary(facts: Facts, rng: Random) -> Ask | None:
+    """Tonic, subdominant and (major) dominant."""
+    if facts.scale is None:
+        return unknown()
+    chords = _primary(facts.scale)
+    if not all(map(facts.scale.spells, chords)):
+        return None
+    return known(key=facts.scale.name, chords=listed([chord.name for chord in chords]))
+
+
+def _primary(scale: Scale) -> tuple[Chord, Chord, Chord]:
+    return (scale.chord(0), scale.chord(3), Chord((scale.tonic + 7) % 12, "maj"))
+
+
+def dominant(facts: Facts, rng: Random) -> Ask | None:
+    if facts.scale is None:
+        return unknown()
+    chord = _primary(facts.scale)[2]
+    if not facts.scale.spells(chord):
+        return None
+    return known(key=facts.scale.name, chord=chord.name, tonic=facts.scale.chord(0).name)
+
+
+def outside(facts: Facts, rng: Random) -> Ask:
+    """Whether the main chords stay in the key."""
+    if facts.scale is None or not facts.common:
+        return unknown()
+    strangers = [chord.name for chord in facts.common if not facts.scale.holds(chord)]
+    values = {"key": facts.scale.name, "strangers": listed(strangers)}
+    values["does"] = "does" if len(strangers) == 1 else "do"
+    return yes_no(not strangers, **values)
+
+
+def bass_root(facts: Facts, rng: Random) -> Ask:
+    if not facts.chords:
+        return unknown()
+    name = facts.chords[0].chord.name
+    return known(chord=name, root=name.partition(" ")[0])
+
+
+def final_note(facts: Facts, rng: Random) -> Ask:
+    return unknown() if facts.scale is None else known(tonic=facts.scale.tonic_name, key=facts.scale.name)
+
+
+def transposing(facts: Facts, rng: Random) -> Ask:
+    player = rng.choice(tuple(TRANSPOSING))
+    if facts.scale is None:
+        return unknown(player=player)
+    return known(player=player, key=facts.scale.name, written=facts.scale.moved(TRANSPOSING[player]).name)
+
+
+def mood_reason(facts: Facts, rng: Random) -> Ask | None:
+    """Why it may sound bright or dark: its mode, and no more than that."""
+    if facts.moods:
+        return None
+    if facts.scale is None:
+        return unknown(colour=rng.choice(("bright", "dark")))
+    colour = "bright" if facts.scale.mode == "major" else "dark"
+    return known(colour=colour, key=facts.scale.name, mode=facts.scale.mode)
+
+
+def same_notes(facts: Facts, rng: Random) -> Ask:
+    if facts.scale is None:
+        return unknown()
+    return known(key=facts.scale.name, relative=glossed(facts.scale.relative, facts.scale.sharps))
+
+
+KINDS = (
+    Kind("improvise", REASONING, ("key",), improvise),
+    Kind("scale-notes", REASONING, ("key",), scale_notes, weight=0.6),
+    Kind("transpose", REASONING, ("key", "chords"), transpose),
+    Kind("capo", REASONING, ("key",), capo_fret, weight=0.6),
+    Kind("mix-key", REASONING, ("key",), mix_key, weight=0.7),
+    Kind("chord-function", REASONING, ("key", "chords"), chord_function, weight=0.7),
+    Kind("chord-numerals", REASONING, ("key", "chords"), numerals, weight=0.5),
+    Kind("diatonic-chords", REASONING, ("key",), diatonic, weight=0.4),
+    Kind("primary-chords", REASONING, ("key",), primary, weight=0.4),
+    Kind("dominant-chord", REASONING, ("key",), dominant, weight=0.4),
+    Kind("chords-in-key", REASONING, ("key", "chords"), outside, weight=0.4),
+    Kind("bass-root", REASONING, ("chords",), bass_root, weight=0.3),
+    Kind("final-note", REASONING, ("key",), final_note, weight=0.3),
+    Kind("transposing-instrument", REASONING, ("key",), transposing, weight=0.4),
+    Kind("mood-reason", REASONING, ("key",), mood_reason, weight=0.4),
+    Kind("same-notes", REASONING, ("key",), same_notes, weight=0.3),
+)

@@ -1,0 +1,1 @@
+"""What a person sees: text for a terminal, pictures, pages."""

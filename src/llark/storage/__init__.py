@@ -1,0 +1,1 @@
+"""The only place that writes: folders on any fsspec URL, stage folders, embeddings."""

@@ -1,0 +1,371 @@
+"""The only file that writes a stage's folder.
+
+A finished folder holds `part-00000.jsonl` … (one record a line), `dropped.jsonl` and, written last,
+`about.json`. Embeddings lie in `part-00000.safetensors` …, float16 [frames, width] under the clips' ids; the
+lines of the `.jsonl` beside it say the rest. While a stage runs there is also `unfinished/`: `begun.json`
+(what the folder is for) and one file a part that names the inputs it finished. That file is renamed into
+place after the part's data, so a part counts when it is there and is thrown away when it is not: `kill -9`
+at any moment costs the records since the last flush, and never doubles or tears one.
+
+A folder may lie below any URL that fsspec can address (`s3://`, `gs://`, `memory://` …): see `files.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+from safetensors.numpy import save
+
+from llark import records
+from llark.errors import StoreMismatch, UserMustAct
+from llark.records import Dropped, Embedding
+from llark.storage import folders, plans
+from llark.storage.folders import Folder, Place
+
+Record = TypeVar("Record")
+
+ABOUT = "about.json"
+DROPPED = "dropped.jsonl"
+UNFINISHED = "unfinished"
+BEGUN, LOCK = "begun.json", "lock"
+SHARD_BYTES = 64_000_000
+FORMAT = 1
+"""The version of this folder layout."""
+
+RETRIED = ("error:", "worker-killed", "timeout")
+"""Drops whose cause may be gone by the next run: an unfinished folder tries these inputs again."""
+
+
+class StageWriter:
+    """A stage's folder while it is written. Made by `open_stage`; used as a context manager.
+
+    `done`: ids of the inputs that are finished and on disk, or waiting for the next flush.
+    `finished`: whether the folder was complete when it was opened: there is nothing to do.
+    """
+
+    def __init__(self, folder: Place, plan: dict[str, Any], flush_records: int, flush_seconds: float) -> None:
+        self.folder = folder
+        self.stage = str(plan["stage"])
+        self._files = folders.folder(folder)
+        self.finished = self._files.exists(ABOUT)
+        self.done: set[str] = set()
+        self._plan = plan
+        self._flush_records = flush_records
+        self._flush_seconds = flush_seconds
+        self._entries: list[dict[str, Any]] = []
+        self._lines: list[str] = []
+        self._arrays: dict[str, np.ndarray] = {}
+        self._flushed_at = time.monotonic()
+        self._next_part = 0
+        if not self.finished:
+            try:
+                self._resume()
+            except BaseException:
+                self.close()
+                raise
+
+    def _resume(self) -> None:
+        """Locks the folder, throws away what an interrupted run left half done, and finds what is done."""
+        with folders.clear_errors(self.folder):
+            self._files.lock(f"{UNFINISHED}/{LOCK}")
+            if not self._files.exists(f"{UNFINISHED}/{BEGUN}"):
+                self._files.write(f"{UNFINISHED}/{BEGUN}", _json_bytes(self._plan))
+            inside = [f"{UNFINISHED}/{name}" for name in self._files.names(UNFINISHED)]
+            committed = {_stem(name) for name in inside if _is_part(name, ".json")}
+            for name in [*self._files.names(), *inside]:
+                uncommitted = _stem(name).startswith("part-") and _stem(name) not in committed
+                if uncommitted or name.endswith(".tmp"):
+                    self._files.delete(name)
+        self._next_part = 1 + max((int(name.removeprefix("part-")) for name in committed), default=-1)
+        self.done = {id_ for id_, entry in _journal(self._files).items() if not _is_retried(entry)}
+
+    def write(self, input_id: str, outputs: Sequence[object]) -> None:
+        """Takes what one input became: records, drops, or nothing. On disk after the next flush.
+
+        An embedding that float16 cannot hold becomes a drop, `not-finite`.
+
+        Raises:
+            ValueError: The input is already done, or the folder is finished.
+            UserMustAct: The disk is full.
+        """
+        if self.finished or input_id in self.done:
+            raise ValueError(f"{input_id} is already in {self.folder}")
+        outputs = [_fit(output, self.stage) for output in outputs]
+        drops = [records.to_dict(output) for output in outputs if isinstance(output, Dropped)]
+        lines = [_line(output, self._arrays) for output in outputs if not isinstance(output, Dropped)]
+        self.done.add(input_id)
+        self._lines += lines
+        self._entries.append({"id": input_id, "records": len(lines), "dropped": drops})
+        full = len(self._entries) >= self._flush_records
+        full = full or sum(frames.nbytes for frames in self._arrays.values()) >= SHARD_BYTES
+        if full or time.monotonic() - self._flushed_at >= self._flush_seconds:
+            self.flush()
+
+    def flush(self) -> None:
+        """Puts everything written so far on disk, as one part. `UserMustAct`: there is no room."""
+        entries, lines, arrays = self._entries, self._lines, self._arrays
+        self._entries, self._lines, self._arrays = [], [], {}
+        self._flushed_at = time.monotonic()
+        if not entries:
+            return
+        name = f"part-{self._next_part:05d}"
+        entry, lines_of, arrays_of = f"{UNFINISHED}/{name}.json", f"{name}.jsonl", f"{name}.safetensors"
+        try:
+            with folders.clear_errors(self.folder):
+                self._files.still_locked()
+                if arrays:
+                    self._files.write(arrays_of, save(arrays))
+                if lines:
+                    self._files.write(lines_of, "".join(line + "\n" for line in lines).encode())
+                self._files.write(entry, _json_bytes(entries))
+        except UserMustAct:
+            for written in (entry, lines_of, arrays_of):
+                self._files.delete(written)
+            raise
+        self._next_part += 1
+
+    def finish(self) -> dict[str, Any]:
+        """Flushes, writes `dropped.jsonl` and then `about.json`, and returns what the latter says."""
+        if self.finished:
+            return about(self.folder)
+        self.flush()
+        journal = _journal(self._files)
+        drops = [drop for entry in journal.values() for drop in entry["dropped"]]
+        reasons = dict(sorted(Counter(drop["reason"] for drop in drops).items()))
+        out = sum(entry["records"] for entry in journal.values())
+        counts = {"in": len(journal), "out": out, "dropped": reasons}
+        page = {
+            **self._plan,
+            "versions": plans.versions(),
+            "counts": counts,
+            "sha256": _sha256(self._files, *_parts(self._files)),
+        }
+        with folders.clear_errors(self.folder):
+            self._files.still_locked()
+            text = "".join(json.dumps(drop, ensure_ascii=False) + "\n" for drop in drops)
+            self._files.write(DROPPED, text.encode())
+            self._files.write(ABOUT, _json_bytes(page))
+        self.finished = True
+        self.close()
+        self._files.delete(UNFINISHED)
+        return page
+
+    def close(self) -> None:
+        """Lets another process write to the folder."""
+        self._files.unlock()
+
+    def __enter__(self) -> StageWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Flushes what was done, also after Ctrl-C and errors, and unlocks the folder."""
+        try:
+            if not self.finished:
+                self.flush()
+        finally:
+            self.close()
+
+
+def open_stage(
+    folder: Place,
+    stage: str,
+    config: object = None,
+    inputs: Iterable[Place] = (),
+    *,
+    flush_records: int = 500,
+    flush_seconds: float = 60.0,
+) -> StageWriter:
+    """A writer for a stage's folder: new, unfinished (it goes on from there) or finished (it does nothing).
+
+    Args:
+        folder: A local path, or a URL that fsspec can address.
+        config: What the outcome depends on: a dataclass, a pydantic model, or plain JSON values.
+        inputs: Finished folders of the stages that this one reads.
+
+    Raises:
+        StoreMismatch: The folder was made by another stage, configuration or input.
+        UserMustAct: An input is not finished, the folder cannot be written, or another process writes to it.
+    """
+    made_from = [
+        {"stage": about(path)["stage"], "sha256": _sha256(folders.folder(path), ABOUT)} for path in inputs
+    ]
+    wanted = {"format": FORMAT, "stage": stage, "config": plans.plain(config), "inputs": made_from}
+    place = folders.folder(folder)
+    with folders.clear_errors(folder, "read"):
+        if place.is_file():
+            raise UserMustAct(f"{folder} is a file; the output of {stage} needs a folder.")
+        pages = [name for name in (ABOUT, f"{UNFINISHED}/{BEGUN}") if place.exists(name)]
+        if pages:
+            plans.refuse_other(folder, json.loads(place.read(pages[0])), wanted)
+        elif any(name != UNFINISHED for name in place.names()):
+            raise StoreMismatch(f"{folder} holds other files; name a new or an empty folder for {stage}.")
+    return StageWriter(folder, wanted, flush_records, flush_seconds)
+
+
+def about(folder: Place) -> dict[str, Any]:
+    """What a finished folder says of itself. Raises `UserMustAct` if it is not finished, or not there."""
+    place = folders.folder(folder)
+    with folders.clear_errors(folder, "read"):
+        if place.exists(ABOUT):
+            page: dict[str, Any] = json.loads(place.read(ABOUT))
+            return page
+        if place.names(UNFINISHED):
+            raise UserMustAct(f"{folder} is not finished; run its stage again, and it will go on.")
+    raise UserMustAct(f"{folder} is not the folder of a finished stage: it has no {ABOUT}.")
+
+
+def read(folder: Place, kind: type[Record]) -> Iterator[Record]:
+    """The records of a finished folder, in the order of the stage's input.
+
+    Raises:
+        UserMustAct: The folder is not finished, or a line is no such record.
+    """
+    about(folder)
+    place = folders.folder(folder)
+    for name in _parts(place):
+        for number, line in enumerate(_lines(folder, name), 1):
+            try:
+                yield records.from_json(kind, line)
+            except ValueError as error:
+                where = folders.join(folder, name)
+                raise UserMustAct(f"{where}, line {number}, is no {kind.__name__}.") from error
+
+
+def read_dropped(folder: Place) -> Iterator[Dropped]:
+    """What a finished stage dropped, with the reasons."""
+    about(folder)
+    for line in _lines(folder, DROPPED):
+        yield records.from_json(Dropped, line)
+
+
+class Embeddings(Mapping[str, Embedding]):
+    """The embeddings of a finished folder by clip id, each read when asked for: from disk, or, below a URL,
+    with one ranged read of its part.
+
+    Iterates over the ids in the order of the stage's input. Can be sent to another process.
+    Raises `UserMustAct` if the folder is not finished.
+    """
+
+    def __init__(self, folder: Place) -> None:
+        about(folder)
+        self.folder = folder
+        self._files = folders.folder(folder)
+        self._index: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._open: dict[str, Any] = {}
+        for name in _parts(self._files):
+            for line in _lines(folder, name):
+                entry = json.loads(line)
+                self._index[entry["clip_id"]] = (f"{_stem(name)}.safetensors", entry)
+
+    def __getitem__(self, clip_id: str) -> Embedding:
+        part, entry = self._index[clip_id]
+        if part not in self._open:
+            self._open[part] = self._files.tensors(part)
+        frames: np.ndarray = self._open[part].get_tensor(clip_id)
+        return Embedding(clip_id, entry["encoder"], frames, entry["frames_per_second"])
+
+    def shape(self, clip_id: str) -> tuple[int, int]:
+        """(frames, width), without reading them."""
+        frames, width = self._index[clip_id][1]["shape"]
+        return frames, width
+
+    def entry(self, clip_id: str) -> dict[str, Any]:
+        """What the index says of a clip, the fields of its own kind of embedding included."""
+        return self._index[clip_id][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": {}}
+
+
+read_embeddings = Embeddings
+
+
+# --- parts ------------------------------------------------------------------------------------------------
+
+
+def _is_part(name: str, suffix: str) -> bool:
+    return _stem(name).startswith("part-") and name.endswith(suffix)
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].partition(".")[0]
+
+
+def _lines(folder: Place, name: str) -> Iterator[bytes]:
+    with folders.clear_errors(folder, "read"):
+        data = folders.folder(folder).read(name)
+    return iter(io.BytesIO(data))
+
+
+def _parts(place: Folder) -> list[str]:
+    return [name for name in place.names() if _is_part(name, ".jsonl")]
+
+
+def _journal(place: Folder) -> dict[str, dict[str, Any]]:
+    """The finished inputs by id; a later try takes the place of an earlier one."""
+    entries: dict[str, dict[str, Any]] = {}
+    for name in place.names(UNFINISHED):
+        if _is_part(name, ".json"):
+            for entry in json.loads(place.read(f"{UNFINISHED}/{name}")):
+                entries[entry["id"]] = entry
+    return entries
+
+
+def _is_retried(entry: dict[str, Any]) -> bool:
+    return not entry["records"] and any(drop["reason"].startswith(RETRIED) for drop in entry["dropped"])
+
+
+def _fit(record: object, stage: str) -> object:
+    """The record, its frames as float16; or a drop, where they hold no finite float16 numbers."""
+    if not isinstance(record, Embedding):
+        return record
+    with np.errstate(over="ignore"):
+        frames = np.ascontiguousarray(record.frames, dtype=np.float16)
+    if not np.isfinite(frames).all():
+        return Dropped(record.clip_id, stage, "not-finite", "The frames hold numbers that float16 cannot.")
+    return replace(record, frames=frames)
+
+
+def _line(record: object, arrays: dict[str, np.ndarray]) -> str:
+    """A record's line of JSON. The frames of an embedding go to `arrays`."""
+    if not isinstance(record, Embedding):
+        return records.to_json(record)
+    frames = record.frames
+    if record.clip_id in arrays or frames.ndim != 2:
+        raise ValueError(f"{record.clip_id} was embedded twice, or its frames are not [frames, width]")
+    arrays[record.clip_id] = frames
+    entry = {
+        "clip_id": record.clip_id,
+        "encoder": record.encoder,
+        "frames_per_second": record.frames_per_second,
+        "shape": list(frames.shape),
+        "sha256": hashlib.sha256(frames.tobytes()).hexdigest(),
+    }
+    further = {name: value for name, value in vars(record).items() if name not in entry and name != "frames"}
+    return json.dumps(entry | further, ensure_ascii=False)
+
+
+def _sha256(place: Folder, *names: str) -> str:
+    """Of the files' bytes, one after the other: it is the same wherever the parts begin and end."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(place.read(name))
+    return digest.hexdigest()
+
+
+def _json_bytes(value: object) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()

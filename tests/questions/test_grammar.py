@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from llark.instruct.teacher import BY_SLUG, CORE_KINDS, KINDS
+from llark.questions.grammar import GrammarError, compile_line, every, say, tidy
+from llark.questions.phrasing import phrases
+
+RULES = {"clip": "[clip|song]", "this": "[this|the] <clip>"}
+
+
+def sentence(line: str, **values: str) -> str | None:
+    said = say(compile_line(line, RULES), values, Random(1))
+    return None if said is None else said.text
+
+
+def test_choices_nest_and_rules_are_replaced() -> None:
+    found = set(every(compile_line("[a|b[c|]] <this>", RULES)))
+    assert found == {
+        f"{x} {y} {z}" for x in ("a", "bc", "b") for y in ("this", "the") for z in ("clip", "song")
+    }
+
+
+def test_a_known_group_says_the_first_of_its_options_that_can_be_said() -> None:
+    line = "A piece( in {key}( and {meter}) // in {meter})."
+    assert sentence(line, key="C major", meter="3/4") == "A piece in C major and 3/4."
+    assert sentence(line, key="C major") == "A piece in C major."
+    assert sentence(line, meter="3/4") == "A piece in 3/4."
+    assert sentence(line) == "A piece."
+
+
+def test_a_choice_passes_over_what_is_not_known_and_a_line_without_its_value_says_nothing() -> None:
+    assert {sentence("[{a}|{b}]", b="x")} == {"X"}
+    assert sentence("The {a}.", b="x") is None
+
+
+def test_the_values_in_a_sentence_are_named_and_no_others() -> None:
+    said = say(compile_line("( {a} and {b} // {a} alone // none)", RULES), {"a": "x"}, Random(0))
+    assert said is not None
+    assert (said.text, said.used) == ("X alone", frozenset({"a"}))
+    said = say(compile_line("( {a} and {b} // {c})", RULES), {"a": "x", "c": "y"}, Random(0))
+    assert said is not None
+    assert (said.text, said.used) == ("Y", frozenset({"c"}))
+
+
+def test_sentences_are_tidied() -> None:
+    assert (
+        tidy("a~ organ ,  a~ piano . it is in a~ F# minor key .")
+        == "An organ, a piano. It is in an F# minor key."
+    )
+    assert tidy("a~ Eb, a~ Bb, a~ A major, a~ C major, a~ Folk song") == (
+        "An Eb, a Bb, an A major, a C major, a Folk song"
+    )
+
+
+@pytest.mark.parametrize("line", ["[a|b", "a]", "(a // b", "<nobody>", "{a", "a <b c>"])
+def test_a_line_that_is_no_grammar_is_refused(line: str) -> None:
+    with pytest.raises(GrammarError):
+        compile_line(line, RULES)
+
+
+def test_every_kind_has_phrases_and_all_phrases_a_kind() -> None:
+    assert set(phrases()) == set(KINDS)
+    assert len(KINDS) == len(BY_SLUG) >= 80
+
+
+def test_there_are_hundreds_of_phrasings_for_dozens_of_kinds() -> None:
+    counts = Counter({slug: len(set(phrases()[slug].every_question())) for slug in KINDS})
+    assert len(counts) >= 40
+    assert min(counts.values()) >= 8, counts.most_common()[-3:]
+    assert sum(counts.values()) >= 10_000
+    assert all(counts[slug] >= 40 for slug in CORE_KINDS)
+
+
+def test_there_are_hundreds_of_lines_before_any_choice_is_made() -> None:
+    lines = sum(len(some.plain) + len(some.whole) for some in phrases().values())
+    assert lines >= 300
+
+
+def test_the_plain_questions_of_evaluation_are_among_them() -> None:
+    asked = {question for some in phrases().values() for question in some.every_question()}
+    assert {
+        "What is the tempo of this clip?",
+        "What key is this in?",
+        "What is the time signature?",
+        "What instruments do you hear?",
+        "Describe this recording.",
+    } <= asked
