@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from evaluate_fakes import annotation, make_items, tell
 from test_endpoint import Server, server  # noqa: F401
-from tiny_encoders import write_encoder
 
 from llark import audio, cli
 from llark.evaluate import report, score
@@ -403,23 +402,3 @@ def test_a_judge_matches_answers_to_music_and_an_embedder_to_labels(
     words[words.index("gtzan_genre")] = "key"
     status, _, said = typed(capsys, monkeypatch, *words, "--model", "x", "--how", "embed")
     assert (status, "not for key" in said) == (2, True)
-
-
-def test_stored_captions_have_a_bertscore_with_the_encoder_that_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("sacrebleu", reason="captions are scored with: pip install 'llark[evaluate]'")
-    data = prepared(tmp_path / "data", 3, ("a slow song with a piano",))
-    stored = tmp_path / "stored.jsonl"
-    said = ["a slow song with a piano", "a fast song with drums", ""]
-    stored.write_text(
-        "\n".join(json.dumps({"id": f"clip-{i}", "prediction": text}) for i, text in enumerate(said))
-    )
-    words = ["evaluate", data, "--out", tmp_path / "out", "--tasks", "captions", "--predictions", stored]
-    encoder = write_encoder(tmp_path / "bert", "bert")
-    status, table, _ = typed(capsys, monkeypatch, *words, "--bert-score", encoder, "--bert-layer", "2")
-    assert status == 0
-    row = next(row for row in report.read(tmp_path / "out").rows if row.metric == "bertscore")
-    assert 1 / 3 < row.value < 2 / 3
-    assert "| captions | BERTScore |" in table
-    assert "| captions | BERTScore | not computed: no encoder" in typed(capsys, monkeypatch, *words)[1]

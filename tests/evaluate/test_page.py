@@ -14,7 +14,7 @@ from evaluate_fakes import annotation, deaf, hearing, make_items, run, sceptical
 from llark import audio
 from llark.evaluate import judged, page, plots, report
 from llark.evaluate.cases import TestSet
-from llark.evaluate.outcome import Settings
+from llark.evaluate.outcome import Absent, ScoreRow, Settings
 from llark.evaluate.score import evaluate
 from llark.evaluate.tasks import TASKS
 from llark.records import KEYS, Annotation, Beats, Clip, Key
@@ -203,6 +203,18 @@ def test_a_lead_that_no_control_without_sound_was_run_for_is_not_called_hearing(
     assert ">untested<" in untested
     assert ">hears<" not in untested
     assert ">hears<" in page.page(run(hearing, items, tasks=("key",)), {}, page.Media())
+
+
+def test_a_report_of_the_release_before_with_a_bertscore_is_read_and_shown(tmp_path: Path) -> None:
+    row = ScoreRow("captions", "bertscore", "audio", 0.84, 0.8, 0.9, 4, 4)
+    missing = Absent("captions", "bertscore", "no encoder; name one with --bert-score")
+    old = replace(run(hearing, make_items(3), tasks=("key",)), rows=(row,), absent=(missing,))
+    report.write(tmp_path, old)
+    found = report.read(tmp_path)
+    assert (found.rows, found.absent) == ((row,), (missing,))
+    assert "| captions | BERTScore |" in report.table(found)
+    assert f"| captions | BERTScore | not computed: {missing.why}" in report.table(found)
+    assert "not computed: " in page.page(found, {}, page.Media())
 
 
 LINE = {"how": "details", "task": "key", "judge": "<j>", "url": "http://x/v1", "found": "audio: 2.00"}

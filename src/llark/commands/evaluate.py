@@ -29,8 +29,6 @@ def evaluate(
     key_variable: str = "OPENAI_API_KEY",
     dollars_per_minute: float | None = None,
     yes: bool = False,
-    bert_score: str | None = None,
-    bert_layer: int | None = None,
     samples: bool = False,
     real: bool = False,
     workers: int = 2,
@@ -85,11 +83,6 @@ def evaluate(
         Its price for a minute of audio, for the cost that is shown first.
     yes
         Send, after the cost was shown.
-    bert_score
-        A text encoder, by folder or name (roberta-large), for the BERTScore of captions. It measures fluency,
-        as word overlap does.
-    bert_layer
-        The layer of it that is read; the reference's for the encoders that it knows, else the last.
     samples
         Also write the answers in the sample format of lmms-eval.
     real
@@ -125,8 +118,6 @@ def evaluate(
         key_variable=key_variable,
         dollars_per_minute=dollars_per_minute,
         yes=yes,
-        bert_score=bert_score,
-        bert_layer=bert_layer,
         samples=samples,
         workers=workers,
     )

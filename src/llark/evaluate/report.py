@@ -36,7 +36,7 @@ NAMES = {
     "rouge_l": "ROUGE-L",
     "meteor": "METEOR",
     "bleu": "BLEU",
-    "bertscore": "BERTScore",
+    "bertscore": "BERTScore",  # in reports by 0.1.0 alone
     "f": "F",
 }
 HEADINGS = {AUDIO: "hears", FACTS: "with facts"}

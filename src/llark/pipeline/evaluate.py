@@ -209,9 +209,8 @@ def running_score(material: testsets.Material, settings: Settings) -> Callable[[
 def _report(
     out: Path, result: Evaluation, material: testsets.Material, wanted: Wanted, about: Mapping[str, Any]
 ) -> str:
-    from llark.evaluate import bertscore, lmms, page, report
+    from llark.evaluate import lmms, page, report
 
-    result = bertscore.add(result, wanted.bert_score, wanted.bert_layer, material.training)
     page_about = {**about, "data": material.name, **material.counts}
     report.write(out, result, page_about)
     page.write(out, result, page_about, page.Media(material.clips, material.test_set.facts))

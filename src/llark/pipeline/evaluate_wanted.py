@@ -25,7 +25,6 @@ class Wanted:
         conditions: Of `cases.CONDITIONS`; all that can be had, if empty.
         predictions: File of answers that are scored in place of a model's.
         endpoint: An API in place of a model of ours, with `endpoint_model`, asked only after `yes`.
-        bert_score: Folder or name of a text encoder for the BERTScore of captions, cut after `bert_layer`.
         samples: Also write the answers in the sample format of lmms-eval.
     """
 
@@ -42,8 +41,6 @@ class Wanted:
     key_variable: str = "OPENAI_API_KEY"
     dollars_per_minute: float | None = None
     yes: bool = False
-    bert_score: str | None = None
-    bert_layer: int | None = None
     samples: bool = False
     workers: int = 2
     base: Path | None = None

@@ -4,8 +4,7 @@
 sacrebleu smooths it. METEOR here matches words and stems, without punctuation and without WordNet's synonyms,
 so that it is a little lower than NLTK's own. All of them measure fluency and shared words: a model that has
 heard nothing scores well (Lin, Freeman and Thickstun 2025), so compare with the controls and with `details`,
-the mean number of musical facts that a reader finds in an answer, and ask a judge (`llark judge`). BERTScore
-comes with an encoder that is named (`--bert-score`, see `bertscore`); it measures fluency, too.
+the mean number of musical facts that a reader finds in an answer, and ask a judge (`llark judge`).
 """
 
 from __future__ import annotations
