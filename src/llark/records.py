@@ -376,8 +376,3 @@ def to_dict(record: object) -> dict[str, Any]:
 
 
 METER_NAMES = {2: "2/4", 3: "3/4", 4: "4/4", 6: "6/8"}
-
-
-def note_name(pitch_midi: int) -> str:
-    """Scientific pitch: 69 → `A4`, 60 → `C4`, 0 → `C-1`."""
-    return f"{PITCH_CLASSES[pitch_midi % 12]}{pitch_midi // 12 - 1}"

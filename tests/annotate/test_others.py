@@ -66,15 +66,6 @@ def test_nothing_of_others_is_imported_with_the_annotators() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(
-    ("text", "key"),
-    [("Db major", "C# major"), ("A# minor", "Bb minor"), ("c minor", "C minor"), ("Cb major", "B major"),
-     ("H major", None), ("C dorian", None), ("", None)],
-)  # fmt: skip
-def test_keys_are_spelled_as_ours(text: str, key: str | None) -> None:
-    assert others.key_name(text) == key
-
-
 def test_chords_are_spelled_as_ours() -> None:
     assert others.chord_label("G#", "min") == "Ab:min"
     assert others.chord_label("N", "") == "N"

@@ -16,7 +16,8 @@ from llark.evaluate.readers import read_genre, read_instruments, read_key, read_
 from llark.evaluate.said import plain, said
 from llark.evaluate.tasks import TASKS
 from llark.music.lexicon import FAMILIES
-from llark.records import GENRES, INSTRUMENTS, KEYS, METER_NAMES, PITCH_CLASSES, note_name
+from llark.music.names import note_name
+from llark.records import GENRES, INSTRUMENTS, KEYS, METER_NAMES, PITCH_CLASSES
 
 TABLE = [
     json.loads(line)

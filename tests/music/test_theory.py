@@ -2,16 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from llark.music.theory import Chord, Scale, capo, conventional_name, mixes_with, pitch_class
+from llark.music.names import pitch_class
+from llark.music.theory import Chord, Scale, capo, conventional_name, mixes_with
 from llark.records import KEYS, PITCH_CLASSES
-
-
-def test_note_names_of_either_spelling_give_their_pitch_class() -> None:
-    assert [pitch_class(name) for name in PITCH_CLASSES] == list(range(12))
-    assert [pitch_class(name) for name in ("Db", "Cb", "E#", "B#", "Fb", "F##")] == [1, 11, 5, 0, 4, 7]
-    for wrong in ("", "H", "c", "C!", "Cm"):
-        with pytest.raises(ValueError, match="no note name"):
-            pitch_class(wrong)
 
 
 def test_every_key_is_read_and_named_the_same() -> None:

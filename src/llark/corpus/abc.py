@@ -21,12 +21,13 @@ from llark.corpus.piece import Harmony, Note, Part, Piece, onsets_per_beat, tran
 from llark.corpus.programs import into_range, some_lead, some_program
 from llark.corpus.unusable import Unusable, draw
 from llark.errors import UserMustAct
+from llark.music.names import key_name
+from llark.records import KEYS
 
 LICENCE = "traditional (public domain); encoding from the music21 corpus"
 FOLDERS = ("airdsAirs", "oneills1850", "ryansMammoth")
 METERS = {"2/4": 2, "3/4": 3, "4/4": 4, "C": 4, "C|": 4, "6/8": 6}
 METER_SHARES = {2: 0.2, 3: 0.2, 4: 0.28, 6: 0.32}
-TONICS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,8 @@ def read_tunes(folder: str, text: str) -> list[Tune]:
 def parse_key(text: str) -> int | None:
     """`Am`, `E Minor`, `Bb` → an index into KEYS; `None` for other modes and for remarks that doubt the
     key."""
-    match = re.fullmatch(r"([A-G])([b#]?) *(m|min|minor|maj|major|)", text.strip(), re.IGNORECASE)
-    if match is None or not match[1].isupper() or match[3] == "M":
-        return None
-    pitch = (TONICS[match[1]] + {"b": -1, "#": 1, "": 0}[match[2]]) % 12
-    return pitch + (12 if match[3].lower().startswith(("mi",)) or match[3] == "m" else 0)
+    name = key_name(text) or key_name(f"{text.strip()} major")
+    return KEYS.index(name) if name and text.strip()[0].isupper() else None
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from llark.instruct.fields import Field
 from llark.music.claims import Claim, claims
-from llark.music.facts_line import chord_name
+from llark.music.names import chord_name
 from llark.questions.known import Facts
 from llark.records import INSTRUMENTS, Annotation
 

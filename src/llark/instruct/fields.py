@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from llark.instruct.sources import Source
-from llark.music.facts_line import chord_name
+from llark.music.names import chord_name, note_name
 from llark.questions.known import Facts, plain_number
-from llark.records import Annotation, MetadataValue, Span, note_name
+from llark.records import Annotation, MetadataValue, Span
 
 LONGEST_VALUE = 400
 """Characters of one value; what publishers write beyond them is cut."""

@@ -1,7 +1,8 @@
-"""How facts are put into words: the line of all facts, and the names of chords."""
+"""The line of all facts that a language model is shown, and the chords that it names."""
 
 from __future__ import annotations
 
+from llark.music.names import chord_name
 from llark.records import METER_NAMES, UNKNOWN, Annotation, Chords
 
 
@@ -19,20 +20,6 @@ def describe_facts(annotation: Annotation) -> str:
         f"tempo: {tempo}; meter: {meter}; key: {annotation.key.name or UNKNOWN}; "
         f"chords: {chords}; instruments: {instruments}; genre: {genre}"
     )
-
-
-_SUFFIXES = {
-    "": " major", "maj": " major", "min": " minor", "7": "7", "maj7": "maj7", "min7": "m7", "dim": "dim",
-    "aug": "aug", "sus2": "sus2", "sus4": "sus4", "hdim7": "m7b5", "dim7": "dim7", "maj6": "6", "min6": "m6",
-}  # fmt: skip
-
-
-def chord_name(label: str) -> str:
-    """`C:maj` → `C major`, `G:7` → `G7`, `A:min7/b3` → `Am7`; `N` → `no chord`. The bass is not named."""
-    if label in ("N", "X"):
-        return "no chord"
-    root, _, quality = label.partition("/")[0].partition(":")
-    return f"{root}{_SUFFIXES.get(quality, quality)}"
 
 
 def common_chords(chords: Chords, most: int = 4) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llark.music.facts_line import chord_name
+from llark.music.names import chord_name, pitch_class
 from llark.records import PITCH_CLASSES
 
 LETTERS = "CDEFGAB"
@@ -18,32 +18,8 @@ MINOR_STEPS = (0, 2, 3, 5, 7, 8, 10)
 MAJOR_NUMERALS = ("I", "ii", "iii", "IV", "V", "vi", "vii°")
 MINOR_NUMERALS = ("i", "ii°", "III", "iv", "v", "VI", "VII")
 DEGREE_WORDS = (
-    "tonic",
-    "supertonic",
-    "mediant",
-    "subdominant",
-    "dominant",
-    "submediant",
-    "leading-tone chord",
-)
-SHARPS = {
-    "C": 0,
-    "G": 1,
-    "D": 2,
-    "A": 3,
-    "E": 4,
-    "B": 5,
-    "F#": 6,
-    "C#": 7,
-    "F": -1,
-    "Bb": -2,
-    "Eb": -3,
-    "Ab": -4,
-}
-"""Sharps (or, negative, flats) of each major key."""
-
-MINOR_SHARPS = {"A": 0, "E": 1, "B": 2, "F#": 3, "C#": 4, "D": -1, "G": -2, "C": -3, "F": -4, "Bb": -5}
-MINOR_SHARPS |= {"Eb": -6, "Ab": -7}
+    "tonic", "supertonic", "mediant", "subdominant", "dominant", "submediant", "leading-tone chord",
+)  # fmt: skip
 
 INTERVALS = {
     "semitone": 1, "whole tone": 2, "minor third": 3, "major third": 4, "fourth": 5, "fifth": 7,
@@ -63,13 +39,6 @@ TONES = {
 
 NUMERAL_SUFFIXES = {"7": "7", "min7": "7", "maj7": "maj7"}
 SEVENTHS = ("7", "9", "11", "13")
-
-
-def pitch_class(name: str) -> int:
-    """0–11 for a note name such as `F#`, `Db` or `Cb`. Raises `ValueError` for anything else."""
-    if not name or name[0] not in LETTERS or name[1:].strip("#b"):
-        raise ValueError(f"{name!r} is no note name")
-    return (LETTER_PITCH[LETTERS.index(name[0])] + name.count("#") - name[1:].count("b")) % 12
 
 
 @dataclass(frozen=True)
@@ -102,15 +71,13 @@ class Scale:
     @property
     def sharps(self) -> int:
         """Sharps of the key signature; negative for flats."""
-        return (SHARPS if self.mode == "major" else MINOR_SHARPS)[self.tonic_name]
+        return _signature(self.tonic_name, self.mode)
 
     @property
     def relative(self) -> Scale:
-        return (
-            Scale((self.tonic + 9) % 12, "minor")
-            if self.mode == "major"
-            else Scale((self.tonic + 3) % 12, "major")
-        )
+        if self.mode == "major":
+            return Scale((self.tonic + 9) % 12, "minor")
+        return Scale((self.tonic + 3) % 12, "major")
 
     @property
     def parallel(self) -> Scale:
@@ -197,13 +164,7 @@ class Chord:
     @property
     def triad(self) -> str:
         """The quality's family: `maj`, `min`, `dim`, `aug`, `sus2`, `sus4`, or `5` and `1` (no third)."""
-        for start, family in (
-            ("minmaj", "min"),
-            ("min", "min"),
-            ("hdim", "dim"),
-            ("dim", "dim"),
-            ("aug", "aug"),
-        ):
+        for start, family in (("min", "min"), ("hdim", "dim"), ("dim", "dim"), ("aug", "aug")):
             if self.quality.startswith(start):
                 return family
         if self.quality.startswith("sus"):

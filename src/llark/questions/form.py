@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from random import Random
 
-from llark.music.facts_line import chord_name
+from llark.music.names import chord_name, note_name
 from llark.questions.kind import UNDERSTANDING, Ask, Kind, known, yes_no
 from llark.questions.known import Facts, counted, listed, plain_number
-from llark.records import Span, note_name
+from llark.records import Span
 
 MOST_SPANS = 6
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llark.errors import UserMustAct
-from llark.music.facts_line import chord_name, common_chords
+from llark.music.facts_line import common_chords
+from llark.music.names import chord_name
 from llark.records import METER_NAMES, PITCH_CLASSES, Annotation, Tags
 from llark.report.timeline import DYNAMIC_MARKS, clock, short_chord
 from llark.storage import folders

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from llark.music.facts_line import chord_name
+from llark.music.names import chord_name, note_name
 from llark.records import (
     METER_NAMES,
     UNKNOWN,
@@ -19,7 +19,6 @@ from llark.records import (
     Loudness,
     Span,
     Tags,
-    note_name,
     to_dict,
 )
 from llark.report import timeline

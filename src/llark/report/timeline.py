@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from llark.music.facts_line import chord_name
+from llark.music.names import chord_name
 from llark.records import Annotation, Span
 
 NAME_WIDTH = 10

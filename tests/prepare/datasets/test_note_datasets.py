@@ -10,9 +10,10 @@ from dataset_trees import TREES, midi, slakh_metadata, slakh_stem, sound, write
 
 from llark.errors import UserMustAct
 from llark.music.facts_line import describe_facts
+from llark.music.names import note_name
 from llark.prepare.datasets import musicnet, nsynth, slakh
 from llark.prepare.datasets._notes import drum_name, program_name
-from llark.records import Annotation, Dropped, Note, Notes, Track, from_json, note_name, to_json
+from llark.records import Annotation, Dropped, Note, Notes, Track, from_json, to_json
 
 
 def by_id(records: object) -> dict[str, Track]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from llark.errors import UserMustAct
-from llark.records import Annotation
+from llark.music.names import pitch_class
+from llark.records import PITCH_CLASSES, Annotation
 
 Annotates = Callable[[np.ndarray, int, str], Annotation]
 """(mono samples [samples], samples a second, clip id) → the facts of the clip, in its own seconds."""
@@ -62,26 +63,9 @@ OTHERS: Mapping[str, Other] = {
 }
 
 
-def key_name(text: str) -> str | None:
-    """`Db major`, `A# minor`, `c minor` → the spelling of `records.KEYS`; `None` for anything else."""
-    from llark.records import PITCH_CLASSES
-
-    tonic, _, mode = text.strip().partition(" ")
-    pitch = _pitch(tonic)
-    return None if pitch is None or mode not in ("major", "minor") else f"{PITCH_CLASSES[pitch]} {mode}"
-
-
 def chord_label(root: str, quality: str) -> str:
     """A root in any spelling and a quality → `C#:min`; `N` where there is no root."""
-    from llark.records import PITCH_CLASSES
-
-    pitch = _pitch(root)
-    return "N" if pitch is None else f"{PITCH_CLASSES[pitch]}:{quality}"
-
-
-def _pitch(name: str) -> int | None:
-    places = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-    letter, rest = name[:1].upper(), name[1:]
-    if letter not in places or rest.strip("b#"):
-        return None
-    return (places[letter] + rest.count("#") - rest.count("b")) % 12
+    try:
+        return f"{PITCH_CLASSES[pitch_class(root)]}:{quality}"
+    except ValueError:
+        return "N"

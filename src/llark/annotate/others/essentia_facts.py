@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from llark import audio
-from llark.annotate.others import chord_label, key_name
+from llark.annotate.others import chord_label
+from llark.music.names import key_name
 from llark.records import Annotation, Beats, Chords, ChordSpan, Key, Tempo
 
 RATE = 44_100

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llark.evaluate import note_readers, pool
-from llark.records import Annotation, Score, note_name
+from llark.music.names import note_name
+from llark.records import Annotation, Score
 
 VERSION = 1
 QUESTION = "What is the pitch of this note, as a MIDI note number?"

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from llark.errors import LlarkError, UserMustAct
+from llark.music.names import key_name
 from llark.prepare.datasets._root import Root, Unreadable
-from llark.records import KEYS, PITCH_CLASSES, Annotation, Dropped, Key, MetadataValue, Tag, Tags, Track
+from llark.records import Annotation, Dropped, Key, MetadataValue, Tag, Tags, Track
 
 STAGE = "prepare"
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -184,19 +185,7 @@ def in_ranges(ranges: str) -> frozenset[int]:
     return frozenset(n for first, _, last in ends for n in range(int(first), int(last or first) + 1))
 
 
-_MODES = {"major": "major", "maj": "major", "minor": "minor", "min": "minor"}
-
-
 def key_of(text: str, source: str) -> Key:
-    """`Gb major`, `f# min`, `Amin` or `C♯:minor` as one of `KEYS`; an unknown `Key` where it is none."""
-    compact = text.strip().replace("♯", "#").replace("♭", "b").replace(":", " ")
-    tonic = compact[:2] if compact[1:2] in ("#", "b") else compact[:1]
-    mode = _MODES.get(compact[len(tonic) :].strip().lower())
-    steps = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-    step = steps.get(tonic[:1].upper())
-    if step is None or mode is None:
-        return Key()
-    pitch_class = (step + {"#": 1, "b": -1}.get(tonic[1:], 0)) % len(PITCH_CLASSES)
-    name = f"{PITCH_CLASSES[pitch_class]} {mode}"
-    assert name in KEYS
-    return Key(name, 1.0, source)
+    """`Gb major`, `f# min` or `Am` as one of `records.KEYS`; an unknown `Key` where it is none."""
+    name = key_name(text)
+    return Key(name, 1.0, source) if name else Key()

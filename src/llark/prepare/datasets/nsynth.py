@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from llark.errors import UserMustAct
+from llark.music.names import note_name
 from llark.prepare.datasets._root import Root
 from llark.prepare.datasets._rows import BadRow, Row, known, recording, sure, tracks, truth
-from llark.records import Dropped, Note, Notes, Track, note_name
+from llark.records import Dropped, Note, Notes, Track
 
 ABOUT = (
     "305,979 notes of 4 s, held for 3 s and let go, of 1,006 instruments in 11 families at five velocities, "
