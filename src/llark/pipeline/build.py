@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from llark.errors import UserMustAct
 from llark.records import Clip
-from llark.storage import stages
+from llark.storage import artifacts, stages
 
 if TYPE_CHECKING:
     from llark.embed.settings import Settings
@@ -119,7 +119,8 @@ def report(recipe: Recipe, out: Path) -> str:
     """The table of the model's answers beside the labels; where there are none, what was made."""
     from llark.pipeline import evaluate as walk
 
-    if any((out / name / stages.ABOUT).is_file() for name in ("corpus", "truths")):
+    made = artifacts.look(out)
+    if made.corpora or made.truths:
         return walk.evaluate_model(out, out / "report", out / MODEL, recipe.evaluate.clips)
     clips = sum(1 for _ in stages.read(out / "clips", Clip))
     exchanges = stages.about(out / "exchanges")["counts"]["out"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from llark import engine
 from llark.errors import UserMustAct
 from llark.records import Clip
-from llark.storage import folders, stages
+from llark.storage import artifacts, folders, stages
 
 if TYPE_CHECKING:
     from llark.embed.encoder import Device
@@ -61,9 +61,8 @@ def run(clips: str, out: str, settings: Settings, device: Device, workers: int =
 
 def clips_folder(place: str) -> folders.Place:
     """The folder of clips: the place itself, or `clips` in it. Raises `UserMustAct` where there is none."""
-    for folder in (folders.join(place, "clips"), place):
-        if folders.folder(folder).exists(stages.ABOUT) and stages.about(folder)["stage"] == "prepare":
-            return folder
+    if clips := artifacts.look(place).clips:
+        return clips[0]
     raise UserMustAct(f"{place} holds no clips: make them with llark prepare SOURCE --out {place}.")
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from llark.errors import UserMustAct
 from llark.pipeline import train
 from llark.records import Clip, Dropped, Exchange
-from llark.storage import folders, stages
+from llark.storage import artifacts, folders, stages
 from llark.storage.folders import Place
 
 STAGE = "infer"
@@ -82,11 +82,12 @@ def read(places: Sequence[str]) -> Data:
 
     Raises `UserMustAct` where one holds nothing of use, a stage is not finished, or frames lie in pickles.
     """
-    data, found = Data(), train.Found()
+    data = Data()
+    ours = [place for place in places if _is_ours(place)]
+    kinds = ("exchanges", "embeddings", "clips")
+    found = artifacts.find(ours, kinds, "frames are in those of embed, questions in those of instruct")
     for place in places:
-        if _is_ours(place):
-            train.add(found, place)
-        else:
+        if place not in ours:
             _add_foreign(data, Path(place))
     data.places = list(found.embeddings)
     for folder in found.embeddings:
@@ -104,12 +105,9 @@ def read(places: Sequence[str]) -> Data:
 
 def _is_ours(place: str) -> bool:
     """Whether a place is a stage's folder, or has one inside."""
-    if folders.is_url(place):
+    if folders.is_url(place) or artifacts.look(place).all:
         return True
-    folder, inside = Path(place), ("embeddings", "exchanges", "exchanges/heard", "clips")
-    if any((folder / name / stages.ABOUT).is_file() for name in inside):
-        return True
-    return (folder / stages.ABOUT).is_file() or (folder / stages.UNFINISHED).is_dir()
+    return stages.plan_of(place) is not None
 
 
 def _shards(folder: Place) -> Iterator[Encoded]:

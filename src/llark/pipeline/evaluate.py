@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llark.errors import UserMustAct
-from llark.pipeline import ears, fingerprint, testsets
+from llark.pipeline import ears, testsets
 from llark.pipeline.ask import Choice, MusicLM
 from llark.pipeline.evaluate_wanted import Wanted as Wanted
 from llark.pipeline.local_model import LocalModel, is_mini
@@ -143,8 +143,8 @@ def _answerer(
 
 def _forget_unanswered(folder: Path) -> None:
     """A run that failed before its first answer may be tried again with another base."""
-    for page in folder.glob(f"*/*/{stages.UNFINISHED}/{stages.BEGUN}"):
-        fingerprint.forget_unanswered(page.parents[1])
+    for answers in folder.glob("*/*"):
+        stages.forget_begun(answers)
 
 
 def _named(choice: Choice) -> dict[str, str]:

@@ -11,7 +11,8 @@ from llark import audio, engine
 from llark.errors import UserMustAct
 from llark.records import Annotation, Clip, Track
 from llark.report import text
-from llark.storage import stages
+from llark.storage import artifacts, stages
+from llark.storage.folders import Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,15 +108,16 @@ def _version() -> str:
     return annotate.VERSION
 
 
-def _records(paths: Sequence[Path]) -> tuple[list[Track] | list[Clip], dict[str, str], list[Path]]:
+def _records(paths: Sequence[Path]) -> tuple[list[Track] | list[Clip], dict[str, str], Sequence[Place]]:
     """(records, plan, input folders): the clips of a prepared folder, or the tracks of files and folders."""
     from llark.prepare.files import fingerprint, read_tracks
 
-    prepared = [path / "clips" for path in paths if (path / "clips" / stages.ABOUT).is_file()]
+    prepared = {path: folders for path in paths if (folders := artifacts.look(path).clips)}
     if prepared and len(paths) > 1:
-        raise UserMustAct(f"{prepared[0].parent} is a prepared folder: it goes alone.")
+        raise UserMustAct(f"{next(iter(prepared))} is a prepared folder: it goes alone.")
     if prepared:
-        return list(stages.read(prepared[0], Clip)), {}, prepared
+        folders = prepared[paths[0]]
+        return list(stages.read_all(folders, Clip)), {}, folders
     tracks = read_tracks(paths)
     return tracks, {"tracks": fingerprint(tracks)}, []
 

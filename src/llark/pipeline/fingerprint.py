@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from llark.pipeline import ears
 from llark.pipeline.ask import Choice
-from llark.storage import folders, stages
-from llark.storage.folders import Place
 
 MODEL_FILES = (".json", ".safetensors")
 BASE_FILES = (*MODEL_FILES, ".bin", ".model", ".txt", ".jinja")
@@ -55,31 +52,3 @@ def of_files(folder: Path, endings: Iterable[str]) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def forget_unanswered(folder: Place) -> None:
-    """Empties the folder of a stage that was begun and has not written one record, so that it may be begun
-    with other settings: a run that failed before its first answer binds nobody.
-
-    Raises `UserMustAct` where another process writes to it.
-    """
-    place = folders.folder(folder)
-    begun = f"{stages.UNFINISHED}/{stages.BEGUN}"
-    if place.exists(stages.ABOUT) or not place.exists(begun):
-        return
-    place.lock(f"{stages.UNFINISHED}/{stages.LOCK}")
-    try:
-        inside = [name for name in place.names(stages.UNFINISHED) if name.endswith(".json")]
-        pages = [
-            json.loads(place.read(f"{stages.UNFINISHED}/{name}")) for name in inside if name != stages.BEGUN
-        ]
-        if any(entry["records"] for page in pages for entry in page):
-            return
-        for name in place.names():
-            if name != stages.UNFINISHED:
-                place.delete(name)
-        for name in place.names(stages.UNFINISHED):
-            if name != stages.LOCK:
-                place.delete(f"{stages.UNFINISHED}/{name}")
-    finally:
-        place.unlock()

@@ -112,7 +112,7 @@ def infer(choice: Choice, data: Sequence[str], out: Path, wanted: Wanted) -> str
     puts, dropped = _of_width(puts, dropped, width)
     _refuse_loss(puts, dropped, wanted.drop_share)
     plan = _plan(choice, puts, wanted)
-    fingerprint.forget_unanswered(run_folder(out))
+    stages.forget_begun(run_folder(out))
     _refuse_other_run(out, plan)
     with stages.open_stage(run_folder(out), encodings.STAGE, plan, flush_seconds=20.0) as writer:
         if not writer.finished:
@@ -148,8 +148,7 @@ def _refuse(out: Path, wanted: Wanted) -> None:
 def _refuse_other_run(out: Path, plan: Mapping[str, object]) -> None:
     """Where there are answers, they must be of the same run."""
     run = run_folder(out)
-    pages = (run / stages.ABOUT, run / stages.UNFINISHED / stages.BEGUN)
-    page = next((json.loads(path.read_text()) for path in pages if path.is_file()), None)
+    page = stages.plan_of(run)
     if page is None or page["stage"] != encodings.STAGE:
         return
     there = page["config"]

@@ -37,9 +37,7 @@ def refuse_others(folder: Path, plan: Mapping[str, object]) -> None:
 
     `plan` is that of the stage, with `clips` and `sounds`. Of other differences the stage itself speaks.
     """
-    pages = (folder / stages.ABOUT, folder / stages.UNFINISHED / stages.BEGUN)
-    page = next((json.loads(path.read_text(encoding="utf-8")) for path in pages if path.is_file()), None)
-    there = (page or {}).get("config") or {}
+    there = (stages.plan_of(folder) or {}).get("config") or {}
     if there.get("clips") != plan["clips"] or there.get("sounds") == plan["sounds"]:
         return
     which = "other recordings of the same names" if "sounds" in there else "recordings that were not noted"

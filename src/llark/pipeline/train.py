@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llark import recipe
 from llark.errors import UserMustAct
 from llark.records import Annotation, Clip, Embedding, Exchange
-from llark.storage import folders as files
-from llark.storage import stages
+from llark.storage import artifacts, stages
+from llark.storage.artifacts import Artifacts
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
@@ -23,17 +22,6 @@ if TYPE_CHECKING:
     from llark.train.talking import Result, Talks
 
 MODEL = "model"
-_EXCHANGES = ("exchanges", "exchanges/heard")
-"""Where in a folder exchanges lie: those of `llark instruct`, and those of a build that are to be heard."""
-
-
-@dataclass
-class Found:
-    """Finished folders in the places that are given, by what they hold."""
-
-    exchanges: list[Place] = field(default_factory=list)
-    embeddings: list[Place] = field(default_factory=list)
-    clips: list[Place] = field(default_factory=list)
 
 
 def train(
@@ -182,37 +170,17 @@ def talks(data: Sequence[str]) -> Talks:
     )
 
 
-def folders(data: Sequence[str]) -> Found:
+def folders(data: Sequence[str]) -> Artifacts:
     """The stages' folders in these places."""
-    found = Found()
-    for place in data:
-        add(found, place)
-    for name, places in (("exchanges", found.exchanges), ("embeddings", found.embeddings)):
-        if not places:
+    kinds = ("exchanges", "embeddings", "clips")
+    found = artifacts.find(data, kinds, "training reads those of instruct and embed")
+    for name, command in (("exchanges", "instruct"), ("embeddings", "embed")):
+        if not getattr(found, name):
             raise UserMustAct(
-                f"There are no {name} in {', '.join(data)}: make them with llark "
-                f"{'instruct' if name == 'exchanges' else 'embed'}, and name both folders after --data."
+                f"There are no {name} in {', '.join(data)}: make them with llark {command}, and name both "
+                "folders after --data."
             )
     return found
-
-
-def add(found: Found, place: str) -> None:
-    """The stages' folders in one more place."""
-    inside = files.folder(place)
-    named = [(name, found.exchanges) for name in _EXCHANGES]
-    named += [("embeddings", found.embeddings), ("clips", found.clips)]
-    held = [(name, places) for name, places in named if inside.exists(f"{name}/{stages.ABOUT}")]
-    for name, places in held:
-        places.append(files.join(place, name))
-    if held:
-        return
-    stage = stages.about(place)["stage"]
-    kinds = {"instruct": found.exchanges, "embed": found.embeddings, "prepare": found.clips}
-    if stage not in kinds:
-        raise UserMustAct(
-            f"{place} is the folder of the stage {stage}; training reads those of instruct and embed."
-        )
-    kinds[stage].append(place)
 
 
 class Checked(Mapping[str, Embedding]):

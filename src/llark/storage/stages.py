@@ -202,12 +202,44 @@ def open_stage(
     with folders.clear_errors(folder, "read"):
         if place.is_file():
             raise UserMustAct(f"{folder} is a file; the output of {stage} needs a folder.")
-        pages = [name for name in (ABOUT, f"{UNFINISHED}/{BEGUN}") if place.exists(name)]
-        if pages:
-            plans.refuse_other(folder, json.loads(place.read(pages[0])), wanted)
+        there = plan_of(folder)
+        if there is not None:
+            plans.refuse_other(folder, there, wanted)
         elif any(name != UNFINISHED for name in place.names()):
             raise StoreMismatch(f"{folder} holds other files; name a new or an empty folder for {stage}.")
     return StageWriter(folder, wanted, flush_records, flush_seconds)
+
+
+def plan_of(folder: Place) -> dict[str, Any] | None:
+    """What a stage's folder is for, finished or only begun (`stage`, `config`, `inputs`); `None` where no
+    stage has begun."""
+    place = folders.folder(folder)
+    with folders.clear_errors(folder, "read"):
+        for name in (ABOUT, f"{UNFINISHED}/{BEGUN}"):
+            if place.exists(name):
+                page: dict[str, Any] = json.loads(place.read(name))
+                return page
+    return None
+
+
+def forget_begun(folder: Place) -> None:
+    """Empties the folder of a stage that was begun and has not written one record, so that it may be begun
+    with another configuration: a run that failed before its first record binds nobody.
+
+    Raises `UserMustAct` where another process writes to it.
+    """
+    place = folders.folder(folder)
+    if place.exists(ABOUT) or not place.exists(f"{UNFINISHED}/{BEGUN}"):
+        return
+    place.lock(f"{UNFINISHED}/{LOCK}")
+    try:
+        if any(entry["records"] for entry in _journal(place).values()):
+            return
+        inside = [f"{UNFINISHED}/{name}" for name in place.names(UNFINISHED) if name != LOCK]
+        for name in [*(name for name in place.names() if name != UNFINISHED), *inside]:
+            place.delete(name)
+    finally:
+        place.unlock()
 
 
 def about(folder: Place) -> dict[str, Any]:
@@ -237,6 +269,12 @@ def read(folder: Place, kind: type[Record]) -> Iterator[Record]:
             except ValueError as error:
                 where = folders.join(folder, name)
                 raise UserMustAct(f"{where}, line {number}, is no {kind.__name__}.") from error
+
+
+def read_all(many: Iterable[Place], kind: type[Record]) -> Iterator[Record]:
+    """The records of several finished folders, one folder after the other; see `read`."""
+    for folder in many:
+        yield from read(folder, kind)
 
 
 def read_dropped(folder: Place) -> Iterator[Dropped]:
