@@ -12,18 +12,19 @@ import pytest
 from evaluate_fakes import annotation, deaf, hearing, make_items, run, sceptical
 
 from llark import audio
-from llark.evaluate import judged, page, plots, report
+from llark.evaluate import judged, page, report
 from llark.evaluate.cases import TestSet
 from llark.evaluate.outcome import Absent, ScoreRow, Settings
 from llark.evaluate.score import evaluate
 from llark.evaluate.tasks import TASKS
 from llark.records import KEYS, Annotation, Beats, Clip, Key
+from llark.report import plots
 
 
 class Tags(HTMLParser):
     """Counts tags, and finds what is not closed."""
 
-    VOID = ("meta", "line", "circle", "rect", "path", "polyline")
+    VOID = ("meta", "line", "circle", "rect", "polygon", "polyline")
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,8 +124,8 @@ def test_calibration_bins_are_of_equal_size_and_hold_all_clips() -> None:
 
 
 def test_a_waveform_is_drawn_to_its_loudest() -> None:
-    quiet = plots.wave(np.full(1000, 0.01, np.float32))
-    assert quiet == plots.wave(np.full(1000, 0.5, np.float32))
+    quiet = plots.waveform(np.full(1000, 0.01, np.float32), to_loudest=True)
+    assert quiet == plots.waveform(np.full(1000, 0.5, np.float32), to_loudest=True)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +283,7 @@ def test_a_model_that_says_nothing_is_neither_a_parrot_nor_a_sceptic() -> None:
 def test_every_curve_of_the_calibration_has_a_colour() -> None:
     measured = [name for name in TASKS if hasattr(annotation("x"), name)]
     drawn = plots.calibration({name: plots.bins([(0.5, 1.0)]) for name in measured})
-    style = Path(page.__file__).with_name("page.css").read_text()
+    style = (Path(plots.__file__).parent / "templates" / "style.css").read_text()
     used = set(re.findall(r'class="curve (c\d+)"', drawn))
     assert len(used) == len(measured) == 7
     assert {

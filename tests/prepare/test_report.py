@@ -14,6 +14,7 @@ from llark.prepare import report, stage
 from llark.prepare.stage import Settings
 from llark.prepare.summary import Summary
 from llark.records import Clip, Dropped, Tag, Tags, Track
+from llark.report import plots
 
 HOSTILE = "\"></title></style><script>alert(1)</script><img src='//x.test/a' onerror=alert(1)>"
 
@@ -105,11 +106,11 @@ def test_the_most_frequent_tags_come_first_with_their_share() -> None:
 
 def test_a_waveform_goes_from_the_lowest_to_the_highest_sample() -> None:
     samples = np.concatenate([np.full(300, 0.5), np.full(300, -1.0)]).astype(np.float32)
-    drawing = report.waveform(samples)
+    drawing = plots.waveform(samples)
     points = drawing.partition('points="')[2].partition('"')[0].split()
     assert len(points) == 2 * 300
     assert (points[0], points[299], points[300], points[-1]) == ("0,26.0", "299,98.0", "299,98.4", "0,26.4")
-    assert report.waveform(np.zeros(1, np.float32)).count("<polygon") == 1
+    assert plots.waveform(np.zeros(1, np.float32)).count("<polygon") == 1
 
 
 @pytest.mark.parametrize("clips", [1, 4, 30])

@@ -47,11 +47,12 @@ class System:
         return math.floor(round((second - self.start_seconds) / self.column_seconds, 6))
 
 
-def clock(seconds: float, decimals: int = 0) -> str:
-    """75.4 → 1:15."""
+def clock(seconds: float, decimals: int = 0, *, hours: bool = False) -> str:
+    """75.4 → 1:15. With `hours` 3675.4 is 1:01:15, else 61:15."""
     minutes, rest = divmod(round(seconds, decimals), 60)
     width = 2 if decimals == 0 else 3 + decimals
-    return f"{int(minutes)}:{rest:0{width}.{decimals}f}"
+    whole = f"{int(minutes // 60)}:{int(minutes % 60):02d}" if hours and minutes >= 60 else f"{int(minutes)}"
+    return f"{whole}:{rest:0{width}.{decimals}f}"
 
 
 def draw(facts: Annotation) -> str:
