@@ -26,7 +26,7 @@ from llark.annotate import (
     beats, chords, genre, instruments, isolated_chord, key, loudness, melody, meter, notes, sections, tempo
 )
 from llark.networks import pulse
-from llark.networks.hearing import Hearing, Networks
+from llark.networks.features import AudioFeatures, Networks
 
 path, runs = sys.argv[1], int(sys.argv[2])
 rows = []
@@ -38,7 +38,7 @@ for run in range(runs + 1):
         seconds[name] = time.process_time() - began
         return made
     samples, rate = timed("decode", lambda: audio.load(path, end_seconds=25.0))
-    hearing = Hearing(samples, rate)
+    hearing = AudioFeatures(samples, rate)
     timed("resample", lambda: (hearing.samples_22050, hearing.samples_16000))
     for name in ("beat", "chord", "tag", "speech", "pulse", "harmony", "sounds"):
         timed(f"network: {name}", lambda: getattr(hearing, name))
@@ -61,12 +61,12 @@ print(json.dumps(rows[1:]))
 
 SONG_PROGRAM = """
 import json, resource, sys, time
-from llark.annotate.stage import Annotate
-from llark.networks.hearing import Networks
+from llark.networks.features import Networks
+from llark.pipeline.listen import Listen
 from llark.records import Track
 
 path, notes = sys.argv[1], sys.argv[2] == "notes"
-step = Annotate(notes=notes)
+step = Listen(frames=False, notes=notes)
 step.open()
 for network in ("beat", "chord", "tag", "speech", "pulse", "harmony", "sounds", "note"):
     getattr(Networks.shared(), network)

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from llark import audio, engine
-from llark.annotate import melody, stage
+from llark.annotate import melody
 from llark.annotate.melody import MelodyConfig
-from llark.annotate.recording import Recording
-from llark.annotate.stage import Annotate, annotate_track
+from llark.annotate.song import SongFacts
 from llark.errors import BadAudio
 from llark.networks.features import AudioFeatures
+from llark.pipeline.listen import Listen, to_recording
 from llark.records import Annotation, Clip, Melody, Track
 from llark.storage import stages
 
@@ -44,9 +44,9 @@ def confidences(facts: Annotation) -> dict[str, float]:
 
 
 def heard_whole(name: str, samples: np.ndarray, window_seconds: float = 25.0) -> Annotation:
-    recording = Recording(name, notes=True)
+    recording = SongFacts(name, notes=True)
     for start, end in audio.windows(len(samples) / RATE, window_seconds):
-        recording.hear(AudioFeatures(samples[round(start * RATE) : round(end * RATE)], RATE), start)
+        recording.add(AudioFeatures(samples[round(start * RATE) : round(end * RATE)], RATE), start)
     return recording.facts()
 
 
@@ -70,9 +70,9 @@ def test_a_long_song_of_noise_has_no_sections_and_no_keys() -> None:
     windows = [
         AudioFeatures((0.1 * rng.standard_normal(RATE * 8)).astype(np.float32), RATE) for _ in range(3)
     ]
-    recording = Recording("noise")
+    recording = SongFacts("noise")
     for i in range(9):
-        recording.hear(windows[i * i % 3], 8.0 * i)
+        recording.add(windows[i * i % 3], 8.0 * i)
     found = recording.facts()
     assert {fact: value for fact, value in confidences(found).items() if value > 0.5} == {}
     assert found.loudness.integrated_lufs == pytest.approx(-17.1, abs=0.2)
@@ -91,7 +91,7 @@ def test_a_sine_has_no_melody_no_chord_and_no_beat(seconds: float) -> None:
 def test_speech_is_no_melody_and_has_no_key_and_no_chords(tmp_path: Path) -> None:
     words = "The quick brown fox jumps over the lazy dog, and then it walks slowly back to the river."
     subprocess.run(["espeak-ng", "-w", str(tmp_path / "speech.wav"), words], check=True)
-    found = annotate_track(Track("speech", str(tmp_path / "speech.wav")))
+    found = to_recording(Track("speech", str(tmp_path / "speech.wav"))).facts
     assert (found.melody.contour, found.isolated_chord.label) == (None, None)
     assert found.key.confidence <= 0.5
     assert found.chords.confidence <= 0.5
@@ -100,7 +100,7 @@ def test_speech_is_no_melody_and_has_no_key_and_no_chords(tmp_path: Path) -> Non
 def test_a_recording_under_a_second_is_refused(tmp_path: Path) -> None:
     audio.save(tmp_path / "a.wav", np.zeros(2000, np.float32), 8000)
     with pytest.raises(BadAudio, match=r"0\.25 s long"):
-        annotate_track(Track("a", str(tmp_path / "a.wav")))
+        to_recording(Track("a", str(tmp_path / "a.wav")))
 
 
 def test_a_melody_over_several_windows_is_one_melody() -> None:
@@ -115,7 +115,7 @@ def test_a_melody_over_several_windows_is_one_melody() -> None:
 def test_a_track_with_a_segment_is_heard_there_and_told_in_seconds_of_the_file(tmp_path: Path) -> None:
     audio.save(tmp_path / "a.wav", tune(9.0), RATE)
     track = Track("a", str(tmp_path / "a.wav"), start_seconds=3.0, end_seconds=8.0)
-    facts = annotate_track(track)
+    facts = to_recording(track).facts
     assert (facts.start_seconds, facts.end_seconds) == (3.0, 8.0)
     assert facts.melody.notes[0].onset_seconds == pytest.approx(3.0, abs=0.05)
 
@@ -123,13 +123,13 @@ def test_a_track_with_a_segment_is_heard_there_and_told_in_seconds_of_the_file(t
 def test_memory_stays_flat_however_long_a_recording_is() -> None:
     """Three hours are 432 windows: 432 times what the second ten of these add must be little."""
     window = AudioFeatures(tune(2.0), RATE)
-    recording = Recording("long")
+    recording = SongFacts("long")
     for i in range(3):
-        recording.hear(window, 2.0 * i)
+        recording.add(window, 2.0 * i)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     for i in range(3, 13):
-        recording.hear(window, 2.0 * i)
+        recording.add(window, 2.0 * i)
     grown = (tracemalloc.get_traced_memory()[0] - before) / 10
     tracemalloc.stop()
     assert grown * 432 < 30e6
@@ -145,7 +145,9 @@ def test_the_facts_are_the_same_from_0_1_and_2_workers(tmp_path: Path) -> None:
     found = []
     for workers in (0, 1, 2):
         out = tmp_path / f"out-{workers}"
-        tally = engine.run(Annotate(notes=True), records, stages.open_stage(out, "annotate"), workers=workers)
+        tally = engine.run(
+            Listen(frames=False, notes=True), records, stages.open_stage(out, "annotate"), workers=workers
+        )
         assert tally.outputs == 3
         found.append(list(stages.read(out, Annotation)))
     assert [facts.clip_id for facts in found[0]] == ["0", "1", "0@1"]
@@ -154,8 +156,8 @@ def test_the_facts_are_the_same_from_0_1_and_2_workers(tmp_path: Path) -> None:
 
 def test_a_damaged_recording_is_dropped_and_counted(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"RIFF....WAVE")
-    writer = stages.open_stage(tmp_path / "out", stage.Annotate().name)
-    tally = engine.run(Annotate(), [Track("a", str(tmp_path / "a.wav"))], writer)
+    writer = stages.open_stage(tmp_path / "out", "annotate")
+    tally = engine.run(Listen(frames=False), [Track("a", str(tmp_path / "a.wav"))], writer)
     assert (tally.lost, sum(tally.dropped.values())) == (1, 1)
 
 
@@ -164,9 +166,9 @@ def test_once_a_window_has_no_melody_no_further_one_is_asked(monkeypatch: pytest
     known = Melody("rising", 60, 72, (), 0.9, "period+basic-pitch")
     answers = iter([known, known, Melody(source=known.source)])
     monkeypatch.setattr(melody, "find", lambda *_: (asked.append(1), next(answers))[1])
-    recording = Recording("song")
+    recording = SongFacts("song")
     for i in range(5):
-        recording.hear(AudioFeatures(tune(3.0), RATE), 3.0 * i)
+        recording.add(AudioFeatures(tune(3.0), RATE), 3.0 * i)
     assert len(asked) == 3
     assert recording.facts().melody == Melody(source=known.source)
 
@@ -175,9 +177,9 @@ def test_a_silent_window_does_not_end_the_melody(monkeypatch: pytest.MonkeyPatch
     note = melody.notes.Sounding(0, 40, 62, 0.9)
     known = Melody("rising", 60, 72, melody.notes.as_notes([note], 0.0), 0.9, "period+basic-pitch")
     monkeypatch.setattr(melody, "find", lambda *_: known)
-    recording = Recording("song")
+    recording = SongFacts("song")
     for i, samples in enumerate((tune(3.0), np.zeros(3 * RATE), tune(3.0))):
-        recording.hear(AudioFeatures(samples, RATE), 3.0 * i)
+        recording.add(AudioFeatures(samples, RATE), 3.0 * i)
     assert len(recording.facts().melody.notes) == 2
 
 

@@ -60,7 +60,7 @@ def fake_madmom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 def test_nothing_of_others_is_imported_with_the_annotators() -> None:
     probe = (
-        "import sys, llark.annotate.stage; print([n for n in sys.modules if 'others' in n or 'librosa' in n])"
+        "import sys, llark.annotate.song; print([n for n in sys.modules if 'others' in n or 'librosa' in n])"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -15,7 +15,7 @@ from llark import audio
 from llark.embed import mini
 from llark.embed.settings import Settings
 from llark.errors import StoreMismatch, UserMustAct
-from llark.pipeline import ears, rendered, same_sounds, testsets
+from llark.pipeline import ears, listen, rendered, same_sounds, testsets
 from llark.pipeline import evaluate as walk
 from llark.pipeline.evaluate import Wanted
 from llark.records import Annotation, Clip, Embedding, Key, Track, to_dict
@@ -126,14 +126,12 @@ def test_how_many_of_the_rendered_clips_are_asked_about_is_said(
 def fake_hearing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps that hear nothing, in place of the networks."""
 
-    def heard(self: object, record: Clip) -> list[object]:
-        frames = np.zeros((2, mini.WIDTH), np.float32)
-        return [Annotation(record.id, 0.0, 2.0), Embedding(record.id, mini.VERSION, frames, 1.0)]
+    def heard(self: listen.Listen, record: Clip) -> list[object]:
+        frames = Embedding(record.id, mini.VERSION, np.zeros((2, mini.WIDTH), np.float32), 1.0)
+        return [Annotation(record.id, 0.0, 2.0), frames] if self.facts else [frames]
 
-    for step in (rendered.Listen, testsets.HearWhole):
-        monkeypatch.setattr(step, "open", lambda self: None)
-    monkeypatch.setattr(rendered.Listen, "__call__", heard)
-    monkeypatch.setattr(testsets.HearWhole, "__call__", lambda self, record: heard(self, record)[1:])
+    monkeypatch.setattr(listen.Listen, "open", lambda self: None)
+    monkeypatch.setattr(listen.Listen, "__call__", heard)
 
 
 @pytest.mark.parametrize("whole", [True, False])

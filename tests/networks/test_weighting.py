@@ -41,13 +41,13 @@ def test_a_song_is_annotated_without_the_slow_and_large_parts_of_scipy() -> None
 import sys
 import numpy as np
 from llark.annotate import sections
-from llark.annotate.recording import Recording
+from llark.annotate.song import SongFacts
 from llark.networks.features import AudioFeatures
-recording = Recording("song")
+recording = SongFacts("song")
 for window in range(2):
     noise = np.random.default_rng(1).standard_normal(30 * 8000).astype(np.float32)
     samples = 0.1 * noise * (1 + np.sin(np.arange(len(noise)) / 1000))
-    recording.hear(AudioFeatures(samples, 8000), 30.0 * window)
+    recording.add(AudioFeatures(samples, 8000), 30.0 * window)
 facts = recording.facts()
 rng = np.random.default_rng(2)
 parts = rng.standard_normal((3, 1, sections.WIDTH))[[0, 1, 0, 2]]

@@ -4,19 +4,127 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 from typing import TypeVar
 
+import numpy as np
+
+from llark import annotate
+from llark.annotate import local_keys, loudness, melody, sections
 from llark.annotate.key import KeyConfig
 from llark.annotate.meter import MeterConfig
 from llark.annotate.tempo import TempoConfig
-from llark.records import Annotation, Beats, Chords, Key, Meter, Tag, Tags, Tempo
+from llark.networks import weighting
+from llark.networks.features import AudioFeatures
+from llark.networks.weighting import Energies
+from llark.records import (
+    Annotation,
+    Beats,
+    Chords,
+    IsolatedChord,
+    Key,
+    Melody,
+    Meter,
+    Notes,
+    Tag,
+    Tags,
+    Tempo,
+)
 
 SAME_TEMPO = 0.04
 SEAM_STEPS = 0.5
 
 Value = TypeVar("Value", bound=Hashable)
+
+
+class SongFacts:
+    """The facts of a whole recording: give it the windows in order with `add`, then ask for `facts`.
+
+    It keeps of a window what the whole needs, and none of its samples. With `notes` the note net runs on
+    every window (0.02 s of one core a second).
+    """
+
+    def __init__(self, recording_id: str, *, notes: bool = False) -> None:
+        self.id = recording_id
+        self._notes = notes
+        self._windows: list[Annotation] = []
+        self._energies: list[Energies] = []
+        self._observed: list[np.ndarray] = []
+        self._keys: list[np.ndarray] = []
+
+    def add(self, features: AudioFeatures, start_seconds: float) -> Annotation:
+        """The facts of one window, which begins at `start_seconds`.
+
+        Once a window that sounds has no melody, the whole has none, and no further window is asked for one.
+        """
+        line = len(_with_melody(self._windows)) == len(_sounding(self._windows))
+        window = annotate.annotate(features, self.id, start_seconds, notes=self._notes, line=line)
+        self._windows.append(window)
+        self._energies.append(features.energies)
+        self._observed.append(sections.observe(features))
+        self._keys.append(features.harmony.key)
+        return window
+
+    def facts(self) -> Annotation:
+        """One annotation over all windows. Raises `ValueError` where no window was added."""
+        whole = merge(self.id, self._windows)
+        if len(self._windows) == 1:
+            return whole
+        start, end = whole.start_seconds, whole.end_seconds
+        return replace(
+            whole,
+            loudness=loudness.measure(weighting.join(self._energies), start),
+            local_keys=local_keys.find(self._windows, self._keys),
+            sections=sections.find(self._observed, start, end, whole.beats.downbeats_seconds),
+            melody=_melody(self._windows),
+            isolated_chord=_isolated_chord(self._windows),
+            notes=_notes(self._windows),
+        )
+
+
+def _melody(windows: list[Annotation]) -> Melody:
+    """The melody of all windows; unknown if one that sounds has none."""
+    melodies = _with_melody(windows)
+    if not melodies or len(melodies) < len(_sounding(windows)):
+        return Melody(source=melody.SOURCE)
+    every = tuple(note for one in melodies for note in one.notes)
+    return replace(
+        melodies[0],
+        contour=melody.contour([note.pitch_midi for note in every]),
+        lowest_midi=min(note.pitch_midi for note in every),
+        highest_midi=max(note.pitch_midi for note in every),
+        notes=every,
+        confidence=round(sum(one.confidence for one in melodies) / len(melodies), 3),
+    )
+
+
+def _sounding(windows: list[Annotation]) -> list[Annotation]:
+    return [window for window in windows if window.loudness.integrated_lufs is not None]
+
+
+def _with_melody(windows: list[Annotation]) -> list[Melody]:
+    return [window.melody for window in _sounding(windows) if window.melody.contour is not None]
+
+
+def _isolated_chord(windows: list[Annotation]) -> IsolatedChord:
+    """The chord that every window consists of, if there is one."""
+    first = windows[0].isolated_chord
+    alike = all(window.isolated_chord.label == first.label for window in windows)
+    return replace(first, confidence=min(w.isolated_chord.confidence for w in windows)) if alike else (
+        IsolatedChord(source=first.source)
+    )  # fmt: skip
+
+
+def _notes(windows: list[Annotation]) -> Notes:
+    """The notes of all windows; confidence is the mean, each window by its notes."""
+    transcribed = [window.notes for window in windows if window.notes.notes]
+    if not transcribed:
+        return Notes(source=windows[0].notes.source)
+    every = tuple(note for one in transcribed for note in one.notes)
+    confidence = sum(one.confidence * len(one.notes) for one in transcribed) / len(every)
+    return Notes(every, round(confidence, 3), transcribed[0].source)
 
 
 def merge(song_id: str, windows: Sequence[Annotation]) -> Annotation:

@@ -89,6 +89,18 @@ def embed(hearing: AudioFeatures) -> np.ndarray:
     return np.concatenate([parts[name] for name in PARTS], axis=1, dtype=np.float32)
 
 
+def embed_long(features: AudioFeatures) -> np.ndarray:
+    """As `embed`; a clip longer than 25 s in windows of 25 s side by side, as a song is listened to."""
+    from llark.networks.features import AudioFeatures
+
+    rate = features.sample_rate
+    window = int(audio.WINDOW_SECONDS * rate)  # samples
+    if len(features.samples) <= window:
+        return embed(features)
+    starts = range(0, len(features.samples), window)
+    return np.concatenate([embed(AudioFeatures(features.samples[at : at + window], rate)) for at in starts])
+
+
 def log_probabilities(values: np.ndarray, frames: int) -> np.ndarray:
     """[n] probabilities → [frames, n] logarithms, none under that of a thousandth."""
     logs: np.ndarray = np.tile(np.log(np.maximum(values, 1e-3)), (frames, 1))

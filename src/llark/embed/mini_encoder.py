@@ -1,6 +1,6 @@
 """The `mini` encoder behind the contract: the numbers that training sees, for clips and whole songs.
 
-A clip of up to 25 s is heard at once, a longer one in windows of 25 s side by side, as `ask` hears a song.
+A clip of up to 25 s is one window, a longer one windows of 25 s side by side.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ class MiniEncoder:
         return [self._frames(sound) for sound in sounds]
 
     def _frames(self, sound: Sound) -> np.ndarray:
-        return self._on_grid([_hear(part) for part in _parts(sound)], sound.duration_seconds)
+        return self._on_grid(_embed(sound), sound.duration_seconds)
 
-    def _on_grid(self, windows: list[np.ndarray], duration_seconds: Fraction) -> np.ndarray:
-        frames = np.concatenate(windows)
+    def _on_grid(self, frames: np.ndarray, duration_seconds: Fraction) -> np.ndarray:
         if self.frames_per_second == RATE:
             return frames
         return grid.regrid(frames, RATE, duration_seconds, self.frames_per_second or 1 / duration_seconds)
@@ -47,9 +46,9 @@ class MiniEncoder:
 
         Raises `BadAudio` as `audio.load` does.
         """
-        heard = list(self.stream(path, start_seconds, end_seconds))
-        duration = sum((seconds for _, seconds in heard), Fraction(0))
-        return self._on_grid([frames for frames, _ in heard], duration), duration
+        windows = list(self.stream(path, start_seconds, end_seconds))
+        duration = sum((seconds for _, seconds in windows), Fraction(0))
+        return self._on_grid(np.concatenate([frames for frames, _ in windows]), duration), duration
 
     def stream(
         self, path: Place, start_seconds: float = 0.0, end_seconds: float | None = None
@@ -61,7 +60,7 @@ class MiniEncoder:
         for first in range(round(start_seconds * rate), last, int(WINDOW_SECONDS * rate)):
             until = min(first + int(WINDOW_SECONDS * rate), last)
             sound = Sound(*audio.load(path, start_seconds=first / rate, end_seconds=until / rate))
-            yield _hear(sound), sound.duration_seconds
+            yield _embed(sound), sound.duration_seconds
 
 
 def load(settings: Settings, device: Device) -> MiniEncoder:
@@ -80,13 +79,8 @@ def load(settings: Settings, device: Device) -> MiniEncoder:
     return MiniEncoder(card, rate)
 
 
-def _parts(sound: Sound) -> list[Sound]:
-    """Windows side by side; each begins at the sample that its second falls on."""
-    rate, window = sound.sample_rate, int(WINDOW_SECONDS * sound.sample_rate)
-    return [Sound(sound.samples[at : at + window], rate) for at in range(0, len(sound.samples), window)]
+def _embed(sound: Sound) -> np.ndarray:
+    from llark.networks.features import AudioFeatures, one_thread
 
-
-def _hear(sound: Sound) -> np.ndarray:
-    from llark.networks.features import AudioFeatures
-
-    return mini.embed(AudioFeatures(sound.samples, sound.sample_rate))
+    with one_thread():
+        return mini.embed_long(AudioFeatures(sound.samples, sound.sample_rate))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from llark.networks.speech import SpeechNet
 from llark.networks.tag import TagNet, TagOutput
 from llark.networks.texture import Texture
 from llark.networks.weighting import Energies
+from llark.storage.folders import Place
 
 BEAT_CHORD_RATE = 22050
 TAG_SPEECH_RATE = mels.SAMPLE_RATE
@@ -68,6 +71,20 @@ class Networks:
         return NoteNet.load()
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Within it torch computes on one thread: two are slower on nets this small, and twenty times so on busy
+    cores; and a sum does not depend on how many workers share the machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 class AudioFeatures:
     """What is heard in one clip. Build it, read what you need, let it go: nothing outlives it.
 
@@ -84,6 +101,11 @@ class AudioFeatures:
         self.samples = samples
         self.sample_rate = sample_rate
         self.networks = networks if networks is not None else Networks.shared()
+
+    @classmethod
+    def of_file(cls, path: Place, start_seconds: float, end_seconds: float) -> AudioFeatures:
+        """Those of a stretch of a recording. Raises `BadAudio` as `audio.load` does."""
+        return cls(*audio.load(path, start_seconds=start_seconds, end_seconds=end_seconds))
 
     @property
     def duration_seconds(self) -> float:

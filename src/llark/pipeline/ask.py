@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llark import audio, engine
-from llark.errors import BadAudio, UserMustAct
+from llark.errors import UserMustAct
 from llark.music import facts_line
-from llark.pipeline import ears
-from llark.records import Annotation, Answer, Clip, Track
+from llark.pipeline import ears, listen
+from llark.records import Annotation, Answer, Track
 from llark.report.text import AskResult, Stopwatch
 
 if TYPE_CHECKING:
@@ -21,18 +20,10 @@ if TYPE_CHECKING:
 
     from llark.embed.encoder import Encoder
     from llark.generate import Answerer
-    from llark.networks.features import AudioFeatures
+    from llark.pipeline.listen import Listened
 
 BUNDLED = "mini"
 """The name of the model in the package."""
-
-
-@dataclass(frozen=True, eq=False)
-class HeardSong:
-    """A song as its windows were heard: the facts of the whole, and [frames, width] from first to last."""
-
-    facts: Annotation
-    frames: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -81,12 +72,12 @@ class MusicLM:
         if not questions or not all(question.strip() for question in questions):
             raise UserMustAct("There is no question. Give one in quotes after the recording.")
         path = Path(song)
-        windows = cut(path)
+        listen.windows_of(_track(path))  # a recording that cannot be read is refused before the model loads
         shown = self.reads_facts if facts is None else facts
         with Stopwatch() as watch, ThreadPoolExecutor(1) as beside:
             loading = self._load(beside)
             with watch("hear"):
-                heard = self.hear(path, windows)
+                heard = self.hear(path)
             with watch("wait for the model"):
                 loading.result()
             with watch("answer"):
@@ -97,12 +88,11 @@ class MusicLM:
         )
         return AskResult(str(path), answers, heard.facts, watch.seconds)
 
-    def hear(self, path: Path, windows: Sequence[Clip] | None = None) -> HeardSong:
+    def hear(self, path: Path) -> Listened:
         """The facts of a recording, and the frames in which this model hears it."""
-        windows = cut(path) if windows is None else windows
-        if self.ears.are_bundled:
-            return hear(path, windows)
-        return HeardSong(_facts(path, windows), self.embed(path))
+        bundled = self.ears.are_bundled
+        heard = listen.to_recording(_track(path), frames=bundled, progress="listen")
+        return heard if bundled else replace(heard, frames=self.embed(path))
 
     @property
     def hears_with(self) -> str:
@@ -130,10 +120,15 @@ class MusicLM:
         return answerer([Query(question, frames, line) for question in questions])
 
     def _load(self, beside: ThreadPoolExecutor) -> Future[Answerer]:
-        """The model, or that it is being loaded."""
-        if self._loading is None:
+        """The model, or that it is being loaded; a load that failed is tried again."""
+        failed = self._loading is not None and self._loading.done() and self._loading.exception()
+        if self._loading is None or failed:
             self._loading = beside.submit(load_answerer, self.choice)
         return self._loading
+
+
+def _track(path: Path) -> Track:
+    return Track(path.stem, str(path))
 
 
 def load_answerer(choice: Choice, **config: int) -> Answerer:
@@ -150,58 +145,3 @@ def load_answerer(choice: Choice, **config: int) -> Answerer:
 def bundled_model() -> Path:
     """The folder of the model that ships with the package."""
     return Path(str(files("llark") / "weights" / BUNDLED))
-
-
-# --- hearing ----------------------------------------------------------------------------------------------
-
-
-def cut(path: Path) -> list[Clip]:
-    """The windows of a recording. Raises `BadAudio` where there is none to hear."""
-    from llark.prepare.crop import Crop
-
-    clips = [clip for clip in Crop()(Track(path.stem, str(path))) if isinstance(clip, Clip)]
-    if not clips:
-        found, least = audio.probe(path).duration_seconds, audio.SHORTEST_SECONDS
-        raise BadAudio("too-short", f"{path} is {found:.2f} s long; at least {least:.0f} s is needed.")
-    return clips
-
-
-def hear(path: Path, clips: Sequence[Clip]) -> HeardSong:
-    """Every window of a recording through the annotators and the `mini` encoder, each heard once."""
-    import numpy as np
-
-    from llark.embed import mini
-
-    frames: list[np.ndarray] = []
-    facts = _facts(path, clips, lambda hearing: frames.append(mini.embed(hearing)))
-    return HeardSong(facts, np.concatenate(frames))
-
-
-def features_of(clip: Clip) -> AudioFeatures:
-    """A clip's samples, and what networks hear in them, each when first asked for."""
-    from llark.networks.features import AudioFeatures
-
-    return AudioFeatures(
-        *audio.load(clip.path, start_seconds=clip.start_seconds, end_seconds=clip.end_seconds)
-    )
-
-
-def _facts(
-    path: Path, clips: Sequence[Clip], also: Callable[[AudioFeatures], object] = lambda hearing: None
-) -> Annotation:
-    """The facts of a whole recording, window by window; `also` hears each window, too."""
-    import torch
-
-    from llark.annotate.recording import Recording
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # two are slower on nets this small, and twenty times so on busy cores
-    recording = Recording(path.stem)
-    with engine.Ticker("hear", len(clips), show=len(clips) > 2) as tick:
-        for clip in clips:
-            hearing = features_of(clip)
-            recording.hear(hearing, clip.start_seconds)
-            also(hearing)
-            tick()
-    torch.set_num_threads(threads)
-    return recording.facts()

@@ -55,22 +55,6 @@ def gather(recipe: Recipe, out: Path, limit: int | None, workers: int) -> None:
     stage.run(settings, str(out), workers=workers)
 
 
-def annotate(out: Path, workers: int) -> None:
-    """Clips → what is measured in them."""
-    from llark.pipeline import facts
-
-    for _ in facts.of_folder([out], out / "annotations", facts.Wanted(json=True), workers):
-        pass
-
-
-def embed(recipe: Recipe, out: Path) -> None:
-    """Clips → the frames of the recipe's encoder."""
-    from llark.embed import encoder as encoders
-    from llark.pipeline import embed as walk
-
-    walk.run(str(out), str(out / "embeddings"), settings_of(recipe), encoders.device())
-
-
 def settings_of(recipe: Recipe) -> Settings:
     """The encoder of a recipe."""
     from llark.embed.settings import NATIVE, Settings

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llark import engine
 from llark.errors import UserMustAct
 from llark.records import Clip
-from llark.storage import artifacts, folders, stages
+from llark.storage import artifacts, stages
+from llark.storage.folders import Place
 
 if TYPE_CHECKING:
-    from llark.embed.encoder import Device
+    from llark.embed.encoder import Card, Device
     from llark.embed.settings import Settings
 
 LONGEST_SECONDS_A_CLIP = 3600.0
@@ -34,15 +35,7 @@ def run(clips: str, out: str, settings: Settings, device: Device, workers: int =
     folder = clips_folder(clips)
     records = list(stages.read(folder, Clip))
     encoder = embed.load(settings, device)
-    card = encoder.card
-    plan = {
-        "settings": settings,
-        "version": card.version,
-        "width": card.width,
-        "frames_per_second": str(card.frames_per_second) if card.frames_per_second else "one a clip",
-        "licence": card.licence,
-    }
-    writer = stages.open_stage(out, step.NAME, _plain(plan), [folder])
+    writer = open_stage(out, settings, encoder.card, folder)
     if workers:
         del encoder
         engine.run(
@@ -59,7 +52,21 @@ def run(clips: str, out: str, settings: Settings, device: Device, workers: int =
     return said(out)
 
 
-def clips_folder(place: str) -> folders.Place:
+def open_stage(out: Place, settings: Settings, card: Card, clips: Place) -> stages.StageWriter:
+    """The writer of a folder of embeddings, which says what made them. Raises as `stages.open_stage` does."""
+    from llark.embed import step
+
+    plan = {
+        "settings": asdict(settings),
+        "version": card.version,
+        "width": card.width,
+        "frames_per_second": str(card.frames_per_second) if card.frames_per_second else "one a clip",
+        "licence": card.licence,
+    }
+    return stages.open_stage(out, step.NAME, plan, [clips])
+
+
+def clips_folder(place: str) -> Place:
     """The folder of clips: the place itself, or `clips` in it. Raises `UserMustAct` where there is none."""
     if clips := artifacts.look(place).clips:
         return clips[0]
@@ -77,12 +84,6 @@ def said(out: str) -> str:
         f"frames a second {config['frames_per_second']}\n"
         f"  licence of the weights: {config['licence']}"
     )
-
-
-def _plain(plan: dict[str, object]) -> dict[str, object]:
-    from llark.storage import plans
-
-    return {name: plans.plain(value) for name, value in plan.items()}
 
 
 def convert_jukebox(vqvae: Path, prior: Path, out: Path) -> str:

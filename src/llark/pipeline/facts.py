@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from llark import audio, engine
 from llark.errors import UserMustAct
+from llark.pipeline import listen
 from llark.records import Annotation, Clip, Track
 from llark.report import text
 from llark.storage import artifacts, stages
@@ -58,18 +59,14 @@ def of_songs(paths: Sequence[Path], wanted: Wanted) -> Iterator[str]:
 
     Raises `BadAudio` or `UserMustAct` with one clear sentence.
     """
-    from llark.annotate.stage import Annotate, annotate_track, windows_of
     from llark.prepare.files import read_tracks
 
     if folders := [str(path) for path in paths if path.is_dir()]:
         raise UserMustAct(f"{folders[0]} is a folder: say with --out where the facts of all its songs go.")
     by_path = {Path(track.path): track for track in read_tracks(paths)}
     _refuse_plot(wanted, len(by_path))
-    Annotate().open()
     for track in by_path.values():
-        windows = windows_of(track)
-        with engine.Ticker(track.id, len(windows), show=len(windows) > 2) as tick:
-            facts = annotate_track(track, notes=wanted.notes, heard=tick)
+        facts = listen.to_recording(track, notes=wanted.notes, progress=track.id).facts
         _write(facts, track.path, wanted)
         yield text.facts_as_json(track.path, facts) if wanted.json else text.facts_as_text(track.path, facts)
 
@@ -80,11 +77,9 @@ def of_folder(paths: Sequence[Path], out: Path, wanted: Wanted, workers: int = 2
     `paths` are recordings and folders of them, or one folder that `llark prepare` has filled: then each of
     its clips is annotated.
     """
-    from llark.annotate.stage import Annotate
-
     records, plan, inputs = _records(paths)
     _refuse_plot(wanted, len(records))
-    step = Annotate(notes=wanted.notes)
+    step = listen.Listen(frames=False, notes=wanted.notes, name="annotate")
     writer = stages.open_stage(out, step.name, {**plan, "version": _version(), "notes": wanted.notes}, inputs)
     timeout = 3600.0 if workers else None
     engine.run(step, records, writer, workers=workers, timeout_seconds=timeout, total=len(records))

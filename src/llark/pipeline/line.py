@@ -47,7 +47,7 @@ def build(
     """Every stage of a recipe into `out`; returns the report's table. Run again, a stopped build goes on."""
     from llark import recipe as recipes
     from llark.pipeline import build as building
-    from llark.pipeline import rendered
+    from llark.pipeline import listen, rendered
     from llark.pipeline.train import aligned
 
     recipe = recipes.load(recipe_path, overrides)
@@ -58,13 +58,12 @@ def build(
         rendered.prepare(out / "corpus", out / "clips", recipe.prepare.window_seconds)
     else:
         building.gather(recipe, out, limit, workers)
+    encoder = building.settings_of(recipe)
+    listen.listen(out / "clips", out / "annotations", out / "embeddings", encoder, workers)
     if recipe.tune is None:
-        rendered.listen(out / "clips", out / "annotations", out / "embeddings", workers)
         rendered.instruct(recipe, out)
         aligned(recipe, out, out)
     else:
-        building.annotate(out, workers)
-        building.embed(recipe, out)
         building.instruct(recipe, out)
         building.train(recipe, out)
     return building.report(recipe, out)

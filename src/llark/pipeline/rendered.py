@@ -1,18 +1,17 @@
-"""The stages that a build on the rendered corpus passes, each a few lines: render, prepare, listen, instruct.
+"""The stages that a build on the rendered corpus passes, each a few lines: render, prepare, instruct.
 
-Evaluation passes them, too, for the held-out set that it renders, and hears other clips in the same way.
+Evaluation passes them, too, for the held-out set that it renders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from llark import audio, engine
-from llark.pipeline.ask import features_of
-from llark.records import Annotation, Clip, Dropped, Embedding
+from llark.records import Annotation, Clip
 from llark.storage import stages
 
 if TYPE_CHECKING:
@@ -69,74 +68,6 @@ def prepare(corpus_folder: Path, out: Path, window_seconds: float = audio.WINDOW
         plan["window_seconds"] = window_seconds
     writer = stages.open_stage(out, "prepare", plan)
     engine.run(Crop(window_seconds), tracks, writer, total=len(tracks))
-
-
-class Listen:
-    """Step: a clip becomes its annotation and its embedding; each network runs once."""
-
-    name = "listen"
-
-    def id_of(self, record: Clip) -> str:
-        return record.id
-
-    def open(self) -> None:
-        from llark.networks.features import Networks
-
-        Networks.shared()
-
-    def __call__(self, record: Clip) -> Iterator[Annotation | Embedding | Dropped]:
-        from llark import annotate
-        from llark.embed import mini
-
-        hearing = features_of(record)
-        yield annotate.annotate(hearing, record.id, record.start_seconds)
-        yield Embedding(record.id, mini.VERSION, mini.embed(hearing), float(mini.FRAMES_PER_SECOND))
-
-
-def listen(clips_folder: Path, annotations: Path, embeddings: Path, workers: int) -> None:
-    """Clips → annotations and embeddings, each clip heard once."""
-    from llark import annotate
-    from llark.embed import mini
-
-    clips = list(stages.read(clips_folder, Clip))
-    writer = TwoFolders(
-        stages.open_stage(annotations, "annotate", {"version": annotate.VERSION}, [clips_folder]),
-        stages.open_stage(embeddings, "embed", {"encoder": mini.VERSION}, [clips_folder]),
-    )
-    engine.run(
-        Listen(), clips, writer, workers=workers, timeout_seconds=600 if workers else None, total=len(clips)
-    )
-
-
-class TwoFolders:
-    """A writer for a step that makes annotations and embeddings: each goes to its own folder."""
-
-    def __init__(self, annotations: stages.StageWriter, embeddings: stages.StageWriter) -> None:
-        self._writers = (annotations, embeddings)
-
-    @property
-    def finished(self) -> bool:
-        return all(writer.finished for writer in self._writers)
-
-    @property
-    def done(self) -> set[str]:
-        return self._writers[0].done & self._writers[1].done
-
-    def write(self, input_id: str, outputs: Sequence[object]) -> None:
-        for writer, kind in zip(self._writers, (Annotation, Embedding), strict=True):
-            if not writer.finished and input_id not in writer.done:
-                writer.write(input_id, [o for o in outputs if isinstance(o, (kind, Dropped))])
-
-    def finish(self) -> None:
-        for writer in self._writers:
-            writer.finish()
-
-    def __enter__(self) -> TwoFolders:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for writer in self._writers:
-            writer.close()
 
 
 def instruct(recipe: Recipe, out: Path) -> None:

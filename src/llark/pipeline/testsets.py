@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from llark import engine
 from llark.errors import BadAudio, UserMustAct
 from llark.evaluate.cases import Case, Item, TestSet
+from llark.pipeline import listen as listening
 from llark.pipeline import same_sounds
-from llark.records import Annotation, Clip, Dropped, Embedding, Track
+from llark.records import Annotation, Clip, Embedding, Track
 from llark.storage import stages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from llark.pipeline.ask import MusicLM
     from llark.pipeline.evaluate_wanted import Wanted
 
@@ -77,6 +76,7 @@ def gather(
 
 def open_corpus(folder: Path, clips: int, workers: int) -> Path:
     """Renders so many clips of the open corpus, all splits together, hears them, and returns their folder."""
+    from llark.embed.settings import NATIVE, Settings
     from llark.pipeline import rendered
 
     rendered.render_corpus(
@@ -88,7 +88,8 @@ def open_corpus(folder: Path, clips: int, workers: int) -> Path:
         workers=workers,
     )
     rendered.prepare(folder / "corpus", folder / "clips")
-    rendered.listen(folder / "clips", folder / "annotations", folder / "embeddings", workers)
+    mini = Settings("mini", rate=NATIVE)
+    listening.listen(folder / "clips", folder / "annotations", folder / "embeddings", mini, workers)
     return folder
 
 
@@ -189,7 +190,6 @@ def listen(clips: Sequence[Clip], data: Path, folder: Path, workers: int) -> Hea
     """Facts and frames of the clips: those that lie in `data`, else made once and kept in `folder`."""
     from llark import annotate
     from llark.embed import mini
-    from llark.pipeline import rendered
 
     if (data / "embeddings" / stages.ABOUT).is_file() and (data / "annotations" / stages.ABOUT).is_file():
         folder = data
@@ -197,13 +197,11 @@ def listen(clips: Sequence[Clip], data: Path, folder: Path, workers: int) -> Hea
         plan = {"clips": [clip.id for clip in clips], "sounds": same_sounds.digest(clips)}
         for name in ("annotations", "embeddings"):
             same_sounds.refuse_others(folder / name, plan)
-        writer = rendered.TwoFolders(
+        writer = listening.ListenWriter(
             stages.open_stage(folder / "annotations", "annotate", {**plan, "version": annotate.VERSION}),
             stages.open_stage(folder / "embeddings", "embed", {**plan, "encoder": mini.VERSION}),
         )
-        timeout = 600.0 if workers else None
-        step = rendered.Listen()
-        engine.run(step, clips, writer, workers=workers, timeout_seconds=timeout, total=len(clips))
+        listening.to_clips(clips, writer, workers)
     annotations = {a.clip_id: a for a in stages.read(folder / "annotations", Annotation)}
     return Heard(annotations, stages.read_embeddings(folder / "embeddings"))
 
@@ -279,27 +277,6 @@ def sounds(folder: Path) -> dict[str, Clip]:
     return found
 
 
-class HearWhole:
-    """Step: a recording of any length becomes one embedding, its windows one after the other."""
-
-    name = "hear"
-
-    def id_of(self, record: Clip) -> str:
-        return record.id
-
-    def open(self) -> None:
-        from llark.networks.features import Networks
-
-        Networks.shared()
-
-    def __call__(self, record: Clip) -> Iterator[Embedding | Dropped]:
-        from llark.embed import mini
-        from llark.pipeline import ask
-
-        heard = ask.hear(Path(record.path), ask.cut(Path(record.path)))
-        yield Embedding(record.id, mini.VERSION, heard.frames, float(mini.FRAMES_PER_SECOND))
-
-
 def hear_whole(clips: Sequence[Clip], folder: Path, workers: int) -> Mapping[str, Embedding]:
     """Whole recordings as the encoder hears them, kept in `folder`."""
     from llark.embed import mini
@@ -308,8 +285,9 @@ def hear_whole(clips: Sequence[Clip], folder: Path, workers: int) -> Mapping[str
     plan = {"clips": [clip.id for clip in clips], "sounds": sounds, "encoder": mini.VERSION}
     same_sounds.refuse_others(folder, plan)
     writer = stages.open_stage(folder, "hear", plan)
-    timeout = 600.0 if workers else None
-    engine.run(HearWhole(), clips, writer, workers=workers, timeout_seconds=timeout, total=len(clips))
+    timeout = listening.LONGEST_SECONDS if workers else None
+    step, tracks = listening.Listen(facts=False, name="hear"), [Track(clip.id, clip.path) for clip in clips]
+    engine.run(step, tracks, writer, workers=workers, timeout_seconds=timeout, total=len(tracks))
     return stages.read_embeddings(folder)
 
 
@@ -323,6 +301,7 @@ def real_songs(out: Path, listener: MusicLM) -> Material:
     items, clips, embeddings = [], {}, {}
     for track in real.write_mixes(out / "audio"):
         heard = listener.hear(Path(track.path))
+        assert heard.frames is not None
         facts = replace(heard.facts, clip_id=track.id)
         whole = Clip(track.id, track.id, track.path, facts.start_seconds, facts.end_seconds)
         items.append(Item(track.id, track.id, real.truth(whole), facts))
