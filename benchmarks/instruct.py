@@ -131,11 +131,10 @@ def _answer(turn: str) -> bytes:
 
 
 def server(clips: int) -> None:
-    from llark.instruct.budget import Budget, Limits, Prices
-    from llark.instruct.endpoint import Address, Endpoint
-    from llark.instruct.ledger import Ledger
-    from llark.instruct.openai import Asker, Sampling, Speed
     from llark.instruct.stage import Manner, Settings, prompts, run
+    from llark.llm import ChatModel, Pace
+    from llark.llm.client import Client, LlmServer, Sampling
+    from llark.llm.ledger import Budget, Ledger
     from llark.storage import stages
 
     ours, theirs = multiprocessing.Pipe()
@@ -145,16 +144,16 @@ def server(clips: int) -> None:
     settings = Settings("openai-1", "echo", ("understanding",))
 
     async def work(folder: Path, ledger: Ledger, count: int) -> float:
-        async with Endpoint(Address(url)) as endpoint:
-            budget = Budget(Limits(), Prices(), ledger.spent())
-            asker = Asker(endpoint, ledger, budget, Sampling("echo"), Speed(at_once=32))
+        async with Client(LlmServer(url)) as client:
+            budget = Budget(spent=ledger.spent())
+            teacher = ChatModel(client, ledger, budget, Sampling("echo"), Pace(at_once=32))
             writer = stages.open_stage(folder, "instruct", {"clips": count})
             todo = prompts(_sources(count), settings)
             began = time.process_time(), time.perf_counter()
-            await run(todo, asker, writer, ledger, settings, Manner(at_once=32, progress=False))
+            await run(todo, teacher, writer, ledger, settings, Manner(at_once=32, progress=False))
             ours, wall = time.process_time() - began[0], time.perf_counter() - began[1]
         said = f"{count / wall:.0f} a second of wall time, {count / ours:.0f} a second of our processor time"
-        print(f"{count:,} records, {asker.bought:,} replies: {said}; peak memory {_peak_mb():.0f} MB")
+        print(f"{count:,} records, {teacher.bought:,} replies: {said}; peak memory {_peak_mb():.0f} MB")
         return _peak_mb()
 
     with tempfile.TemporaryDirectory() as temporary:

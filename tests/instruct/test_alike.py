@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 
 from llark.instruct.alike import LONG_WORDS, Seen, bands, same_question, signature
-from llark.instruct.ledger import Ledger
+from llark.llm.ledger import Ledger
 
 LONG = "An accordion leads this waltz in F# minor over bass and drums and comes home after a tense C#7 chord."
 

@@ -12,32 +12,29 @@ from teaching_server import Body, Server, completion, lesson
 from test_openai_teacher import SECRET, clip
 
 from llark.errors import UserMustAct
-from llark.instruct.batch import Batches, Filing, Remembered
-from llark.instruct.budget import Budget, Limits, OutOfBudget, Prices
-from llark.instruct.endpoint import Address, Endpoint
-from llark.instruct.ledger import Ledger
-from llark.instruct.openai import Sampling
-from llark.instruct.pace import Patience
+from llark.instruct.batch import BatchConfig, BatchTeacher
 from llark.instruct.stage import Manner, Settings, prompts, run
 from llark.instruct.traced import Traced
+from llark.llm import Retry
+from llark.llm.client import Client, LlmServer, Sampling
+from llark.llm.ledger import Budget, Ledger, OutOfBudget, Prices, SpendingLimits
 from llark.records import Dropped
 from llark.storage import stages
 
 
 def teach(
-    server: Server, out: Path, clips: int = 7, limits: Limits | None = None, most: int = 3
+    server: Server, out: Path, clips: int = 7, limits: SpendingLimits | None = None, most: int = 3
 ) -> tuple[list[Traced], list[Dropped]]:
     settings = Settings("batch-1", "fake", ("understanding",))
     sources = [clip(number) for number in range(clips)]
-    sampling, filing = Sampling("fake"), Filing(most, 0.01, patience=Patience(2, 0.01, 0.02))
+    config = BatchConfig(most, 0.01, retry=Retry(2, 0.01, 0.02))
 
     async def work(ledger: Ledger) -> None:
-        async with Endpoint(Address(server.url, SECRET, 10.0)) as endpoint:
-            budget = Budget(limits or Limits(), Prices(1.0, 2.0), ledger.spent())
-            batches = Batches(endpoint, ledger, budget, sampling, out / "batches", filing)
-            await batches.fill(lambda: prompts(sources, settings), progress=False)
+        async with Client(LlmServer(server.url, SECRET, timeout_seconds=10.0)) as client:
+            budget = Budget(limits, Prices(1.0, 2.0), ledger.spent())
+            teacher = BatchTeacher(client, ledger, budget, Sampling("fake"), out / "batches", config)
+            await teacher.fill(lambda: prompts(sources, settings), progress=False)
             writer = stages.open_stage(out / "exchanges", "instruct", settings)
-            teacher = Remembered(ledger, sampling)
             todo = prompts(sources, settings)
             await run(todo, teacher, writer, ledger, settings, Manner(progress=False, drop_share=1.0))
 
@@ -123,10 +120,10 @@ def test_a_process_that_ended_while_batches_wait_goes_on_and_submits_nothing_twi
 async def _fill(server: Server, out: Path) -> None:
     settings = Settings("batch-1", "fake", ("understanding",))
     with Ledger(out / "replies.sqlite") as ledger:
-        async with Endpoint(Address(server.url, SECRET, 10.0)) as endpoint:
-            budget = Budget(Limits(), Prices(), ledger.spent())
-            batches = Batches(endpoint, ledger, budget, Sampling("fake"), out / "batches", Filing(3, 0.01))
-            await batches.fill(lambda: prompts([clip(n) for n in range(7)], settings), progress=False)
+        async with Client(LlmServer(server.url, SECRET, timeout_seconds=10.0)) as client:
+            config = BatchConfig(3, 0.01)
+            teacher = BatchTeacher(client, ledger, Budget(), Sampling("fake"), out / "batches", config)
+            await teacher.fill(lambda: prompts([clip(n) for n in range(7)], settings), progress=False)
 
 
 def test_a_start_whose_answer_was_lost_is_found_at_the_server(tmp_path: Path) -> None:
@@ -181,7 +178,7 @@ def test_a_batch_is_cut_to_what_the_budget_holds_and_the_rest_follows_when_it_tu
     tmp_path: Path,
 ) -> None:
     with Server() as server:
-        exchanges, _ = teach(server, tmp_path, limits=Limits(tokens=30_000), most=100)
+        exchanges, _ = teach(server, tmp_path, limits=SpendingLimits(tokens=30_000), most=100)
     sizes = [len(server.files[page["input_file_id"]].splitlines()) for page in server.batches.values()]
     assert len(exchanges) == 28
     assert sum(sizes) == 7
@@ -190,5 +187,5 @@ def test_a_batch_is_cut_to_what_the_budget_holds_and_the_rest_follows_when_it_tu
 
 def test_a_batch_that_no_budget_holds_is_not_sent(tmp_path: Path) -> None:
     with Server() as server, pytest.raises(OutOfBudget, match="900 tokens"):
-        teach(server, tmp_path, limits=Limits(tokens=900))
+        teach(server, tmp_path, limits=SpendingLimits(tokens=900))
     assert server.batches == {}

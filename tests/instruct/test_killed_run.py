@@ -15,8 +15,8 @@ from aiohttp import web
 from hostile import asked
 from teaching_server import Body, Server, scholar
 
-from llark.instruct.ledger import Ledger
 from llark.instruct.traced import Traced
+from llark.llm.ledger import Ledger
 from llark.records import Annotation, Key, Tempo
 from llark.storage import stages
 

@@ -15,19 +15,17 @@ from hostile import first_times, says, status
 from teaching_server import Server, completion, lesson, scholar
 
 from llark.errors import UserMustAct
-from llark.instruct.budget import Budget, Limits, OutOfBudget, Prices
-from llark.instruct.endpoint import Address, Endpoint
-from llark.instruct.ledger import Ledger
-from llark.instruct.openai import Asker, Sampling, Speed, key_from
-from llark.instruct.pace import Patience
 from llark.instruct.sources import Source
 from llark.instruct.stage import Manner, Settings, prompts, run
 from llark.instruct.traced import Traced
+from llark.llm import ChatModel, Pace, Retry
+from llark.llm.client import Client, LlmServer, Sampling
+from llark.llm.ledger import Budget, Ledger, OutOfBudget, Prices, SpendingLimits
 from llark.records import Annotation, Dropped, Key, Meter, Tag, Tags, Tempo, Track
 from llark.storage import stages
 
 SECRET = "sk-secret-0123456789abcdef"
-QUICK = Patience(retries=3, first_seconds=0.01, longest_seconds=0.05)
+QUICK = Retry(retries=3, first_seconds=0.01, longest_seconds=0.05)
 
 
 def clip(number: int, title: str | None = None) -> Source:
@@ -50,26 +48,26 @@ def teach(
     sources: list[Source],
     *,
     families: tuple[str, ...] = ("understanding",),
-    limits: Limits | None = None,
-    patience: Patience = QUICK,
+    limits: SpendingLimits | None = None,
+    retry: Retry = QUICK,
     timeout_seconds: float = 20.0,
-    speed: Speed | None = None,
+    pace: Pace | None = None,
     drop_share: float = 1.0,
     seed: int = 0,
-) -> tuple[list[Traced], list[Dropped], Asker]:
+) -> tuple[list[Traced], list[Dropped], ChatModel]:
     """A whole run of the stage, as the command does it."""
     settings = Settings("openai-1", "fake", families, seed=seed)
-    found: list[Asker] = []
+    found: list[ChatModel] = []
 
     async def work(ledger: Ledger) -> None:
-        async with Endpoint(Address(server.url, SECRET, timeout_seconds)) as endpoint:
-            budget = Budget(limits or Limits(), Prices(1.0, 2.0), ledger.spent())
-            pace = replace(speed or Speed(), patience=patience)
-            asker = Asker(endpoint, ledger, budget, Sampling("fake", seed=seed), pace)
-            found.append(asker)
+        async with Client(LlmServer(server.url, SECRET, timeout_seconds=timeout_seconds)) as client:
+            budget = Budget(limits, Prices(1.0, 2.0), ledger.spent())
+            paced = replace(pace or Pace(), retry=retry)
+            teacher = ChatModel(client, ledger, budget, Sampling("fake", seed=seed), paced)
+            found.append(teacher)
             writer = stages.open_stage(out / "exchanges", "instruct", settings, flush_records=5)
             todo = prompts(sources, settings)
-            await run(todo, asker, writer, ledger, settings, Manner(progress=False, drop_share=drop_share))
+            await run(todo, teacher, writer, ledger, settings, Manner(progress=False, drop_share=drop_share))
 
     with Ledger(out / "replies.sqlite") as ledger:
         asyncio.run(work(ledger))
@@ -122,11 +120,11 @@ def test_a_caption_is_an_answer_to_a_request_of_its_length(tmp_path: Path) -> No
 )
 def test_a_failure_that_passes_costs_no_clip(tmp_path: Path, bad: hostile.Behaviour, reason: str) -> None:
     with Server(first_times(2, bad)) as server:
-        exchanges, drops, asker = teach(server, tmp_path, [clip(n) for n in range(4)], timeout_seconds=0.4)
+        exchanges, drops, teacher = teach(server, tmp_path, [clip(n) for n in range(4)], timeout_seconds=0.4)
     assert drops == []
     assert len({one.clip_id for one in exchanges}) == 4
-    assert asker.failures == {reason: 8}
-    assert asker.bought == 4
+    assert teacher.failures == {reason: 8}
+    assert teacher.bought == 4
 
 
 @pytest.mark.parametrize(
@@ -163,10 +161,10 @@ def test_a_storm_of_429_is_waited_out_by_all_together(tmp_path: Path) -> None:
         return await behave(server, request, body)  # type: ignore[arg-type]
 
     with Server(storm) as server:  # type: ignore[arg-type]
-        exchanges, drops, asker = teach(server, tmp_path, [clip(n) for n in range(30)])
+        exchanges, drops, teacher = teach(server, tmp_path, [clip(n) for n in range(30)])
     assert (len({one.clip_id for one in exchanges}), drops) == (30, [])
     assert len(server.bodies) <= 30 + 3 * 16, "each of 16 slots is told at most a few times"
-    assert asker.bought == 30
+    assert teacher.bought == 30
 
 
 def test_a_reply_that_cannot_be_read_is_asked_for_once_more_with_the_talk_so_far(tmp_path: Path) -> None:
@@ -205,7 +203,7 @@ def test_a_server_without_schemas_is_asked_in_weaker_ways_and_remembered(tmp_pat
         return await behave(server, request, body)  # type: ignore[arg-type]
 
     with Server(plain) as server:  # type: ignore[arg-type]
-        exchanges, drops, _ = teach(server, tmp_path, [clip(n) for n in range(3)], speed=Speed(at_once=1))
+        exchanges, drops, _ = teach(server, tmp_path, [clip(n) for n in range(3)], pace=Pace(at_once=1))
     assert (len({one.clip_id for one in exchanges}), drops) == (3, [])
     formats = [body.get("response_format", {}).get("type") for body in server.bodies]
     assert formats == ["json_schema", "json_object", None, None, None]
@@ -240,9 +238,9 @@ def test_a_finished_folder_asks_nothing_and_a_new_one_takes_the_replies_from_the
         first, _, _ = teach(server, tmp_path, clips)
         again, _, _ = teach(server, tmp_path, clips)
         (tmp_path / "exchanges").rename(tmp_path / "old")
-        anew, _, asker = teach(server, tmp_path, clips)
+        anew, _, teacher = teach(server, tmp_path, clips)
     assert first == again == anew
-    assert (len(server.bodies), asker.bought) == (5, 0)
+    assert (len(server.bodies), teacher.bought) == (5, 0)
 
 
 def test_the_same_prompt_of_two_clips_is_bought_once(tmp_path: Path) -> None:
@@ -258,7 +256,7 @@ def test_the_budget_is_never_passed_and_a_larger_one_goes_on(tmp_path: Path) -> 
     clips = [clip(number) for number in range(30)]
     with Server() as server:
         with pytest.raises(OutOfBudget, match=r"0\.02 USD.*--budget"):
-            teach(server, tmp_path, clips, limits=Limits(usd=0.02))
+            teach(server, tmp_path, clips, limits=SpendingLimits(usd=0.02))
         spent = len(server.bodies) * (300 * 1.0 + 100 * 2.0) / 1e6
         assert 0 < spent <= 0.02
         first = len(server.bodies)
@@ -274,7 +272,7 @@ def test_tokens_are_a_budget_too_and_a_server_that_does_not_count_is_charged_the
         return await says(text, usage=None)(server, request, body)  # type: ignore[arg-type]
 
     with Server(uncounted) as server, pytest.raises(OutOfBudget, match="50000 tokens"):  # type: ignore[arg-type]
-        teach(server, tmp_path, [clip(n) for n in range(30)], limits=Limits(tokens=50_000))
+        teach(server, tmp_path, [clip(n) for n in range(30)], limits=SpendingLimits(tokens=50_000))
     with Ledger(tmp_path / "replies.sqlite") as ledger:
         spent = ledger.spent()
     assert 0 < spent.tokens <= 50_000
@@ -283,7 +281,7 @@ def test_tokens_are_a_budget_too_and_a_server_that_does_not_count_is_charged_the
 
 def test_what_may_have_been_charged_for_nothing_stays_counted(tmp_path: Path) -> None:
     with Server(hostile.never) as server:
-        teach(server, tmp_path, [clip(1)], timeout_seconds=0.2, patience=Patience(1, 0.01, 0.01))
+        teach(server, tmp_path, [clip(1)], timeout_seconds=0.2, retry=Retry(1, 0.01, 0.01))
     with Ledger(tmp_path / "replies.sqlite") as ledger:
         assert ledger.lost() == {"timeout": 2}
         assert ledger.spent().reply_tokens == 2 * 2048
@@ -295,14 +293,14 @@ def test_no_more_requests_run_at_once_than_asked_for(tmp_path: Path) -> None:
         return await scholar(server, request, body)  # type: ignore[arg-type]
 
     with Server(busy) as server:  # type: ignore[arg-type]
-        teach(server, tmp_path, [clip(n) for n in range(20)], speed=Speed(at_once=4))
+        teach(server, tmp_path, [clip(n) for n in range(20)], pace=Pace(at_once=4))
     assert server.most_at_once == 4
 
 
 def test_a_rate_limit_spreads_requests(tmp_path: Path) -> None:
     with Server() as server:
         began = time.monotonic()
-        teach(server, tmp_path, [clip(n) for n in range(12)], speed=Speed(4, requests_a_minute=600))
+        teach(server, tmp_path, [clip(n) for n in range(12)], pace=Pace(4, requests_a_minute=600))
     assert time.monotonic() - began > 0.65, "12 requests at 10 a second, 4 of them at once"
 
 
@@ -350,7 +348,7 @@ def test_the_key_is_in_the_header_alone(tmp_path: Path, capfd: pytest.CaptureFix
     stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert SECRET.encode() not in stored
     printed = capfd.readouterr()
-    assert SECRET not in printed.out + printed.err + repr(Address(server.url, SECRET))
+    assert SECRET not in printed.out + printed.err + repr(LlmServer(server.url, SECRET))
 
 
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
@@ -363,23 +361,27 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
 def test_a_server_that_is_not_there_is_a_drop_that_another_run_tries_again(tmp_path: Path) -> None:
     with Server() as server:
         pass
-    _, drops, _ = teach(server, tmp_path, [clip(1)], patience=Patience(1, 0.01, 0.01))
+    _, drops, _ = teach(server, tmp_path, [clip(1)], retry=Retry(1, 0.01, 0.01))
     assert drops[0].reason == "error:no-connection"
 
 
 def test_an_address_or_key_that_is_none_is_refused() -> None:
     for address in ("localhost:8000", "ftp://x/v1", "http://user:pass@host/v1"):
         with pytest.raises(UserMustAct):
-            Address(address)
+            LlmServer(address)
+
+    def key(environment: dict[str, str], variable: str, base_url: str) -> str:
+        return LlmServer.from_environment(base_url, variable, environment=environment).key
+
     with pytest.raises(UserMustAct, match="OTHER_KEY"):
-        key_from({}, "OTHER_KEY", "https://api.openai.com/v1")
-    assert key_from({}, "X", "http://localhost:8000/v1") == ""
+        key({}, "OTHER_KEY", "https://api.openai.com/v1")
+    assert key({}, "X", "http://localhost:8000/v1") == ""
     with pytest.raises(UserMustAct, match="unencrypted"):
-        key_from({"X": SECRET}, "X", "http://gpu.example.org/v1")
-    assert key_from({"X": SECRET}, "", "http://gpu.example.org/v1") == ""
-    assert key_from({"X": SECRET}, "X", "https://gpu.example.org/v1") == SECRET
+        key({"X": SECRET}, "X", "http://gpu.example.org/v1")
+    assert key({"X": SECRET}, "", "http://gpu.example.org/v1") == ""
+    assert key({"X": SECRET}, "X", "https://gpu.example.org/v1") == SECRET
     with pytest.raises(UserMustAct, match="characters"):
-        key_from({"X": "sk-1\nHost: evil"}, "X", "http://localhost/v1")
+        key({"X": "sk-1\nHost: evil"}, "X", "http://localhost/v1")
 
 
 def test_clips_with_nothing_known_are_drops(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from llark.instruct.fields import LONGEST_VALUE, fields_of, glossary, names_of
-from llark.instruct.prompt import FAMILIES, build, key_of, schema, texts, version
+from llark.instruct.prompt import FAMILIES, build, schema, texts, version
 from llark.instruct.reply import parse
 from llark.instruct.sources import FACTS, Source, join, with_truth
+from llark.llm.ledger import key_of
 from llark.records import (
     Annotation,
     Clip,
@@ -132,7 +133,7 @@ def test_the_system_turn_is_the_same_for_every_record_of_a_family(waltz: Annotat
 def test_few_shot_replies_are_what_is_asked_for(waltz: Annotation, family: str) -> None:
     prompt = build(Source(waltz), family)
     assert prompt is not None
-    known = schema(family)["properties"]["exchanges"]["items"]["properties"]
+    known = schema(family)["schema"]["properties"]["exchanges"]["items"]["properties"]
     for turn in prompt.messages:
         if turn["role"] == "assistant":
             assert parse(turn["content"]).how == "whole"

@@ -10,7 +10,7 @@ from lm_server import SmallModel, behaviour
 from teaching_server import Server
 from test_openai_teacher import clip, teach
 
-from llark.instruct.ledger import Ledger
+from llark.llm.ledger import Ledger
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_every_reply_of_a_real_model_is_an_exchange_or_a_drop_and_is_paid_for_on
 ) -> None:
     clips = [clip(number) for number in range(2)]
     with Server(behaviour(model)) as server:
-        exchanges, drops, asker = teach(server, tmp_path, clips, timeout_seconds=300.0)
+        exchanges, drops, teacher = teach(server, tmp_path, clips, timeout_seconds=300.0)
         asked = len(server.bodies)
         again = teach(server, tmp_path, clips, timeout_seconds=300.0)
     assert {one.clip_id for one in exchanges} | {drop.id.split("#")[0] for drop in drops} == {
@@ -37,8 +37,8 @@ def test_every_reply_of_a_real_model_is_an_exchange_or_a_drop_and_is_paid_for_on
     }
     assert all(drop.reason and drop.detail for drop in drops)
     assert all(one.answer and one.facts and one.question for one in exchanges)
-    assert asker.failures == {}
-    assert len(server.bodies) == asked == asker.bought
+    assert teacher.failures == {}
+    assert len(server.bodies) == asked == teacher.bought
     assert again[:2] == (exchanges, drops)
     with Ledger(tmp_path / "replies.sqlite") as ledger:
         spent = ledger.spent()

@@ -115,9 +115,9 @@ def instruct(
         Local processes of the offline teacher; 0 works in this one.
     """
     from llark.errors import UserMustAct
-    from llark.instruct.openai import Speed
     from llark.instruct.prompt import FAMILIES
     from llark.instruct.stage import Settings
+    from llark.llm import Pace
     from llark.pipeline import instruct as walk
     from llark.pipeline.instruct_material import Material
 
@@ -142,7 +142,7 @@ def instruct(
         walk.Offline(most, say_unknown, workers),
         None if teacher == "offline" else server,
         walk.Cost(price_in, price_out, budget, budget_tokens),
-        Speed(at_once, requests_a_minute, tokens_a_minute),
+        Pace(at_once, requests_a_minute, tokens_a_minute),
         replies,
     )
     if dry_run:

@@ -12,7 +12,7 @@ import re
 
 import numpy as np
 
-from llark.instruct.ledger import Ledger
+from llark.llm.ledger import Ledger
 
 LONG_WORDS = 14
 """Answers of fewer words are never compared across clips."""
@@ -52,10 +52,14 @@ def bands(found: np.ndarray) -> list[int]:
 
 
 class Seen:
-    """What was kept so far."""
+    """The long answers that were kept so far, in the file of the ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        ledger.run(
+            "CREATE TABLE IF NOT EXISTS seen "
+            "(band INTEGER PRIMARY KEY, signature BLOB NOT NULL, owner TEXT NOT NULL)"
+        )
 
     def alike(self, owner: str, answer: str) -> str | None:
         """Who gave a long answer like this one before; else remembers it. The owner itself does not count."""
@@ -63,11 +67,14 @@ class Seen:
             return None
         mine = signature(answer)
         keys = bands(mine)
-        for stored, other in self._ledger.neighbours(keys):
-            same = float(np.mean(np.frombuffer(stored, dtype=np.uint32) == mine))
-            if other != owner and same >= ALIKE:
-                return other
-        self._ledger.see(keys, mine.tobytes(), owner)
+        for band in keys:
+            row = self._ledger.run("SELECT signature, owner FROM seen WHERE band=?", (band,)).fetchone()
+            if row is None or row[1] == owner:
+                continue
+            if float(np.mean(np.frombuffer(row[0], dtype=np.uint32) == mine)) >= ALIKE:
+                return str(row[1])
+        for band in keys:
+            self._ledger.run("INSERT OR IGNORE INTO seen VALUES (?,?,?)", (band, mine.tobytes(), owner))
         return None
 
 

@@ -10,21 +10,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from llark.engine import Ticker
 from llark.errors import UserMustAct
-from llark.instruct.budget import Budget, OutOfBudget, most_prompt_tokens
-from llark.instruct.endpoint import MOST_FILE_BYTES, Endpoint, Failed, reply_of
-from llark.instruct.ledger import Batch, Ledger, Reply
-from llark.instruct.openai import Sampling, response_format
-from llark.instruct.pace import Patience
-from llark.instruct.prompt import Message, Prompt, key_of
+from llark.instruct.prompt import Prompt, schema
 from llark.instruct.reply import parse
+from llark.llm import Retry, response_format
+from llark.llm.client import MOST_FILE_BYTES, Client, Message, Reply, RequestFailed, Sampling, reply_of
+from llark.llm.ledger import Budget, Ledger, OutOfBudget, SentBatch, key_of, most_prompt_tokens
 from llark.records import Dropped
 
 TEACHER = "batch-1"
@@ -32,23 +30,37 @@ ROUNDS = 3
 """How often what failed is asked again."""
 
 ENDED = ("completed", "expired", "cancelled", "failed")
+"""States at the server in which a batch brings no more replies."""
+
 MARK = "llark"
-"""The name under which a batch says, at the server, which of ours it is."""
+"""The name under which a batch states, at the server, which of ours it is."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Filing:
-    """How batches are made up: their size, the seconds between two looks, and the server's time for one."""
+class BatchConfig:
+    """How batches are made up, and how their server is asked."""
 
     most_requests: int = 2000
+    """In one batch."""
+
     every_seconds: float = 60.0
+    """Between two looks at the batches that wait."""
+
     window: str = "24h"
+    """The server's time for one batch."""
+
     structured: str = "schema"
-    patience: Patience = field(default_factory=Patience)
+    """How a reply is held to JSON, of `llm.STRUCTURED`."""
+
+    retry: Retry = field(default_factory=Retry)
 
 
 @dataclass(frozen=True)
-class Request:
+class BatchRequest:
+    """One line of a batch."""
+
     key: str
     body: Mapping[str, Any]
     family: str
@@ -56,47 +68,33 @@ class Request:
     @property
     def most_tokens(self) -> tuple[int, int]:
         """Of prompt and reply, at the worst."""
-        return most_prompt_tokens([turn["content"] for turn in self.body["messages"]]), self.body[
-            "max_tokens"
-        ]
+        return most_prompt_tokens(turn["content"] for turn in self.body["messages"]), self.body["max_tokens"]
 
 
-class Remembered:
-    """A teacher that knows what the ledger holds, and nothing else."""
-
-    def __init__(self, ledger: Ledger, sampling: Sampling) -> None:
-        self._ledger, self._sampling = ledger, sampling
-
-    async def ask(self, messages: tuple[Message, ...], family: str) -> tuple[str, Reply]:
-        key = key_of(self._sampling.body(messages))
-        reply = self._ledger.get(key)
-        if reply is None:
-            raise Failed("no-reply", f"No batch brought a reply in {ROUNDS} rounds.", again=False)
-        return key, reply
-
-
-class Batches:
-    """Fills the ledger with the replies to every prompt."""
+class BatchTeacher:
+    """Fills the ledger with the replies to every prompt; after that, asking it is looking into the ledger."""
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        client: Client,
         ledger: Ledger,
         budget: Budget,
         sampling: Sampling,
         folder: Path,
-        filing: Filing | None = None,
+        config: BatchConfig | None = None,
     ) -> None:
-        self.endpoint, self.ledger, self.budget, self.sampling, self.folder = (
-            endpoint,
-            ledger,
-            budget,
-            sampling,
-            folder,
-        )
-        self.filing = Filing() if filing is None else filing
-        self.patience = self.filing.patience
+        self.client, self.ledger, self.budget, self.sampling = client, ledger, budget, sampling
+        self.folder = folder
+        self.config = config or BatchConfig()
         self._rng = Random(0)
+
+    async def ask(self, messages: Sequence[Message], _schema: Mapping[str, Any]) -> tuple[str, Reply]:
+        """(key, reply) of a prompt that a batch brought. Raises `RequestFailed` where none did."""
+        key = key_of(self.sampling.body(messages))
+        reply = self.ledger.get(key)
+        if reply is None:
+            raise RequestFailed("no-reply", f"No batch brought a reply in {ROUNDS} rounds.", again=False)
+        return key, reply
 
     async def fill(self, prompts: Callable[[], Iterable[Prompt | Dropped]], *, progress: bool = True) -> None:
         """Buys what is missing: first replies, then again what failed, then once more what cannot be read.
@@ -113,23 +111,23 @@ class Batches:
     async def _round(self, prompts: Callable[[], Iterable[Prompt | Dropped]], tick: Ticker) -> bool:
         """Submits every request that has no reply; whether there was one."""
         missing, any_sent = self._missing(prompts()), False
-        held: Request | None = None
+        held: BatchRequest | None = None
         while True:
             chunk, held = self._chunk(missing, held)
             if chunk:
                 any_sent = True
                 await self._submit(self._write(chunk))
-            if held is None and len(chunk) < self.filing.most_requests:
+            if held is None and len(chunk) < self.config.most_requests:
                 break
             if held is not None:  # the budget is full until replies show what they really cost
                 await self._finish_begun(tick)
                 if not chunk:
-                    self.budget.reserve(*held.most_tokens)  # says how much is missing
+                    self.budget.reserve(*held.most_tokens)  # raises, with how much is missing
                     raise AssertionError("unreachable")
         await self._finish_begun(tick)
         return any_sent
 
-    def _missing(self, prompts: Iterable[Prompt | Dropped]) -> Iterator[Request]:
+    def _missing(self, prompts: Iterable[Prompt | Dropped]) -> Iterator[BatchRequest]:
         """Requests without a reply, each once; a reply that cannot be read makes one more."""
         seen: set[str] = set()
         for prompt in prompts:
@@ -144,20 +142,20 @@ class Batches:
                 seen.add(request.key)
                 yield request
 
-    def _request(self, messages: tuple[Message, ...], family: str) -> Request:
+    def _request(self, messages: tuple[Message, ...], family: str) -> BatchRequest:
         body = self.sampling.body(messages)
-        return Request(key_of(body), body, family)
+        return BatchRequest(key_of(body), body, family)
 
     def _chunk(
-        self, missing: Iterator[Request], held: Request | None
-    ) -> tuple[list[Request], Request | None]:
+        self, missing: Iterator[BatchRequest], held: BatchRequest | None
+    ) -> tuple[list[BatchRequest], BatchRequest | None]:
         """The next requests that a batch and the budget hold, and the one that the budget does not."""
-        chunk: list[Request] = []
-        while len(chunk) < self.filing.most_requests:
+        chunk: list[BatchRequest] = []
+        while len(chunk) < self.config.most_requests:
             request = held or next(missing, None)
             held = None
             if request is None:
-                return chunk, None
+                break
             try:
                 self.budget.reserve(*request.most_tokens)
             except OutOfBudget:
@@ -165,14 +163,17 @@ class Batches:
             chunk.append(request)
         return chunk, None
 
-    def _write(self, chunk: list[Request]) -> Batch:
+    def _write(self, chunk: list[BatchRequest]) -> SentBatch:
         """The file of a batch, then its entry in the ledger."""
         lines = [
             {
                 "custom_id": request.key,
                 "method": "POST",
                 "url": "/v1/chat/completions",
-                "body": {**request.body, **response_format(self.filing.structured, request.family)},
+                "body": {
+                    **request.body,
+                    **response_format(self.config.structured, schema(request.family)),
+                },
             }
             for request in chunk
         ]
@@ -182,96 +183,92 @@ class Batches:
         path = self.folder / f"{digest}.jsonl"
         path.with_suffix(".tmp").write_bytes(data)
         path.with_suffix(".tmp").replace(path)
-        prompt, reply = (
-            sum(column) for column in zip(*(request.most_tokens for request in chunk), strict=True)
-        )
+        prompt, reply = map(sum, zip(*(request.most_tokens for request in chunk), strict=True))
         usd = self.budget.prices.usd(prompt, reply)
-        batch = Batch(digest, "submitting", "", len(chunk), prompt, reply, usd)
+        batch = SentBatch(digest, "submitting", "", len(chunk), prompt, reply, usd)
         self.ledger.keep_batch(batch)
         return batch
 
-    async def _submit(self, batch: Batch) -> Batch:
+    async def _submit(self, batch: SentBatch) -> SentBatch:
         """Uploads and starts a batch, unless the server has it already."""
-        found = await self._known(batch.digest)
-        if not found:
+        batch_id = await self._known(batch.digest)
+        if not batch_id:
             data = (self.folder / f"{batch.digest}.jsonl").read_bytes()
-            file_id = await self._patiently(lambda: self.endpoint.upload(f"{batch.digest}.jsonl", data))
-            page = {
-                "input_file_id": file_id,
-                "endpoint": "/v1/chat/completions",
-                "completion_window": self.filing.window,
-                "metadata": {MARK: batch.digest},
-            }
-            found = await self._start(batch.digest, page)
-        batch = replace(batch, state="waiting", batch_id=found)
+            file_id = await self._retried(lambda: self.client.upload(f"{batch.digest}.jsonl", data))
+            batch_id = await self._start(batch.digest, file_id)
+        batch = replace(batch, state="waiting", batch_id=batch_id)
         self.ledger.keep_batch(batch)
         return batch
 
-    async def _start(self, digest: str, page: Mapping[str, Any]) -> str:
-        """A start whose answer was lost may have worked: the server is asked before it is sent again."""
-        failures = 0
-        while True:
+    async def _start(self, digest: str, file_id: str) -> str:
+        """The server's id of a new batch. A start whose answer was lost may have worked: the server is asked
+        before it is sent again."""
+        page = {
+            "input_file_id": file_id,
+            "endpoint": "/v1/chat/completions",
+            "completion_window": self.config.window,
+            "metadata": {MARK: digest},
+        }
+        maybe_begun = False
+
+        async def start() -> str:
+            nonlocal maybe_begun
+            if maybe_begun and (batch_id := await self._known(digest)):
+                return batch_id
             try:
-                return str((await self.endpoint.json("POST", "/batches", json=page)).get("id") or "")
-            except Failed as failure:
-                failures += 1
-                await self._bear(failure, failures)
-                found = await self._known(digest) if failure.charged else ""
-                if found:
-                    return found
+                return str((await self.client.json("POST", "/batches", json=page)).get("id") or "")
+            except RequestFailed as failure:
+                maybe_begun = failure.charged
+                raise
+
+        return await self._retried(start)
 
     async def _known(self, digest: str) -> str:
         """The server's id of one of our batches; empty where it has none."""
-        after = ""
+        path = "/batches?limit=100"
         while True:
-            path = "/batches?limit=100" + (f"&after={after}" if after else "")
-            page = await self._patiently(lambda path=path: self.endpoint.json("GET", path))  # type: ignore[misc]
+            page = await self._page(path)
             listed = [one for one in page.get("data") or () if isinstance(one, dict)]
             for one in listed:
                 if (one.get("metadata") or {}).get(MARK) == digest:
                     return str(one["id"])
             if not page.get("has_more") or not listed:
                 return ""
-            after = str(listed[-1].get("id"))
+            path = f"/batches?limit=100&after={listed[-1].get('id')}"
 
     async def _finish_begun(self, tick: Ticker) -> None:
         """Waits for every batch that is not merged, and merges it."""
-        while True:
-            begun = [batch for batch in self.ledger.batches() if batch.state in ("submitting", "waiting")]
-            if not begun:
-                return
+        while begun := [one for one in self.ledger.batches() if one.state in ("submitting", "waiting")]:
             ended = 0
             for batch in begun:
                 if batch.state == "submitting":
                     batch = await self._submit(batch)
-                id_ = batch.batch_id
-                page = await self._patiently(lambda id_=id_: self.endpoint.json("GET", f"/batches/{id_}"))  # type: ignore[misc]
+                page = await self._page(f"/batches/{batch.batch_id}")
                 if page.get("status") in ENDED:
                     ended += 1
                     await self._merge(batch, page)
                     tick(tick.done + batch.count, note=f"{len(begun) - ended} batches wait")
             if not ended:
-                await asyncio.sleep(self.filing.every_seconds)
+                await asyncio.sleep(self.config.every_seconds)
 
-    async def _merge(self, batch: Batch, page: Mapping[str, Any]) -> None:
+    async def _merge(self, batch: SentBatch, page: Mapping[str, Any]) -> None:
         """Stores the replies of an ended batch; those that are there already are left."""
         asked = {json.loads(line)["custom_id"] for line in (self.folder / f"{batch.digest}.jsonl").open("rb")}
         self.budget.settle((batch.prompt_tokens, batch.reply_tokens), (0, 0))
         file_id = page.get("output_file_id")
         if file_id:
             path = f"/files/{file_id}/content"
-            data = await self._patiently(lambda: self.endpoint.read("GET", path, MOST_FILE_BYTES))
-            self.ledger.begin()
-            for line in data.splitlines():
-                self._store(line, asked)
-            self.ledger.commit()
+            data = await self._retried(lambda: self.client.read("GET", path, MOST_FILE_BYTES))
+            with self.ledger.together():
+                for line in data.splitlines():
+                    self._store(line, asked)
         failed = page.get("status") == "failed"
         self.ledger.keep_batch(replace(batch, state="failed" if failed else "merged"))
         if failed:
             errors = (page.get("errors") or {}).get("data") or [{}]
-            said = errors[0].get("message") if isinstance(errors[0], dict) else ""
+            why = errors[0].get("message") if isinstance(errors[0], dict) else ""
             raise UserMustAct(
-                f"The server refused batch {batch.batch_id}: {str(said)[:300] or 'it does not say why'}."
+                f"The server refused batch {batch.batch_id}: {str(why)[:300] or 'it does not say why'}."
             )
 
     def _store(self, line: bytes, asked: set[str]) -> None:
@@ -282,28 +279,23 @@ class Batches:
             if key not in asked or answer["status_code"] != 200:
                 return
             reply = reply_of(answer["body"])
-        except (ValueError, KeyError, TypeError, RecursionError, Failed):
+        except (ValueError, KeyError, TypeError, RecursionError, RequestFailed):
             return
         if not self.ledger.has(key):
-            counted = replace(
-                reply, prompt_tokens=max(0, reply.prompt_tokens), reply_tokens=max(0, reply.reply_tokens)
-            )
-            usd = self.budget.settle((0, 0), (counted.prompt_tokens, counted.reply_tokens))
-            self.ledger.put(key, replace(counted, model=counted.model or self.sampling.model), usd)
+            counts = (max(0, reply.prompt_tokens), max(0, reply.reply_tokens))
+            model = reply.model or self.sampling.model
+            usd = self.budget.settle((0, 0), counts)
+            self.ledger.put(key, Reply(reply.text, reply.finish, model, *counts), usd)
 
-    async def _patiently(self, request: Callable[[], Any]) -> Any:
-        failures = 0
-        while True:
-            try:
-                return await request()
-            except Failed as failure:
-                failures += 1
-                await self._bear(failure, failures)
+    async def _page(self, path: str) -> dict[str, Any]:
+        return await self._retried(lambda: self.client.json("GET", path))
 
-    async def _bear(self, failure: Failed, failures: int) -> None:
-        if not failure.again or failures > self.patience.retries:
+    async def _retried(self, request: Callable[[], Awaitable[Result]]) -> Result:
+        """Raises `UserMustAct` where the server does not do what it is asked."""
+        try:
+            return await self.config.retry.run(request, self._rng)
+        except RequestFailed as failure:
             raise UserMustAct(
                 f"The batch server fails ({failure.reason}): {failure.detail} "
                 "Run again to go on; nothing is bought twice."
             ) from failure
-        await asyncio.sleep(self.patience.wait(failures, failure.wait, self._rng))

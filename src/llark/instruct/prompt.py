@@ -7,7 +7,6 @@ user turn holds the record, one glossary sentence a field, and the kinds that ar
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,12 +18,10 @@ import yaml
 
 from llark.instruct.fields import Field, fields_of, glossary
 from llark.instruct.sources import Source
+from llark.llm.client import Message
 from llark.questions.kind import CAPTIONING, REASONING, UNDERSTANDING
 
 FAMILIES = (UNDERSTANDING, CAPTIONING, REASONING)
-
-Message = Mapping[str, str]
-"""A turn: `role` is `system`, `user` or `assistant`, `content` its text."""
 
 
 @functools.cache
@@ -113,7 +110,7 @@ def _examples(family: str) -> list[Message]:
 
 
 def schema(family: str) -> dict[str, Any]:
-    """The JSON schema of a reply, for servers that can hold a model to one."""
+    """The name and the JSON schema of a reply, for servers that can hold a model to one."""
     kinds = list(texts()["families"][family]["kinds"])
     text = {"type": "string"}
     item: dict[str, Any] = {
@@ -128,15 +125,10 @@ def schema(family: str) -> dict[str, Any]:
         "required": list(item),
         "additionalProperties": False,
     }
-    return {
+    reply = {
         "type": "object",
         "properties": {"exchanges": {"type": "array", "items": exchange}},
         "required": ["exchanges"],
         "additionalProperties": False,
     }
-
-
-def key_of(body: Mapping[str, Any]) -> str:
-    """The SHA-256 of a request: the same words to the same model with the same settings have the same key."""
-    text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return {"name": family, "strict": True, "schema": reply}

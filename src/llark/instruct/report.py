@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llark.instruct.ledger import Spent
 from llark.instruct.summary import Family, Summary
+from llark.llm.ledger import Spent
 from llark.report.page import render
 
 

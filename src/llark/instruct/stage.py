@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from llark.engine import DROP_SHARE, DROP_SHARE_FROM, Tally, Ticker
 from llark.errors import UserMustAct
 from llark.instruct.alike import Seen, same_question
-from llark.instruct.endpoint import Failed
 from llark.instruct.keep import Unkept, sift
-from llark.instruct.ledger import Ledger, Reply
-from llark.instruct.prompt import FAMILIES, Message, Prompt, build, texts
+from llark.instruct.prompt import FAMILIES, Prompt, build, schema, texts
 from llark.instruct.reply import Item, parse
 from llark.instruct.sources import Source
 from llark.instruct.teacher import CLIP_NOUNS
 from llark.instruct.traced import Traced
+from llark.llm.client import Message, Reply, RequestFailed
+from llark.llm.ledger import Ledger
 from llark.questions.kind import CAPTIONING
 from llark.questions.phrasing import phrases
 from llark.records import Dropped
@@ -67,9 +67,9 @@ class Manner:
 
 
 class Asks(Protocol):
-    """A teacher: an `Asker`, or one that only remembers."""
+    """A teacher: a `ChatModel`, or the ledger alone."""
 
-    async def ask(self, messages: tuple[Message, ...], family: str) -> tuple[str, Reply]: ...
+    async def ask(self, messages: Sequence[Message], schema: Mapping[str, Any], /) -> tuple[str, Reply]: ...
 
 
 def prompts(sources: Iterable[Source], settings: Settings) -> Iterator[Prompt | Dropped]:
@@ -86,8 +86,8 @@ async def answer(prompt: Prompt, teacher: Asks) -> tuple[str, Reply, tuple[Item,
     messages = prompt.messages
     for _ in range(2):
         try:
-            key, reply = await teacher.ask(messages, prompt.family)
-        except Failed as failure:
+            key, reply = await teacher.ask(messages, schema(prompt.family))
+        except RequestFailed as failure:
             reason = f"error:{failure.reason}" if failure.again else failure.reason
             return Dropped(prompt.id, NAME, reason, failure.detail)
         found = parse(reply.text)
@@ -174,11 +174,8 @@ Got = tuple[str, Reply, tuple[Item, ...]] | Dropped
 def _outputs(one: Prompt | Dropped, got: Got, seen: Seen, ledger: Ledger, teacher: str) -> list[object]:
     if isinstance(one, Dropped) or isinstance(got, Dropped):
         return [got]
-    ledger.begin()
-    try:
+    with ledger.together():
         return list(kept(one, *got, seen, teacher))
-    finally:
-        ledger.commit()
 
 
 async def _in_order(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,12 +18,12 @@ from llark.storage import stages
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
-    from llark.instruct.budget import Limits, Prices
-    from llark.instruct.ledger import Ledger, Spent
-    from llark.instruct.openai import Speed
     from llark.instruct.prompt import Prompt
     from llark.instruct.stage import Settings
     from llark.instruct.summary import Summary
+    from llark.llm import Pace
+    from llark.llm.client import Client
+    from llark.llm.ledger import Budget, Ledger, Prices, Spent
 
 EXCHANGES, REPLIES, BATCHES, EXPORT = "exchanges", "replies.sqlite", "batches", "export"
 REPORT, CARD, SUMMARY = "report.html", "card.md", "summary.json"
@@ -54,13 +53,8 @@ class Cost:
     budget_usd: float | None = None
     budget_tokens: int | None = None
 
-    def limits(self) -> Limits:
-        from llark.instruct.budget import Limits
-
-        return Limits(self.budget_usd, self.budget_tokens)
-
     def prices(self) -> Prices:
-        from llark.instruct.budget import Prices
+        from llark.llm.ledger import Prices
 
         return Prices(self.price_in, self.price_out)
 
@@ -84,7 +78,7 @@ class Task:
     offline: Offline = field(default_factory=Offline)
     endpoint: Endpoint | None = None
     cost: Cost = field(default_factory=Cost)
-    speed: Speed | None = None
+    speed: Pace | None = None
     replies: Path | None = None
     progress: bool = True
 
@@ -143,7 +137,7 @@ def _offline(task: Task) -> None:
 
 
 def _ledger(task: Task) -> Ledger:
-    from llark.instruct.ledger import Ledger
+    from llark.llm.ledger import Ledger
 
     if task.replies is not None:
         return Ledger(task.replies)
@@ -156,37 +150,39 @@ def _ledger(task: Task) -> Ledger:
 
 async def _by_model(task: Task, ledger: Ledger) -> dict[str, int]:
     """Asks, batched or at once; returns failed tries by reason."""
-    from llark.instruct import endpoint as http
     from llark.instruct import stage
-    from llark.instruct.budget import Budget
-    from llark.instruct.openai import Asker, Speed, key_from
-    from llark.instruct.pace import Patience
+    from llark.llm import ChatModel, Pace, Retry
+    from llark.llm.client import Client, LlmServer
+    from llark.llm.ledger import Budget, SpendingLimits
 
     server = task.endpoint
     assert server is not None
-    key = key_from(os.environ, server.key_name, server.base_url)
-    at_once = task.speed.at_once if task.speed else 16
-    address = http.Address(server.base_url, key, server.timeout_seconds, connections=at_once)
-    budget = Budget(task.cost.limits(), task.cost.prices(), ledger.spent())
+    pace = replace(task.speed or Pace(), retry=Retry(server.retries))
+    address = LlmServer.from_environment(
+        server.base_url, server.key_name, server.timeout_seconds, connections=pace.at_once
+    )
+    limits = SpendingLimits(task.cost.budget_usd, task.cost.budget_tokens)
+    budget = Budget(limits, task.cost.prices(), ledger.spent())
     async with contextlib.AsyncExitStack() as stack:
         writer = _writer(task)
         stack.callback(writer.close)
         if writer.finished:
             return {}
-        opened = await stack.enter_async_context(http.Endpoint(address))
+        client = await stack.enter_async_context(Client(address))
         if task.settings.teacher == "batch-1":
-            teacher: stage.Asks = await _batched(task, opened, ledger, budget)
+            teacher: stage.Asks = await _batched(task, client, ledger, budget)
         else:
-            speed = replace(task.speed or Speed(), patience=Patience(retries=server.retries))
             sampling = sampling_of(task.settings)
-            teacher = Asker(opened, ledger, budget, sampling, speed, server.structured)
+            teacher = ChatModel(client, ledger, budget, sampling, pace, server.structured)
         await stage.run(
             _prompts(task)(),
             teacher,
             writer,
             ledger,
             task.settings,
-            stage.Manner(at_once, task.progress, note=lambda: _note(budget.usd, budget.tokens, task.cost)),
+            stage.Manner(
+                pace.at_once, task.progress, note=lambda: _note(budget.usd, budget.tokens, task.cost)
+            ),
         )
     return dict(_failures(teacher))
 
@@ -199,23 +195,22 @@ def _note(usd: float, tokens: int, cost: Cost) -> str:
     return f"{usd:.4f} USD" if cost.price_in or cost.price_out else f"{tokens:,} tokens"
 
 
-async def _batched(task: Task, opened: Any, ledger: Ledger, budget: Any) -> Any:
-    from llark.instruct.batch import Batches, Filing, Remembered
-    from llark.instruct.pace import Patience
+async def _batched(task: Task, client: Client, ledger: Ledger, budget: Budget) -> Any:
+    from llark.instruct.batch import BatchConfig, BatchTeacher
+    from llark.llm import Retry
 
     server = task.endpoint
     assert server is not None
-    sampling = sampling_of(task.settings)
     folder = Path(ledger.path).parent / BATCHES
-    filing = Filing(
+    config = BatchConfig(
         server.batch_requests,
         server.every_seconds,
         structured=server.structured,
-        patience=Patience(retries=server.retries),
+        retry=Retry(server.retries),
     )
-    batches = Batches(opened, ledger, budget, sampling, folder, filing)
-    await batches.fill(_prompts(task), progress=task.progress)
-    return Remembered(ledger, sampling)
+    teacher = BatchTeacher(client, ledger, budget, sampling_of(task.settings), folder, config)
+    await teacher.fill(_prompts(task), progress=task.progress)
+    return teacher
 
 
 def _prompts(task: Task) -> Callable[[], Iterable[Prompt | Dropped]]:
@@ -225,15 +220,14 @@ def _prompts(task: Task) -> Callable[[], Iterable[Prompt | Dropped]]:
 
 
 def sampling_of(settings: Settings) -> Any:
-    from llark.instruct.openai import Sampling
+    from llark.llm.client import Sampling
 
     return Sampling(settings.model, settings.temperature, settings.most_tokens, settings.seed)
 
 
 def dry_run(task: Task) -> str:
     """What a run would ask and cost; nothing is sent and nothing written."""
-    from llark.instruct.budget import likely_tokens, most_prompt_tokens
-    from llark.instruct.prompt import key_of
+    from llark.llm.ledger import key_of, likely_tokens, most_prompt_tokens
 
     sampling, cost = sampling_of(task.settings), task.cost.prices()
     requests = known = dropped = prompt = most_prompt = likely_reply = 0

@@ -8,9 +8,19 @@ from random import Random
 import pytest
 
 from llark.errors import UserMustAct
-from llark.instruct.budget import Budget, Limits, OutOfBudget, Prices, likely_tokens, most_prompt_tokens
-from llark.instruct.ledger import Batch, Ledger, Reply, Spent
-from llark.instruct.pace import Bucket, Gate, Patience, retry_after
+from llark.llm import Retry, SharedPause, TokenBucket
+from llark.llm.client import Reply, retry_after
+from llark.llm.ledger import (
+    Budget,
+    Ledger,
+    OutOfBudget,
+    Prices,
+    SentBatch,
+    SpendingLimits,
+    Spent,
+    likely_tokens,
+    most_prompt_tokens,
+)
 
 
 class Clock:
@@ -28,7 +38,7 @@ class Clock:
 
 def test_a_bucket_lets_a_burst_through_and_then_its_rate() -> None:
     clock = Clock()
-    bucket = Bucket(2.0, 3.0, clock.now, clock.sleep)
+    bucket = TokenBucket(2.0, 3.0, clock.now, clock.sleep)
 
     async def take(times: int) -> None:
         for _ in range(times):
@@ -42,30 +52,30 @@ def test_a_bucket_lets_a_burst_through_and_then_its_rate() -> None:
 
 def test_a_request_larger_than_the_bucket_waits_and_goes() -> None:
     clock = Clock()
-    bucket = Bucket(10.0, 100.0, clock.now, clock.sleep)
+    bucket = TokenBucket(10.0, 100.0, clock.now, clock.sleep)
     asyncio.run(bucket.take(5000.0))
     asyncio.run(bucket.take(50.0))
     assert clock.seconds == pytest.approx(5.0)
 
 
 def test_waiting_doubles_up_to_a_limit_and_heeds_the_server() -> None:
-    patience, rng = Patience(6, 1.0, 20.0), Random(0)
+    retry, rng = Retry(6, 1.0, 20.0), Random(0)
     for failures, most in ((1, 1.0), (2, 2.0), (4, 8.0), (9, 20.0), (5000, 20.0)):
-        waits = [patience.wait(failures, None, rng) for _ in range(50)]
+        waits = [retry.wait(failures, None, rng) for _ in range(50)]
         assert most / 2 <= min(waits)
         assert max(waits) <= most
         assert len(set(waits)) > 40, "so that all do not come back at once"
-    assert 30.0 <= patience.wait(1, 30.0, rng) <= 31.0
-    assert patience.wait(1, 1e9, rng) < 602.0
+    assert 30.0 <= retry.wait(1, 30.0, rng) <= 31.0
+    assert retry.wait(1, 1e9, rng) < 602.0
 
 
-def test_a_gate_holds_all_until_it_opens() -> None:
+def test_a_pause_holds_all_until_it_is_over() -> None:
     async def through() -> float:
-        gate, loop = Gate(), asyncio.get_running_loop()
-        gate.close_for(0.05)
-        gate.close_for(0.01)
+        pause, loop = SharedPause(), asyncio.get_running_loop()
+        pause.begin(0.05)
+        pause.begin(0.01)
         began = loop.time()
-        await asyncio.gather(*(gate.passed() for _ in range(20)))
+        await asyncio.gather(*(pause.over() for _ in range(20)))
         return loop.time() - began
 
     assert asyncio.run(through()) >= 0.045
@@ -97,7 +107,7 @@ def test_what_a_prompt_can_cost_is_never_less_than_what_it_does() -> None:
 
 
 def test_a_budget_counts_what_is_on_its_way_and_gives_back_what_was_not_needed() -> None:
-    budget = Budget(Limits(usd=1.0), Prices(1000.0, 1000.0), Spent(1, 100, 100, 0.2))
+    budget = Budget(SpendingLimits(usd=1.0), Prices(1000.0, 1000.0), Spent(1, 100, 100, 0.2))
     budget.reserve(300, 400)
     with pytest.raises(OutOfBudget, match=r"0\.9000 are spent"):
         budget.reserve(100, 1)
@@ -108,7 +118,7 @@ def test_a_budget_counts_what_is_on_its_way_and_gives_back_what_was_not_needed()
 
 def test_a_budget_in_dollars_needs_prices() -> None:
     with pytest.raises(UserMustAct, match="--price-in"):
-        Budget(Limits(usd=1.0), Prices(), Spent())
+        Budget(SpendingLimits(usd=1.0), Prices(), Spent())
 
 
 def test_the_ledger_keeps_the_first_reply_and_counts_all_costs(tmp_path: Path) -> None:
@@ -116,13 +126,13 @@ def test_the_ledger_keeps_the_first_reply_and_counts_all_costs(tmp_path: Path) -
         ledger.put("k", Reply("one", "stop", "m", 10, 5), 0.5)
         ledger.put("k", Reply("two", "stop", "m", 10, 5), 0.25)
         ledger.lose("j", "timeout", 7, 3, 0.125)
-        ledger.keep_batch(Batch("d", "waiting", "b", 2, 100, 50, 1.0))
+        ledger.keep_batch(SentBatch("d", "waiting", "b", 2, 100, 50, 1.0))
     with Ledger(tmp_path / "x" / "replies.sqlite") as ledger:
         assert ledger.get("k") == Reply("one", "stop", "m", 10, 5)
         assert ledger.get("nobody") is None
         assert ledger.spent() == Spent(1, 127, 63, 1.875)
         assert ledger.lost() == {"bought-twice": 1, "timeout": 1}
-        ledger.keep_batch(Batch("d", "merged", "b", 2, 100, 50, 1.0))
+        ledger.keep_batch(SentBatch("d", "merged", "b", 2, 100, 50, 1.0))
         assert ledger.spent().usd == 0.875
 
 
