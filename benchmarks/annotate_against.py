@@ -10,7 +10,7 @@ from annotate_heard import OURS, Facts
 from annotate_scores import DRAWS, MEASURES, Mark, marks_of
 
 from llark.annotate.others import OTHERS
-from llark.evaluate import pool
+from llark.evaluate import bootstrap
 
 COLUMNS = ("tempo Acc1", "tempo Acc2", "beat F", "downbeat F", "meter", "key", "chords")
 TIE = 0.005
@@ -68,9 +68,11 @@ def difference(ours: Sequence[Mark], theirs: Sequence[Mark]) -> tuple[float, flo
     other = {mark.case_id: mark.value for mark in theirs}
     points = np.array([[1.0, mark.value - other[mark.case_id]] for mark in ours if mark.case_id in other])
     groups = [mark.group for mark in ours if mark.case_id in other]
-    tallied = pool.tally(groups, points)
-    redrawn = pool.redrawn(tallied, pool.means("lead"), pool.draws(tallied.tracks, DRAWS, "against"))
-    return pool.interval(redrawn["lead"], tallied.tracks, (-1.0, 1.0))
+    tallied = bootstrap.tally(groups, points)
+    redrawn = bootstrap.redrawn(
+        tallied, bootstrap.means("lead"), bootstrap.draws(tallied.tracks, DRAWS, "against")
+    )
+    return bootstrap.interval(redrawn["lead"], tallied.tracks, (-1.0, 1.0))
 
 
 def _reason(ours: Sequence[Mark], theirs: Sequence[Mark]) -> str:

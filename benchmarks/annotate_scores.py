@@ -9,7 +9,7 @@ import numpy as np
 from annotate_clips import Case
 from annotate_heard import Facts
 
-from llark.evaluate import pool
+from llark.evaluate import bootstrap
 from llark.records import Annotation, Chords, LocalKeys
 
 DRAWS = 1000
@@ -155,11 +155,11 @@ def result(marks: Sequence[Mark], purpose: str) -> Result:
     """Their mean, and the interval that drawing pieces and styles anew gives."""
     if not marks:
         return Result(float("nan"), float("nan"), float("nan"), 0)
-    tallied = pool.tally([mark.group for mark in marks], np.array([[1.0, mark.value] for mark in marks]))
-    rates = pool.means("value")
-    redrawn = pool.redrawn(tallied, rates, pool.draws(tallied.tracks, DRAWS, purpose))["value"]
-    low, high = pool.interval(redrawn, tallied.tracks, (0.0, 1.0))
-    return Result(pool.rates_of(tallied, rates)["value"], low, high, tallied.n)
+    tallied = bootstrap.tally([mark.group for mark in marks], np.array([[1.0, mark.value] for mark in marks]))
+    rates = bootstrap.means("value")
+    redrawn = bootstrap.redrawn(tallied, rates, bootstrap.draws(tallied.tracks, DRAWS, purpose))["value"]
+    low, high = bootstrap.interval(redrawn, tallied.tracks, (0.0, 1.0))
+    return Result(bootstrap.rates_of(tallied, rates)["value"], low, high, tallied.n)
 
 
 @dataclass(frozen=True)

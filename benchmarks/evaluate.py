@@ -25,8 +25,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from llark.evaluate import answers, page, predictions, questions, score
+from llark.evaluate import answers, page, predictions, score
 from llark.evaluate.cases import AUDIO, Case, Put, TestSet
+from llark.evaluate.options import read_rows
 from llark.evaluate.outcome import Evaluation, Settings
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
 from llark.pipeline import evaluate as walk
@@ -35,7 +36,7 @@ from llark.pipeline.ask import Choice
 from llark.pipeline.local_model import LocalModel
 
 STORED = (
-    ("muchomusic", "muchomusic.midashenglm.jsonl", "published", 848, 1187),
+    ("muchomusic", "muchomusic.midashenglm.jsonl", "published_reader", 848, 1187),
     ("muchomusic", "muchomusic.midashenglm.jsonl", "read", 847, 1187),
     ("nsynth_instrument", "nsynth-instrument.midashenglm.jsonl", "strict", 3298, 4096),
     ("nsynth_instrument", "nsynth-instrument.midashenglm.jsonl", "read", 3298, 4096),
@@ -61,7 +62,7 @@ def right(task_name: str, path: Path, reading: str) -> tuple[int, int]:
 
 def items(task_name: str, path: Path) -> tuple[int, int]:
     """(questions of the task, rows of the file)."""
-    return len(QUESTION_TASKS[task_name].load(path)), len(questions.rows(path))
+    return len(QUESTION_TASKS[task_name].load(path)), len(read_rows(path))
 
 
 def accept(folder: Path) -> bool:
@@ -96,7 +97,7 @@ def questions_on(material: testsets.Material) -> TestSet:
                     item.clip_id,
                     item.clip_id,
                     item.track_id,
-                    TASKS[name].QUESTION,
+                    TASKS[name].question,
                     score.item_truth(TASKS[name], item),
                 )
                 for item in material.test_set.items

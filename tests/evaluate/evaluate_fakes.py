@@ -54,7 +54,7 @@ def make_items(tracks: int = 30, clips: int = 2) -> list[Item]:
 
 
 def tell(facts: Annotation, question: str) -> str:
-    task = next(name for name in FIVE if question == TASKS[name].QUESTION)
+    task = next(name for name in FIVE if question == TASKS[name].question)
     said = {
         "tempo": f"It runs at about {facts.tempo.bpm:.0f} BPM.",
         "key": f"This is in {facts.key.name}.",

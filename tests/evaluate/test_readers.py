@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llark.evaluate import choices
 from llark.evaluate.note_readers import read_chords, read_pitch, read_times
+from llark.evaluate.options import LETTERS, OptionList, _words, read_bare_option, read_option
 from llark.evaluate.readers import read_genre, read_instruments, read_key, read_meter, read_tempo
 from llark.evaluate.said import plain, said
 from llark.evaluate.tasks import TASKS
@@ -119,8 +119,8 @@ def in_words(number: int, joint: str) -> str:
 def read_both(row: dict[str, Any]) -> tuple[Any, Any]:
     """(lenient, strict) reading of a row."""
     if row["task"] == "choices":
-        options = choices.Options(tuple(row["options"]), 0)
-        return choices.read(row["answer"], options), choices.strict(row["answer"], options)
+        options = OptionList(tuple(row["options"]), 0)
+        return read_option(row["answer"], options), read_bare_option(row["answer"], options)
     task = TASKS[row["task"]]
     return task.read(row["answer"]), task.strict(row["answer"])
 
@@ -165,11 +165,11 @@ def test_a_hedge_a_range_or_a_second_value_is_no_strict_answer(task: str, answer
 @given(st.lists(st.text(min_size=1, max_size=12), min_size=2, max_size=5, unique=True), st.data())
 def test_a_letter_alone_is_that_option(texts: list[str], data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(texts) - 1))
-    letter = choices.LETTERS[place]
-    options = choices.Options(tuple(texts), 0)
-    if not any(choices._words(text) in (letter.lower(), f"answer {letter.lower()}") for text in texts):
+    letter = LETTERS[place]
+    options = OptionList(tuple(texts), 0)
+    if not any(_words(text) in (letter.lower(), f"answer {letter.lower()}") for text in texts):
         for frame in ("{}", "({})", "{}.", "Answer: {}"):
-            assert choices.read(frame.format(letter), options) == place
+            assert read_option(frame.format(letter), options) == place
 
 
 @given(st.integers(0, 127))
@@ -283,6 +283,6 @@ def test_no_text_breaks_a_reader(text: str) -> None:
     assert read_genre(text) is None or isinstance(read_genre(text), str)
     assert read_pitch(text) is None or 0 <= read_pitch(text) <= 127
     assert all(chord.endswith((":maj", ":min")) for chord in read_chords(text) or ())
-    assert choices.read(text, choices.Options(("rock", "no drums", "A"), 0)) in (None, 0, 1, 2)
+    assert read_option(text, OptionList(("rock", "no drums", "A"), 0)) in (None, 0, 1, 2)
     for name in FIVE:
         assert TASKS[name].strict(text) in (None, TASKS[name].read(text))

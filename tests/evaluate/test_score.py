@@ -22,8 +22,8 @@ from evaluate_fakes import (
 from llark.errors import UserMustAct
 from llark.evaluate import report
 from llark.evaluate.cases import CONDITIONS, TEXT_PRIORS, Case, Item, TestSet, donors, put_under
-from llark.evaluate.choices import Options
 from llark.evaluate.faithful import FOLLOWS, KEEPS, agreement
+from llark.evaluate.options import OptionList
 from llark.evaluate.outcome import Evaluation, Settings
 from llark.evaluate.score import evaluate, plan, tasks_of
 from llark.evaluate.tasks import TASKS
@@ -66,7 +66,7 @@ def test_a_model_that_hears_is_not_called_deaf(heard_well: Evaluation) -> None:
 def test_a_model_that_does_not_listen_is_called_deaf(not_heard: Evaluation) -> None:
     assert not_heard.deaf == FIVE
     for task in FIVE:
-        metric = TASKS[task].HEADLINE
+        metric = TASKS[task].headline
         assert value(not_heard, task, metric) == value(not_heard, task, metric, "shuffled")
         assert value(not_heard, task, metric) == value(not_heard, task, metric, "no audio")
 
@@ -216,7 +216,7 @@ def test_a_hedged_answer_counts_leniently_and_not_strictly() -> None:
 def test_questions_with_options_are_scored_with_their_own_text() -> None:
     texts = ("Rock", "Jazz", "Folk", "Soul")
     cases = tuple(
-        Case(str(i), f"clip-{i}", f"clip-{i}", f"Which of these? {i}", Options(texts, i % 4))
+        Case(str(i), f"clip-{i}", f"clip-{i}", f"Which of these? {i}", OptionList(texts, i % 4))
         for i in range(40)
     )
 

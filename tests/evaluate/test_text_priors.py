@@ -9,9 +9,9 @@ import pytest
 import torch
 from tiny import WIDTH, tiny_llama, tiny_tokenizer
 
-from llark.evaluate import choices, page, report
+from llark.evaluate import page, report
 from llark.evaluate.cases import Case, Put, TestSet, put_under
-from llark.evaluate.choices import LETTERS, Options
+from llark.evaluate.options import LETTERS, OptionList, bare, longest, prompt, read_option, shuffled
 from llark.evaluate.outcome import Evaluation
 from llark.evaluate.score import evaluate
 from llark.generate import Answerer
@@ -25,8 +25,8 @@ def cases(count: int = 40) -> tuple[Case, ...]:
     made = []
     for number in range(count):
         right, wrong = ("a rather long answer", "short") if number % 4 else ("short", "a rather long answer")
-        options = choices.shuffled(str(number), right, [wrong, f"b{number}", f"c{number}"])
-        question = choices.prompt(f"What is heard in {number}?", options.texts)
+        options = shuffled(str(number), right, [wrong, f"b{number}", f"c{number}"])
+        question = prompt(f"What is heard in {number}?", options.texts)
         made.append(Case(str(number), f"clip-{number}", f"clip-{number}", question, options))
     return tuple(made)
 
@@ -36,7 +36,7 @@ def text_only(task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, st
     options = {
         put.id: [line[4:] for line in put.question.splitlines() if line.startswith("(")] for put in puts
     }
-    return {id_: f"({LETTERS[choices.longest(Options(tuple(texts), 0))]})" for id_, texts in options.items()}
+    return {id_: f"({LETTERS[longest(OptionList(tuple(texts), 0))]})" for id_, texts in options.items()}
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,8 @@ def test_the_likeliest_option_is_asked_of_questions_with_options_alone() -> None
 
 
 def test_a_question_is_bare_without_its_options() -> None:
-    assert choices.bare(choices.prompt("Which one?\nThis?", ["a", "b"])) == "Which one?\nThis?"
-    assert choices.longest(Options(("aa", "bbb", "ccc"), 0)) == 1
+    assert bare(prompt("Which one?\nThis?", ["a", "b"])) == "Which one?\nThis?"
+    assert longest(OptionList(("aa", "bbb", "ccc"), 0)) == 1
 
 
 @pytest.fixture(scope="module")
@@ -121,12 +121,12 @@ def test_our_model_says_the_letter_of_its_likeliest_option(
     monkeypatch.setattr(Answerer, "load", lambda *_, **__: answerer)
     (tmp_path / "config.json").write_text("{}")
     local = LocalModel(Choice(tmp_path), {})
-    question = choices.prompt("What is it?", OPTIONS)
+    question = prompt("What is it?", OPTIONS)
     expected = f"({LETTERS[likeliest(answerer, 'What is it?', OPTIONS)]})"
     assert local([Put("1", question, options=OPTIONS)]) == [expected]
 
 
-KEYS_TO_CHOOSE = Options(("C Major", "A Minor", "F Major", "D Major"), 1)
+KEYS_TO_CHOOSE = OptionList(("C Major", "A Minor", "F Major", "D Major"), 1)
 
 
 @pytest.mark.parametrize(
@@ -141,4 +141,4 @@ KEYS_TO_CHOOSE = Options(("C Major", "A Minor", "F Major", "D Major"), 1)
     ],
 )
 def test_the_tonic_of_a_key_is_not_the_letter_of_an_option(answer: str, place: int | None) -> None:
-    assert choices.read(answer, KEYS_TO_CHOOSE) == place
+    assert read_option(answer, KEYS_TO_CHOOSE) == place

@@ -62,7 +62,7 @@ class Kept:
         folder = self.folder / task / condition.replace(" ", "-")
         plan = {
             "task": task,
-            "version": TASKS[task].VERSION,
+            "version": TASKS[task].version,
             "condition": condition,
             "model": dict(self.model.about),
             "puts": _digest(puts),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from llark.errors import UserMustAct
-from llark.evaluate import pool
+from llark.evaluate import bootstrap
 from llark.evaluate.cases import AUDIO
 from llark.evaluate.outcome import Evaluation, Verdict
 
@@ -65,7 +65,7 @@ def _shared(
 def _difference(task: str, first: list[Verdict], second: list[Verdict]) -> Difference:
     tracks = [verdict.track_id for verdict in first]
     one, other = _tally(tracks, first), _tally(tracks, second)
-    low, high, p = pool.paired(one, other, purpose=task)
+    low, high, p = bootstrap.paired(one, other, purpose=task)
     return Difference(
         task=task,
         first=_mean(one),
@@ -79,11 +79,11 @@ def _difference(task: str, first: list[Verdict], second: list[Verdict]) -> Diffe
     )
 
 
-def _tally(tracks: list[str], verdicts: list[Verdict]) -> pool.Tally:
-    return pool.tally(tracks, np.asarray([[1.0, verdict.right or 0.0] for verdict in verdicts]))
+def _tally(tracks: list[str], verdicts: list[Verdict]) -> bootstrap.Tally:
+    return bootstrap.tally(tracks, np.asarray([[1.0, verdict.right or 0.0] for verdict in verdicts]))
 
 
-def _mean(tallied: pool.Tally) -> float:
+def _mean(tallied: bootstrap.Tally) -> float:
     return float(tallied.by_track[:, 1].sum() / tallied.by_track[:, 0].sum())
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from llark.errors import UserMustAct
-from llark.evaluate import pool
+from llark.evaluate import bootstrap
 from llark.evaluate.judge import Judge
 
 SUPPORTED, CONTRADICTED, UNKNOWN = "supported", "contradicted", "unknown"
@@ -113,12 +113,12 @@ def count(answers: Sequence[Described], judge: Judge) -> Details:
             tracks.append(one.track_id)
     if not rows:
         raise UserMustAct(f"The judge listed the details of none of {len(answers)} answers.")
-    tallied = pool.tally(tracks, np.asarray(rows, dtype=float))
-    rates = pool.means("stated", *VERDICTS)
-    redrawn = pool.redrawn(tallied, rates, pool.draws(tallied.tracks, 1000, "details"))
-    values = pool.rates_of(tallied, rates)
+    tallied = bootstrap.tally(tracks, np.asarray(rows, dtype=float))
+    rates = bootstrap.means("stated", *VERDICTS)
+    redrawn = bootstrap.redrawn(tallied, rates, bootstrap.draws(tallied.tracks, 1000, "details"))
+    values = bootstrap.rates_of(tallied, rates)
     shares = {
-        name: Share(value, *pool.interval(redrawn[name], tallied.tracks, (0.0, float("inf"))))
+        name: Share(value, *bootstrap.interval(redrawn[name], tallied.tracks, (0.0, float("inf"))))
         for name, value in values.items()
     }
     return Details(**shares, n=len(rows), tracks=tallied.tracks, unread=len(answers) - len(rows))

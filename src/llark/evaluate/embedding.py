@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from llark.evaluate import pool
+from llark.evaluate import bootstrap
 
 Embed = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 """Texts → one vector each."""
@@ -41,10 +41,10 @@ def accuracies(
 ) -> dict[str, tuple[float, float, float]]:
     """`acc@1`, `acc@2` …: value and 95 % interval over tracks, n being what it is (not a thousand)."""
     hits = [[1.0, *(float(t in row[:k]) for k in DEPTHS)] for row, t in zip(orders, truths, strict=True)]
-    tallied = pool.tally(tracks, np.asarray(hits))
-    rates = pool.means(*(f"acc@{k}" for k in DEPTHS))
-    redrawn = pool.redrawn(tallied, rates, pool.draws(tallied.tracks, 1000, "embedding"))
+    tallied = bootstrap.tally(tracks, np.asarray(hits))
+    rates = bootstrap.means(*(f"acc@{k}" for k in DEPTHS))
+    redrawn = bootstrap.redrawn(tallied, rates, bootstrap.draws(tallied.tracks, 1000, "embedding"))
     return {
-        name: (value, *pool.interval(redrawn[name], tallied.tracks, (0.0, 1.0)))
-        for name, value in pool.rates_of(tallied, rates).items()
+        name: (value, *bootstrap.interval(redrawn[name], tallied.tracks, (0.0, 1.0)))
+        for name, value in bootstrap.rates_of(tallied, rates).items()
     }

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llark.evaluate.cases import Put
-from llark.evaluate.tasks import TASKS, Task
+from llark.evaluate.task import Task
+from llark.evaluate.tasks import TASKS
 from llark.records import Annotation
 
 FOLLOWS, KEEPS = "follows wrong facts", "keeps to the sound"

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from llark.errors import UserMustAct
-from llark.evaluate import choices, pool
+from llark.evaluate import bootstrap
+from llark.evaluate.options import LETTERS, OptionList, read_option, shuffled
 
 Judge = Callable[[str], str]
 """A prompt → what the judge says."""
@@ -90,18 +91,18 @@ def win_rate(pairs: Sequence[Pair], judge: Judge) -> WinRate:
             outcomes.append((pair, (forth + back) / 2, forth != back))
     if not outcomes:
         raise UserMustAct(f"The judge gave no verdict on any of {len(pairs)} pairs.")
-    tally = pool.tally(
+    tally = bootstrap.tally(
         [pair.track_id for pair, _, _ in outcomes], np.asarray([[1.0, won] for _, won, _ in outcomes])
     )
-    rates = pool.means("rate")
-    redrawn = pool.redrawn(tally, rates, pool.draws(tally.tracks, 1000, "win rate"))["rate"]
-    low, high = pool.interval(redrawn, tally.tracks, (0.0, 1.0))
+    rates = bootstrap.means("rate")
+    redrawn = bootstrap.redrawn(tally, rates, bootstrap.draws(tally.tracks, 1000, "win rate"))["rate"]
+    low, high = bootstrap.interval(redrawn, tally.tracks, (0.0, 1.0))
     won = [score for _, score, _ in outcomes]
     return WinRate(
         wins=won.count(1.0),
         losses=won.count(0.0),
         ties=won.count(0.5),
-        rate=pool.rates_of(tally, rates)["rate"],
+        rate=bootstrap.rates_of(tally, rates)["rate"],
         low=low,
         high=high,
         swayed=sum(swayed for _, _, swayed in outcomes) / len(outcomes),
@@ -119,13 +120,11 @@ def asked_to_prefer(pair: Pair, swap: bool = False) -> str:
 
 def _prefers(pair: Pair, judge: Judge, swap: bool = False) -> float | None:
     """1 where the first answer is preferred, 0 where the second is, `None` where the judge says neither."""
-    said = choices.read(judge(asked_to_prefer(pair, swap)), choices.Options(("Answer A", "Answer B"), 0))
+    said = read_option(judge(asked_to_prefer(pair, swap)), OptionList(("Answer A", "Answer B"), 0))
     return None if said is None else float((said == 0) != swap)
 
 
-def asked_to_match(
-    answers: Mapping[str, str], known: Mapping[str, str]
-) -> dict[str, tuple[str, choices.Options]]:
+def asked_to_match(answers: Mapping[str, str], known: Mapping[str, str]) -> dict[str, tuple[str, OptionList]]:
     """By clip what the judge is asked, and the descriptions that it chooses among.
 
     The wrong ones are of other clips of `known`, chosen by the clip's id alone. Raises `UserMustAct` where
@@ -137,7 +136,7 @@ def asked_to_match(
     for clip, answer in answers.items():
         if clip in known:
             options = _candidates(clip, known)
-            listed = "\n".join(f"({choices.LETTERS[i]}) {text}" for i, text in enumerate(options.texts))
+            listed = "\n".join(f"({LETTERS[i]}) {text}" for i, text in enumerate(options.texts))
             asked[clip] = ASKED_TO_MATCH.format(answer=answer, options=listed), options
     return asked
 
@@ -145,15 +144,15 @@ def asked_to_match(
 def matching(answers: Mapping[str, str], known: Mapping[str, str], judge: Judge) -> dict[str, float]:
     """1 or 0 for each answer by clip: whether the judge finds its music among `CANDIDATES` descriptions."""
     return {
-        clip: choices.credit(choices.read(judge(prompt), options), options)
+        clip: float(read_option(judge(prompt), options) == options.right)
         for clip, (prompt, options) in asked_to_match(answers, known).items()
     }
 
 
-def _candidates(clip: str, known: Mapping[str, str]) -> choices.Options:
+def _candidates(clip: str, known: Mapping[str, str]) -> OptionList:
     others = {known[other] for other in known if other != clip} - {known[clip]}
     ranked = sorted(others, key=lambda text: hashlib.sha256(f"other:{clip}:{text}".encode()).hexdigest())
-    return choices.shuffled(clip, known[clip], ranked[: CANDIDATES - 1])
+    return shuffled(clip, known[clip], ranked[: CANDIDATES - 1])
 
 
 def without_lines(text: str) -> str:

@@ -49,7 +49,7 @@ def _sample(place: int, verdict: Verdict) -> dict[str, Any]:
         "doc_hash": _hash(json.dumps(doc, indent=2, ensure_ascii=False)),
         "input": verdict.question,
         "id": verdict.case_id,
-        f"llark_{verdict.task}_{TASKS[verdict.task].HEADLINE}": verdict.right,
+        f"llark_{verdict.task}_{TASKS[verdict.task].headline}": verdict.right,
     }
 
 

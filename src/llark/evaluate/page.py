@@ -14,12 +14,12 @@ from markupsafe import Markup
 
 from llark import audio
 from llark.errors import BadAudio
-from llark.evaluate import judged, lmms, published, report
+from llark.evaluate import judged, lmms, report
 from llark.evaluate.cases import AUDIO, CONDITIONS, CONTROLS
 from llark.evaluate.faithful import FOLLOWS, KEEPS
 from llark.evaluate.outcome import AGREEMENT, STRICT, Absent, Evaluation, Margin, ScoreRow, Verdict
 from llark.evaluate.score import HEARD_CONTROLS
-from llark.evaluate.tasks import TASKS, Remarks
+from llark.evaluate.tasks import TASKS
 from llark.records import Annotation, Clip
 from llark.report import plots
 from llark.report.page import render
@@ -115,7 +115,6 @@ def page(
     """The whole page, as text. `verdicts`: what judges found."""
     tasks = list(dict.fromkeys(row.task for row in evaluation.rows))
     without = [task for task in dict.fromkeys(one.task for one in evaluation.absent) if task not in tasks]
-    printed = [one for task in tasks for one in published.of(task)]
     return render(
         "evaluate",
         about=about,
@@ -126,7 +125,7 @@ def page(
         judged=verdicts,
         tasks=[_task(evaluation, task, media) for task in tasks],
         calibration=_calibration(evaluation, media),
-        published=[(report.name_of(one.metric), one) for one in printed],
+        published=[(task, report.name_of(one.metric), one) for task in tasks for one in TASKS[task].published],
         beside=_beside(evaluation, tasks),
         explanation=report.EXPLANATION,
         versions=", ".join(f"{name} {version}" for name, version in evaluation.versions.items()),
@@ -135,7 +134,7 @@ def page(
 
 
 def _headline(evaluation: Evaluation, task: str) -> Headline:
-    metric = TASKS[task].HEADLINE
+    metric = TASKS[task].headline
     rows = {(row.metric, row.condition): row for row in evaluation.rows if row.task == task}
     own = rows.get((metric, AUDIO)) or next((row for row in rows.values() if row.metric == metric), None)
     if own is None:
@@ -180,7 +179,7 @@ def _faithfulness(
 def _task(evaluation: Evaluation, name: str, media: Media) -> TaskSection:
     task = TASKS[name]
     rows = [row for row in evaluation.rows if row.task == name]
-    headline = [row for row in rows if row.metric == task.HEADLINE]
+    headline = [row for row in rows if row.metric == task.headline]
     headline.sort(key=lambda row: CONDITIONS.index(row.condition))
     scored = [v for v in _with_sound(evaluation, name) if v.truth is not None]
     absent: list[Absent] = [one for one in evaluation.absent if one.task == name]
@@ -190,10 +189,10 @@ def _task(evaluation: Evaluation, name: str, media: Media) -> TaskSection:
     ]
     return TaskSection(
         name,
-        report.name_of(task.HEADLINE),
-        about=task.__doc__ or "",
-        question=task.QUESTION,
-        variant=getattr(task, "VARIANT", ""),
+        report.name_of(task.headline),
+        about=task.about or "",
+        question=task.question,
+        variant=task.variant,
         pictures=[plots.estimates(estimates), *pictures(name, [(v.reading, v.truth) for v in scored])],
         examples=_examples(scored, media),
         rows=[(report.name_of(row.metric), row) for row in rows],
@@ -258,7 +257,7 @@ def _example(one: Verdict, clip: Clip | None) -> Example:
         one.case_id,
         verdict=f"{one.verdict}{part}{remark}",
         good=(one.right or 0.0) > 0.5,
-        question="" if TASKS[one.task].QUESTION else one.question.splitlines()[0],
+        question="" if TASKS[one.task].question else one.question.splitlines()[0],
         answer=one.answer[:600],
         reading=reading,
         truth=lmms.target(one.truth)[:300],
@@ -271,7 +270,7 @@ def _example(one: Verdict, clip: Clip | None) -> Example:
 def _remark(verdict: Verdict) -> str:
     """What the task adds to a verdict, if it adds anything."""
     task = TASKS[verdict.task]
-    return str(task.remark(verdict.reading, verdict.truth)) if isinstance(task, Remarks) else ""
+    return task.remark(verdict.reading, verdict.truth)
 
 
 def _sound(clip: Clip) -> tuple[Markup | str, str, str]:
@@ -322,13 +321,13 @@ def _beside(evaluation: Evaluation, tasks: Sequence[str]) -> list[tuple[str, Mar
     own = {(row.task, row.metric): row.value for row in evaluation.rows if row.condition == AUDIO}
     drawn = []
     for task in tasks:
-        metric = TASKS[task].HEADLINE
+        metric = TASKS[task].headline
         others = [
             (shorten(f"{one.model}: {one.variant}", 52, placeholder=" …"), one.value)
-            for one in published.of(task)
+            for one in TASKS[task].published
             if one.metric == metric
         ]
-        same_set = any(hasattr(TASKS[task], name) for name in ("SOURCE", "SOURCES", "VARIANT"))
+        same_set = bool(TASKS[task].sources or TASKS[task].variant)
         if others:
             drawn.append((task, plots.beside(own.get((task, metric)) if same_set else None, others)))
     return drawn

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from llark.errors import UserMustAct
-from llark.evaluate import questions
 from llark.evaluate.cases import Case, Put, TestSet
+from llark.evaluate.options import OptionTask, Row, read_rows
 from llark.evaluate.score import item_truth
-from llark.evaluate.tasks import QUESTION_TASKS, TASKS, PartTask
+from llark.evaluate.tasks import QUESTION_TASKS, TASKS
 
 ANSWER_FIELDS = (
     "model_completion_text", "model_output", "model_prediction", "prediction", "pred", "filtered_resps",
@@ -50,7 +50,7 @@ def load(task: str, path: Path, given: TestSet) -> Stored:
     Raises:
         UserMustAct: No row has an answer of a model, or none is about the test set.
     """
-    rows = _of_task(task, questions.rows(path))
+    rows = _of_task(task, read_rows(path))
     if not rows:
         raise UserMustAct(f"{path}: no row is about {task}.")
     known = given.questions.get(task) or tuple(_case(task, item) for item in given.items)
@@ -75,11 +75,12 @@ def _of_task(task: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     of a benchmark's whole file those that belong to another part."""
     one = TASKS[task]
     rows = [row for row in rows if row.get("task", task) == task or row["task"] not in TASKS]
-    whole = not isinstance(one, PartTask) or not any("choices" in row for row in rows)
-    return rows if whole else [row for row in rows if cast(PartTask, one).is_asked(row)]
+    if isinstance(one, OptionTask) and any("choices" in row for row in rows):
+        rows = [row for row in rows if one.is_asked(row)]
+    return rows
 
 
-def _answer_field(path: Path, rows: Sequence[questions.Row], *, brings_questions: bool) -> str:
+def _answer_field(path: Path, rows: Sequence[Row], *, brings_questions: bool) -> str:
     """Where the model's answer is. `answer` is none beside the options, or where it is all that is known."""
     right = brings_questions and not any(name in rows[0] for name in LABEL_FIELDS if name != "answer")
     taken = ("answer",) if right or "choices" in rows[0] else ()
@@ -100,16 +101,16 @@ def _test_set(task: str, cases: Sequence[Case]) -> TestSet:
 
 def _case(task: str, item: Any) -> Case:
     truth = item_truth(TASKS[task], item)
-    return Case(item.clip_id, item.clip_id, item.track_id, TASKS[task].QUESTION, truth)
+    return Case(item.clip_id, item.clip_id, item.track_id, TASKS[task].question, truth)
 
 
-def _own_cases(task: str, path: Path, rows: Sequence[questions.Row]) -> tuple[Case, ...]:
+def _own_cases(task: str, path: Path, rows: Sequence[Row]) -> tuple[Case, ...]:
     if task in QUESTION_TASKS:
         return tuple(QUESTION_TASKS[task].load(path))
     return tuple(_labelled(task, path, number, row) for number, row in enumerate(rows))
 
 
-def _labelled(task: str, path: Path, number: int, row: questions.Row) -> Case:
+def _labelled(task: str, path: Path, number: int, row: Row) -> Case:
     """A case whose truth stands in the row, in the words of the benchmark."""
     name = next((str(row[field]) for field in NAME_FIELDS if field in row), str(number))
     field = next((field for field in LABEL_FIELDS if field in row), None)
@@ -125,7 +126,7 @@ def _labelled(task: str, path: Path, number: int, row: questions.Row) -> Case:
 def _label(task: str, value: Any) -> Any | None:
     """A label as the task compares it: of genres and captions all that are given count."""
     several = [str(one) for one in value] if isinstance(value, list) else [str(value)]
-    if hasattr(TASKS[task], "of_captions"):
+    if TASKS[task].from_captions:
         return tuple(text for text in several if text.strip()) or None
     if task == "genre":
         return tuple(style for text in several if (style := TASKS[task].read(text)) is not None) or None
@@ -133,7 +134,7 @@ def _label(task: str, value: Any) -> Any | None:
     return TASKS[task].strict(said) or TASKS[task].read(said)
 
 
-def _matched(path: Path, rows: Sequence[questions.Row], field: str, known: Sequence[Case]) -> dict[str, str]:
+def _matched(path: Path, rows: Sequence[Row], field: str, known: Sequence[Case]) -> dict[str, str]:
     """Answers by case, by the first name that fits; a clip's answer is that of each of its cases.
 
     Raises `UserMustAct` where rows are named by places alone, some of which the test set has not: then it is

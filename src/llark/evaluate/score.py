@@ -11,12 +11,12 @@ A model that does not beat the controls with sound of the wrong kind is deaf.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from llark.errors import UserMustAct
-from llark.evaluate import choices, faithful, pool
+from llark.evaluate import bootstrap, faithful
 from llark.evaluate.cases import (
     ANSWERED,
     AUDIO,
@@ -36,6 +36,7 @@ from llark.evaluate.cases import (
     TestSet,
     put_under,
 )
+from llark.evaluate.options import longest
 from llark.evaluate.outcome import (
     AGREEMENT,
     PUBLISHED,
@@ -47,7 +48,8 @@ from llark.evaluate.outcome import (
     Settings,
     Verdict,
 )
-from llark.evaluate.tasks import TASKS, CaptionTask, PublishedReading, Task
+from llark.evaluate.task import Task
+from llark.evaluate.tasks import TASKS
 from llark.records import Annotation
 
 HEARD_CONTROLS = tuple(name for name in CONTROLS if name in HEARD)
@@ -86,7 +88,7 @@ def evaluate(
     for name in names:
         run = _TaskRun(name, test_set, settings)
         if not run.cases and not run.only_facts:
-            absent.append(Absent(name, TASKS[name].HEADLINE, UNKNOWN_TRUTH))
+            absent.append(Absent(name, TASKS[name].headline, UNKNOWN_TRUTH))
             continue
         for condition in dict.fromkeys(settings.conditions):
             if condition in ANSWERED:
@@ -99,7 +101,7 @@ def evaluate(
     if not rows:
         known = ", ".join(names) or "any task"
         raise UserMustAct(f"None of the {len(test_set.items)} clips has a known truth for {known}.")
-    versions = {name: TASKS[name].VERSION for name in dict.fromkeys(row.task for row in rows)}
+    versions = {name: TASKS[name].version for name in dict.fromkeys(row.task for row in rows)}
     return Evaluation(tuple(rows), tuple(margins), tuple(verdicts), versions, tuple(absent))
 
 
@@ -117,16 +119,14 @@ def tasks_of(test_set: TestSet) -> tuple[str, ...]:
     known = [
         name
         for name, task in TASKS.items()
-        if task.DEFAULT and any(item_truth(task, item) is not None for item in test_set.items)
+        if task.default and any(item_truth(task, item) is not None for item in test_set.items)
     ]
     return tuple(name for name in TASKS if name in known or name in test_set.questions)
 
 
 def item_truth(task: Task, item: Item) -> Any | None:
     """What the task takes as right for a labelled clip; `None`: it does not score it."""
-    if hasattr(task, "of_captions"):
-        return cast(CaptionTask, task).of_captions(item.captions)
-    return task.truth(item.truth)
+    return (item.captions or None) if task.from_captions else task.truth(item.truth)
 
 
 def refuse_unknown(settings: Settings) -> None:
@@ -160,7 +160,7 @@ class _TaskRun:
     def _take(self, item: Item) -> None:
         """A labelled clip becomes a case; one that only the facts know is asked about with facts alone."""
         truth = item_truth(self.task, item)
-        case = Case(item.clip_id, item.clip_id, item.track_id, self.task.QUESTION, truth)
+        case = Case(item.clip_id, item.clip_id, item.track_id, self.task.question, truth)
         if truth is not None:
             self.cases[case.id] = case
         elif item.facts is not None and self.task.truth(item.facts) is not None:
@@ -191,10 +191,10 @@ class _TaskRun:
         if scored and condition != WRONG_FACTS:
             self._add_rows(condition, scored, readings)
             strict = {case.id: self.task.strict(said[case.id], case.truth) for case in scored}
-            self._add_rows(condition, scored, strict, only=self.task.HEADLINE, prefix=STRICT)
-            if isinstance(self.task, PublishedReading):
-                theirs = {case.id: self.task.published(said[case.id], case.truth) for case in scored}
-                self._add_rows(condition, scored, theirs, only=self.task.HEADLINE, prefix=PUBLISHED)
+            self._add_rows(condition, scored, strict, only=self.task.headline, prefix=STRICT)
+            if self.task.published_reader is not None:
+                theirs = {case.id: self.task.published_reader(said[case.id], case.truth) for case in scored}
+                self._add_rows(condition, scored, theirs, only=self.task.headline, prefix=PUBLISHED)
         self._add_faithfulness(condition, puts, readings)
         return [self._verdict(condition, case, said[case.id], readings[case.id]) for case in asked]
 
@@ -210,9 +210,7 @@ class _TaskRun:
             self._add_rows(MAJORITY, cases, {case.id: commonest for case in cases})
         if CONSTANT not in self.settings.conditions:
             return
-        values = [
-            {row.metric: row.value for row in self.task.score([(c, t) for t in truths])} for c in constants
-        ]
+        values = [self.task.score([(constant, truth) for truth in truths]) for constant in constants]
         for metric in values[0]:
             best = constants[int(np.argmax([value[metric] for value in values]))]
             self._add_rows(CONSTANT, cases, {case.id: best for case in cases}, only=metric)
@@ -221,7 +219,7 @@ class _TaskRun:
         """The longest option every time, where there are options."""
         cases = list(self.cases.values())
         if LONGEST in self.settings.conditions and cases and hasattr(cases[0].truth, "texts"):
-            self._add_rows(LONGEST, cases, {case.id: choices.longest(case.truth) for case in cases})
+            self._add_rows(LONGEST, cases, {case.id: longest(case.truth) for case in cases})
 
     def _commonest(self, truths: Sequence[Any], constants: Sequence[Any]) -> Any:
         """Of the constants the one that is wholly right most often, else the first."""
@@ -241,10 +239,10 @@ class _TaskRun:
         if asked:
             loudest = max(asked, key=lambda name: asked[name][0])
             deaf = self._interval(redrawn - asked[loudest][1])[0] <= 0
-        return [Margin(self.name, self.task.HEADLINE, best, value - controls[best][0], low, high, deaf)]
+        return [Margin(self.name, self.task.headline, best, value - controls[best][0], low, high, deaf)]
 
     def _interval(self, redrawn: np.ndarray) -> tuple[float, float]:
-        return pool.interval(redrawn, len({case.track_id for case in self.cases.values()}), (-1.0, 1.0))
+        return bootstrap.interval(redrawn, len({case.track_id for case in self.cases.values()}), (-1.0, 1.0))
 
     def _add_rows(
         self,
@@ -256,18 +254,18 @@ class _TaskRun:
         prefix: str = "",
     ) -> None:
         points = [self.task.points(readings[case.id], case.truth) for case in cases]
-        tallied = pool.tally(
+        tallied = bootstrap.tally(
             [case.track_id for case in cases],
             np.asarray(points, dtype=float),
             equal_tracks=self.settings.equal_tracks,
         )
-        weights = pool.draws(tallied.tracks, self.settings.draws, self.name)
-        redrawn = pool.redrawn(tallied, self.task.rates, weights)
-        for metric, value in pool.rates_of(tallied, self.task.rates).items():
+        weights = bootstrap.draws(tallied.tracks, self.settings.draws, self.name)
+        redrawn = bootstrap.redrawn(tallied, self.task.rates, weights)
+        for metric, value in bootstrap.rates_of(tallied, self.task.rates).items():
             if only not in (None, metric):
                 continue
             self._add_row(prefix + metric, condition, value, redrawn[metric], tallied)
-            if metric == self.task.HEADLINE and not prefix:
+            if metric == self.task.headline and not prefix:
                 self._headlines[condition] = (value, redrawn[metric])
 
     def _add_faithfulness(self, condition: str, puts: Sequence[Put], readings: Mapping[str, Any]) -> None:
@@ -282,17 +280,17 @@ class _TaskRun:
         for metric, hits in shares.items():
             if hits:
                 points = np.asarray([[1.0, hit] for hit in hits.values()], dtype=float)
-                tallied = pool.tally([tracks[id_] for id_ in hits], points)
-                rates = pool.means(metric)
-                weights = pool.draws(tallied.tracks, self.settings.draws, f"{self.name} {metric}")
-                redrawn = pool.redrawn(tallied, rates, weights)[metric]
-                self._add_row(metric, condition, pool.rates_of(tallied, rates)[metric], redrawn, tallied)
+                tallied = bootstrap.tally([tracks[id_] for id_ in hits], points)
+                rates = bootstrap.means(metric)
+                weights = bootstrap.draws(tallied.tracks, self.settings.draws, f"{self.name} {metric}")
+                redrawn = bootstrap.redrawn(tallied, rates, weights)[metric]
+                self._add_row(metric, condition, bootstrap.rates_of(tallied, rates)[metric], redrawn, tallied)
 
     def _add_row(
-        self, metric: str, condition: str, value: float, redrawn: np.ndarray, tallied: pool.Tally
+        self, metric: str, condition: str, value: float, redrawn: np.ndarray, tallied: bootstrap.Tally
     ) -> None:
-        low, high = pool.interval(redrawn, tallied.tracks, (0.0, 1.0))
-        headline = metric == self.task.HEADLINE
+        low, high = bootstrap.interval(redrawn, tallied.tracks, (0.0, 1.0))
+        headline = metric == self.task.headline
         row = ScoreRow(self.name, metric, condition, value, low, high, tallied.n, tallied.tracks, headline)
         self.rows.append(row)
 

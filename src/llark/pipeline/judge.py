@@ -49,18 +49,20 @@ def matching(report_folder: Path, wanted: Wanted) -> str:
     """How often a judge finds the music that an answer is about among four descriptions."""
     import numpy as np
 
-    from llark.evaluate import judge, pool, report
+    from llark.evaluate import bootstrap, judge, report
 
     verdicts = _answers(report.read(report_folder), wanted.task)
     known = {clip: judge.without_lines(_known(verdict)) for clip, verdict in verdicts.items()}
     answers = {clip: judge.without_lines(verdict.answer) for clip, verdict in verdicts.items()}
     prompts = [prompt for prompt, _ in judge.asked_to_match(answers, known).values()]
     found = judge.matching(answers, known, _asked(report_folder, "match", prompts, wanted))
-    tallied = pool.tally(
+    tallied = bootstrap.tally(
         [verdicts[clip].track_id for clip in found], np.asarray([[1.0, hit] for hit in found.values()])
     )
-    redrawn = pool.redrawn(tallied, pool.means("match"), pool.draws(tallied.tracks, 1000, "match"))["match"]
-    low, high = pool.interval(redrawn, tallied.tracks, (0.0, 1.0))
+    redrawn = bootstrap.redrawn(
+        tallied, bootstrap.means("match"), bootstrap.draws(tallied.tracks, 1000, "match")
+    )["match"]
+    low, high = bootstrap.interval(redrawn, tallied.tracks, (0.0, 1.0))
     share = sum(found.values()) / len(found)
     said = f"matched {share:.3f} [{low:.3f}, {high:.3f}] of {len(found)}; chance {1 / judge.CANDIDATES:.2f}"
     return _told(report_folder, "match", wanted, said)
@@ -96,13 +98,14 @@ def embedding_match(report_folder: Path, wanted: Wanted) -> str:
     from llark.evaluate import embedding, report
     from llark.evaluate.tasks import TASKS
 
-    labels = getattr(TASKS.get(wanted.task), "GENRES", None)
-    if labels is None or not hasattr(labels, "names"):
+    if wanted.task not in ("gtzan_genre", "medleydb_genre"):
         raise UserMustAct(f"Embedding match is for gtzan_genre and medleydb_genre, not for {wanted.task}.")
     verdicts = list(_answers(report.read(report_folder), wanted.task).values())
     _agree(wanted, f"about {len(verdicts) // 64 + 2} requests")
     api = _api(wanted)
-    orders = embedding.ranked([v.answer for v in verdicts], labels.names, in_batches(api.embed))
+    orders = embedding.ranked(
+        [v.answer for v in verdicts], TASKS[wanted.task].constants(()), in_batches(api.embed)
+    )
     found = embedding.accuracies(orders, [v.truth for v in verdicts], [v.track_id for v in verdicts])
     rows = [f"{name} {value:.3f} [{low:.3f}, {high:.3f}]" for name, (value, low, high) in found.items()]
     said = f"{wanted.task}, embedding match by {wanted.model}, n = {len(verdicts)}: {', '.join(rows)}"

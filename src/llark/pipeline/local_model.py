@@ -59,10 +59,10 @@ class LocalModel:
 
 def _likeliest(answerer: Answerer, put: Put) -> str:
     """The letter of the option that the language model expects most after the bare question."""
-    from llark.evaluate import choices
+    from llark.evaluate import options
     from llark.pipeline.likelihood import likeliest
 
-    return f"({choices.LETTERS[likeliest(answerer, choices.bare(put.question), put.options)]})"
+    return f"({options.LETTERS[likeliest(answerer, options.bare(put.question), put.options)]})"
 
 
 def heard_stand_in(name: str) -> np.ndarray:

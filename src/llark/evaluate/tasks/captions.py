@@ -5,62 +5,144 @@ sacrebleu smooths it. METEOR here matches words and stems, without punctuation a
 so that it is a little lower than NLTK's own. All of them measure fluency and shared words: a model that has
 heard nothing scores well (Lin, Freeman and Thickstun 2025), so compare with the controls and with `details`,
 the mean number of musical facts that a reader finds in an answer, and ask a judge (`llark judge`).
+
+The metrics are those of sacrebleu, rouge-score and NLTK: `pip install 'llark[evaluate]'`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 
-from llark.evaluate import captioning, pool
-from llark.records import Annotation, Score
+from llark.errors import UserMustAct
+from llark.evaluate import bootstrap, note_readers, readers
+from llark.evaluate.task import Task
 
-VERSION = 2
-QUESTION = "Describe this music."
-HEADLINE = "rouge_l"
-DEFAULT = True
-
-References = tuple[str, ...]
+ORDER = 4
+"""BLEU counts sequences of one to so many words."""
 
 
-def read(answer: str, truth: object = None) -> str | None:
-    return answer.strip() or None
+class _NoSynonyms:
+    """In WordNet's place, which is fetched from elsewhere: no word has a synonym."""
+
+    @staticmethod
+    def synsets(word: str) -> list[Any]:
+        return []
 
 
-strict = read
+def _missing(library: str) -> UserMustAct:
+    return UserMustAct(f"{library} is not installed; captions are scored with: pip install 'llark[evaluate]'")
 
 
-def truth(annotation: Annotation) -> None:
-    """Captions are no annotation: see `of_captions`."""
-    return None
+@cache
+def _rouge() -> Any:
+    try:
+        from rouge_score.rouge_scorer import RougeScorer
+    except ImportError as error:
+        raise _missing("rouge-score") from error
+    return RougeScorer(["rougeL"], use_stemmer=True)
 
 
-def of_captions(captions: References) -> References | None:
-    return captions or None
+@cache
+def _sacrebleu() -> Any:
+    try:
+        from sacrebleu.metrics import BLEU
+    except ImportError as error:
+        raise _missing("sacrebleu") from error
+    return BLEU
 
 
-def points(value: str | None, truth: References) -> tuple[float, ...]:
+def rouge_l(answer: str, references: Sequence[str]) -> float:
+    """ROUGE-L F1 with the best of the references, words stemmed: 0 to 1."""
+    return max((float(_rouge().score(one, answer)["rougeL"].fmeasure) for one in references), default=0.0)
+
+
+def meteor(answer: str, references: Sequence[str]) -> float:
+    """METEOR with the best of the references, by words and stems: 0 to 1."""
+    try:
+        from nltk.translate.meteor_score import single_meteor_score
+    except ImportError as error:
+        raise _missing("nltk") from error
+    said = _words(answer)
+    return max(
+        (float(single_meteor_score(_words(one), said, wordnet=_NoSynonyms)) for one in references),
+        default=0.0,
+    )
+
+
+def _words(text: str) -> list[str]:
+    """The words alone, as ROUGE's: a full stop does not make another word of the last one."""
+    return re.findall(r"\w+", text.lower())
+
+
+def bleu_counts(answer: str, references: Sequence[str]) -> tuple[float, ...]:
+    """Length of the answer and of the nearest reference, then matches and totals of 1 to 4 words."""
+    one = _sacrebleu()(effective_order=True).sentence_score(answer, list(references))
+    return (float(one.sys_len), float(one.ref_len), *map(float, one.counts), *map(float, one.totals))
+
+
+def bleu(sums: np.ndarray) -> np.ndarray:
+    """BLEU of added counts [..., 10]: [...], 0 to 1."""
+    scores = [_bleu(row.tolist()) for row in sums.reshape(-1, sums.shape[-1])]
+    return np.asarray(scores).reshape(sums.shape[:-1])
+
+
+def _bleu(counts: Sequence[float]) -> float:
+    whole = [round(count) for count in counts]
+    lengths, matches, totals = whole[:2], whole[2 : 2 + ORDER], whole[2 + ORDER :]
+    if not lengths[0]:
+        return 0.0
+    found = _sacrebleu().compute_bleu(
+        correct=matches, total=totals, sys_len=lengths[0], ref_len=lengths[1], smooth_method="exp"
+    )
+    return float(found.score) / 100
+
+
+def details(answer: str) -> int:
+    """How many musical facts the readers find: tempo, key, meter, style, chords, and each instrument."""
+    single = (readers.read_tempo, readers.read_key, readers.read_meter, readers.read_genre)
+    found = sum(read(answer) is not None for read in single)
+    chords = note_readers.read_chords(answer) or ()
+    return found + len(readers.read_instruments(answer) or ()) + (len(chords) > 1)
+
+
+@lru_cache(maxsize=65536)  # the same constants are said of every clip, for each metric anew
+def _points(value: str | None, truth: tuple[str, ...]) -> tuple[float, ...]:
     """1, answered, ROUGE-L, METEOR, details; then the counts that BLEU adds up."""
-    said = value or ""
-    scores = captioning.rouge_l(said, truth), captioning.meteor(said, truth), captioning.details(said)
-    return (1, value is not None, *scores, *captioning.bleu_counts(said, truth))
+    answer = value or ""
+    scores = rouge_l(answer, truth), meteor(answer, truth), details(answer)
+    return (1, value is not None, *scores, *bleu_counts(answer, truth))
 
 
-def rates(sums: np.ndarray) -> dict[str, np.ndarray]:
-    means = pool.means("coverage", "rouge_l", "meteor", "details")(sums)
-    return {**means, "bleu": captioning.bleu(sums[..., 5:])}
+def _rates(sums: np.ndarray) -> dict[str, np.ndarray]:
+    means = bootstrap.means("coverage", "rouge_l", "meteor", "details")(sums)
+    return {**means, "bleu": bleu(sums[..., 5:])}
 
 
-def credit(value: str | None, truth: References) -> float:
-    return captioning.rouge_l(value or "", truth)
-
-
-def constants(truths: Sequence[References]) -> list[str]:
+def _constants(truths: Sequence[tuple[str, ...]]) -> list[str]:
     """Captions of the training set, said of every clip: at most twenty, evenly over it."""
     captions = sorted({caption for truth in truths for caption in truth})
     return captions[:: max(1, len(captions) // 20)][:20]
 
 
-def score(pairs: Sequence[tuple[str | None, References]]) -> list[Score]:
-    return pool.scores("captions", [points(value, truth) for value, truth in pairs], rates)
+def _read(answer: str) -> str | None:
+    return answer.strip() or None
+
+
+TASK = Task(
+    about=__doc__,
+    version=2,
+    question="Describe this music.",
+    headline="rouge_l",
+    reader=_read,
+    strict_reader=_read,
+    truth=lambda annotation: None,
+    from_captions=True,
+    points=_points,
+    rates=_rates,
+    constants=_constants,
+)

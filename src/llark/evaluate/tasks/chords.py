@@ -6,32 +6,26 @@ truth is every triad that holds for a twentieth of the labelled time; sevenths c
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from llark.evaluate import note_readers
+from llark.evaluate.task import SetTask
+from llark.records import Annotation
 
-from llark.evaluate import labels, note_readers
-from llark.records import PITCH_CLASSES, Annotation, Score
-
-VERSION = 1
-QUESTION = "Which chords are played?"
-HEADLINE = "f1"
-DEFAULT = False
 LEAST_SHARE = 0.05
-TRIADS = tuple(f"{root}:{mode}" for mode in ("maj", "min") for root in PITCH_CLASSES)
+"""Of the labelled seconds: triads that sound for less are no truth."""
 
 
-def read(answer: str, truth: object = None) -> frozenset[str] | None:
-    found = note_readers.read_chords(answer)
-    return frozenset(found) if found else None
+def _read(answer: str) -> frozenset[str] | None:
+    return frozenset(note_readers.read_chords(answer) or ()) or None
 
 
-def strict(answer: str, truth: object = None) -> frozenset[str] | None:
+def _read_bare(answer: str) -> frozenset[str] | None:
     """A list of chord names and nothing else."""
     words = answer.replace(",", " ").replace("-", " ").rstrip(". ").split()
     alone = all(note_readers.read_chords(word) or word in ("and", "major", "minor") for word in words)
-    return read(answer) if words and alone else None
+    return _read(answer) if words and alone else None
 
 
-def truth(annotation: Annotation) -> frozenset[str] | None:
+def _truth(annotation: Annotation) -> frozenset[str] | None:
     seconds: dict[str, float] = {}
     for span in annotation.chords.spans:
         triad = note_readers.triad_of(span.label)
@@ -41,11 +35,12 @@ def truth(annotation: Annotation) -> frozenset[str] | None:
     return frozenset(name for name, held in seconds.items() if held >= LEAST_SHARE * whole) or None
 
 
-points = labels.set_points
-rates = labels.set_rates
-credit = labels.set_credit
-constants = labels.set_constants
-
-
-def score(pairs: Sequence[tuple[Set[str] | None, Set[str]]]) -> list[Score]:
-    return labels.scores("chords", [points(value, truth) for value, truth in pairs], rates)
+TASK = SetTask(
+    about=__doc__,
+    version=1,
+    question="Which chords are played?",
+    reader=_read,
+    strict_reader=_read_bare,
+    truth=_truth,
+    default=False,
+)

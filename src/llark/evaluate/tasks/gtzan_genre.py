@@ -7,17 +7,11 @@ all 1,000, as in the LLark paper, are not comparable. Embedding match: `llark.ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from llark.evaluate.labels import Labels
+from llark.evaluate.task import LLARK, MOSS, LabelTask, Published, every_label, label_of
 
-from llark.evaluate import labels, pool
-from llark.records import Annotation, Score
-
-VERSION = 1
-QUESTION = "What genre is this music?"
-HEADLINE = "accuracy"
-DEFAULT = True
 SOURCE = "gtzan"
-GENRES = labels.Labels(
+GENRES = Labels(
     {
         "blues": "bluesy|boogie woogie",
         "classical": "baroque|orchestral|chamber|opera|symphonic|romantic",
@@ -32,28 +26,20 @@ GENRES = labels.Labels(
     }
 )
 
-
-def read(answer: str, truth: object = None) -> str | None:
-    return GENRES.first(answer)
-
-
-def strict(answer: str, truth: object = None) -> str | None:
-    return GENRES.alone(answer)
-
-
-def truth(annotation: Annotation) -> str | None:
-    tags = annotation.genre
-    return tags.labels[0] if tags.labels and tags.source == SOURCE else None
-
-
-points = labels.one_points
-rates = pool.means("coverage", "accuracy")
-credit = labels.one_credit
-
-
-def constants(truths: Sequence[str]) -> list[str]:
-    return list(GENRES.names)
-
-
-def score(pairs: Sequence[tuple[str | None, str]]) -> list[Score]:
-    return labels.scores("gtzan_genre", [points(value, truth) for value, truth in pairs], rates)
+TASK = LabelTask(
+    about=__doc__,
+    version=1,
+    question="What genre is this music?",
+    reader=GENRES.first,
+    strict_reader=GENRES.alone,
+    truth=label_of("genre", SOURCE, GENRES),
+    constants=every_label(GENRES),
+    sources=(SOURCE,),
+    published=(
+        Published("accuracy", "GTZAN, own protocol", "MOSS-Music-8B", 0.9359, MOSS, "V"),
+        Published("accuracy", "GTZAN, rerun by MOSS", "Music Flamingo", 0.8445, MOSS, "V"),
+        Published("accuracy", "GTZAN, rerun by MOSS", "Qwen3-Omni", 0.8015, MOSS, "V"),
+        Published("accuracy", "GTZAN, all 1,000, string match", "LLark", 0.568, LLARK, "V"),
+        Published("accuracy", "GTZAN, embedding acc@1", "LLark", 0.558, LLARK, "V"),
+    ),
+)

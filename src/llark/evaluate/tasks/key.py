@@ -6,46 +6,35 @@ key. Enharmonic spellings are the same key. No answer scores 0 and is counted ap
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from llark.evaluate import pool, readers
-from llark.evaluate import strict as strictly
-from llark.records import KEYS, Annotation, Score
-
-VERSION = 1
-QUESTION = "What key is this music in?"
-HEADLINE = "mirex"
-DEFAULT = True
+from llark.evaluate import bootstrap, readers, strict
+from llark.evaluate.task import CMI, LLARK, Published, Task
+from llark.records import KEYS
 
 
-def read(answer: str, truth: object = None) -> str | None:
-    return readers.read_key(answer)
-
-
-def strict(answer: str, truth: object = None) -> str | None:
-    return strictly.read_key(answer)
-
-
-def truth(annotation: Annotation) -> str | None:
-    return annotation.key.name
-
-
-def points(value: str | None, truth: str) -> tuple[float, ...]:
-    return (1, value is not None, credit(value, truth), value == truth)
-
-
-rates = pool.means("coverage", "mirex", "exact")
-
-
-def credit(value: str | None, truth: str) -> float:
+def _points(value: str | None, truth: str) -> tuple[float, ...]:
+    """1, answered, the MIREX weight, exact."""
     from mir_eval.key import weighted_score
 
-    return float(weighted_score(truth, value)) if value is not None else 0.0
+    weight = float(weighted_score(truth, value)) if value is not None else 0.0
+    return (1, value is not None, weight, value == truth)
 
 
-def constants(truths: Sequence[str]) -> list[str]:
-    return list(KEYS)
-
-
-def score(pairs: Sequence[tuple[str | None, str]]) -> list[Score]:
-    return pool.scores("key", [points(value, truth) for value, truth in pairs], rates)
+TASK = Task(
+    about=__doc__,
+    version=1,
+    question="What key is this music in?",
+    headline="mirex",
+    reader=readers.read_key,
+    strict_reader=strict.read_key,
+    truth=lambda annotation: annotation.key.name,
+    points=_points,
+    rates=bootstrap.means("coverage", "mirex", "exact"),
+    constants=lambda truths: list(KEYS),
+    published=(
+        Published("mirex", "GiantSteps key", "SheetSage2 (specialist)", 0.7773, "SheetSage2, quoted", "R"),
+        Published("mirex", "GiantSteps key", "madmom (specialist)", 0.7462, CMI, "R"),
+        Published("mirex", "GiantSteps key, 602 previews", "LLark", 0.696, LLARK, "V"),
+        Published("mirex", "GiantSteps key, majority class", "constant", 0.15, LLARK, "V"),
+        Published("mirex", "GiantSteps key, best of 2024-25 audio LMs", "CMI-Bench models", 0.086, CMI, "R"),
+    ),
+)

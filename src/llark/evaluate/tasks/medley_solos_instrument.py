@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from llark.evaluate.labels import Labels
+from llark.evaluate.task import MOSS, LabelTask, Published, every_label, label_of
 
-from llark.evaluate import labels, pool
-from llark.records import Annotation, Score
-
-VERSION = 1
-QUESTION = (
-    "Which instrument plays: clarinet, distorted electric guitar, female singer, flute, piano, tenor "
-    "saxophone, trumpet or violin?"
-)
-HEADLINE = "accuracy"
-DEFAULT = True
 SOURCE = "medley_solos_db"
-INSTRUMENTS = labels.Labels(
+INSTRUMENTS = Labels(
     {
         "clarinet": "clarinettist",
         "distorted electric guitar": "distorted guitar|electric guitar|guitar|overdriven guitar",
@@ -28,28 +19,17 @@ INSTRUMENTS = labels.Labels(
     }
 )
 
-
-def read(answer: str, truth: object = None) -> str | None:
-    return INSTRUMENTS.first(answer)
-
-
-def strict(answer: str, truth: object = None) -> str | None:
-    return INSTRUMENTS.alone(answer)
-
-
-def truth(annotation: Annotation) -> str | None:
-    tags = annotation.instruments
-    return tags.labels[0] if tags.labels and tags.source == SOURCE else None
-
-
-points = labels.one_points
-rates = pool.means("coverage", "accuracy")
-credit = labels.one_credit
-
-
-def constants(truths: Sequence[str]) -> list[str]:
-    return list(INSTRUMENTS.names)
-
-
-def score(pairs: Sequence[tuple[str | None, str]]) -> list[Score]:
-    return labels.scores("medley_solos_instrument", [points(value, truth) for value, truth in pairs], rates)
+TASK = LabelTask(
+    about=__doc__,
+    version=1,
+    question=(
+        "Which instrument plays: clarinet, distorted electric guitar, female singer, flute, piano, tenor "
+        "saxophone, trumpet or violin?"
+    ),
+    reader=INSTRUMENTS.first,
+    strict_reader=INSTRUMENTS.alone,
+    truth=label_of("instruments", SOURCE, INSTRUMENTS),
+    constants=every_label(INSTRUMENTS),
+    sources=(SOURCE,),
+    published=(Published("accuracy", "Medley-solos-DB", "MOSS-Music-8B", 0.9242, MOSS, "V"),),
+)

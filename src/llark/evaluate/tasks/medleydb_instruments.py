@@ -8,15 +8,10 @@ instrument that rests in the clip counts as there. `clip_f1` is the published me
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from llark.evaluate.labels import Labels
+from llark.evaluate.task import LLARK, Published, SetTask
+from llark.records import Annotation
 
-from llark.evaluate import labels
-from llark.records import Annotation, Score
-
-VERSION = 1
-QUESTION = "List the instruments you hear in this clip."
-HEADLINE = "f1"
-DEFAULT = True
 SOURCE = "medleydb"
 _TABLE = {
     "voice": "male singer|female singer|vocalist|singer|vocals|male rapper|female rapper|male speaker"
@@ -45,31 +40,27 @@ _TABLE = {
     "woodwind": "flute|flute section|clarinet|clarinet section|bass clarinet|oboe|bassoon|english horn"
     "|piccolo|bamboo flute|dizi|panpipes|recorder",
 }
-INSTRUMENTS = labels.Labels(_TABLE)
+INSTRUMENTS = Labels(_TABLE)
+_WORDS = {label: word for word, others in _TABLE.items() for label in (word, *others.split("|")) if label}
 
 
-def read(answer: str, truth: object = None) -> frozenset[str] | None:
-    return INSTRUMENTS.every(answer)
-
-
-def strict(answer: str, truth: object = None) -> frozenset[str] | None:
-    return INSTRUMENTS.listed(answer)
-
-
-def truth(annotation: Annotation) -> frozenset[str] | None:
+def _truth(annotation: Annotation) -> frozenset[str] | None:
     if annotation.instruments.source != SOURCE:
         return None
     words = {word for label in annotation.instruments.labels if (word := _WORDS.get(label.lower()))}
     return frozenset(words) or None
 
 
-_WORDS = {label: word for word, others in _TABLE.items() for label in (word, *others.split("|")) if label}
-
-points = labels.set_points
-rates = labels.set_rates
-credit = labels.set_credit
-constants = labels.set_constants
-
-
-def score(pairs: Sequence[tuple[Set[str] | None, Set[str]]]) -> list[Score]:
-    return labels.scores("medleydb_instruments", [points(value, truth) for value, truth in pairs], rates)
+TASK = SetTask(
+    about=__doc__,
+    version=1,
+    question="List the instruments you hear in this clip.",
+    reader=INSTRUMENTS.every,
+    strict_reader=INSTRUMENTS.listed,
+    truth=_truth,
+    sources=(SOURCE,),
+    published=(
+        Published("clip_f1", "MedleyDB, constant answer", "constant", 0.2523, LLARK, "V"),
+        Published("clip_f1", "MedleyDB, notebook as saved", "ImageBind-LLM", 0.2505, LLARK, "V"),
+    ),
+)

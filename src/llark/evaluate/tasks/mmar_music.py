@@ -6,46 +6,19 @@ to six options an item.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from llark.evaluate.options import OptionTask
+from llark.evaluate.task import MOSS, Published
 
-from llark.evaluate import choices, questions
-from llark.evaluate.cases import Case
-from llark.records import Annotation, Score
-
-VERSION = 2
-QUESTION = ""
-HEADLINE = "accuracy"
-DEFAULT = False
-VARIANT = "MMAR, music alone"
-COUNT = 206
-ALL = 1000
-
-read, strict, points, rates = choices.read, choices.strict, choices.points, choices.rates
-credit, constants = choices.credit, choices.constants
-
-
-def is_asked(row: questions.Row) -> bool:
-    return bool(row.get("modality") == "music")
-
-
-def load(path: Path) -> list[Case]:
-    """The rows whose `modality` is music, with `audio_path`, `question`, `choices` and `answer`, a text."""
-    rows = questions.rows(path)
-    questions.need(path, rows, ("id", "audio_path", "question", "choices", "answer", "modality"), VARIANT)
-    cases = []
-    for number, row in enumerate(rows):
-        if is_asked(row):
-            id_ = f"{row['id']}#{number}"
-            options = questions.options_of(path, id_, row["choices"], str(row["answer"]))
-            url = str(row.get("url") or "") or None
-            cases.append(questions.case(id_, str(row["audio_path"]), str(row["question"]), options, url))
-    return cases
-
-
-def truth(annotation: Annotation) -> None:
-    return None
-
-
-def score(pairs: Sequence[tuple[int | None, choices.Options]]) -> list[Score]:
-    return choices.scores("mmar_music", pairs)
+TASK = OptionTask(
+    about=__doc__,
+    version=2,
+    variant="MMAR, music alone",
+    count=206,
+    fields=("id", "audio_path", "question", "choices", "answer", "modality"),
+    names=lambda row, number: (f"{row['id']}#{number}", str(row["audio_path"]), str(row.get("url") or "")),
+    is_asked=lambda row: row.get("modality") == "music",
+    published=(
+        Published("accuracy", "MMAR, music", "Gemini-3.1-Pro", 0.7164, MOSS, "V"),
+        Published("accuracy", "MMAR, music", "MOSS-Music-8B", 0.597, MOSS, "V"),
+    ),
+)

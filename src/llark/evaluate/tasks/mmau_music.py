@@ -5,44 +5,22 @@ The file is test-mini: 1,000 items, 334 of them music. The full test set (9,000)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from llark.evaluate.options import OptionTask
+from llark.evaluate.task import MOSS, Published
 
-from llark.evaluate import choices, questions
-from llark.evaluate.cases import Case
-from llark.records import Annotation, Score
+NVIDIA = "NVIDIA Audio Flamingo repository, table"
 
-VERSION = 2
-QUESTION = ""
-HEADLINE = "accuracy"
-DEFAULT = False
-VARIANT = "MMAU test-mini, music"
-COUNT = 334
-ALL = 1000
-
-read, strict, points, rates = choices.read, choices.strict, choices.points, choices.rates
-credit, constants = choices.credit, choices.constants
-
-
-def is_asked(row: questions.Row) -> bool:
-    return bool(row.get("task") == "music")
-
-
-def load(path: Path) -> list[Case]:
-    """The rows whose `task` is music, with `audio_id`, `question`, `choices` and `answer`, a text."""
-    rows = questions.rows(path)
-    questions.need(path, rows, ("id", "audio_id", "question", "choices", "answer", "task"), VARIANT)
-    cases = []
-    for row in rows:
-        if is_asked(row):
-            options = questions.options_of(path, str(row["id"]), row["choices"], str(row["answer"]))
-            cases.append(questions.case(str(row["id"]), str(row["audio_id"]), str(row["question"]), options))
-    return cases
-
-
-def truth(annotation: Annotation) -> None:
-    return None
-
-
-def score(pairs: Sequence[tuple[int | None, choices.Options]]) -> list[Score]:
-    return choices.scores("mmau_music", pairs)
+TASK = OptionTask(
+    about=__doc__,
+    version=2,
+    variant="MMAU test-mini, music",
+    count=334,
+    fields=("id", "audio_id", "question", "choices", "answer", "task"),
+    names=lambda row, number: (str(row["id"]), str(row["audio_id"]), None),
+    is_asked=lambda row: row.get("task") == "music",
+    published=(
+        Published("accuracy", "MMAU test-mini, music", "MOSS-Music-8B", 0.8078, MOSS, "V"),
+        Published("accuracy", "MMAU test-mini, music", "Gemini-3.1-Pro", 0.7718, MOSS, "V"),
+        Published("accuracy", "MMAU test-mini, music", "Music Flamingo", 0.7635, NVIDIA, "V"),
+    ),
+)

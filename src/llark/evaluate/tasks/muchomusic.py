@@ -10,39 +10,24 @@ own track for the intervals.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from llark.evaluate.options import OptionTask, first_letter
+from llark.evaluate.task import MIDASHENG, MOSS, Published
 
-from llark.evaluate import choices, questions
-from llark.evaluate.cases import Case
-from llark.records import Annotation, Score
+NO_AUDIO = "MuChoMusic (original), no audio: 8 of 11 exceed this"
 
-VERSION = 2
-QUESTION = ""
-HEADLINE = "accuracy"
-DEFAULT = False
-VARIANT = "MuChoMusic (original, 4 options)"
-COUNT = 1187
-
-read, strict, points, rates = choices.read, choices.strict, choices.points, choices.rates
-credit, constants, published = choices.credit, choices.constants, choices.first_letter
-
-
-def load(path: Path) -> list[Case]:
-    """Rows with `audio`, `question`, `choices` and `answer`, a letter."""
-    rows = questions.rows(path)
-    questions.need(path, rows, ("audio", "question", "choices", "answer"), VARIANT)
-    cases = []
-    for number, row in enumerate(rows):
-        id_ = str(row.get("id", number))
-        options = questions.options_of(path, id_, row["choices"], str(row["answer"]))
-        cases.append(questions.case(id_, str(row["audio"]), str(row["question"]), options))
-    return cases
-
-
-def truth(annotation: Annotation) -> None:
-    return None
-
-
-def score(pairs: Sequence[tuple[int | None, choices.Options]]) -> list[Score]:
-    return choices.scores("muchomusic", pairs)
+TASK = OptionTask(
+    about=__doc__,
+    version=2,
+    variant="MuChoMusic (original, 4 options)",
+    count=1187,
+    fields=("audio", "question", "choices", "answer"),
+    names=lambda row, number: (str(row.get("id", number)), str(row["audio"]), None),
+    published_reader=first_letter,
+    published=(
+        Published("accuracy", "MuChoMusic (original)", "MOSS-Music-8B", 0.8939, MOSS, "V"),
+        Published("accuracy", "MuChoMusic (original)", "Qwen3-Omni", 0.7877, MOSS, "V"),
+        Published("accuracy", "MuChoMusic (original)", "MiDashengLM-7B", 848 / 1187, MIDASHENG, "V"),
+        Published("accuracy", "MuChoMusic (original)", "TinyMU-229M", 0.586, "TinyMU table 2", "R"),
+        Published("accuracy", NO_AUDIO, "text-only LMs", 0.5, "RUListening", "R"),
+    ),
+)

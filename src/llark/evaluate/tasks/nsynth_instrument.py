@@ -7,20 +7,11 @@ made: MiDashengLM's stored answers are 3,298 of 4,096 exact. "Synth lead" never 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from llark.evaluate.labels import Labels
+from llark.evaluate.task import MIDASHENG, MOSS, LabelTask, Published, every_label, label_of
 
-from llark.evaluate import labels, pool
-from llark.records import Annotation, Score
-
-VERSION = 1
-QUESTION = (
-    "Which instrument family plays this note: bass, brass, flute, guitar, keyboard, mallet, organ, reed, "
-    "string, synth_lead or vocal?"
-)
-HEADLINE = "accuracy"
-DEFAULT = True
 SOURCE = "nsynth"
-FAMILIES = labels.Labels(
+FAMILIES = Labels(
     {
         "bass": "bass guitar|electric bass|double bass|synth bass",
         "brass": "trumpet|trombone|horn|french horn|tuba",
@@ -36,28 +27,21 @@ FAMILIES = labels.Labels(
     }
 )
 
-
-def read(answer: str, truth: object = None) -> str | None:
-    return FAMILIES.first(answer)
-
-
-def strict(answer: str, truth: object = None) -> str | None:
-    return FAMILIES.alone(answer)
-
-
-def truth(annotation: Annotation) -> str | None:
-    tags = annotation.instruments
-    return tags.labels[0] if tags.labels and tags.source == SOURCE else None
-
-
-points = labels.one_points
-rates = pool.means("coverage", "accuracy")
-credit = labels.one_credit
-
-
-def constants(truths: Sequence[str]) -> list[str]:
-    return list(FAMILIES.names)
-
-
-def score(pairs: Sequence[tuple[str | None, str]]) -> list[Score]:
-    return labels.scores("nsynth_instrument", [points(value, truth) for value, truth in pairs], rates)
+TASK = LabelTask(
+    about=__doc__,
+    version=1,
+    question=(
+        "Which instrument family plays this note: bass, brass, flute, guitar, keyboard, mallet, organ, reed, "
+        "string, synth_lead or vocal?"
+    ),
+    reader=FAMILIES.first,
+    strict_reader=FAMILIES.alone,
+    truth=label_of("instruments", SOURCE, FAMILIES),
+    constants=every_label(FAMILIES),
+    sources=(SOURCE,),
+    published=(
+        Published("accuracy", "NSynth test", "MOSS-Music-8B", 0.8655, MOSS, "V"),
+        Published("exact", "NSynth test, 4,096", "MiDashengLM-7B", 3298 / 4096, MIDASHENG, "V"),
+        Published("accuracy", "NSynth test, rerun by MOSS", "Qwen3-Omni", 0.309, MOSS, "V"),
+    ),
+)

@@ -5,48 +5,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from llark.evaluate import note_readers, pool
+from llark.evaluate import bootstrap, note_readers
+from llark.evaluate.task import MOSS, Published, Task
 from llark.music.names import note_name
-from llark.records import Annotation, Score
+from llark.records import Annotation
 
-VERSION = 1
-QUESTION = "What is the pitch of this note, as a MIDI note number?"
-HEADLINE = "accuracy"
-DEFAULT = True
 SOURCE = "nsynth"
 
 
-def read(answer: str, truth: object = None) -> int | None:
-    return note_readers.read_pitch(answer)
-
-
-def strict(answer: str, truth: object = None) -> int | None:
+def _read_bare(answer: str) -> int | None:
     """The number or the note's name, alone."""
     value, text = note_readers.read_pitch(answer), answer.strip().rstrip(".")
     return value if value is not None and text in (str(value), note_name(value)) else None
 
 
-def truth(annotation: Annotation) -> int | None:
+def _truth(annotation: Annotation) -> int | None:
     notes = annotation.notes
     return notes.notes[0].pitch_midi if len(notes.notes) == 1 and notes.source == SOURCE else None
 
 
-def points(value: int | None, truth: int) -> tuple[float, ...]:
+def _points(value: int | None, truth: int) -> tuple[float, ...]:
+    """1, answered, the very note, the pitch class."""
     return (1, value is not None, value == truth, value is not None and (value - truth) % 12 == 0)
 
 
-rates = pool.means("coverage", "accuracy", "pitch_class")
-
-
-def credit(value: int | None, truth: int) -> float:
-    return float(value == truth)
-
-
-def constants(truths: Sequence[int]) -> list[int]:
-    return sorted(set(truths))
-
-
-def score(pairs: Sequence[tuple[int | None, int]]) -> list[Score]:
-    return pool.scores("nsynth_pitch", [points(value, truth) for value, truth in pairs], rates)
+TASK = Task(
+    about=__doc__,
+    version=1,
+    question="What is the pitch of this note, as a MIDI note number?",
+    headline="accuracy",
+    reader=note_readers.read_pitch,
+    strict_reader=_read_bare,
+    truth=_truth,
+    points=_points,
+    rates=bootstrap.means("coverage", "accuracy", "pitch_class"),
+    constants=lambda truths: sorted(set(truths)),
+    sources=(SOURCE,),
+    published=(
+        Published("accuracy", "NSynth test", "MOSS-Music-8B", 0.8694, MOSS, "V"),
+        Published("accuracy", "NSynth test, rerun by MOSS", "Music Flamingo", 0.0, MOSS, "V"),
+    ),
+)

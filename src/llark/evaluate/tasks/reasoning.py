@@ -9,74 +9,73 @@ find is not scored, so that an eloquent answer that names nothing scores nothing
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable
 
-from llark.evaluate import labels, readers
+from llark.evaluate import readers
+from llark.evaluate.task import SetTask, set_points
 from llark.evaluate.tasks import genre, instruments, tempo
 from llark.music.lexicon import OTHER_INSTRUMENT
-from llark.records import METER_NAMES, Annotation, Score
-
-VERSION = 1
-QUESTION = (
-    "How would you recreate this music in a studio? Say which style, tempo, key, meter and instruments it"
-    " takes, and why."
-)
-HEADLINE = "f1"
-DEFAULT = False
+from llark.records import METER_NAMES, Annotation
 
 Facts = frozenset[str]
 INSTRUMENT = "instrument: "
 
 
-def read(answer: str, truth: object = None) -> Facts | None:
-    """Each fact as "kind: value"."""
-    meter = readers.read_meter(answer)
-    found = {
-        "tempo": _bpm(readers.read_tempo(answer)),
-        "key": readers.read_key(answer),
-        "meter": METER_NAMES.get(meter) if meter else None,
-        "style": readers.read_genre(answer),
-    }
-    named = {f"{kind}: {value}" for kind, value in found.items() if value}
-    return frozenset(named | _instruments(readers.read_instruments(answer) or frozenset())) or None
+def _facts(
+    bpm: float | None,
+    key: str | None,
+    beats_per_bar: int | None,
+    styles: Iterable[str],
+    played: Iterable[str],
+) -> Facts:
+    """Each fact that is known as "kind: value"."""
+    named = {f"style: {style}" for style in styles} | _instruments(played)
+    if bpm is not None:
+        named.add(f"tempo: {bpm:.0f} BPM")
+    if key is not None:
+        named.add(f"key: {key}")
+    if beats_per_bar in METER_NAMES:
+        named.add(f"meter: {METER_NAMES[beats_per_bar]}")
+    return frozenset(named)
 
 
-def strict(answer: str, truth: object = None) -> Facts | None:
-    """Open answers have no stricter form."""
-    return read(answer)
-
-
-def truth(annotation: Annotation) -> Facts | None:
-    """What is known; a clip of which fewer than three facts are known is not scored."""
-    meter = annotation.meter.beats_per_bar
-    found = {
-        "tempo": _bpm(annotation.tempo.bpm),
-        "key": annotation.key.name,
-        "meter": METER_NAMES.get(meter) if meter else None,
-    }
-    known = {f"{kind}: {value}" for kind, value in found.items() if value}
-    known |= {f"style: {style}" for style in genre.truth(annotation) or ()}
-    known |= _instruments(instruments.truth(annotation) or frozenset())
-    return frozenset(known) if len(known) > 2 else None
-
-
-def _bpm(bpm: float | None) -> str | None:
-    return None if bpm is None else f"{bpm:.0f} BPM"
-
-
-def _instruments(names: Set[str] | Sequence[str]) -> set[str]:
+def _instruments(names: Iterable[str]) -> set[str]:
     return {f"{INSTRUMENT}{name}" for name in names}
+
+
+def _read(answer: str) -> Facts | None:
+    style = readers.read_genre(answer)
+    named = _facts(
+        readers.read_tempo(answer),
+        readers.read_key(answer),
+        readers.read_meter(answer),
+        () if style is None else (style,),
+        readers.read_instruments(answer) or (),
+    )
+    return named or None
+
+
+def _truth(annotation: Annotation) -> Facts | None:
+    """What is known; a clip of which fewer than three facts are known is not scored."""
+    known = _facts(
+        annotation.tempo.bpm,
+        annotation.key.name,
+        annotation.meter.beats_per_bar,
+        genre.TASK.truth(annotation) or (),
+        instruments.TASK.truth(annotation) or (),
+    )
+    return known if len(known) > 2 else None
 
 
 def _as_known(value: Facts | None, truth: Facts) -> Facts | None:
     """The answer's facts in the words of the truth, where they mean the same: a near tempo, a family word."""
     if value is None:
         return None
-    heard = instruments.resolve(_names(value) - {OTHER_INSTRUMENT}, _names(truth))
-    rest = {fact for fact in value if not fact.startswith(INSTRUMENT)} | _instruments(heard)
+    played = instruments.resolve(_names(value) - {OTHER_INSTRUMENT}, _names(truth))
+    rest = {fact for fact in value if not fact.startswith(INSTRUMENT)} | _instruments(played)
     known = next((fact for fact in truth if fact.startswith("tempo: ")), None)
     said = next((fact for fact in rest if fact.startswith("tempo: ")), None)
-    if known and said and tempo.points(_number(said), _number(known))[3]:
+    if known and said and tempo.TASK.points(_number(said), _number(known))[3]:
         rest = rest - {said} | {known}
     return frozenset(rest)
 
@@ -89,19 +88,16 @@ def _number(fact: str) -> float:
     return float(fact.split()[1])
 
 
-def points(value: Facts | None, truth: Facts) -> tuple[float, ...]:
-    return labels.set_points(_as_known(value, truth), truth)
-
-
-rates = labels.set_rates
-
-
-def credit(value: Facts | None, truth: Facts) -> float:
-    return labels.set_credit(_as_known(value, truth), truth)
-
-
-constants = labels.set_constants
-
-
-def score(pairs: Sequence[tuple[Facts | None, Facts]]) -> list[Score]:
-    return labels.scores("reasoning", [points(value, truth) for value, truth in pairs], rates)
+TASK = SetTask(
+    about=__doc__,
+    version=1,
+    question=(
+        "How would you recreate this music in a studio? Say which style, tempo, key, meter and instruments it"
+        " takes, and why."
+    ),
+    reader=_read,
+    strict_reader=_read,
+    truth=_truth,
+    points=lambda value, truth: set_points(_as_known(value, truth), truth),
+    default=False,
+)

@@ -7,40 +7,28 @@ distractors, in an order that depends on the question's id alone. Numbers are no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from llark.evaluate.options import OptionList, OptionTask, Row, shuffled
+from llark.evaluate.task import Published
 
-from llark.evaluate import choices, questions
-from llark.evaluate.cases import Case
-from llark.records import Annotation, Score
-
-VERSION = 2
-QUESTION = ""
-HEADLINE = "accuracy"
-DEFAULT = False
-VARIANT = "RUL-MuchoMusic (perceptual distractors, 5 options)"
-COUNT = 1187
-
-read, strict, points, rates = choices.read, choices.strict, choices.points, choices.rates
-credit, constants = choices.credit, choices.constants
+QWEN = "Qwen3-Omni report, quoted"
 
 
-def load(path: Path) -> list[Case]:
-    """An object of rows by id, with `question`, `correct_answer` and `distractors`."""
-    rows = questions.rows(path)
-    questions.need(path, rows, ("id", "question", "correct_answer", "distractors"), VARIANT)
-    return [_case(row) for row in rows]
+def _options(row: Row) -> OptionList:
+    return shuffled(str(row["id"]), str(row["correct_answer"]), [str(text) for text in row["distractors"]])
 
 
-def _case(row: questions.Row) -> Case:
-    id_ = str(row["id"])
-    options = choices.shuffled(id_, str(row["correct_answer"]), [str(text) for text in row["distractors"]])
-    return questions.case(id_, str(row.get("audio", id_)), str(row["question"]), options, row.get("caption"))
-
-
-def truth(annotation: Annotation) -> None:
-    return None
-
-
-def score(pairs: Sequence[tuple[int | None, choices.Options]]) -> list[Score]:
-    return choices.scores("rul_muchomusic", pairs)
+TASK = OptionTask(
+    about=__doc__,
+    version=2,
+    variant="RUL-MuchoMusic (perceptual distractors, 5 options)",
+    count=1187,
+    fields=("id", "question", "correct_answer", "distractors"),
+    names=lambda row, number: (str(row["id"]), str(row.get("audio", row["id"])), row.get("caption")),
+    options=_options,
+    published=(
+        Published("accuracy", "RUL-MuchoMusic", "Qwen3.5-Omni-Plus", 0.724, QWEN, "R"),
+        Published("accuracy", "RUL-MuchoMusic", "Gemini-3.1-Pro", 0.596, QWEN, "R"),
+        Published("accuracy", "RUL-MuchoMusic", "Qwen3-Omni", 0.52, QWEN, "R"),
+        Published("accuracy", "RUL-MuchoMusic", "Audio Flamingo 3", 0.476, QWEN, "R"),
+    ),
+)

@@ -7,55 +7,42 @@ and is counted apart as missing coverage.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from llark.evaluate import bootstrap, readers, strict
+from llark.evaluate.task import LLARK, Published, Task
 
-from llark.evaluate import pool, readers
-from llark.evaluate import strict as strictly
-from llark.records import Annotation, Score
-
-VERSION = 1
-QUESTION = "What is the tempo of this music in BPM?"
-HEADLINE = "acc2"
-DEFAULT = True
 TOLERANCE = 0.04
 FACTORS = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
 
 
-def read(answer: str, truth: object = None) -> float | None:
-    return readers.read_tempo(answer)
-
-
-def strict(answer: str, truth: object = None) -> float | None:
-    return strictly.read_tempo(answer)
-
-
-def truth(annotation: Annotation) -> float | None:
-    return annotation.tempo.bpm
-
-
-def points(value: float | None, truth: float) -> tuple[float, ...]:
+def _points(value: float | None, truth: float) -> tuple[float, ...]:
+    """1, answered, Acc1, Acc2."""
     if value is None:
         return (1, 0, 0, 0)
     hits = [abs(value - factor * truth) <= TOLERANCE * factor * truth for factor in FACTORS]
     return (1, 1, hits[0], any(hits))
 
 
-rates = pool.means("coverage", "acc1", "acc2")
+def _remark(value: float | None, truth: float) -> str:
+    """Beside the verdict on one answer, which is Acc1's."""
+    _, _, acc1, acc2 = _points(value, truth)
+    return "an octave off: Acc2 counts it as right" if acc2 and not acc1 else ""
 
 
-def credit(value: float | None, truth: float) -> float:
-    return points(value, truth)[2]
-
-
-def remark(value: float | None, truth: float) -> str:
-    """What a report says beside the verdict on one answer."""
-    found = points(value, truth)
-    return "an octave off: Acc2 counts it as right" if found[3] and not found[2] else ""
-
-
-def constants(truths: Sequence[float]) -> list[float]:
-    return sorted({float(round(bpm)) for bpm in truths})
-
-
-def score(pairs: Sequence[tuple[float | None, float]]) -> list[Score]:
-    return pool.scores("tempo", [points(value, truth) for value, truth in pairs], rates)
+TASK = Task(
+    about=__doc__,
+    version=1,
+    question="What is the tempo of this music in BPM?",
+    headline="acc2",
+    reader=readers.read_tempo,
+    strict_reader=strict.read_tempo,
+    truth=lambda annotation: annotation.tempo.bpm,
+    points=_points,
+    rates=bootstrap.means("coverage", "acc1", "acc2"),
+    constants=lambda truths: sorted({float(round(bpm)) for bpm in truths}),
+    remark=_remark,
+    published=(
+        Published("acc2", "GiantSteps tempo, as printed in the paper", "LLark", 0.86, "ICLR review", "R"),
+        Published("acc2", "GiantSteps tempo v2, 661 previews", "LLark", 0.368, LLARK, "V"),
+        Published("acc1", "GiantSteps tempo v2, 661 previews", "LLark", 0.331, LLARK, "V"),
+    ),
+)

@@ -7,12 +7,10 @@ A task gives each answer a row of points. Rows are added up by track and the tas
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from llark.records import Score
 
 Rates = Callable[[np.ndarray], dict[str, np.ndarray]]
 """Sums of points [..., points] → metrics by name, each [...]."""
@@ -84,14 +82,6 @@ def interval(values: np.ndarray, tracks: int, widest: tuple[float, float]) -> tu
         return widest
     low, high = np.percentile(values, PERCENTILES)
     return float(low), float(high)
-
-
-def scores(task: str, points: Sequence[Sequence[float]], rates: Rates) -> list[Score]:
-    """The metrics of one task over some answers, without an interval. Empty where there is no answer."""
-    if not points:
-        return []
-    pooled: Mapping[str, np.ndarray] = rates(np.asarray(points, dtype=float).sum(axis=0))
-    return [Score(task, metric, float(value), len(points)) for metric, value in pooled.items()]
 
 
 def paired(first: Tally, second: Tally, purpose: str, count: int = 10_000) -> tuple[float, float, float]:
