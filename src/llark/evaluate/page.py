@@ -125,7 +125,9 @@ def page(
         judged=verdicts,
         tasks=[_task(evaluation, task, media) for task in tasks],
         calibration=_calibration(evaluation, media),
-        published=[(task, report.name_of(one.metric), one) for task in tasks for one in TASKS[task].published],
+        published=[
+            (task, report.name_of(one.metric), one) for task in tasks for one in TASKS[task].published
+        ],
         beside=_beside(evaluation, tasks),
         explanation=report.EXPLANATION,
         versions=", ".join(f"{name} {version}" for name, version in evaluation.versions.items()),
