@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from llark.records import Annotation, Answer, Chords, ChordSpan, Key, Tag, Tags, Tempo
-from llark.report.text import AskResult, as_json, as_text, clock
+from llark.report.text import AskResult, as_json, as_text
+from llark.report.timeline import clock
 
 FACTS = Annotation(
     "song",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llark.music.names import chord_name, note_name
@@ -22,7 +22,7 @@ from llark.records import (
     to_dict,
 )
 from llark.report import timeline
-from llark.report.timeline import clock as clock
+from llark.report.timeline import clock, short_chord
 
 
 @dataclass(frozen=True)
@@ -113,56 +113,76 @@ def facts_as_row(facts: Annotation) -> str:
 
 def _fact_lines(facts: Annotation) -> list[str]:
     lines = []
-    for name, value, confidence in fact_rows(facts):
-        sure = f"{confidence:4.2f} {_bar(confidence)}" if value != UNKNOWN and confidence else ""
-        lines.append(f"  {name:<12}{value:<58} {sure}".rstrip())
+    for row in fact_rows(facts):
+        sure = f"{row.confidence:4.2f} {_bar(row.confidence)}" if row.is_known and row.confidence else ""
+        lines.append(f"  {row.name:<12}{row.value:<58} {sure}".rstrip())
     return lines
 
 
-def fact_rows(facts: Annotation) -> list[tuple[str, str, float]]:
-    """(name, value, confidence) of every fact; the value of one that is not known is `unknown`."""
-    tempo = facts.tempo
-    bpm = UNKNOWN if tempo.bpm is None else f"{tempo.bpm:.1f} BPM"
-    if tempo.bpm is not None and tempo.alternative_bpm is not None:
+@dataclass(frozen=True)
+class FactRow:
+    """One fact as people read it."""
+
+    name: str
+    value: str
+    """`unknown` where it is not known."""
+    confidence: float = 0.0
+    """From 0 to 1; 0 also for a plain measurement."""
+    brief: str = ""
+    """What of it holds for the whole recording, in a few words; empty where that is nothing or unknown."""
+
+    @property
+    def is_known(self) -> bool:
+        return self.value != UNKNOWN
+
+
+ALWAYS_SHOWN = ("tempo", "beats", "meter", "key", "chords", "instruments", "genre")
+"""Facts of which a table says that they are unknown; others are left out then."""
+
+
+def fact_rows(facts: Annotation) -> list[FactRow]:
+    """Every fact with its confidence."""
+    tempo, beats, melody, loudness = facts.tempo, facts.beats, facts.melody, facts.loudness
+    bpm = brief_bpm = "" if tempo.bpm is None else f"{tempo.bpm:.1f} BPM"
+    if bpm and tempo.alternative_bpm is not None:
         bpm += f" (or {tempo.alternative_bpm:.1f})"
-    beats = facts.beats
-    counted = f"{len(beats.times_seconds)}, of them {len(beats.downbeats_seconds)} downbeats"
+        brief_bpm += f" (or {tempo.alternative_bpm:.0f})"
+    counted = ""
     if beats.times_seconds:
-        counted += f"; first at {clock(beats.times_seconds[0], 2)}"
-    rows = [
-        ("tempo", bpm, tempo.confidence),
-        ("beats", counted if beats.times_seconds else UNKNOWN, beats.confidence),
-        ("meter", METER_NAMES.get(facts.meter.beats_per_bar or 0, UNKNOWN), facts.meter.confidence),
-        ("key", facts.key.name or UNKNOWN, facts.key.confidence),
-        ("chords", _chord_line(facts.chords.spans), facts.chords.confidence),
-    ]
-    for name, tags in (("instruments", facts.instruments), ("genre", facts.genre), ("mood", facts.mood)):
-        if tags.tags or name != "mood":
-            rows.append((name, _tag_line(tags), tags.confidence))
-    return rows + _rows_if_known(facts)
-
-
-def _rows_if_known(facts: Annotation) -> list[tuple[str, str, float]]:
-    """Facts that most recordings do not have, or that are plain measurements."""
-    melody, alone, loudness = facts.melody, facts.isolated_chord, facts.loudness
-    rows = []
-    if facts.local_keys.spans:
-        rows.append(("keys", _span_line(facts.local_keys.spans), facts.local_keys.confidence))
-    if facts.sections.spans:
-        rows.append(("sections", _span_line(facts.sections.spans), facts.sections.confidence))
+        downbeats, first = len(beats.downbeats_seconds), clock(beats.times_seconds[0], 2)
+        counted = f"{len(beats.times_seconds)}, of them {downbeats} downbeats; first at {first}"
+    meter = METER_NAMES.get(facts.meter.beats_per_bar or 0, "")
+    chords = facts.chords.spans
+    line = ""
     if melody.contour and melody.lowest_midi is not None and melody.highest_midi is not None:
         compass = f"{note_name(melody.lowest_midi)} to {note_name(melody.highest_midi)}"
         line = f"one line, {melody.contour}, {compass}, {len(melody.notes)} notes"
-        rows.append(("melody", line, melody.confidence))
-    if alone.label:
-        rows.append(("one chord", chord_name(alone.label), alone.confidence))
-    if facts.notes.notes:
-        rows.append(("notes", str(len(facts.notes.notes)), facts.notes.confidence))
-    if loudness.integrated_lufs is not None:
-        rows.append(("loudness", _loudness_line(loudness), 0.0))
-    if loudness.dynamics:
-        rows.append(("dynamics", _span_line(loudness.dynamics), loudness.confidence))
-    return rows
+    alone = facts.isolated_chord.label or ""
+    key = facts.key.name or ""
+    rows = [
+        FactRow("tempo", bpm, tempo.confidence, brief_bpm),
+        FactRow("beats", counted, beats.confidence),
+        FactRow("meter", meter, facts.meter.confidence, f"{meter} time"),
+        FactRow("key", key, facts.key.confidence, key),
+        FactRow("chords", _listed(chords, chord_name), facts.chords.confidence, f"{len(chords)} chords"),
+        FactRow("instruments", _tag_line(facts.instruments), facts.instruments.confidence),
+        FactRow("genre", _tag_line(facts.genre), facts.genre.confidence),
+        FactRow("mood", _tag_line(facts.mood), facts.mood.confidence),
+        FactRow("keys", _listed(facts.local_keys.spans), facts.local_keys.confidence),
+        FactRow("sections", _listed(facts.sections.spans), facts.sections.confidence),
+        FactRow("melody", line, melody.confidence, f"one line: {melody.contour}"),
+        FactRow(
+            "one chord",
+            chord_name(alone) if alone else "",
+            facts.isolated_chord.confidence,
+            f"one chord: {short_chord(alone)}",
+        ),
+        FactRow("notes", str(len(facts.notes.notes) or ""), facts.notes.confidence),
+        FactRow("loudness", _loudness_line(loudness)),
+        FactRow("dynamics", _listed(loudness.dynamics), loudness.confidence),
+    ]
+    known = [row if row.value else replace(row, value=UNKNOWN, brief="") for row in rows]
+    return [row for row in known if row.is_known or row.name in ALWAYS_SHOWN]
 
 
 def _bar(confidence: float) -> str:
@@ -170,24 +190,22 @@ def _bar(confidence: float) -> str:
     return "●" * full + "○" * (5 - full)
 
 
-def _chord_line(spans: tuple[ChordSpan, ...], most: int = 4) -> str:
-    shown = [f"{clock(s.start_seconds)} {chord_name(s.label)}" for s in spans[:most]]
-    if len(spans) > most:
-        shown.append(f"… {len(spans)} in all")
-    return ", ".join(shown) or UNKNOWN
-
-
-def _span_line(spans: tuple[Span, ...], most: int = 4) -> str:
-    shown = [f"{clock(span.start_seconds)} {span.label}" for span in spans[:most]]
+def _listed(
+    spans: Sequence[Span | ChordSpan], name: Callable[[str], str] = lambda label: label, most: int = 4
+) -> str:
+    """When the first few begin, each with the name of its label."""
+    shown = [f"{clock(span.start_seconds)} {name(span.label)}" for span in spans[:most]]
     if len(spans) > most:
         shown.append(f"… {len(spans)} in all")
     return ", ".join(shown)
 
 
 def _loudness_line(loudness: Loudness) -> str:
+    if loudness.integrated_lufs is None:
+        return ""
     width = "" if loudness.range_lu is None else f", range {loudness.range_lu:.1f} LU"
     return f"{loudness.integrated_lufs:.1f} LUFS{width}, peak {loudness.peak_dbfs:.1f} dBFS"
 
 
 def _tag_line(tags: Tags) -> str:
-    return ", ".join(f"{tag.label} {tag.confidence:.2f}" for tag in tags.tags[:5]) or UNKNOWN
+    return ", ".join(f"{tag.label} {tag.confidence:.2f}" for tag in tags.tags[:5])

@@ -6,11 +6,12 @@ Everything fits in 100 columns and needs no colour. A recording longer than a mi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from llark.music.names import chord_name
-from llark.records import Annotation, Span
+from llark.records import Annotation, ChordSpan, Span
 
 NAME_WIDTH = 10
 LANE_WIDTH = 88
@@ -21,10 +22,12 @@ ONE_SYSTEM_SECONDS = 30.0
 """A recording up to this is one line, whatever its length."""
 
 MOST_SYSTEMS = 6
+_LANES = ("sections", "key", "chords", "beats", "dynamics", "loudness")
+_WORD_COLUMNS = 11
+"""What a word for the dynamics needs; where there is less, its mark is written."""
+
 _LEVELS = "▁▂▃▄▅▆▇█"
 _SHORT_CHORDS = {" major": "", " minor": "m", "no chord": "–"}
-
-
 DYNAMIC_MARKS = {
     "silence": "", "quiet": "p", "medium": "mf", "loud": "f", "crescendo": "<", "decrescendo": ">",
 }  # fmt: skip
@@ -55,16 +58,45 @@ def clock(seconds: float, decimals: int = 0, *, hours: bool = False) -> str:
     return f"{whole}:{rest:0{width}.{decimals}f}"
 
 
+class Stretch(NamedTuple):
+    """What holds for a while: its label in the facts, and the word for it in a lane."""
+
+    start_seconds: float
+    end_seconds: float
+    label: str
+    word: str
+
+
+def lanes(facts: Annotation, has_room: Callable[[Span], bool]) -> dict[str, list[Stretch]]:
+    """What lasts for a while, by the name of its lane; a lane of which nothing is known is empty.
+
+    Dynamics that have no room are written as marks.
+    """
+    whole_key = facts.key.name and Span(facts.start_seconds, facts.end_seconds, facts.key.name)
+    keys = facts.local_keys.spans or ((whole_key,) if whole_key else ())
+    dynamics = [(s, s.label if has_room(s) else DYNAMIC_MARKS[s.label]) for s in facts.loudness.dynamics]
+    spans: dict[str, Iterable[tuple[Span | ChordSpan, str]]] = {
+        "sections": [(s, s.label) for s in facts.sections.spans],
+        "key": [(s, s.label) for s in keys],
+        "chords": [(s, short_chord(s.label)) for s in facts.chords.spans],
+        "dynamics": dynamics,
+    }
+    return {
+        name: [Stretch(s.start_seconds, s.end_seconds, s.label, word) for s, word in listed]
+        for name, listed in spans.items()
+    }
+
+
 def draw(facts: Annotation) -> str:
     """The lanes of what is known: sections, keys, chords, beats, dynamics and loudness."""
     blocks = []
     for system in systems(facts.start_seconds, facts.end_seconds):
-        lines = [_axis(system)]
-        for name, lane in _LANES.items():
-            drawn = lane(facts, system)
-            if drawn.strip():
-                lines.append(f"{name:<{NAME_WIDTH}}{drawn}".rstrip())
-        blocks.append("\n".join(lines))
+        narrow = _WORD_COLUMNS * system.column_seconds
+        stretches = lanes(facts, lambda span: span.end_seconds - span.start_seconds > narrow)  # noqa: B023
+        drawn = {name: _stretches(listed, system) for name, listed in stretches.items()}
+        drawn |= {"beats": _beats(facts, system), "loudness": _loudness(facts, system)}
+        lines = [f"{name:<{NAME_WIDTH}}{drawn[name]}".rstrip() for name in _LANES if drawn[name].strip()]
+        blocks.append("\n".join([_axis(system), *lines]))
     return "\n\n".join(blocks)
 
 
@@ -97,10 +129,10 @@ def _write(row: list[str], at: int, text: str, limit: int) -> None:
             row[at + i] = letter
 
 
-def _spans(spans: Iterable[tuple[float, float, str]], system: System, fill: str = "·") -> str:
-    """Each span begins with its word, if that fits, or with a bar."""
+def _stretches(stretches: Iterable[Stretch], system: System, fill: str = "·") -> str:
+    """Each stretch begins with its word, if that fits, or with a bar."""
     row = [" "] * system.width
-    for start, end, word in spans:
+    for start, end, _, word in stretches:
         if end <= system.start_seconds or start >= system.end_seconds:
             continue
         first = max(0, system.column(max(start, system.start_seconds)))
@@ -112,32 +144,12 @@ def _spans(spans: Iterable[tuple[float, float, str]], system: System, fill: str 
     return "".join(row)
 
 
-def _labelled(spans: Sequence[Span]) -> list[tuple[float, float, str]]:
-    return [(span.start_seconds, span.end_seconds, span.label) for span in spans]
-
-
 def short_chord(label: str) -> str:
     """`C:maj` → `C`, `A:min` → `Am`, `G:7` → `G7`; `N` → a dash."""
     name = chord_name(label)
     for long, short in _SHORT_CHORDS.items():
         name = name.replace(long, short)
     return name
-
-
-def _sections(facts: Annotation, system: System) -> str:
-    return _spans(_labelled(facts.sections.spans), system)
-
-
-def _key(facts: Annotation, system: System) -> str:
-    if facts.local_keys.spans:
-        return _spans(_labelled(facts.local_keys.spans), system)
-    whole = (facts.start_seconds, facts.end_seconds, facts.key.name or "")
-    return _spans([whole], system) if facts.key.name else ""
-
-
-def _chords(facts: Annotation, system: System) -> str:
-    spans = [(s.start_seconds, s.end_seconds, short_chord(s.label)) for s in facts.chords.spans]
-    return _spans(spans, system)
 
 
 def _beats(facts: Annotation, system: System) -> str:
@@ -157,19 +169,6 @@ def _beats(facts: Annotation, system: System) -> str:
     return "".join(row)
 
 
-def _dynamics(facts: Annotation, system: System) -> str:
-    narrow = 11 * system.column_seconds
-    return _spans(
-        [
-            (s.start_seconds, s.end_seconds, s.label)
-            if s.end_seconds - s.start_seconds > narrow
-            else (s.start_seconds, s.end_seconds, DYNAMIC_MARKS[s.label])
-            for s in facts.loudness.dynamics
-        ],
-        system,
-    )
-
-
 def _loudness(facts: Annotation, system: System) -> str:
     """A bar for each column, from 24 LU under the loudest second of the recording up to it."""
     known = [value for value in facts.loudness.each_second_lufs if value is not None]
@@ -183,13 +182,3 @@ def _loudness(facts: Annotation, system: System) -> str:
         step = len(_LEVELS) - 1 - int((top - value) / 3) if value is not None else -1
         row.append(_LEVELS[max(step, 0)] if value is not None else " ")
     return "".join(row)
-
-
-_LANES: dict[str, Callable[[Annotation, System], str]] = {
-    "sections": _sections,
-    "key": _key,
-    "chords": _chords,
-    "beats": _beats,
-    "dynamics": _dynamics,
-    "loudness": _loudness,
-}
