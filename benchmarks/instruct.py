@@ -3,8 +3,8 @@
     python benchmarks/instruct.py offline CORPUS [--exchanges 100000]
     python benchmarks/instruct.py server [--clips 10000]
 
-`offline` makes exchanges about the clips of an open corpus (`llark corpus`) by the first offline teacher,
-whose exchanges the bundled model is trained on, and by the grown one, and prints distinct-n and self-BLEU of
+`offline` makes exchanges about the clips of an open corpus (`llark corpus`) by the offline teacher, of the
+basic kinds, which the bundled model is trained on, and of all kinds, and prints distinct-n and self-BLEU of
 equal samples beside each other. `server` runs the openai teacher against a server on this machine that
 answers at once, in a process of its own, and prints records a second and peak memory.
 """
@@ -26,8 +26,8 @@ from typing import Any
 SAMPLE = 1500
 """Exchanges of each family that diversity is measured on."""
 
-FIRST = 20_000
-"""Exchanges that the first teacher makes, for comparison: enough for the samples."""
+BASIC = 20_000
+"""Exchanges of the basic kinds that are made, for comparison: enough for the samples."""
 
 
 def offline(corpus: Path, exchanges: int) -> None:
@@ -35,27 +35,25 @@ def offline(corpus: Path, exchanges: int) -> None:
 
     truths = [truth for _, truth in read(corpus)]
     columns = {}
-    for name, grown, wanted in (("first", False, min(exchanges, FIRST)), ("grown", True, exchanges)):
-        columns[name] = _taught(truths, -(-wanted // len(truths)), grown)
+    for name, wanted in (("basic", min(exchanges, BASIC)), ("all", exchanges)):
+        columns[name] = _taught(truths, -(-wanted // len(truths)), name)
     print(f"{len(truths):,} clips; diversity on {SAMPLE:,} exchanges of each family\n")
-    print("| | first teacher | grown teacher |\n|---|---|---|")
-    for row in columns["first"]:
-        print(f"| {row} | {columns['first'][row]} | {columns['grown'][row]} |")
+    print("| | basic kinds | all kinds |\n|---|---|---|")
+    for row in columns["basic"]:
+        print(f"| {row} | {columns['basic'][row]} | {columns['all'][row]} |")
 
 
-def _taught(truths: list[Any], most: int, grown: bool) -> dict[str, str]:
-    from llark.instruct.step import InstructConfig, InstructStep
-    from llark.instruct.teacher import ALL_KINDS, FIRST_KINDS
+def _taught(truths: list[Any], most: int, asked: Any) -> dict[str, str]:
+    from llark.instruct.offline import OfflineConfig, kinds_of, teach
     from llark.questions.phrasing import phrases
-    from llark.records import Exchange
 
-    step = InstructStep(InstructConfig(most=most, say_unknown=False, grown=grown))
-    step.open()
+    config = OfflineConfig(most, say_unknown=False, kinds=asked)
+    phrases(asked)
     began, wall = time.process_time(), time.perf_counter()
-    found = [one for truth in truths for one in step(truth) if isinstance(one, Exchange)]
+    found = [one for truth in truths for one in teach(truth, config)]
     seconds, waited = time.process_time() - began, time.perf_counter() - wall
-    kinds = ALL_KINDS if grown else FIRST_KINDS
-    said = [phrases(grown)[kind.slug] for kind in kinds]
+    kinds = kinds_of(config)
+    said = [phrases(asked)[kind.slug] for kind in kinds]
     lines = sum(len(one.plain) + len(one.whole) for one in said)
     every = sum(len(set(one.every_question())) for one in said)
     rows = {
@@ -70,7 +68,7 @@ def _taught(truths: list[Any], most: int, grown: bool) -> dict[str, str]:
 
 
 def _diversity(family: str, found: list[Any]) -> dict[str, str]:
-    from llark.instruct.diversity import distinct, self_bleu
+    from llark.instruct.summary import distinct, self_bleu
 
     sample = Random(0).sample(found, min(SAMPLE, len(found)))
     rows = {f"{family}: exchanges": f"{len(found):,}"}
@@ -131,7 +129,7 @@ def _answer(turn: str) -> bytes:
 
 
 def server(clips: int) -> None:
-    from llark.instruct.stage import Manner, Settings, prompts, run
+    from llark.instruct.stage import ModelTeacherConfig, prompts, run
     from llark.llm import ChatModel, Pace
     from llark.llm.client import Client, LlmServer, Sampling
     from llark.llm.ledger import Budget, Ledger
@@ -141,7 +139,7 @@ def server(clips: int) -> None:
     process = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
     process.start()
     url = f"http://127.0.0.1:{ours.recv()}/v1"
-    settings = Settings("openai-1", "echo", ("understanding",))
+    settings = ModelTeacherConfig("openai-1", "echo", ("understanding",))
 
     async def work(folder: Path, ledger: Ledger, count: int) -> float:
         async with Client(LlmServer(url)) as client:
@@ -150,7 +148,7 @@ def server(clips: int) -> None:
             writer = stages.open_stage(folder, "instruct", {"clips": count})
             todo = prompts(_sources(count), settings)
             began = time.process_time(), time.perf_counter()
-            await run(todo, teacher, writer, ledger, settings, Manner(at_once=32, progress=False))
+            await run(todo, teacher, writer, ledger, "openai-1", at_once=32, progress=False)
             ours, wall = time.process_time() - began[0], time.perf_counter() - began[1]
         said = f"{count / wall:.0f} a second of wall time, {count / ours:.0f} a second of our processor time"
         print(f"{count:,} records, {teacher.bought:,} replies: {said}; peak memory {_peak_mb():.0f} MB")

@@ -287,19 +287,33 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One question and its answer about one clip.
-
-    `facts` names the fields of the annotation that the answer rests on; `task` is `understanding`,
-    `captioning` or `reasoning`; `kind` is the sort of question (`tempo`, `key-yesno`, …).
-    """
+    """One question and its answer about one clip, and where they come from."""
 
     clip_id: str
     question: str
     answer: str
     task: str
+    """The family of the question: `understanding`, `captioning` or `reasoning`."""
     kind: str
+    """The sort of question: `tempo`, `key-yesno` …"""
     teacher: str
+    """Who wrote it, with the version: `offline-2`, `openai-1` …"""
     facts: tuple[str, ...] = ()
+    """The fields of the annotation (or of the data set's record) that the answer rests on."""
+    track_id: str = ""
+    """The recording that the clip is a part of. This field and those below are empty in older data."""
+    dataset: str = ""
+    split: str = "all"
+    licence: str = UNKNOWN
+    """The licence of the recording, which the exchange describes."""
+    model: str = ""
+    """The language model, as its server names it; empty for the offline teacher, as the next two are."""
+    prompt: str = ""
+    """The prompt's family and version: `captioning-1`."""
+    prompt_sha256: str = ""
+    """The key of the model's reply in `replies.sqlite`."""
+    measured_by: tuple[str, ...] = ()
+    """For each of `facts`, in their order, who measured or labelled it."""
 
 
 @dataclass(frozen=True, eq=False)

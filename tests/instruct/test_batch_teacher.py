@@ -13,19 +13,18 @@ from test_openai_teacher import SECRET, clip
 
 from llark.errors import UserMustAct
 from llark.instruct.batch import BatchConfig, BatchTeacher
-from llark.instruct.stage import Manner, Settings, prompts, run
-from llark.instruct.traced import Traced
+from llark.instruct.stage import ModelTeacherConfig, prompts, run
 from llark.llm import Retry
 from llark.llm.client import Client, LlmServer, Sampling
 from llark.llm.ledger import Budget, Ledger, OutOfBudget, Prices, SpendingLimits
-from llark.records import Dropped
+from llark.records import Dropped, Exchange
 from llark.storage import stages
 
 
 def teach(
     server: Server, out: Path, clips: int = 7, limits: SpendingLimits | None = None, most: int = 3
-) -> tuple[list[Traced], list[Dropped]]:
-    settings = Settings("batch-1", "fake", ("understanding",))
+) -> tuple[list[Exchange], list[Dropped]]:
+    settings = ModelTeacherConfig("batch-1", "fake", ("understanding",))
     sources = [clip(number) for number in range(clips)]
     config = BatchConfig(most, 0.01, retry=Retry(2, 0.01, 0.02))
 
@@ -36,11 +35,11 @@ def teach(
             await teacher.fill(lambda: prompts(sources, settings), progress=False)
             writer = stages.open_stage(out / "exchanges", "instruct", settings)
             todo = prompts(sources, settings)
-            await run(todo, teacher, writer, ledger, settings, Manner(progress=False, drop_share=1.0))
+            await run(todo, teacher, writer, ledger, "batch-1", progress=False, drop_share=1.0)
 
     with Ledger(out / "replies.sqlite") as ledger:
         asyncio.run(work(ledger))
-    return list(stages.read(out / "exchanges", Traced)), list(stages.read_dropped(out / "exchanges"))
+    return list(stages.read(out / "exchanges", Exchange)), list(stages.read_dropped(out / "exchanges"))
 
 
 def clips_asked(server: Server) -> list[str]:
@@ -118,7 +117,7 @@ def test_a_process_that_ended_while_batches_wait_goes_on_and_submits_nothing_twi
 
 
 async def _fill(server: Server, out: Path) -> None:
-    settings = Settings("batch-1", "fake", ("understanding",))
+    settings = ModelTeacherConfig("batch-1", "fake", ("understanding",))
     with Ledger(out / "replies.sqlite") as ledger:
         async with Client(LlmServer(server.url, SECRET, timeout_seconds=10.0)) as client:
             config = BatchConfig(3, 0.01)

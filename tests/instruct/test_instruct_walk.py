@@ -15,7 +15,6 @@ from teaching_server import Server
 from llark.cli import app
 from llark.errors import UserMustAct
 from llark.instruct import export
-from llark.instruct.traced import Traced
 from llark.pipeline import encodings
 from llark.records import Annotation, Clip, Embedding, Exchange, Key, Tempo, Track, to_dict
 from llark.storage import stages
@@ -61,7 +60,7 @@ def test_the_offline_teacher_makes_exchanges_a_report_and_a_card(
     out = tmp_path / "out"
     llark("instruct", annotations, "--out", out, "--most", "5", "--export", "parquet", "chat")
     said = capsys.readouterr().out
-    exchanges = list(stages.read(out / "exchanges", Traced))
+    exchanges = list(stages.read(out / "exchanges", Exchange))
     assert f"{len(exchanges)} exchanges about" in said
     assert len(exchanges) > 20
     assert all(one.facts and len(one.measured_by) == len(one.facts) for one in exchanges)
@@ -77,11 +76,11 @@ def test_the_offline_teacher_makes_exchanges_a_report_and_a_card(
     _check_exports(out, exchanges)
 
 
-def _check_exports(out: Path, exchanges: list[Traced]) -> None:
+def _check_exports(out: Path, exchanges: list[Exchange]) -> None:
     import pyarrow.parquet
 
     table = pyarrow.parquet.read_table(out / "export" / "exchanges.parquet")
-    assert table.column_names == list(Traced.__dataclass_fields__)
+    assert table.column_names == list(Exchange.__dataclass_fields__)
     assert table.to_pylist()[3]["answer"] == exchanges[3].answer
     assert table.to_pylist()[3]["facts"] == list(exchanges[3].facts)
     talks = [json.loads(line) for line in (out / "export" / "chat.jsonl").read_text().splitlines()]
@@ -94,7 +93,7 @@ def _check_exports(out: Path, exchanges: list[Traced]) -> None:
 
 def test_one_family_is_made_when_one_is_asked_for(annotations: Path, tmp_path: Path) -> None:
     llark("instruct", annotations, "--out", tmp_path / "out", "--family", "reasoning")
-    assert {one.task for one in stages.read(tmp_path / "out" / "exchanges", Traced)} == {"reasoning"}
+    assert {one.task for one in stages.read(tmp_path / "out" / "exchanges", Exchange)} == {"reasoning"}
 
 
 def test_a_prepared_folder_and_measured_facts_are_joined_and_sent_to_a_server(
@@ -120,7 +119,7 @@ def test_a_prepared_folder_and_measured_facts_are_joined_and_sent_to_a_server(
         assert "6 requests to fake" in capsys.readouterr().out
         llark("instruct", prepared, tmp_path / "facts", "--out", out, *options, "--export", "chat")
         sent = json.dumps(server.bodies)
-    exchanges = list(stages.read(out / "exchanges", Traced))
+    exchanges = list(stages.read(out / "exchanges", Exchange))
     assert {(one.clip_id, one.licence, one.split) for one in exchanges} == {
         ("t1@0", "CC0-1.0", "test"),
         ("t2@0", "CC-BY-4.0", "test"),
@@ -141,7 +140,7 @@ def test_a_prepared_folder_and_measured_facts_are_joined_and_sent_to_a_server(
 
 def test_a_prepared_folder_alone_has_its_labels_and_captions(prepared: Path, tmp_path: Path) -> None:
     llark("instruct", prepared, "--out", tmp_path / "out")
-    exchanges = list(stages.read(tmp_path / "out" / "exchanges", Traced))
+    exchanges = list(stages.read(tmp_path / "out" / "exchanges", Exchange))
     assert {one.clip_id for one in exchanges if "tempo" in one.facts} == {"t1@0"}
 
 
@@ -161,7 +160,7 @@ def test_the_batch_teacher_runs_from_the_command_line(
             "0.01",
         ]
         llark("instruct", prepared, "--out", tmp_path / "out", *options)
-    exchanges = list(stages.read(tmp_path / "out" / "exchanges", Traced))
+    exchanges = list(stages.read(tmp_path / "out" / "exchanges", Exchange))
     assert {one.teacher for one in exchanges} == {"batch-1"}
     assert len(list((tmp_path / "out" / "batches").glob("*.jsonl"))) == len(server.batches) > 0
 
@@ -212,7 +211,7 @@ def test_tars_that_are_exported_are_read_by_infer_with_every_question_and_frame(
         assert {Path(name).suffix for name in tar.getnames()} == {".json", ".npy"}
     data, own = encodings.read([str(tars[0].parent)]), Shards(place)
     assert data.dropped == []
-    exchanges = list(stages.read(out / "exchanges", Traced))
+    exchanges = list(stages.read(out / "exchanges", Exchange))
     asked = sorted((one.clip_id, one.question, one.answer) for one in exchanges if one.clip_id in own)
     found = [(one.clip_id, q.text, q.answer) for one in data.encoded for q in one.questions]
     assert sorted(found) == asked
@@ -245,7 +244,7 @@ def test_tars_that_are_exported_are_imported_as_the_embeddings_that_they_were_ma
 
 def test_ids_that_differ_in_dots_alone_are_two_samples(tmp_path: Path) -> None:
     ids = ("a.b", "a_b", "a b")
-    exchanges = [Traced(id_, f"{id_}?", "Yes.", "captioning", "x", "t") for id_ in ids]
+    exchanges = [Exchange(id_, f"{id_}?", "Yes.", "captioning", "x", "t") for id_ in ids]
     frames = {id_: Embedding(id_, "e", np.full((1, 2), n, np.float16), 1.0) for n, id_ in enumerate(ids)}
     (tar,) = export.webdataset(exchanges, tmp_path, frames)
     data = encodings.read([str(tar)])
@@ -269,7 +268,7 @@ def test_an_open_corpus_is_taught_from_its_truth(tmp_path: Path) -> None:
     for path in (tmp_path / "stage").iterdir():
         path.rename(folder / path.name)
     llark("instruct", folder, "--out", tmp_path / "out", "--most", "4")
-    exchanges = list(stages.read(tmp_path / "out" / "exchanges", Traced))
+    exchanges = list(stages.read(tmp_path / "out" / "exchanges", Exchange))
     assert {one.measured_by for one in exchanges if one.kind == "key"} <= {("truth",)}
     assert {one.licence for one in exchanges} == {"CC0-1.0"}
     assert len(exchanges) == 8

@@ -6,16 +6,17 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from every_kind import ask_all
 
 from llark.instruct.check import Record, check
 from llark.instruct.fields import fields_of
-from llark.instruct.keep import Unkept, rules, sift
-from llark.instruct.prompt import FAMILIES, Prompt, build, texts
+from llark.instruct.keep import rules, sift
+from llark.instruct.prompt import Prompt, build, texts
 from llark.instruct.reply import Item
 from llark.instruct.sources import Source
-from llark.instruct.teacher import ask_all
 from llark.music.claims import claims
-from llark.records import Annotation, Key, Tags, Tempo, Track
+from llark.questions.kind import FAMILIES
+from llark.records import Annotation, Dropped, Key, Tags, Tempo, Track
 
 TRACK = Track(
     "t", "x.ogg", dataset="set", licence="CC0", title="Blue Harbour Waltz", artist="Ekaterina", album="Dawn",
@@ -32,8 +33,8 @@ def prompt_of(annotation: Annotation, family: str = "understanding", track: Trac
 def verdict(annotation: Annotation, question: str, answer: str, family: str = "understanding") -> str:
     """The reason for the drop, or the facts that the exchange rests on."""
     item = Item(question, answer, "tempo" if family == "understanding" else "", ())
-    (one,) = sift(prompt_of(annotation, family), (item,), (question,), "m", "k", "openai-1")
-    return one.reason if isinstance(one, Unkept) else "+".join(one.facts)
+    (one,) = sift(prompt_of(annotation, family), (item,), (question,), ("openai-1", "m", "k"))
+    return one.reason if isinstance(one, Dropped) else "+".join(one.facts)
 
 
 @pytest.mark.parametrize(
@@ -146,12 +147,12 @@ def test_what_the_record_does_not_hold_is_not_said(silent: Annotation) -> None:
         ("A flute in C major.", "unknown-instruments"),
         ("It is in C major and uses G7.", "unknown-harmony"),
     ):
-        (one,) = sift(prompt_of(known, track=track), (Item("What?", answer),), (), "m", "k", "t")
-        assert isinstance(one, Unkept)
+        (one,) = sift(prompt_of(known, track=track), (Item("What?", answer),), (), ("t", "m", "k"))
+        assert isinstance(one, Dropped)
         assert one.reason == reason, answer
     known = replace(silent, tempo=Tempo(100.0, 1.0, "truth"))
-    (one,) = sift(prompt_of(known, track=track), (Item("What?", "C major."),), (), "m", "k", "t")
-    assert isinstance(one, Unkept)
+    (one,) = sift(prompt_of(known, track=track), (Item("What?", "C major."),), (), ("t", "m", "k"))
+    assert isinstance(one, Dropped)
     assert one.reason == "unknown-harmony"
 
 
@@ -163,8 +164,8 @@ def test_the_examples_of_the_prompts_pass_their_own_rules(waltz: Annotation) -> 
             Item(one.get("question", ""), one["answer"], one["kind"], tuple(one["facts"]))
             for one in example[family]
         )
-        for one in sift(prompt_of(waltz, family, None), items, ("Describe it.",) * 9, "m", "k", "t"):
-            assert not isinstance(one, Unkept), one
+        for one in sift(prompt_of(waltz, family, None), items, ("Describe it.",) * 9, ("t", "m", "k")):
+            assert not isinstance(one, Dropped), one
             seen += 1
     assert seen == 8
 

@@ -15,9 +15,8 @@ from aiohttp import web
 from hostile import asked
 from teaching_server import Body, Server, scholar
 
-from llark.instruct.traced import Traced
 from llark.llm.ledger import Ledger
-from llark.records import Annotation, Key, Tempo
+from llark.records import Annotation, Exchange, Key, Tempo
 from llark.storage import stages
 
 CLIPS, AT_ONCE = 40, 4
@@ -61,5 +60,5 @@ def test_a_killed_run_loses_the_requests_on_their_way_and_nothing_else(tmp_path:
     assert begun - bought <= AT_ONCE
     assert len(server.bodies) - begun == CLIPS - bought
     assert sum(count > 1 for count in times.values()) <= AT_ONCE
-    exchanges = list(stages.read(tmp_path / "out" / "exchanges", Traced))
+    exchanges = list(stages.read(tmp_path / "out" / "exchanges", Exchange))
     assert [one.clip_id for one in exchanges[::2]] == [f"c{number}" for number in range(CLIPS)]

@@ -16,12 +16,11 @@ from teaching_server import Server, completion, lesson, scholar
 
 from llark.errors import UserMustAct
 from llark.instruct.sources import Source
-from llark.instruct.stage import Manner, Settings, prompts, run
-from llark.instruct.traced import Traced
+from llark.instruct.stage import ModelTeacherConfig, prompts, run
 from llark.llm import ChatModel, Pace, Retry
 from llark.llm.client import Client, LlmServer, Sampling
 from llark.llm.ledger import Budget, Ledger, OutOfBudget, Prices, SpendingLimits
-from llark.records import Annotation, Dropped, Key, Meter, Tag, Tags, Tempo, Track
+from llark.records import Annotation, Dropped, Exchange, Key, Meter, Tag, Tags, Tempo, Track
 from llark.storage import stages
 
 SECRET = "sk-secret-0123456789abcdef"
@@ -54,9 +53,9 @@ def teach(
     pace: Pace | None = None,
     drop_share: float = 1.0,
     seed: int = 0,
-) -> tuple[list[Traced], list[Dropped], ChatModel]:
+) -> tuple[list[Exchange], list[Dropped], ChatModel]:
     """A whole run of the stage, as the command does it."""
-    settings = Settings("openai-1", "fake", families, seed=seed)
+    settings = ModelTeacherConfig("openai-1", "fake", families, seed=seed)
     found: list[ChatModel] = []
 
     async def work(ledger: Ledger) -> None:
@@ -67,12 +66,12 @@ def teach(
             found.append(teacher)
             writer = stages.open_stage(out / "exchanges", "instruct", settings, flush_records=5)
             todo = prompts(sources, settings)
-            await run(todo, teacher, writer, ledger, settings, Manner(progress=False, drop_share=drop_share))
+            await run(todo, teacher, writer, ledger, "openai-1", progress=False, drop_share=drop_share)
 
     with Ledger(out / "replies.sqlite") as ledger:
         asyncio.run(work(ledger))
     folder = out / "exchanges"
-    return list(stages.read(folder, Traced)), list(stages.read_dropped(folder)), found[0]
+    return list(stages.read(folder, Exchange)), list(stages.read_dropped(folder)), found[0]
 
 
 def test_every_clip_gets_its_exchanges_in_order_and_each_says_where_it_comes_from(tmp_path: Path) -> None:

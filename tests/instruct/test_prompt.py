@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from llark.instruct.fields import LONGEST_VALUE, fields_of, glossary, names_of
-from llark.instruct.prompt import FAMILIES, build, schema, texts, version
+from llark.instruct.prompt import build, schema, texts, version
 from llark.instruct.reply import parse
 from llark.instruct.sources import FACTS, Source, join, with_truth
 from llark.llm.ledger import key_of
+from llark.questions.kind import FAMILIES
 from llark.records import (
     Annotation,
     Clip,

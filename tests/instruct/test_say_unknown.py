@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from llark.instruct.step import InstructConfig, InstructStep
-from llark.records import Annotation, Exchange, Tag, Tags, Tempo
+from llark.instruct.offline import OfflineConfig, teach
+from llark.records import Annotation, Tag, Tags, Tempo
 
 DRUMS = Tags((Tag("drums", 1.0),), 1.0, "truth")
 BAND = Tags((Tag("piano", 1.0), Tag("drums", 1.0)), 1.0, "truth")
 
 
 def key_answers(instruments: Tags, say_unknown: object) -> list[str]:
-    step = InstructStep(InstructConfig(most=200, say_unknown=say_unknown))  # type: ignore[arg-type]
+    config = OfflineConfig(most=200, say_unknown=say_unknown, kinds="basic")  # type: ignore[arg-type]
     truth = Annotation("a", 0.0, 12.0, Tempo(120.0, 1.0, "truth"), instruments=instruments)
-    return [e.answer for e in step(truth) if isinstance(e, Exchange) and e.kind == "key"]
+    return [e.answer for e in teach(truth, config) if e.kind == "key"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from llark.instruct.teacher import BY_SLUG, CORE_KINDS, KINDS
+from llark.instruct.offline import BY_SLUG, CORE_KINDS, KINDS
 from llark.questions.grammar import GrammarError, compile_line, every, say, tidy
 from llark.questions.phrasing import phrases
 

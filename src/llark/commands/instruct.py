@@ -114,40 +114,39 @@ def instruct(
     workers
         Local processes of the offline teacher; 0 works in this one.
     """
-    from llark.errors import UserMustAct
-    from llark.instruct.prompt import FAMILIES
-    from llark.instruct.stage import Settings
-    from llark.llm import Pace
-    from llark.pipeline import instruct as walk
-    from llark.pipeline.instruct_material import Material
+    from llark.pipeline.instruct import InstructOptions
+    from llark.pipeline.instruct import instruct as run
 
-    if teacher != "offline" and not model:
-        raise UserMustAct(f"--teacher {teacher} needs the name of a model: --model.")
-    settings = Settings(
-        "offline-2" if teacher == "offline" else f"{teacher}-1",
-        "" if teacher == "offline" else str(model),
-        tuple(name for name in FAMILIES if family is None or name in family),
-        seed,
-        few_shot,
+    options = InstructOptions(
+        teacher,
+        family,
+        most,
+        say_unknown,
+        base_url,
+        model,
+        key_variable,
+        price_in,
+        price_out,
+        budget,
+        budget_tokens,
+        dry_run,
+        at_once,
+        requests_a_minute,
+        tokens_a_minute,
+        timeout_seconds,
+        retries,
         temperature,
         most_tokens,
-    )
-    server = walk.Endpoint(
-        base_url, str(model), key_variable, timeout_seconds, structured, poll_seconds, batch_requests, retries
-    )
-    task = walk.Task(
-        Material(tuple(annotations), limit),
-        out,
-        settings,
-        walk.Offline(most, say_unknown, workers),
-        None if teacher == "offline" else server,
-        walk.Cost(price_in, price_out, budget, budget_tokens),
-        Pace(at_once, requests_a_minute, tokens_a_minute),
+        few_shot,
+        structured,
+        batch_requests,
+        poll_seconds,
         replies,
+        export,
+        embeddings,
+        published,
+        seed,
+        limit,
+        workers,
     )
-    if dry_run:
-        print(walk.dry_run(task) if teacher != "offline" else "The offline teacher costs nothing.")
-        return
-    print(walk.instruct(task))
-    if export or published:
-        print(walk.export(task, export or (), embeddings, published=published))
+    print(run(annotations, out, options))

@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 
 from llark.errors import UserMustAct
-from llark.instruct.traced import Traced
 from llark.questions.kind import CAPTIONING, REASONING, UNDERSTANDING
-from llark.records import Clip, Embedding
+from llark.records import Clip, Embedding, Exchange
 
 FORMATS = ("parquet", "chat", "webdataset")
 ROWS = 10_000
@@ -34,7 +33,7 @@ PUBLISHED_FAMILIES = {UNDERSTANDING: "mir", CAPTIONING: "captioning", REASONING:
 """What the published shards call the families: its sampler looks for these words in the names."""
 
 
-def parquet(exchanges: Iterable[Traced], out: Path) -> Path:
+def parquet(exchanges: Iterable[Exchange], out: Path) -> Path:
     """One file, a row an exchange. Raises `UserMustAct` where pyarrow is missing."""
     try:
         import pyarrow
@@ -43,7 +42,7 @@ def parquet(exchanges: Iterable[Traced], out: Path) -> Path:
         raise UserMustAct("Parquet needs pyarrow: pip install 'llark[parquet]'.") from error
     text, texts = pyarrow.string(), pyarrow.list_(pyarrow.string())
     lists = {"facts", "measured_by"}
-    names = list(Traced.__dataclass_fields__)
+    names = list(Exchange.__dataclass_fields__)
     schema = pyarrow.schema([(name, texts if name in lists else text) for name in names])
     path, written = out / "exchanges.parquet", out / "exchanges.parquet.tmp"
     with pyarrow.parquet.ParquetWriter(written, schema, compression="zstd") as writer:
@@ -57,7 +56,7 @@ def parquet(exchanges: Iterable[Traced], out: Path) -> Path:
     return path
 
 
-def chat(exchanges: Iterable[Traced], out: Path, clips: Mapping[str, Clip]) -> Path:
+def chat(exchanges: Iterable[Exchange], out: Path, clips: Mapping[str, Clip]) -> Path:
     """`chat.jsonl`: a talk a line, in the turns that chat templates with audio take.
 
     The audio is the clip's file and stretch where the clips are known, else its id.
@@ -70,7 +69,7 @@ def chat(exchanges: Iterable[Traced], out: Path, clips: Mapping[str, Clip]) -> P
     return path
 
 
-def _talk(one: Traced, clip: Clip | None) -> dict[str, Any]:
+def _talk(one: Exchange, clip: Clip | None) -> dict[str, Any]:
     audio: dict[str, Any] = {"type": "audio", "audio": one.clip_id}
     if clip is not None:
         audio |= {"audio": clip.path, "start_seconds": clip.start_seconds, "end_seconds": clip.end_seconds}
@@ -90,7 +89,7 @@ def _talk(one: Traced, clip: Clip | None) -> dict[str, Any]:
 
 
 def webdataset(
-    exchanges: Iterable[Traced], out: Path, embeddings: Mapping[str, Embedding], *, published: bool = False
+    exchanges: Iterable[Exchange], out: Path, embeddings: Mapping[str, Embedding], *, published: bool = False
 ) -> list[Path]:
     """Tars of `KEY.json` and `KEY.audio_encoding.npy` (float32 [1, frames, width]) for each clip.
 
@@ -105,7 +104,7 @@ def webdataset(
         if clip_id not in embeddings:
             continue
         embedding = embeddings[clip_id]
-        by_family: dict[str, list[Traced]] = {}
+        by_family: dict[str, list[Exchange]] = {}
         for one in group:
             by_family.setdefault(one.task, []).append(one)
         for family, some in by_family.items():
@@ -148,7 +147,7 @@ class _Shard:
         self._tar: tarfile.TarFile | None = None
         self._keys: set[str] = set()
 
-    def add(self, clip_id: str, some: list[Traced], embedding: Embedding) -> None:
+    def add(self, clip_id: str, some: list[Exchange], embedding: Embedding) -> None:
         if self._tar is None:
             self.paths.append(self.folder / f"{self.name}-{len(self.paths):06d}.tar")
             self._tar = tarfile.open(self.paths[-1].with_suffix(".tmp"), "w")  # noqa: SIM115
@@ -197,8 +196,8 @@ class _Shard:
         return self.paths
 
 
-def _groups(exchanges: Iterable[Traced], size: int) -> Iterator[list[Traced]]:
-    group: list[Traced] = []
+def _groups(exchanges: Iterable[Exchange], size: int) -> Iterator[list[Exchange]]:
+    group: list[Exchange] = []
     for one in exchanges:
         group.append(one)
         if len(group) == size:

@@ -2,14 +2,18 @@
 
 The published pipeline listed such rules and called none of them; its substrings dropped "package" for "pack".
 Here each is a pattern of whole words, and a drop names its rule.
+
+Near-duplicates go, too: the same question about a clip twice, and long answers that say the same. Short
+answers repeat by nature ("120 BPM."); a long one that is given to several clips says nothing of any.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 
 import yaml
@@ -19,8 +23,9 @@ from llark.instruct.fields import names_of
 from llark.instruct.prompt import Prompt, texts, version
 from llark.instruct.reply import Item
 from llark.instruct.sources import Source
-from llark.instruct.traced import Traced
+from llark.llm.ledger import Ledger
 from llark.questions.kind import CAPTIONING, REASONING
+from llark.records import Dropped, Exchange
 
 LONGEST_QUESTION, LONGEST_ANSWER, FEWEST_WORDS = 600, 4000, 2
 """Characters, and words of a caption or of a reasoned answer."""
@@ -30,9 +35,9 @@ LONGEST_QUESTION, LONGEST_ANSWER, FEWEST_WORDS = 600, 4000, 2
 def rules() -> Mapping[str, re.Pattern[str]]:
     """Patterns of what must not be said, by the reason for the drop."""
     text = (resources.files("llark.instruct") / "prompts" / "rules.yaml").read_text("utf-8")
-    found: dict[str, list[str]] = yaml.safe_load(text)
+    page: dict[str, list[str]] = yaml.safe_load(text)
     return {
-        reason: re.compile(rf"\b(?:{'|'.join(lines)})\b", re.IGNORECASE) for reason, lines in found.items()
+        reason: re.compile(rf"\b(?:{'|'.join(lines)})\b", re.IGNORECASE) for reason, lines in page.items()
     }
 
 
@@ -47,66 +52,67 @@ READ_IN = {"hedges": "answer", "asks-for-names": "question"}
 """Rules that look at one side only; all others look at both."""
 
 
-@dataclass(frozen=True)
-class Unkept:
-    """An item that is not kept. `reason` is a slug."""
-
-    item: Item
-    reason: str
-    detail: str
+By = tuple[str, str, str]
+"""Who made a reply: the teacher's name, the model, and the key of the reply."""
 
 
 def sift(
-    prompt: Prompt, items: tuple[Item, ...], questions: tuple[str, ...], model: str, key: str, teacher: str
-) -> Iterator[Traced | Unkept]:
-    """The exchanges of one reply. `questions` stand in where the family's items have none (captions)."""
+    prompt: Prompt, items: Sequence[Item], questions: Sequence[str], by: By
+) -> Iterator[Exchange | Dropped]:
+    """Each item of a reply as an exchange that passes every rule, or as a drop with the reason.
+
+    `questions` stand in where the family's items have none (captions).
+    """
     source, record = prompt.source, Record(prompt.source.annotation, prompt.fields)
     names = _name_patterns(source)
+    teacher, model, key = by
+    kinds = texts()["families"][prompt.family]["kinds"]
     for place, item in enumerate(items):
         question = questions[place] if prompt.family == CAPTIONING else item.question
+        used: frozenset[str] = frozenset()
         trouble = _form(prompt.family, question, item.answer) or _said(item, question, names)
-        if trouble:
-            yield Unkept(item, *trouble)
+        if trouble is None:
+            verdict = check(record, question, item.answer, free=prompt.family == REASONING)
+            trouble, used = (verdict.reason, verdict.detail) if verdict.reason else None, verdict.used
+        facts = _rests_on(prompt, item, used)
+        if trouble is None and not facts:
+            trouble = "rests-on-nothing", "It names no fact of the clip."
+        if trouble is not None:
+            short = f"{item.question[:100]} → {item.answer[:160]}".strip(" →")
+            yield Dropped(f"{prompt.id}#{place}", "instruct", trouble[0], f"{trouble[1]} ({short})")
             continue
-        verdict = check(record, question, item.answer, free=prompt.family == REASONING)
-        if verdict.reason:
-            yield Unkept(item, verdict.reason, verdict.detail)
-            continue
-        facts = _rests_on(prompt, item, verdict.used)
-        if not facts:
-            yield Unkept(item, "rests-on-nothing", "It names no fact of the clip.")
-            continue
-        yield traced(source, prompt, question, item, facts, (model, key, teacher))
+        yield Exchange(
+            source.id,
+            question,
+            item.answer,
+            task=prompt.family,
+            kind=item.kind if item.kind in kinds else "other",
+            teacher=teacher,
+            facts=facts,
+            model=model,
+            prompt=version(prompt.family),
+            prompt_sha256=key,
+            **source.provenance(facts),
+        )
 
 
-def traced(
-    source: Source,
-    prompt: Prompt,
-    question: str,
-    item: Item,
-    facts: tuple[str, ...],
-    by: tuple[str, str, str],
-) -> Traced:
-    """`by`: the model, the key of its reply, and the teacher's name."""
-    model, key, teacher = by
-    kinds = texts()["families"][prompt.family]["kinds"]
-    return Traced(
-        clip_id=source.id,
-        question=question,
-        answer=item.answer,
-        task=prompt.family,
-        kind=item.kind if item.kind in kinds else "other",
-        teacher=teacher,
-        facts=facts,
-        track_id=source.track.id if source.track else source.id,
-        dataset=source.dataset,
-        split=source.split,
-        licence=source.licence,
-        model=model,
-        prompt=version(prompt.family),
-        prompt_sha256=key,
-        measured_by=tuple(source.measured_by(fact) for fact in facts),
-    )
+def kept(
+    prompt: Prompt, items: Sequence[Item], questions: Sequence[str], seen: Seen, by: By
+) -> Iterator[Exchange | Dropped]:
+    """What `sift` passes and is no near-duplicate, and a drop for each other item."""
+    asked: list[str] = []
+    for place, one in enumerate(sift(prompt, items, questions, by)):
+        id_ = f"{prompt.id}#{place}"
+        if isinstance(one, Dropped):
+            yield one
+        elif prompt.family != CAPTIONING and any(same_question(one.question, other) for other in asked):
+            yield Dropped(id_, "instruct", "same-question", f"Asked twice: {one.question[:120]}")
+        elif other := seen.alike(id_, one.answer):
+            detail = f"Nearly the answer of {other}: {one.answer[:120]}"
+            yield Dropped(id_, "instruct", "near-duplicate", detail)
+        else:
+            asked.append(one.question)
+            yield one
 
 
 def _form(family: str, question: str, answer: str) -> tuple[str, str] | None:
@@ -128,9 +134,8 @@ def _said(item: Item, question: str, names: tuple[re.Pattern[str], ...]) -> tupl
     ]
     looks += [("names-the-recording", name, both) for name in names]
     for reason, pattern, text in looks:
-        found = pattern.search(text)
-        if found:
-            return reason, f"It says {found[0][:80]!r}."
+        if match := pattern.search(text):
+            return reason, f"It says {match[0][:80]!r}."
     return None
 
 
@@ -138,8 +143,7 @@ def _name_patterns(source: Source) -> tuple[re.Pattern[str], ...]:
     """A name of several words is found in any case; one word as it is written, not at a sentence's start."""
     patterns = []
     for name in names_of(source):
-        words = name.split()
-        if len(words) > 1 and len(name) >= 6:
+        if " " in name and len(name) >= 6:
             patterns.append(re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE))
         elif len(name) >= 4 and name[0].isupper():
             patterns.append(re.compile(rf"(?<=[\w,] ){re.escape(name)}(?!\w)"))
@@ -156,13 +160,90 @@ def _rests_on(prompt: Prompt, item: Item, used: frozenset[str]) -> tuple[str, ..
         for name in ("genre", "mood", "instruments", "melody", "loudness", "sections", "captions")
         if name in shown and _mentions(said, shown[name])
     }
-    found = (named | used | worded) - {"title", "artist", "album"}
-    ordered = [name for name in shown if name in found]
+    names = (named | used | worded) - {"title", "artist", "album"}
+    ordered = [name for name in shown if name in names]
     return tuple(
         one for name in ordered for one in (("start_seconds", "end_seconds") if name == "length" else (name,))
     )
 
 
 def _mentions(said: str, value: str) -> bool:
-    words = [word.strip().lower() for word in re.split(r",|\d+(?:\.\d+)? s ", value)]
-    return any(len(word) > 3 and re.search(rf"\b{re.escape(word)}\b", said) for word in words)
+    parts = [part.strip().lower() for part in re.split(r",|\d+(?:\.\d+)? s ", value)]
+    return any(len(part) > 3 and re.search(rf"\b{re.escape(part)}\b", said) for part in parts)
+
+
+# --- near-duplicates --------------------------------------------------------------------------------------
+
+LONG_WORDS = 14
+"""Answers of fewer words are never compared across clips."""
+
+ALIKE = 0.8
+"""Jaccard similarity of two answers' word triples from which they say the same."""
+
+HASHES = 32
+"""Hashes of an answer that are kept. The similarity of two answers with no more triples together is exact."""
+
+KEYS = 16
+"""Hashes of an answer under which it is found again: texts that are alike share one with near certainty."""
+
+_WORD = re.compile(r"[a-z0-9#/]+")
+_FILLING = frozenset(
+    [
+        *("the", "a", "an", "this", "that", "it", "please", "can", "could", "you", "tell", "me"),
+        *("clip", "song", "piece", "track", "music", "recording", "excerpt", "here"),
+    ]
+)
+
+
+def words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def same_question(one: str, other: str) -> bool:
+    """Whether two questions are the same but for case, stops and filling words."""
+    core, other_core = ([word for word in words(text) if word not in _FILLING] for text in (one, other))
+    return core == other_core
+
+
+def signature(text: str) -> list[int]:
+    """The smallest hashes (63 bits) of the text's word triples: a sample of them that is the same wherever
+    the same triples occur (bottom-k sketch, Broder 1997)."""
+    split = words(text)
+    triples = {" ".join(split[at : at + 3]) for at in range(max(1, len(split) - 2))}
+    hashes = (hashlib.blake2b(triple.encode(), digest_size=8).digest() for triple in triples)
+    return sorted(int.from_bytes(digest, "big") >> 1 for digest in hashes)[:HASHES]
+
+
+def similarity(one: Sequence[int], other: Sequence[int]) -> float:
+    """The Jaccard similarity of two texts' word triples, estimated from their signatures: of the smallest
+    hashes of both texts together, the share that both have."""
+    smallest = sorted({*one, *other})[:HASHES]
+    return len({*smallest} & {*one} & {*other}) / len(smallest)
+
+
+class Seen:
+    """The long answers that were kept so far. They lie in the file of the ledger, so that a run that goes on
+    still knows them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        ledger.run(
+            "CREATE TABLE IF NOT EXISTS seen "
+            "(band INTEGER PRIMARY KEY, signature BLOB NOT NULL, owner TEXT NOT NULL)"
+        )
+
+    def alike(self, owner: str, answer: str) -> str | None:
+        """Who gave a long answer like this one before; else remembers it. The owner itself does not count."""
+        if len(words(answer)) < LONG_WORDS:
+            return None
+        mine = signature(answer)
+        for key in mine[:KEYS]:
+            row = self._ledger.run("SELECT signature, owner FROM seen WHERE band=?", (key,)).fetchone()
+            if row is None or row[1] == owner:
+                continue
+            if similarity(mine, array("Q", row[0])) >= ALIKE:
+                return str(row[1])
+        for key in mine[:KEYS]:
+            row = (key, array("Q", mine).tobytes(), owner)
+            self._ledger.run("INSERT OR IGNORE INTO seen VALUES (?,?,?)", row)
+        return None

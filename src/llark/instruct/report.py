@@ -2,23 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from llark.instruct.summary import Family, Summary
-from llark.llm.ledger import Spent
+from llark.instruct.summary import About, Family, Summary
 from llark.report.page import render
-
-
-@dataclass(frozen=True)
-class About:
-    """What the page says beside the counts: how the folder was made, and what it cost."""
-
-    title: str
-    settings: Mapping[str, Any]
-    spent: Spent | None = None
-    lost: Mapping[str, int] | None = None
 
 
 def page(summary: Summary, about: About) -> str:

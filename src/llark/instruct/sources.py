@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from llark.records import UNKNOWN, Annotation, Clip, Track
 
@@ -29,6 +30,16 @@ class Source:
     @property
     def licence(self) -> str:
         return UNKNOWN if self.track is None else self.track.licence
+
+    def provenance(self, facts: Sequence[str]) -> dict[str, Any]:
+        """The fields of an `Exchange` that say where it comes from; `facts` are those that it rests on."""
+        return {
+            "track_id": self.track.id if self.track else self.id,
+            "dataset": self.dataset,
+            "split": self.split,
+            "licence": self.licence,
+            "measured_by": tuple(self.measured_by(fact) for fact in facts),
+        }
 
     def measured_by(self, fact: str) -> str:
         """Who says so: the source of a fact of the annotation, else the data set."""

@@ -1,31 +1,30 @@
-"""The instruct stage over any teacher: what is known of clips in, exchanges and drops out.
+"""The instruct stage: what is known of clips in, exchanges and drops out, by any teacher.
 
-Replies are bought ahead of the one that is written next, and written in the order of the clips. What could
-not be read is repaired first, asked for once more, and then dropped with the reason.
+The replies of a model are bought ahead of the one that is written next, and written in the order of the
+clips. What could not be read is repaired first, asked for once more, and then dropped with the reason.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any, Protocol
 
 from llark.engine import DROP_SHARE, DROP_SHARE_FROM, Tally, Ticker
 from llark.errors import UserMustAct
-from llark.instruct.alike import Seen, same_question
-from llark.instruct.keep import Unkept, sift
-from llark.instruct.prompt import FAMILIES, Prompt, build, schema, texts
+from llark.instruct.keep import Seen, kept
+from llark.instruct.offline import CLIP_NOUNS
+from llark.instruct.prompt import Prompt, build, schema, texts
 from llark.instruct.reply import Item, parse
 from llark.instruct.sources import Source
-from llark.instruct.teacher import CLIP_NOUNS
-from llark.instruct.traced import Traced
 from llark.llm.client import Message, Reply, RequestFailed
 from llark.llm.ledger import Ledger
-from llark.questions.kind import CAPTIONING
+from llark.questions.kind import CAPTIONING, FAMILIES
 from llark.questions.phrasing import phrases
 from llark.records import Dropped
 from llark.storage.stages import StageWriter
@@ -35,17 +34,42 @@ AHEAD = 8
 """Prompts that are begun ahead of the one that is written next, for each request at once."""
 
 
+class Teacher(Protocol):
+    """Makes exchanges of what is known of clips: `OfflineTeacher` by grammar, `ModelTeacher` by prompts."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What its exchanges depend on beside the facts: where one of these changes, so must the folder."""
+
+    def teach(self, sources: Iterable[Source], writer: StageWriter, *, progress: bool = True) -> Tally:
+        """Fills the stage's folder with what it does not have yet, and finishes it.
+
+        Raises `UserMustAct` where too much is dropped or a person has to help; another run goes on.
+        """
+
+
+class Replies(Protocol):
+    """What has the reply to a prompt: a `ChatModel`, or a `BatchTeacher` after its batches came back."""
+
+    async def ask(self, messages: Sequence[Message], schema: Mapping[str, Any], /) -> tuple[str, Reply]:
+        """(key, reply). Raises `RequestFailed` where there is none."""
+
+
 @dataclass(frozen=True)
-class Settings:
-    """What the exchanges of a model depend on; another folder is needed where one of these changes."""
+class ModelTeacherConfig:
+    """What the exchanges of a model depend on, beside the facts."""
 
     teacher: str
+    """The way to the model and its version: `openai-1`, `batch-1`."""
     model: str
+    """Its name at the server."""
     families: tuple[str, ...] = FAMILIES
     seed: int = 0
     few_shot: bool = True
+    """Whether the model is shown examples."""
     temperature: float | None = 0.7
     most_tokens: int = 2048
+    """Of one reply."""
     prompts: str = ""
     """The version of the prompts; filled in."""
 
@@ -56,145 +80,152 @@ class Settings:
         object.__setattr__(self, "prompts", texts()["version"])
 
 
-@dataclass(frozen=True)
-class Manner:
-    """How a run goes, which changes nothing in its outcome. `note` is told beside the progress."""
-
-    at_once: int = 16
-    progress: bool = True
-    drop_share: float = DROP_SHARE
-    note: Callable[[], str] = lambda: ""
+Prompts = Callable[[], Iterable[Prompt | Dropped]]
+"""Every prompt of a run, each time that it is called."""
 
 
-class Asks(Protocol):
-    """A teacher: a `ChatModel`, or the ledger alone."""
+class ModelTeacher:
+    """A language model that is shown the facts of each clip, in one prompt a family.
 
-    async def ask(self, messages: Sequence[Message], schema: Mapping[str, Any], /) -> tuple[str, Reply]: ...
+    `connect` opens the way to it for the time of a run, and may buy all replies at once before it answers.
+    """
+
+    def __init__(
+        self,
+        config: ModelTeacherConfig,
+        ledger: Ledger,
+        connect: Callable[[Prompts], AbstractAsyncContextManager[Replies]],
+        *,
+        at_once: int = 16,
+        note: Callable[[], str] = lambda: "",
+    ) -> None:
+        self.config, self.ledger, self._connect = config, ledger, connect
+        self._at_once, self._note = at_once, note
+        self.failures: Mapping[str, int] = {}
+        """Failed tries of the last run, by reason."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    def teach(self, sources: Iterable[Source], writer: StageWriter, *, progress: bool = True) -> Tally:
+        """`sources` may be read more than once."""
+        with contextlib.closing(writer):
+            return Tally() if writer.finished else asyncio.run(self._teach(sources, writer, progress))
+
+    async def _teach(self, sources: Iterable[Source], writer: StageWriter, progress: bool) -> Tally:
+        def todo() -> Iterable[Prompt | Dropped]:
+            return prompts(sources, self.config)
+
+        async with self._connect(todo) as replies:
+            tally = await run(
+                todo(),
+                replies,
+                writer,
+                self.ledger,
+                self.config.teacher,
+                at_once=self._at_once,
+                progress=progress,
+                note=self._note,
+            )
+            self.failures = getattr(replies, "failures", {})
+        return tally
 
 
-def prompts(sources: Iterable[Source], settings: Settings) -> Iterator[Prompt | Dropped]:
+def prompts(sources: Iterable[Source], config: ModelTeacherConfig) -> Iterator[Prompt | Dropped]:
     """Every prompt of a run; a clip of which nothing is known is a drop, one a family."""
     for source in sources:
-        for family in settings.families:
-            prompt = build(source, family, settings.seed, settings.few_shot)
+        for family in config.families:
+            prompt = build(source, family, config.seed, config.few_shot)
             detail = "Neither its annotation nor its data set says anything of it."
             yield prompt or Dropped(f"{source.id}#{family}", NAME, "nothing-known", detail)
 
 
-async def answer(prompt: Prompt, teacher: Asks) -> tuple[str, Reply, tuple[Item, ...]] | Dropped:
-    """(key, reply, items) of a prompt, asked once more where the first reply cannot be read."""
+Answered = tuple[str, Reply, tuple[Item, ...]]
+"""The key of a prompt's reply, the reply, and the items in it."""
+
+
+async def answer(prompt: Prompt, replies: Replies) -> Answered | Dropped:
+    """What a prompt got, asked once more where the first reply cannot be read."""
     messages = prompt.messages
     for _ in range(2):
         try:
-            key, reply = await teacher.ask(messages, schema(prompt.family))
+            key, reply = await replies.ask(messages, schema(prompt.family))
         except RequestFailed as failure:
             reason = f"error:{failure.reason}" if failure.again else failure.reason
             return Dropped(prompt.id, NAME, reason, failure.detail)
-        found = parse(reply.text)
-        if found.items:
-            return key, reply, found.items
+        if items := parse(reply.text).items:
+            return key, reply, items
         messages = prompt.again(reply.text)
     cut = " It was cut off." if reply.finish == "length" else ""
-    return Dropped(
-        prompt.id,
-        NAME,
-        "unreadable-reply",
-        f"Two replies held no exchanges.{cut} The last: {reply.text[:120]!r}",
-    )
+    detail = f"Two replies held no exchanges.{cut} The last: {reply.text[:120]!r}"
+    return Dropped(prompt.id, NAME, "unreadable-reply", detail)
 
 
-def kept(
-    prompt: Prompt, key: str, reply: Reply, items: tuple[Item, ...], seen: Seen, teacher: str
-) -> Iterator[Traced | Dropped]:
-    """The exchanges of a reply that pass every rule, and a drop for each that does not."""
-    questions = _caption_questions(prompt, items) if prompt.family == CAPTIONING else ()
-    asked: list[str] = []
-    for place, one in enumerate(sift(prompt, items, questions, reply.model, key, teacher)):
-        id_ = f"{prompt.id}#{place}"
-        if isinstance(one, Unkept):
-            yield Dropped(id_, NAME, one.reason, f"{one.detail} ({_short(one.item)})")
-        elif prompt.family != CAPTIONING and any(same_question(one.question, other) for other in asked):
-            yield Dropped(id_, NAME, "same-question", f"Asked twice: {one.question[:120]}")
-        elif other := seen.alike(id_, one.answer):
-            yield Dropped(id_, NAME, "near-duplicate", f"Nearly the answer of {other}: {one.answer[:120]}")
-        else:
-            asked.append(one.question)
-            yield one
-
-
-def _short(item: Item) -> str:
-    return f"{item.question[:100]} → {item.answer[:160]}".strip(" →")
-
-
-def _caption_questions(prompt: Prompt, items: tuple[Item, ...]) -> tuple[str, ...]:
+def caption_questions(prompt: Prompt, items: tuple[Item, ...]) -> list[str]:
     """A request for each caption, in the words of the offline teacher's kind of that name."""
-    rng = Random(f"{prompt.id}\0questions")
-    known = phrases()
-    return tuple(
-        known[item.kind if item.kind in known else "caption"]
-        .question({"clip": rng.choice(CLIP_NOUNS)}, rng)
-        .text
-        for item in items
-    )
+    rng, known = Random(f"{prompt.id}\0questions"), phrases()
+    kinds = [item.kind if item.kind in known else "caption" for item in items]
+    return [known[kind].question({"clip": rng.choice(CLIP_NOUNS)}, rng).text for kind in kinds]
 
 
 async def run(
     todo: Iterable[Prompt | Dropped],
-    teacher: Asks,
+    replies: Replies,
     writer: StageWriter,
     ledger: Ledger,
-    settings: Settings,
-    manner: Manner | None = None,
+    teacher: str,
+    *,
+    at_once: int = 16,
+    progress: bool = True,
+    drop_share: float = DROP_SHARE,
+    note: Callable[[], str] = lambda: "",
 ) -> Tally:
     """Asks and writes what is missing, and finishes the folder.
 
-    Raises `UserMustAct` where most prompts come to nothing, the budget ends, or no request can succeed; what
+    `teacher` is stored with each exchange; `note` is shown beside the progress.
+
+    Raises `UserMustAct` where most prompts bring nothing, the budget ends, or no request can succeed; what
     was bought is in the ledger, what was written in the folder, and another run goes on from there.
     """
-    manner = Manner() if manner is None else manner
     tally, seen = Tally(), Seen(ledger)
     if writer.finished:
         return tally
+
+    def outputs_of(prompt: Prompt | Dropped, got: Answered | Dropped) -> list[object]:
+        if isinstance(prompt, Dropped) or isinstance(got, Dropped):
+            return [got]
+        key, reply, items = got
+        questions = caption_questions(prompt, items) if prompt.family == CAPTIONING else ()
+        with ledger.together():
+            return list(kept(prompt, items, questions, seen, (teacher, reply.model, key)))
+
     missing = (one for one in todo if one.id not in writer.done)
-    with writer, Ticker(settings.teacher, None, len(writer.done), show=manner.progress) as tick:
-        async with aclosing(_in_order(missing, teacher, manner.at_once * AHEAD)) as results:
-            async for one, got in results:
-                outputs = _outputs(one, got, seen, ledger, settings.teacher)
-                writer.write(one.id, outputs)
+    with writer, Ticker(teacher, None, len(writer.done), show=progress) as tick:
+        async with aclosing(_in_order(missing, replies, at_once * AHEAD)) as results:
+            async for prompt, got in results:
+                outputs = outputs_of(prompt, got)
+                writer.write(prompt.id, outputs)
                 tally.add(outputs)
-                tick(note=manner.note())
-                _stop_if_most_are_lost(tally, outputs, manner.drop_share)
+                tick(note=note())
+                _stop_if_most_are_lost(tally, outputs, drop_share)
         writer.finish()
     return tally
 
 
-Got = tuple[str, Reply, tuple[Item, ...]] | Dropped
-
-
-def _outputs(one: Prompt | Dropped, got: Got, seen: Seen, ledger: Ledger, teacher: str) -> list[object]:
-    if isinstance(one, Dropped) or isinstance(got, Dropped):
-        return [got]
-    with ledger.together():
-        return list(kept(one, *got, seen, teacher))
-
-
 async def _in_order(
-    todo: Iterator[Prompt | Dropped], teacher: Asks, ahead: int
-) -> AsyncGenerator[tuple[Prompt | Dropped, Got]]:
+    todo: Iterator[Prompt | Dropped], replies: Replies, ahead: int
+) -> AsyncGenerator[tuple[Prompt | Dropped, Answered | Dropped]]:
     """Each prompt with what it got; so many are begun ahead. Where one stops the run, those begun are ended
     first: a reply that is on its way is paid for, and is stored."""
-    waiting: deque[tuple[Prompt | Dropped, asyncio.Task[Got]]] = deque()
+    waiting: deque[tuple[Prompt | Dropped, asyncio.Task[Answered | Dropped]]] = deque()
 
-    async def passed(drop: Dropped) -> Got:
-        return drop
-
-    async def begin(one: Prompt | Dropped) -> None:
-        work = passed(one) if isinstance(one, Dropped) else answer(one, teacher)
-        waiting.append((one, asyncio.ensure_future(work)))
+    async def get(one: Prompt | Dropped) -> Answered | Dropped:
+        return one if isinstance(one, Dropped) else await answer(one, replies)
 
     try:
         for one in todo:
-            await begin(one)
+            waiting.append((one, asyncio.ensure_future(get(one))))
             if len(waiting) >= ahead:
                 first, task = waiting.popleft()
                 yield first, await task
@@ -213,5 +244,5 @@ def _stop_if_most_are_lost(tally: Tally, outputs: list[object], drop_share: floa
     if tally.inputs >= DROP_SHARE_FROM and tally.lost > drop_share * tally.inputs:
         reasons = ", ".join(f"{reason} {n}×" for reason, n in tally.dropped.most_common(4))
         last = next((one.detail for one in reversed(outputs) if isinstance(one, Dropped)), "")
-        what = f"{tally.lost} of {tally.inputs} prompts came to nothing ({reasons})"
-        raise UserMustAct(f"{NAME} stopped: {what}. The last: {last}")
+        share = f"{tally.lost} of {tally.inputs} prompts brought no exchange ({reasons})"
+        raise UserMustAct(f"{NAME} stopped: {share}. The last: {last}")

@@ -67,10 +67,8 @@ def settings_of(recipe: Recipe) -> Settings:
 
 def instruct(recipe: Recipe, out: Path) -> None:
     """Questions by the grammar from the labels, and where there is none from what was measured."""
-    from llark.instruct.prompt import FAMILIES
-    from llark.instruct.stage import Settings
-    from llark.pipeline import instruct as walk
-    from llark.pipeline.instruct_material import Material
+    from llark.pipeline.instruct import InstructOptions
+    from llark.pipeline.instruct import instruct as teach_all
 
     teach = recipe.instruct
     if teach.teacher != "offline":
@@ -78,9 +76,7 @@ def instruct(recipe: Recipe, out: Path) -> None:
             f"instruct.teacher {teach.teacher}: a build asks no endpoint. Run llark instruct {out} --teacher "
             f"… --out DIR, and then llark train with --data {out} DIR."
         )
-    settings = Settings("offline-2", "", FAMILIES, teach.seed)
-    offline = walk.Offline(teach.exchanges_per_clip)
-    walk.instruct(walk.Task(Material((str(out),)), str(out), settings, offline))
+    teach_all([str(out)], str(out), InstructOptions(most=teach.exchanges_per_clip, seed=teach.seed))
 
 
 def train(recipe: Recipe, out: Path) -> None:

@@ -1,350 +1,393 @@
-"""The walk of `llark instruct`: facts → exchanges by a teacher, their report and data card, and exports."""
+"""`llark instruct`: facts → exchanges by a teacher, their report and data card, and exports."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from llark import engine
 from llark.errors import UserMustAct
-from llark.pipeline.instruct_material import Material, clips, folders, sources
-from llark.records import Dropped
+from llark.records import Annotation, Clip, Dropped, Exchange, Track
 from llark.storage import folders as files
 from llark.storage import stages
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
-    from llark.instruct.prompt import Prompt
-    from llark.instruct.stage import Settings
+    from llark.instruct.sources import Source
+    from llark.instruct.stage import ModelTeacher, ModelTeacherConfig, Prompts, Replies
     from llark.instruct.summary import Summary
-    from llark.llm import Pace
-    from llark.llm.client import Client
-    from llark.llm.ledger import Budget, Ledger, Prices, Spent
+    from llark.llm.client import Sampling
+    from llark.llm.ledger import Ledger, Spent
 
 EXCHANGES, REPLIES, BATCHES, EXPORT = "exchanges", "replies.sqlite", "batches", "export"
 REPORT, CARD, SUMMARY = "report.html", "card.md", "summary.json"
 
-
-@dataclass(frozen=True)
-class Endpoint:
-    """The server of a model. `key_name` is the environment variable with its key; `patience` and `filing`
-    are those of the room."""
-
-    base_url: str
-    model: str
-    key_name: str = "OPENAI_API_KEY"
-    timeout_seconds: float = 120.0
-    structured: str = "schema"
-    every_seconds: float = 60.0
-    batch_requests: int = 2000
-    retries: int = 6
+Family = Literal["understanding", "captioning", "reasoning"]
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Prices in US dollars a million tokens, and the most that may be spent."""
+class InstructOptions:
+    """The options of `llark instruct`."""
 
-    price_in: float = 0.0
-    price_out: float = 0.0
-    budget_usd: float | None = None
-    budget_tokens: int | None = None
-
-    def prices(self) -> Prices:
-        from llark.llm.ledger import Prices
-
-        return Prices(self.price_in, self.price_out)
-
-
-@dataclass(frozen=True)
-class Offline:
-    """How the grammar teaches: exchanges a clip, and whether it also asks what is not known."""
-
+    teacher: Literal["offline", "openai", "batch"] = "offline"
+    """offline: our grammar, no model. openai: any OpenAI-compatible server. batch: its batch interface."""
+    family: Sequence[Family] | None = None
+    """understanding, captioning, reasoning; all three if not given."""
     most: int = 12
+    """Of the offline teacher: exchanges a clip."""
     say_unknown: bool = False
-    workers: int = 0
-
-
-@dataclass(frozen=True)
-class Task:
-    """One run of the stage."""
-
-    material: Material
-    out: str
-    settings: Settings
-    offline: Offline = field(default_factory=Offline)
-    endpoint: Endpoint | None = None
-    cost: Cost = field(default_factory=Cost)
-    speed: Pace | None = None
+    """Of the offline teacher: also ask what is not known, and answer that it cannot be told."""
+    base_url: str = "https://api.openai.com/v1"
+    """Of the server, with its /v1. On this machine vLLM listens at http://localhost:8000/v1, llama.cpp at
+    8080, Ollama at 11434."""
+    model: str | None = None
+    """Its name at the server."""
+    key_variable: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key; '' sends none."""
+    price_in: float = 0.0
+    """US dollars for a million tokens of prompts."""
+    price_out: float = 0.0
+    """US dollars for a million tokens of replies."""
+    budget: float | None = None
+    """US dollars that are never passed, all runs with these replies together."""
+    budget_tokens: int | None = None
+    """The same in tokens."""
+    dry_run: bool = False
+    """Say how many requests there are and what they cost; send nothing."""
+    at_once: int = 16
+    """Requests that run at the same time."""
+    requests_a_minute: float | None = None
+    """Rate limit."""
+    tokens_a_minute: float | None = None
+    """Rate limit."""
+    timeout_seconds: float = 120.0
+    """Of one request."""
+    retries: int = 6
+    """After failures that may pass; four times as often where the server says that it is too much at once."""
+    temperature: float = 0.7
+    """Of the model."""
+    most_tokens: int = 2048
+    """Of one reply."""
+    few_shot: bool = True
+    """Show the model examples."""
+    structured: Literal["schema", "json", "off"] = "schema"
+    """Hold the model to JSON by schema, as JSON, or by words alone; weaker ones are tried by themselves."""
+    batch_requests: int = 2000
+    """Requests of one batch."""
+    poll_seconds: float = 60.0
+    """Between two looks at the batches."""
     replies: Path | None = None
-    progress: bool = True
+    """The file that keeps what was bought; replies.sqlite in the folder if not given."""
+    export: Sequence[Literal["parquet", "chat", "webdataset"]] | None = None
+    """Also write parquet, chat (JSON lines) or webdataset (tars with .npy and .json) into OUT/export."""
+    embeddings: str | None = None
+    """For webdataset: the folder of the embed stage."""
+    published: bool = False
+    """For webdataset: write the pickles (.pyd) that the published training code reads. This package refuses
+    to read them."""
+    seed: int = 0
+    """The same seed gives the same exchanges, or prompts."""
+    limit: int | None = None
+    """Take so many clips."""
+    workers: int = 0
+    """Local processes of the offline teacher; 0 works in this one."""
+
+    def __post_init__(self) -> None:
+        if self.teacher != "offline" and not self.model:
+            raise UserMustAct(f"--teacher {self.teacher} needs the name of a model: --model.")
+        if "webdataset" not in (self.export or ()):
+            if self.published:
+                raise UserMustAct("--published is a layout of --export webdataset; name that, too.")
+        elif self.embeddings is None:
+            raise UserMustAct(
+                "The WebDataset layout holds an encoder's frames: name the folder of the embed stage with "
+                "--embeddings."
+            )
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        from llark.questions.kind import FAMILIES
+
+        return tuple(name for name in FAMILIES if self.family is None or name in self.family)
 
 
-def instruct(task: Task) -> str:
-    """Runs the stage, or goes on with it; writes summary, report and card; returns what was made and lost."""
-    if task.endpoint is None:
-        _offline(task)
-        return _sum_up(task, None, {})
-    with _ledger(task) as ledger:
-        failures = asyncio.run(_by_model(task, ledger))
-        return _sum_up(task, ledger.spent(), {**ledger.lost(), **failures})
+def instruct(places: Sequence[Place], out: Place, options: InstructOptions | None = None) -> str:
+    """Runs the stage, or goes on with it; writes summary, report, card and exports.
+
+    `places` are folders of annotate, prepare, build and corpus; the facts are joined by clip. Returns what
+    was made and lost.
+    """
+    from llark.instruct.offline import OfflineConfig, OfflineTeacher
+    from llark.instruct.stage import NAME, Teacher
+
+    options = InstructOptions() if options is None else options
+    sources = Sources(places, options.limit)
+    place = str(files.url(out) if files.is_url(out) else files.local_path(out)).rstrip("/")
+    if options.dry_run:
+        return _estimate(sources, place, options)
+    with contextlib.ExitStack() as stack:
+        spent, lost = None, {}
+        if options.teacher == "offline":
+            config = OfflineConfig(
+                options.most, options.seed, say_unknown=options.say_unknown, families=options.families
+            )
+            teacher: Teacher = OfflineTeacher(config, options.workers)
+        else:
+            ledger = stack.enter_context(_ledger(place, options))
+            teacher = model = _model_teacher(ledger, options)
+        plan: dict[str, Any] = {"settings": teacher.settings, "limit": options.limit}
+        folder = f"{place}/{EXCHANGES}"
+        writer = stages.open_stage(folder, NAME, plan, sources.folders, flush_records=2000)
+        teacher.teach(sources, writer)
+        if options.teacher != "offline":
+            tried = {f"tried again: {reason}": count for reason, count in model.failures.items()}
+            spent, lost = ledger.spent(), {**ledger.lost(), **tried}
+    shown = {**teacher.settings, "from": ", ".join(map(_name, places))}
+    lines = [_sum_up(place, shown, spent, lost), *_export(place, sources, options)]
+    return "\n".join(lines)
 
 
-# --- teachers ---------------------------------------------------------------------------------------------
+# --- facts ------------------------------------------------------------------------------------------------
 
 
-def _writer(task: Task) -> stages.StageWriter:
-    from llark.instruct.stage import NAME
+class Sources:
+    """What is known of clips, from all places joined by the clips' ids. May be read more than once.
 
-    plan: dict[str, Any] = {"settings": _plain(task), "limit": task.material.limit}
-    return stages.open_stage(
-        f"{_out(task)}/{EXCHANGES}", NAME, plan, folders(task.material).all, flush_records=2000
-    )
+    Raises `UserMustAct` for a place that holds no facts, or is not finished.
+    """
+
+    def __init__(self, places: Sequence[Place], limit: int | None = None) -> None:
+        self._limit = limit
+        self._found: dict[str, list[Place]] = {
+            kind: [] for kind in ("annotations", "clips", "truths", "tracks", "corpus")
+        }
+        for place in places:
+            self._add(place)
+
+    def _add(self, place: Place) -> None:
+        inside = files.folder(place)
+        named = [kind for kind in self._found if inside.exists(f"{kind}/{stages.ABOUT}")]
+        for kind in named:
+            self._found[kind].append(files.join(place, kind))
+        if named:
+            return
+        stage = stages.about(place)["stage"]
+        if stage not in ("annotate", "corpus"):
+            raise UserMustAct(
+                f"{place} is the folder of the stage {stage}; facts are in what annotate, prepare, build or "
+                "corpus have filled."
+            )
+        self._found["annotations" if stage == "annotate" else "corpus"].append(place)
+
+    @property
+    def folders(self) -> list[Place]:
+        return [folder for folders in self._found.values() for folder in folders]
+
+    def __iter__(self) -> Iterator[Source]:
+        """One source a clip."""
+        from llark.instruct.sources import join
+
+        tracks = {one.id: one for folder in self._found["tracks"] for one in stages.read(folder, Track)}
+        truths = {
+            truth.clip_id: truth
+            for folder in self._found["truths"]
+            for truth in stages.read(folder, Annotation)
+        }
+        clips = self.clips(truths, tracks)
+        annotated = self._found["annotations"]
+        measured = (one for folder in annotated for one in stages.read(folder, Annotation))
+        for number, source in enumerate(join(measured if annotated else None, clips, truths, tracks)):
+            if number == self._limit:
+                return
+            yield source
+
+    def clips(self, truths: dict[str, Annotation], tracks: dict[str, Track]) -> dict[str, Clip]:
+        """The clips by id, as far as they are known; what corpora say of them is added to the arguments.
+
+        Where there are no clips, the tracks of a corpus are the clips.
+        """
+        from llark import corpus
+
+        clips = {clip.id: clip for folder in self._found["clips"] for clip in stages.read(folder, Clip)}
+        by_track: dict[str, list[Clip]] = {}
+        for clip in clips.values():
+            by_track.setdefault(clip.track_id, []).append(clip)
+        for folder in self._found["corpus"]:
+            for track, truth in corpus.read(files.local_path(folder)):
+                tracks[track.id] = track
+                span = truth.start_seconds, truth.end_seconds
+                whole = Clip(track.id, track.id, track.path, *span, track.split, track.dataset)
+                for clip in by_track.get(track.id, [] if by_track else [whole]):
+                    clips[clip.id] = clip
+                    truths[clip.id] = replace(truth, clip_id=clip.id)
+        return clips
 
 
-def _plain(task: Task) -> dict[str, Any]:
-    """The settings that matter to a teacher."""
-    settings = asdict(task.settings)
-    if task.endpoint is None:
-        settings = {name: settings[name] for name in ("teacher", "families", "seed")}
-        settings |= {"most": task.offline.most, "say_unknown": task.offline.say_unknown}
-    return settings
+# --- a model as the teacher -------------------------------------------------------------------------------
 
 
-def _out(task: Task) -> str:
-    return str(files.url(task.out) if files.is_url(task.out) else files.local_path(task.out)).rstrip("/")
-
-
-def _offline(task: Task) -> None:
-    from llark.instruct.step import InstructConfig, TracedStep
-
-    offline, settings = task.offline, task.settings
-    config = InstructConfig(
-        offline.most, settings.seed, "train", offline.say_unknown, settings.families, grown=True
-    )
-    step = TracedStep(config)
-    engine.run(
-        step,
-        sources(task.material),
-        _writer(task),
-        workers=offline.workers,
-        timeout_seconds=60 if offline.workers else None,
-        progress=task.progress,
-    )
-
-
-def _ledger(task: Task) -> Ledger:
+def _ledger(place: str, options: InstructOptions) -> Ledger:
     from llark.llm.ledger import Ledger
 
-    if task.replies is not None:
-        return Ledger(task.replies)
-    if files.is_url(task.out):
+    if options.replies is None and files.is_url(place):
         raise UserMustAct(
-            f"{task.out} is no local folder: say with --replies which local file keeps the replies."
+            f"{place} is no local folder: say with --replies which local file keeps the replies."
         )
-    return Ledger(files.local_path(task.out) / REPLIES)
+    return Ledger(options.replies or Path(place) / REPLIES)
 
 
-async def _by_model(task: Task, ledger: Ledger) -> dict[str, int]:
-    """Asks, batched or at once; returns failed tries by reason."""
-    from llark.instruct import stage
+def _config(options: InstructOptions) -> ModelTeacherConfig:
+    from llark.instruct.stage import ModelTeacherConfig
+
+    return ModelTeacherConfig(
+        f"{options.teacher}-1",
+        str(options.model),
+        options.families,
+        options.seed,
+        options.few_shot,
+        options.temperature,
+        options.most_tokens,
+    )
+
+
+def _model_teacher(ledger: Ledger, options: InstructOptions) -> ModelTeacher:
+    """The model behind the server that the options name; its replies are bought one by one, or in batches."""
+    from llark.instruct.batch import BatchConfig, BatchTeacher
+    from llark.instruct.stage import ModelTeacher
     from llark.llm import ChatModel, Pace, Retry
     from llark.llm.client import Client, LlmServer
-    from llark.llm.ledger import Budget, SpendingLimits
+    from llark.llm.ledger import Budget, Prices, SpendingLimits
 
-    server = task.endpoint
-    assert server is not None
-    pace = replace(task.speed or Pace(), retry=Retry(server.retries))
-    address = LlmServer.from_environment(
-        server.base_url, server.key_name, server.timeout_seconds, connections=pace.at_once
+    server = LlmServer.from_environment(
+        options.base_url, options.key_variable, options.timeout_seconds, connections=options.at_once
     )
-    limits = SpendingLimits(task.cost.budget_usd, task.cost.budget_tokens)
-    budget = Budget(limits, task.cost.prices(), ledger.spent())
-    async with contextlib.AsyncExitStack() as stack:
-        writer = _writer(task)
-        stack.callback(writer.close)
-        if writer.finished:
-            return {}
-        client = await stack.enter_async_context(Client(address))
-        if task.settings.teacher == "batch-1":
-            teacher: stage.Asks = await _batched(task, client, ledger, budget)
-        else:
-            sampling = sampling_of(task.settings)
-            teacher = ChatModel(client, ledger, budget, sampling, pace, server.structured)
-        await stage.run(
-            _prompts(task)(),
-            teacher,
-            writer,
-            ledger,
-            task.settings,
-            stage.Manner(
-                pace.at_once, task.progress, note=lambda: _note(budget.usd, budget.tokens, task.cost)
-            ),
-        )
-    return dict(_failures(teacher))
+    prices = Prices(options.price_in, options.price_out)
+    budget = Budget(SpendingLimits(options.budget, options.budget_tokens), prices, ledger.spent())
+    sampling, retry = _sampling(options), Retry(options.retries)
+
+    @contextlib.asynccontextmanager
+    async def connect(prompts: Prompts) -> AsyncGenerator[Replies]:
+        async with Client(server) as client:
+            if options.teacher == "batch":
+                config = BatchConfig(
+                    options.batch_requests, options.poll_seconds, structured=options.structured, retry=retry
+                )
+                folder = Path(ledger.path).parent / BATCHES
+                batches = BatchTeacher(client, ledger, budget, sampling, folder, config)
+                await batches.fill(prompts)
+                yield batches
+            else:
+                pace = Pace(options.at_once, options.requests_a_minute, options.tokens_a_minute, retry)
+                yield ChatModel(client, ledger, budget, sampling, pace, options.structured)
+
+    def note() -> str:
+        priced = options.price_in or options.price_out
+        return f"{budget.usd:.4f} USD" if priced else f"{budget.tokens:,} tokens"
+
+    return ModelTeacher(_config(options), ledger, connect, at_once=options.at_once, note=note)
 
 
-def _failures(teacher: object) -> Mapping[str, int]:
-    return {f"tried again: {name}": n for name, n in getattr(teacher, "failures", {}).items()}
-
-
-def _note(usd: float, tokens: int, cost: Cost) -> str:
-    return f"{usd:.4f} USD" if cost.price_in or cost.price_out else f"{tokens:,} tokens"
-
-
-async def _batched(task: Task, client: Client, ledger: Ledger, budget: Budget) -> Any:
-    from llark.instruct.batch import BatchConfig, BatchTeacher
-    from llark.llm import Retry
-
-    server = task.endpoint
-    assert server is not None
-    folder = Path(ledger.path).parent / BATCHES
-    config = BatchConfig(
-        server.batch_requests,
-        server.every_seconds,
-        structured=server.structured,
-        retry=Retry(server.retries),
-    )
-    teacher = BatchTeacher(client, ledger, budget, sampling_of(task.settings), folder, config)
-    await teacher.fill(_prompts(task), progress=task.progress)
-    return teacher
-
-
-def _prompts(task: Task) -> Callable[[], Iterable[Prompt | Dropped]]:
-    from llark.instruct import stage
-
-    return lambda: stage.prompts(sources(task.material), task.settings)
-
-
-def sampling_of(settings: Settings) -> Any:
+def _sampling(options: InstructOptions) -> Sampling:
     from llark.llm.client import Sampling
 
-    return Sampling(settings.model, settings.temperature, settings.most_tokens, settings.seed)
-
-
-def dry_run(task: Task) -> str:
-    """What a run would ask and cost; nothing is sent and nothing written."""
-    from llark.llm.ledger import key_of, likely_tokens, most_prompt_tokens
-
-    sampling, cost = sampling_of(task.settings), task.cost.prices()
-    requests = known = dropped = prompt = most_prompt = likely_reply = 0
-    path = None if files.is_url(task.out) else files.local_path(task.out) / REPLIES
-    place = task.replies or path
-    with contextlib.ExitStack() as stack:
-        ledger = stack.enter_context(_ledger(task)) if place is not None and Path(place).is_file() else None
-        for one in _prompts(task)():
-            if isinstance(one, Dropped):
-                dropped += 1
-                continue
-            if ledger is not None and ledger.has(key_of(sampling.body(one.messages))):
-                known += 1
-                continue
-            said = [message["content"] for message in one.messages]
-            requests += 1
-            prompt += likely_tokens(said)
-            most_prompt += most_prompt_tokens(said)
-            likely_reply += _likely_reply(one)
-    most_reply = requests * task.settings.most_tokens
-    return "\n".join(
-        [
-            f"{requests:,} requests to {task.settings.model}; {known:,} more have their reply already",
-            *([f"{dropped:,} prompts have nothing to ask about"] if dropped else []),
-            f"tokens, estimated:   {prompt:>13,} in prompts, {likely_reply:,} in replies",
-            f"tokens, at the most: {most_prompt:>13,} in prompts, {most_reply:,} in replies (each once)",
-            f"cost, estimated:     {cost.usd(prompt, likely_reply):>13,.2f} USD",
-            f"cost, at the most:   {cost.usd(most_prompt, most_reply):>13,.2f} USD",
-            *(
-                []
-                if task.cost.price_in or task.cost.price_out
-                else ["(name --price-in and --price-out, USD a million tokens, for the cost)"]
-            ),
-        ]
-    )
+    return Sampling(str(options.model), options.temperature, options.most_tokens, options.seed)
 
 
 REPLY_TOKENS = {"understanding": 60, "captioning": 110, "reasoning": 120}
 """Of one exchange of each family as JSON, for estimates."""
 
 
-def _likely_reply(prompt: Prompt) -> int:
+def _estimate(sources: Sources, place: str, options: InstructOptions) -> str:
+    """What a run would ask and cost; nothing is sent and nothing written."""
+    from llark.instruct import stage
     from llark.instruct.prompt import texts
+    from llark.llm.ledger import Prices, key_of, likely_tokens, most_prompt_tokens
 
-    count: int = texts()["families"][prompt.family]["count"]
-    return REPLY_TOKENS[prompt.family] * count
+    if options.teacher == "offline":
+        return "The offline teacher costs nothing."
+    sampling, prices = _sampling(options), Prices(options.price_in, options.price_out)
+    requests = known = dropped = prompt = most_prompt = likely_reply = 0
+    path = options.replies or (None if files.is_url(place) else Path(place) / REPLIES)
+    with contextlib.ExitStack() as stack:
+        ledger = None if path is None or not path.is_file() else _ledger(place, options)
+        if ledger is not None:
+            stack.enter_context(ledger)
+        for one in stage.prompts(sources, _config(options)):
+            if isinstance(one, Dropped):
+                dropped += 1
+                continue
+            if ledger is not None and ledger.has(key_of(sampling.body(one.messages))):
+                known += 1
+                continue
+            turns = [message["content"] for message in one.messages]
+            requests += 1
+            prompt += likely_tokens(turns)
+            most_prompt += most_prompt_tokens(turns)
+            likely_reply += REPLY_TOKENS[one.family] * int(texts()["families"][one.family]["count"])
+    most_reply = requests * options.most_tokens
+    lines = [f"{requests:,} requests to {options.model}; {known:,} more have their reply already"]
+    if dropped:
+        lines.append(f"{dropped:,} prompts have nothing to ask about")
+    lines += [
+        f"tokens, estimated:   {prompt:>13,} in prompts, {likely_reply:,} in replies",
+        f"tokens, at the most: {most_prompt:>13,} in prompts, {most_reply:,} in replies (each once)",
+        f"cost, estimated:     {prices.usd(prompt, likely_reply):>13,.2f} USD",
+        f"cost, at the most:   {prices.usd(most_prompt, most_reply):>13,.2f} USD",
+    ]
+    if not (options.price_in or options.price_out):
+        lines.append("(name --price-in and --price-out, USD a million tokens, for the cost)")
+    return "\n".join(lines)
 
 
 # --- what was made ----------------------------------------------------------------------------------------
 
 
-def _sum_up(task: Task, spent: Spent | None, lost: Mapping[str, int]) -> str:
-    import json
+def _sum_up(place: str, settings: Mapping[str, Any], spent: Spent | None, lost: Mapping[str, int]) -> str:
+    from llark.instruct.report import page
+    from llark.instruct.summary import About, card, summarise
 
-    from llark.instruct.card import card
-    from llark.instruct.report import About, page
-    from llark.instruct.summary import summarise
-    from llark.instruct.traced import Traced
-
-    folder = f"{_out(task)}/{EXCHANGES}"
-    found = summarise(stages.read(folder, Traced), stages.read_dropped(folder))
-    shown = {**_plain(task), "from": ", ".join(_name(place) for place in task.material.places)}
-    about = About(f"Exchanges in {_name(task.out)}", shown, spent, lost)
-    place = files.folder(task.out)
-    with files.clear_errors(task.out):
-        place.write(SUMMARY, (json.dumps(found.as_json(), indent=1, ensure_ascii=False) + "\n").encode())
-        place.write(REPORT, page(found, about).encode())
-        place.write(CARD, card(found, about).encode())
-    return _said(found, spent, _out(task))
+    exchanges = f"{place}/{EXCHANGES}"
+    summary = summarise(stages.read(exchanges, Exchange), stages.read_dropped(exchanges))
+    about = About(f"Exchanges in {_name(place)}", settings, spent, lost)
+    folder = files.folder(place)
+    with files.clear_errors(place):
+        folder.write(SUMMARY, (json.dumps(summary.as_json(), indent=1, ensure_ascii=False) + "\n").encode())
+        folder.write(REPORT, page(summary, about).encode())
+        folder.write(CARD, card(summary, about).encode())
+    return "\n".join([*_lines(summary, spent), f"report: {place}/{REPORT}; data card: {place}/{CARD}"])
 
 
 def _name(place: Place) -> str:
     return str(place).rstrip("/").rpartition("/")[2] or str(place)
 
 
-def _said(found: Summary, spent: Spent | None, out: str) -> str:
-    families = ", ".join(f"{name} {family.exchanges:,}" for name, family in found.families.items())
-    lines = [f"{found.exchanges:,} exchanges about {found.clips:,} clips ({families or 'none'})"]
-    if found.dropped:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in found.dropped.most_common(8))
-        lines.append(f"{found.dropped.total():,} dropped ({found.share_dropped:.1%}): {reasons}")
+def _lines(summary: Summary, spent: Spent | None) -> Iterator[str]:
+    families = ", ".join(f"{name} {family.exchanges:,}" for name, family in summary.families.items())
+    yield f"{summary.exchanges:,} exchanges about {summary.clips:,} clips ({families or 'none'})"
+    if summary.dropped:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in summary.dropped.most_common(8))
+        yield f"{summary.dropped.total():,} dropped ({summary.share_dropped:.1%}): {reasons}"
     if spent is not None:
-        lines.append(f"{spent.replies:,} replies bought in all, {spent.tokens:,} tokens, {spent.usd:.4f} USD")
-    lines.append(f"report: {out}/{REPORT}; data card: {out}/{CARD}")
-    return "\n".join(lines)
+        yield f"{spent.replies:,} replies bought in all, {spent.tokens:,} tokens, {spent.usd:.4f} USD"
 
 
-def export(
-    task: Task, formats: Sequence[str], embeddings: Place | None = None, *, published: bool = False
-) -> str:
-    """Writes a finished folder of exchanges in other formats; returns where.
-
-    `published`: WebDataset tars with the pickles that the published code reads.
-    """
-    from llark.instruct import export as exporting
-    from llark.instruct.traced import Traced
+def _export(place: str, sources: Sources, options: InstructOptions) -> Iterator[str]:
+    """Writes the exchanges in the other formats that are wanted; yields where."""
+    from llark.instruct import export
     from llark.storage.embeddings import Shards
 
-    unknown = [name for name in formats if name not in exporting.FORMATS]
-    if unknown:
-        raise UserMustAct(f"--export takes {', '.join(exporting.FORMATS)}; not {unknown[0]}.")
-    if published and "webdataset" not in formats:
-        raise UserMustAct("--published is a layout of --export webdataset; name that, too.")
-    folder = f"{_out(task)}/{EXCHANGES}"
-    target = (Path("export") if files.is_url(task.out) else files.local_path(task.out) / EXPORT).absolute()
-    target.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    for name in formats:
-        exchanges = stages.read(folder, Traced)
+    folder = (Path("export") if files.is_url(place) else Path(place) / EXPORT).absolute()
+    for name in options.export or ():
+        folder.mkdir(parents=True, exist_ok=True)
+        exchanges = stages.read(f"{place}/{EXCHANGES}", Exchange)
         if name == "parquet":
-            written.append(exporting.parquet(exchanges, target))
+            paths = [export.parquet(exchanges, folder)]
         elif name == "chat":
-            written.append(exporting.chat(exchanges, target, clips(task.material)))
-        elif embeddings is None:
-            raise UserMustAct(
-                "The WebDataset layout holds what an encoder heard: name its folder with --embeddings."
-            )
+            paths = [export.chat(exchanges, folder, sources.clips({}, {}))]
         else:
-            written += exporting.webdataset(exchanges, target, Shards(embeddings), published=published)
-    return "\n".join(f"exported: {path}" for path in written)
+            shards = Shards(str(options.embeddings))
+            paths = export.webdataset(exchanges, folder, shards, published=options.published)
+        yield from (f"exported: {path}" for path in paths)

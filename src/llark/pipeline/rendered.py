@@ -72,23 +72,31 @@ def prepare(corpus_folder: Path, out: Path, window_seconds: float = audio.WINDOW
 
 def instruct(recipe: Recipe, out: Path) -> None:
     """Questions and answers: from the truth (to be heard), and from the measured facts (to be read)."""
-    from llark.instruct.step import InstructConfig, InstructStep
+    from llark import corpus
+    from llark.instruct.offline import OfflineConfig, OfflineTeacher
+    from llark.instruct.sources import Source
 
     teach = recipe.instruct
-    sources = {
-        "heard": list(truths(out).values()),
-        "measured": list(stages.read(out / "annotations", Annotation)),
+    tracks = {track.id: track for track, _ in corpus.read(out / "corpus")}
+    clips = {clip.id: clip for clip in stages.read(out / "clips", Clip)}
+    known = {
+        "heard": truths(out).values(),
+        "measured": stages.read(out / "annotations", Annotation),
     }
-    for purpose, known in sources.items():
+    for purpose, facts in known.items():
         unknown: Literal["drums"] | bool = "drums" if purpose == "heard" else True
-        step = InstructStep(InstructConfig(teach.exchanges_per_clip, teach.seed, "train", unknown))
+        config = OfflineConfig(teach.exchanges_per_clip, teach.seed, say_unknown=unknown, kinds="basic")
+        sources = []
+        for annotation in facts:
+            clip = clips[annotation.clip_id]
+            sources.append(Source(annotation, tracks[clip.track_id], clip.dataset, clip.split))
         writer = stages.open_stage(
             out / "exchanges" / purpose,
             "instruct",
             {**teach.model_dump(), "purpose": purpose},
             [out / "clips"],
         )
-        engine.run(step, known, writer, total=len(known))
+        OfflineTeacher(config).teach(sources, writer)
 
 
 def truths(out: Path) -> dict[str, Annotation]:

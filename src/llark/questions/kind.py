@@ -11,6 +11,7 @@ from llark.questions.known import Facts
 UNDERSTANDING = "understanding"
 CAPTIONING = "captioning"
 REASONING = "reasoning"
+FAMILIES = (UNDERSTANDING, CAPTIONING, REASONING)
 
 CLIP = ("start_seconds", "end_seconds")
 """The fields of an annotation that say how long its clip is."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -60,8 +60,8 @@ def _one(lines: tuple[Node, ...], values: Values, rng: Random) -> Said:
 
 
 @functools.cache
-def phrases(grown: bool = False) -> Mapping[str, Phrases]:
-    """Phrases by kind; `grown`: with the lines of `MORE`. Raises `GrammarError` for an unusable file."""
+def phrases(kinds: Literal["basic", "all"] = "basic") -> Mapping[str, Phrases]:
+    """Phrases by kind; for `all` with the lines of `MORE`. Raises `GrammarError` for an unusable file."""
     folder = resources.files("llark.questions") / "phrases"
     files = sorted(
         (file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name
@@ -69,11 +69,11 @@ def phrases(grown: bool = False) -> Mapping[str, Phrases]:
     texts = {file.name: yaml.safe_load(file.read_text("utf-8")) for file in files}
     shared, more = texts.pop(SHARED), texts.pop(MORE)
     found: dict[str, Phrases] = {}
-    for name, kinds in texts.items():
-        for slug, parts in kinds.items():
+    for name, page in texts.items():
+        for slug, parts in page.items():
             if slug in found or parts.keys() - PARTS:
                 raise GrammarError(f"{name}: {slug} comes twice or has parts other than {sorted(PARTS)}")
-            found[slug] = _phrases(_with(parts, more.get(slug, {})) if grown else parts, shared)
+            found[slug] = _phrases(_with(parts, more.get(slug, {})) if kinds == "all" else parts, shared)
     if strange := more.keys() - found.keys():
         raise GrammarError(f"{MORE}: there are no kinds {sorted(strange)}")
     return found

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 from random import Random
 
-import numpy as np
-
-from llark.instruct.alike import LONG_WORDS, Seen, bands, same_question, signature
+from llark.instruct.keep import KEYS, LONG_WORDS, Seen, same_question, signature, similarity
 from llark.llm.ledger import Ledger
 
 LONG = "An accordion leads this waltz in F# minor over bass and drums and comes home after a tense C#7 chord."
@@ -15,7 +13,7 @@ def triples(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[at : at + 3]) for at in range(len(words) - 2)}
 
 
-def test_equal_hashes_estimate_the_share_of_common_word_triples() -> None:
+def test_common_hashes_estimate_the_share_of_common_word_triples() -> None:
     rng = Random(3)
     errors = []
     for _ in range(60):
@@ -23,15 +21,24 @@ def test_equal_hashes_estimate_the_share_of_common_word_triples() -> None:
         changed = [word if rng.random() > 0.05 else "x" for word in words]
         one, other = " ".join(words), " ".join(changed)
         true = len(triples(one) & triples(other)) / len(triples(one) | triples(other))
-        errors.append(float(np.mean(signature(one) == signature(other))) - true)
+        errors.append(similarity(signature(one), signature(other)) - true)
     assert abs(sum(errors) / len(errors)) < 0.03
     assert max(map(abs, errors)) < 0.35
 
 
-def test_texts_without_a_common_triple_share_no_band() -> None:
+def test_texts_without_a_common_triple_share_no_key() -> None:
     one, other = (" ".join(f"{letter}{n}" for n in range(40)) for letter in "ab")
-    assert not set(bands(signature(one))) & set(bands(signature(other)))
-    assert not np.any(signature(one) == signature(other))
+    assert not {*signature(one)} & {*signature(other)}
+    assert similarity(signature(one), signature(other)) == 0.0
+
+
+def test_texts_that_are_alike_share_a_key_though_most_of_their_words_are_common_ones() -> None:
+    rng, missed = Random(4), 0
+    for _ in range(300):
+        words = [f"w{rng.randrange(500)}" for _ in range(40)]
+        one, other = " ".join(words), " ".join([*words[:39], "x"])
+        missed += not {*signature(one)[:KEYS]} & {*signature(other)[:KEYS]}
+    assert missed == 0
 
 
 def test_a_long_answer_is_seen_again_whatever_its_case_and_stops() -> None:

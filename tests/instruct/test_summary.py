@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from llark.instruct.diversity import distinct, self_bleu
+from llark.instruct.summary import distinct, self_bleu
 
 
 def test_distinct_n_is_the_share_of_different_n_grams() -> None:

@@ -6,24 +6,15 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from every_kind import ask_all, basic
 
 from llark.instruct.check import Record, check
 from llark.instruct.fields import fields_of
+from llark.instruct.offline import BASIC_KINDS, BY_SLUG, CORE_KINDS, KINDS, TEACHER, OfflineConfig, teach
 from llark.instruct.sources import Source
-from llark.instruct.teacher import (
-    BY_SLUG,
-    CORE_KINDS,
-    FAMILIES,
-    FIRST_KINDS,
-    GROWN_TEACHER,
-    KINDS,
-    TEACHER,
-    ask_all,
-    kinds_of,
-    teach,
-)
 from llark.music.facts_line import describe_facts
 from llark.questions import advice
+from llark.questions.kind import FAMILIES
 from llark.questions.known import Facts, listed
 from llark.records import INSTRUMENTS, KEYS, METER_NAMES, Annotation, ChordSpan, Exchange, Key
 
@@ -48,54 +39,54 @@ def of_kind(asked: list[tuple[Facts, Exchange]], *kinds: str) -> list[tuple[Fact
 
 
 def test_the_same_clip_seed_and_purpose_give_the_same_exchanges(waltz: Annotation) -> None:
-    first = teach(waltz, most=20, seed=3)
-    assert first == teach(waltz, most=20, seed=3)
+    first = teach(waltz, basic(20, 3))
+    assert first == teach(waltz, basic(20, 3))
     others = [
-        teach(waltz, most=20, seed=4),
-        teach(waltz, most=20, seed=3, purpose="test"),
-        teach(replace(waltz, clip_id="x"), most=20, seed=3),
+        teach(waltz, basic(20, 4)),
+        teach(waltz, basic(20, 3, purpose="test")),
+        teach(replace(waltz, clip_id="x"), basic(20, 3)),
     ]
     assert all([e.question for e in other] != [e.question for e in first] for other in others)
-    assert teach(waltz, clip_id="other", most=2, seed=3)[0].clip_id == "other"
+    assert {e.clip_id for e in others[2]} == {"x"}
 
 
 def test_a_clip_gets_as_many_exchanges_as_asked_for_and_no_question_twice(
     many: tuple[Annotation, ...],
 ) -> None:
     for annotation in many:
-        exchanges = teach(annotation, most=24, seed=0)
+        exchanges = teach(annotation, basic(24, 0))
         assert len({exchange.question for exchange in exchanges}) == len(exchanges) <= 24
-    full = [len(teach(some, most=24, seed=0)) == 24 for some in many if Facts(some).knows("key")]
+    full = [len(teach(some, basic(24, 0))) == 24 for some in many if Facts(some).knows("key")]
     assert sum(full) / len(full) > 0.95
 
 
 @pytest.mark.parametrize("most", [1, 5, 12])
 def test_core_kinds_are_most_of_the_exchanges(many: tuple[Annotation, ...], most: int) -> None:
-    kinds = Counter(e.kind for some in many for e in teach(some, most=most, seed=0))
+    kinds = Counter(e.kind for some in many for e in teach(some, basic(most, 0)))
     core = sum(kinds[slug] for slug in CORE_KINDS) / kinds.total()
     assert core == 1.0 if most == 1 else 0.55 <= core <= 0.65
     assert set(CORE_KINDS) == {"tempo", "meter", "key", "chords", "instruments", "genre", "caption"}
 
 
 def test_every_kind_is_taught(many: tuple[Annotation, ...]) -> None:
-    kinds = {e.kind for some in many for e in teach(some, most=20, seed=0, kinds=kinds_of(grown=True))}
+    kinds = {e.kind for some in many for e in teach(some, OfflineConfig(20, 0))}
     assert kinds == set(KINDS)
     assert len(KINDS) >= 100
 
 
-def test_the_first_teacher_knows_none_of_the_later_kinds(many: tuple[Annotation, ...]) -> None:
-    exchanges = [e for some in many for e in teach(some, most=20, seed=0)]
-    assert {e.kind for e in exchanges} == {kind.slug for kind in FIRST_KINDS}
+def test_the_basic_kinds_are_taught_alone(many: tuple[Annotation, ...]) -> None:
+    exchanges = [e for some in many for e in teach(some, basic(20, 0))]
+    assert {e.kind for e in exchanges} == {kind.slug for kind in BASIC_KINDS}
     assert {e.teacher for e in exchanges} == {TEACHER}
-    assert {e.teacher for e in teach(many[0], most=3, seed=0, kinds=kinds_of(grown=True))} == {GROWN_TEACHER}
+    assert {e.teacher for e in teach(many[0], OfflineConfig(3, 0))} == {TEACHER}
 
 
-def test_what_the_grown_teacher_says_is_clean_and_true(many: tuple[Annotation, ...]) -> None:
+def test_what_is_taught_of_all_kinds_is_clean_and_true(many: tuple[Annotation, ...]) -> None:
     seen = 0
     for some in many[:120]:
         facts = Facts(some)
         record = Record(some, fields_of(Source(some)))
-        for exchange in teach(some, most=16, seed=1, kinds=kinds_of(grown=True)):
+        for exchange in teach(some, OfflineConfig(16, 1)):
             for text in (exchange.question, exchange.answer):
                 assert not UNSAID.search(text), text
                 assert text, exchange
@@ -109,8 +100,8 @@ def test_what_the_grown_teacher_says_is_clean_and_true(many: tuple[Annotation, .
 
 def test_a_family_can_be_taught_alone(many: tuple[Annotation, ...]) -> None:
     for family in FAMILIES:
-        kinds = kinds_of([family], grown=True)
-        found = [e for some in many[:40] for e in teach(some, most=8, seed=0, kinds=kinds)]
+        config = OfflineConfig(8, families=(family,))
+        found = [e for some in many[:40] for e in teach(some, config)]
         assert {e.task for e in found} == {family}
         assert len(found) > 200
 
@@ -118,12 +109,12 @@ def test_a_family_can_be_taught_alone(many: tuple[Annotation, ...]) -> None:
 def test_some_training_questions_are_typed_casually_and_no_test_question(
     many: tuple[Annotation, ...],
 ) -> None:
-    train = [e.question for some in many for e in teach(some, most=12, seed=0)]
+    train = [e.question for some in many for e in teach(some, basic(12, 0))]
     casual = [question for question in train if question[-1] not in "?."]
     assert 0.03 < len(casual) / len(train) < 0.1
     assert {"what", "is", "do"} <= {question.split()[0] for question in casual}
     assert not {"bb", "eb", "ab", "i"} & {question.split()[0] for question in casual}
-    test = [e.question for some in many for e in teach(some, most=12, seed=0, purpose="test")]
+    test = [e.question for some in many for e in teach(some, basic(12, 0, purpose="test"))]
     assert all(question[-1] in "?." for question in test)
 
 
@@ -237,13 +228,13 @@ def test_no_answer_says_unknown_where_all_is_known(waltz: Annotation) -> None:
 
 
 def test_unknown_facts_are_asked_sometimes_or_never_as_wished(silent: Annotation, waltz: Annotation) -> None:
-    assert teach(silent, most=10, seed=0)
-    assert {e.kind for e in teach(silent, most=10, seed=0, say_unknown=False)} <= {"duration"}
+    assert teach(silent, basic(10, 0))
+    assert {e.kind for e in teach(silent, basic(10, 0, say_unknown=False))} <= {"duration"}
     keyless = replace(waltz, key=Key())
-    some = [e for seed in range(40) for e in teach(keyless, most=12, seed=seed)]
+    some = [e for seed in range(40) for e in teach(keyless, basic(12, seed))]
     share = sum(bool(CANNOT.search(e.answer)) for e in some) / len(some)
     assert 0.03 < share < 0.2
-    none = [e for seed in range(40) for e in teach(keyless, most=12, seed=seed, say_unknown=False)]
+    none = [e for seed in range(40) for e in teach(keyless, basic(12, seed, say_unknown=False))]
     assert not [e for e in none if CANNOT.search(e.answer)]
 
 
@@ -389,5 +380,5 @@ def test_keys_are_written_as_in_the_records(asked: list[tuple[Facts, Exchange]])
 def test_a_thousand_exchanges_take_less_than_two_seconds(many: tuple[Annotation, ...]) -> None:
     ask_all(many[0], 0)
     start = time.process_time()
-    count = sum(len(teach(some, most=12, seed=0)) for some in many)
+    count = sum(len(teach(some, basic(12, 0))) for some in many)
     assert count / (time.process_time() - start) > 500
