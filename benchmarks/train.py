@@ -28,12 +28,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from llark.train.team import Team
 
 from llark.model.checkpoint import new_model
 from llark.recipe import Recipe
 from llark.records import Exchange
 from llark.train import loop, packing, talking, talks
-from llark.train.team import Team
 
 WIDTH = 64
 WORDS = ("the", "song", "has", "a", "slow", "beat", "in", "minor", "with", "strings", "piano", "and", "drums")

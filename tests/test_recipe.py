@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from llark import recipe
 from llark.errors import UserMustAct
-from llark.tuning import Tune
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
 MINI = Path(__file__).parent.parent / "recipes" / "mini.yaml"
@@ -37,28 +36,51 @@ def _written(path: Path) -> set[str]:
     }
 
 
-def test_the_recipe_of_mini_names_every_key_but_those_of_tune() -> None:
-    tune = {key for key in recipe.known_keys() if key.split(".")[0] == "tune"}
-    assert len(tune) > 25
-    assert _written(MINI) == set(recipe.known_keys()) - tune
-    assert recipe.load(MINI).name == "mini"
-    assert recipe.load(MINI).tune is None
+def test_the_recipe_of_mini_names_every_key() -> None:
+    assert len(recipe.known_keys()) > 70
+    heads = {key for key in recipe.known_keys() if key.startswith("train.heads.")}
+    assert len(heads) == 3
+    assert _written(MINI) == set(recipe.known_keys()) - heads
+    assert set(yaml.safe_load(MINI.read_text())["train"]["heads"]) == {key.split(".")[-1] for key in heads}
+    made = recipe.load(MINI)
+    assert made.name == "mini"
+    assert made.train.heads is not None
 
 
 @pytest.mark.parametrize("path", sorted(set(RECIPES) - {MINI}), ids=lambda path: path.stem)
-def test_a_recipe_with_talks_names_every_key_that_it_is_read_for_with_a_comment(path: Path) -> None:
+def test_a_recipe_names_every_key_that_it_is_read_for_with_a_comment(path: Path) -> None:
     made = recipe.load(path)
     assert made.name == path.stem
-    read = {key for key in recipe.known_keys() if key.split(".")[0] in ("tune", "embed", "model", "prepare")}
-    assert read - _written(path) <= {"tune.projector_learning_rate", "model.start_from"}
+    read = {key for key in recipe.known_keys() if key.split(".")[0] in ("train", "embed", "model", "prepare")}
+    read -= {key for key in read if key.startswith("train.heads.")}
+    assert read - _written(path) <= {"train.projector_learning_rate", "model.start_from"}
     for line in path.read_text().splitlines():
         assert not line.startswith("  ") or "#" in line, line
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tune: {weights: lora}", "tune is now called train."),
+        ("align: {epochs: 3}", "align is now called train.heads."),
+        ("train: {rows_per_step: 3}", "train.rows_per_step is now called train.batch."),
+        (
+            "train: {dtype: float32}",
+            "train.dtype is now called train.precision (bfloat16-weights for bfloat16).",
+        ),
+        ("instruct: {facts_share: 0.5}", "instruct.facts_share is now called train.facts_share."),
+    ],
+)
+def test_a_recipe_of_an_older_release_is_refused_with_what_its_keys_are_called_now(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    assert _refusal(tmp_path, f"name: x\n{text}\n") == f"{tmp_path}/r.yaml: {said}"
 
 
 def test_every_key_says_what_it_is() -> None:
     fields = list(recipe.Recipe.model_fields.values())
     sections = [field.annotation for field in fields if field.annotation is not str]
-    sections = [Tune if section == Tune | None else section for section in sections]
+    sections = [*sections, recipe.Heads]
     fields = [field for section in sections for field in section.model_fields.values()]
     assert len(fields) > 50
     assert all(field.description for field in fields)
@@ -67,18 +89,22 @@ def test_every_key_says_what_it_is() -> None:
 def test_the_published_values_are_in_their_recipes() -> None:
     llark, mpt, clap = (recipe.load(MINI.with_name(f"{name}.yaml")) for name in PUBLISHED)
     for made, batch, checkpointing in ((llark, 32, True), (mpt, 128, False), (clap, 32, True)):
-        tune = made.tune
-        assert tune is not None
-        assert (tune.learning_rate, tune.schedule, tune.warmup_share, tune.weight_decay) == (
+        train = made.train
+        assert (train.learning_rate, train.schedule, train.warmup_share, train.weight_decay) == (
             5e-5,
             "cosine",
             0.03,
             0,
         )
-        assert (tune.steps, tune.most_tokens, tune.precision, tune.tf32) == (100_000, 2048, "bfloat16", True)
-        assert (tune.batch, tune.gradient_checkpointing) == (batch, checkpointing)
-        assert dict(tune.mixture) == {"captioning": 0.15, "reasoning": 0.55, "understanding": 0.30}
-        assert (tune.conversation, tune.weights, made.model.projector) == ("published", "full", "linear")
+        assert (train.steps, train.most_tokens, train.precision, train.tf32) == (
+            100_000,
+            2048,
+            "bfloat16",
+            True,
+        )
+        assert (train.batch, train.gradient_checkpointing) == (batch, checkpointing)
+        assert dict(train.mixture) == {"captioning": 0.15, "reasoning": 0.55, "understanding": 0.30}
+        assert (train.conversation, train.weights, made.model.projector) == ("published", "full", "linear")
     assert [made.embed.encoder for made in (llark, mpt, clap)] == ["jukebox", "jukebox", "clap"]
     assert llark.model.base == clap.model.base == "meta-llama/Llama-2-7b-chat-hf"
 
@@ -108,10 +134,10 @@ def test_overrides_change_values_and_are_read_as_yaml(tmp_path: Path) -> None:
     ("override", "key", "nearest"),
     [
         ("train.stpes=5", "train.stpes", "train.steps"),
-        ("train.folds=3", "train.folds", "align.folds"),
+        ("train.folds=3", "train.folds", "train.heads.folds"),
         ("trian.steps=3", "trian", "train"),
         ("steps=3", "steps", "train.steps"),
-        ("tune.learnig_rate=3", "tune.learnig_rate", "tune.learning_rate"),
+        ("train.learnig_rate=3", "train.learnig_rate", "train.learning_rate"),
         ("model.positions=3", "model.positions", "model.audio_positions"),
     ],
 )
@@ -136,24 +162,30 @@ def test_a_key_like_no_other_is_refused_without_a_guess(tmp_path: Path) -> None:
         ("name: x\ntrain: {steps: 1.5}", "train.steps is 1.5, but it should be a valid integer"),
         ("name: x\ntrain: {steps: '5'}", "train.steps is '5', but it should be a valid integer"),
         ("name: x\ntrain: {learning_rate: .nan}", "train.learning_rate is nan"),
-        ("name: x\nmodel: {audio_positions: 65}", "model.audio_positions is 65"),
+        ("name: x\nmodel: {audio_positions: 2040}", "leaves no room for words in train.most_tokens"),
         ("name: x\nmodel: {projector: cubic}", "it should be 'linear' or 'mlp'"),
         ("name: x\nmodel: {lora_rank: 0}", "lora_rank 0 needs lora_targets []"),
         ("name: x\nmodel: {lora_targets: [a, a]}", "names a layer twice"),
-        ("name: x\nembed: {encoder: jukebox}", "embed.encoder jukebox needs a section tune"),
-        ("name: x\nembed: {encoder: juke}", "embed.encoder is 'juke'"),
-        ("name: x\ntune: {batch: 3}", "tune.batch 3 is no multiple of tune.micro_batch 2"),
-        ("name: x\ntune: {}", "tune.weights full trains no adapter"),
         (
-            "name: x\nmodel: {lora_rank: 0, lora_targets: []}\ntune: {weights: lora}",
+            "name: x\nembed: {encoder: jukebox}\ntrain: {heads: {}}",
+            "read the `mini` encoder, not jukebox",
+        ),
+        ("name: x\nprepare: {source: a}\ntrain: {heads: {}}", "learn from what is known of rendered clips"),
+        ("name: x\nembed: {encoder: juke}", "embed.encoder is 'juke'"),
+        ("name: x\ntrain: {batch: 3}", "train.batch 3 is no multiple of train.micro_batch 2"),
+        ("name: x\ntrain: {weights: full}", "train.weights full trains no adapter"),
+        (
+            "name: x\nmodel: {lora_rank: 0, lora_targets: []}\ntrain: {weights: lora}",
             "needs a model.lora_rank above 0",
         ),
-        ("name: x\ntune: {weights: lora, mixture: {a: .5, b: .4}}", "tune.mixture adds up to 0.9, not to 1"),
-        ("name: x\ntune: {weights: lora, mixture: {a: 1.5, b: -0.5}}", "tune.mixture needs shares above 0"),
-        ("name: x\ntune: {weights: lora, clips_last_share: .5}", "needs the `published` conversation"),
-        ("name: x\ntune: {weights: lora, most_tokens: 64}", "leaves no room for words"),
-        ("name: x\ntrain: {steps: 3}\ntune: {weights: lora}", "does not read train"),
-        ("name: x\nmodel: {start_from: bundled}\ntune: {weights: lora}", "model.start_from is read by"),
+        ("name: x\ntrain: {mixture: {a: .5, b: .4}}", "train.mixture adds up to 0.9, not to 1"),
+        ("name: x\ntrain: {mixture: {a: 1.5, b: -0.5}}", "train.mixture needs shares above 0"),
+        ("name: x\ntrain: {clips_last_share: .5}", "needs the `published` conversation"),
+        ("name: x\ntrain: {most_tokens: 64}", "leaves no room for words"),
+        ("name: x\ntrain: {facts_share: 0.5}", "need train.independent_turns: true"),
+        ("name: x\ntrain: {independent_turns: true}", "needs train.conversation chatml, bucket 1"),
+        ("name: x\ntrain: {precision: bfloat16-weights}", "needs whole copies"),
+        ("name: x\nmodel: {start_from: bundled}", "model.start_from is read by"),
         ("name: x\nprepare: {window_seconds: 30.0}", "must be 25.0 for the `mini` encoder"),
         ("name: x\ntrain:\n  steps: 1\n  steps: 2", "line 4: steps is given twice"),
         ("a: [1", "line 1"),

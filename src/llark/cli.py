@@ -289,7 +289,8 @@ def build(
     """
     from llark.pipeline import line
 
-    print(line.build(recipe, out, overrides=overrides, limit=limit, workers=workers))
+    if said := line.build(recipe, out, overrides=overrides, limit=limit, workers=workers):
+        print(said)
 
 
 app.command("llark.commands.evaluate:evaluate")

@@ -10,15 +10,32 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from llark.errors import UserMustAct
-from llark.tuning import Section, Tune
 
-MOST_AUDIO_POSITIONS = 64
+RENAMED = {
+    "tune": "train",
+    "align": "train.heads",
+    "train.rows_per_step": "train.batch",
+    "train.exchanges_per_row": "train.turns, with train.independent_turns: true",
+    "train.dtype": "train.precision (bfloat16-weights for bfloat16)",
+    "instruct.facts_share": "train.facts_share",
+    "instruct.foreign_share": "train.foreign_share",
+}
+"""Keys of recipes of older releases, and what they are called now."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+def _pairs(value: object) -> object:
+    """A mapping as pairs, which can be hashed."""
+    return tuple(value.items()) if isinstance(value, dict) else value
 
 
 class Corpus(Section):
@@ -78,18 +95,6 @@ class Instruct(Section):
         default="offline", min_length=1, description="who writes them; `offline` is the grammar"
     )
     seed: int = Field(default=0, ge=0, description="the same seed gives the same exchanges")
-    facts_share: float = Field(
-        default=0.5,
-        ge=0.0,
-        le=1.0,
-        description="share of the training rows whose prompt shows measured facts",
-    )
-    foreign_share: float = Field(
-        default=0.25,
-        ge=0.0,
-        le=1.0,
-        description="share of those that show (and are asked about) another clip's",
-    )
 
 
 class Embed(Section):
@@ -125,7 +130,7 @@ class Model(Section):
         default="linear", description="from a frame to a word embedding"
     )
     audio_positions: int = Field(
-        default=MOST_AUDIO_POSITIONS,
+        default=64,
         ge=1,
         le=65536,
         description="most positions that one clip takes in the text, those of the concepts included",
@@ -152,8 +157,9 @@ class Model(Section):
         return self
 
 
-class Align(Section):
-    """The small heads on the frames that give the projector its start."""
+class Heads(Section):
+    """The concept heads: small networks on the frames of the `mini` encoder that are fitted to the truth of
+    rendered clips before the language model sees any, and give the projector its start."""
 
     epochs: int = Field(default=30, ge=0, description="passes over the training clips; 0 starts unaligned")
     folds: int = Field(
@@ -163,26 +169,134 @@ class Align(Section):
 
 
 class Train(Section):
-    """The training of projector and adapter together."""
+    """The training of projector and language model, of any size, on one process or many."""
 
-    steps: int = Field(default=3000, ge=1, description="updates of the weights")
-    rows_per_step: int = Field(default=4, ge=1, description="clips in one update")
-    exchanges_per_row: int = Field(default=10, ge=1, description="questions about each of them")
-    learning_rate: float = Field(default=5e-4, gt=0, le=1, description="of the adapter, at its highest")
-    projector_learning_rate: float = Field(
-        default=1e-3, gt=0, le=1, description="of projector and heads, at its highest"
+    weights: Literal["full", "lora", "projector"] = Field(
+        default="lora",
+        description="what learns beside projector and markers: the whole language model, an adapter, nothing",
+    )
+    quantize: Literal["none", "4bit"] = Field(
+        default="none",
+        description="hold the base's weights, which do not learn, in 4 bits (QLoRA); needs a GPU",
+    )
+    conversation: Literal["chatml", "published"] = Field(
+        default="chatml", description="how questions and answers are written; see docs/train.md"
+    )
+    clips_last_share: float = Field(
+        default=0.0, ge=0, le=1, description="share of the examples whose clip comes after the question"
+    )
+    turns: int = Field(default=1, ge=1, le=100, description="questions about one clip in one example")
+    independent_turns: bool = Field(
+        default=False,
+        description="the questions of an example do not see each other, and are drawn anew each epoch",
+    )
+    facts_share: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="share of the examples that show measured facts and are answered from them",
+    )
+    foreign_share: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="share of those that show (and ask about) another clip's"
+    )
+    heads: Heads | None = Field(
+        default=None, description="concept heads on the frames, fitted first; null trains without"
+    )
+    normalise_frames: bool = Field(
+        default=True, description="give each dimension of the frames mean 0 and deviation 1"
+    )
+    steps: int = Field(default=1000, ge=1, description="updates of the weights")
+    batch: int = Field(default=32, ge=1, description="examples in one update, all processes together")
+    micro_batch: int = Field(default=2, ge=1, description="examples that a process computes at once")
+    most_tokens: int = Field(default=2048, ge=16, description="longest example, its audio positions included")
+    learning_rate: float = Field(
+        default=5e-5, gt=0, le=1, description="of the language model, at its highest"
+    )
+    projector_learning_rate: float | None = Field(
+        default=None, gt=0, le=1, description="of projector and markers; that of the language model if null"
+    )
+    schedule: Literal["cosine", "constant"] = Field(
+        default="cosine", description="after the warm-up: down to nothing in a half cosine, or not at all"
     )
     warmup_share: float = Field(
-        default=0.03, ge=0, le=1, description="share of the steps in which the rates rise"
+        default=0.03, ge=0, le=1, description="share of the steps in which rates rise"
     )
-    weight_decay: float = Field(
-        default=0.01, ge=0, lt=1, description="of the matrices, per step and learning rate"
-    )
+    weight_decay: float = Field(default=0.0, ge=0, lt=1, description="of the matrices")
     clip_norm: float = Field(default=1.0, gt=0, description="longest gradient")
-    seed: int = Field(default=0, ge=0, description="of the order of the exchanges and the first weights")
-    save_every: int = Field(default=100, ge=1, description="steps between checkpoints")
-    evaluate_every: int = Field(default=200, ge=1, description="steps between losses on validation clips")
-    dtype: Literal["float32", "bfloat16"] = Field(default="float32", description="of the computation")
+    precision: Literal["float32", "bfloat16", "bfloat16-weights"] = Field(
+        default="bfloat16",
+        description="of the computation; bfloat16-weights: of the weights, too, so that nothing is cast",
+    )
+    tf32: bool = Field(default=False, description="let GPUs multiply float32 matrices in 19 bits")
+    gradient_checkpointing: bool = Field(
+        default=False, description="compute layers twice rather than keep what they gave"
+    )
+    sharding: Literal["ddp", "fsdp"] = Field(
+        default="fsdp", description="of several processes: each has all weights, or each has its part"
+    )
+    lora_alpha: int = Field(default=32, ge=1, description="scale of the adapter, times its rank")
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1, description="share of its input that is left out")
+    mixture: Annotated[tuple[tuple[str, float], ...], BeforeValidator(_pairs)] = Field(
+        default=(), strict=False, description="share of each task in the examples; as they come if empty"
+    )
+    bucket: int = Field(
+        default=16, ge=1, description="updates whose examples are sorted by length together; 1 sorts none"
+    )
+    packed: bool = Field(
+        default=False,
+        description="lay a micro batch's examples behind each other, not side by side with padding",
+    )
+    seed: int = Field(default=0, ge=0, description="of order, first weights and dropout")
+    save_every: int = Field(default=500, ge=1, description="steps between checkpoints")
+    keep: int = Field(default=1, ge=1, description="newest checkpoints that stay")
+    evaluate_every: int = Field(default=500, ge=1, description="steps between losses on validation clips")
+    evaluate_examples: int = Field(
+        default=256, ge=0, description="most examples of that; 0 evaluates nothing"
+    )
+    sample_answers: int = Field(default=2, ge=0, description="answers that are written out then")
+    tensorboard: bool = Field(default=False, description="also write the log for TensorBoard")
+    wandb: str | None = Field(
+        default=None,
+        min_length=1,
+        description="also write the log for Weights & Biases, as a run of this project; none if null",
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.batch % self.micro_batch:
+            raise ValueError(
+                f"train.batch {self.batch} is no multiple of train.micro_batch {self.micro_batch}"
+            )
+        if self.conversation == "chatml" and self.clips_last_share:
+            raise ValueError(
+                "train.clips_last_share needs the `published` conversation; chatml has clips first"
+            )
+        if self.quantize != "none" and (self.weights == "full" or self.sharding == "fsdp"):
+            raise ValueError(
+                f"train.quantize {self.quantize} needs weights that stay as they are and whole copies: "
+                "train.weights lora or projector, and train.sharding ddp"
+            )
+        if self.precision == "bfloat16-weights" and (self.sharding == "fsdp" or self.weights == "full"):
+            raise ValueError(
+                "train.precision bfloat16-weights needs whole copies of weights that stay as they are: "
+                "train.sharding ddp, and train.weights lora or projector"
+            )
+        if self.independent_turns:
+            if self.conversation != "chatml" or self.bucket != 1 or self.packed or self.mixture:
+                raise ValueError(
+                    "train.independent_turns draws questions anew each epoch, in chatml: it needs "
+                    "train.conversation chatml, bucket 1, packed false and no mixture"
+                )
+        elif self.facts_share or self.foreign_share:
+            raise ValueError("train.facts_share and train.foreign_share need train.independent_turns: true")
+        names = [name for name, _ in self.mixture]
+        if any(share <= 0 for _, share in self.mixture) or len(set(names)) != len(names):
+            raise ValueError("train.mixture needs shares above 0, each for a task of its own")
+        if self.mixture and abs(sum(share for _, share in self.mixture) - 1) > 1e-6:
+            raise ValueError(
+                f"train.mixture adds up to {sum(share for _, share in self.mixture):g}, not to 1"
+            )
+        return self
 
 
 class Evaluate(Section):
@@ -203,9 +317,7 @@ class Recipe(Section):
     instruct: Instruct = Instruct()
     embed: Embed = Embed()
     model: Model = Model()
-    align: Align = Align()
     train: Train = Train()
-    tune: Tune | None = None
     evaluate: Evaluate = Evaluate()
 
     @model_validator(mode="after")
@@ -216,42 +328,28 @@ class Recipe(Section):
             )
         if self.prepare.source is not None and self.corpus != Corpus():
             raise ValueError("a recipe with prepare.source renders no corpus; leave one of them out")
-        positions = self.model.audio_positions
-        if self.tune is None:
-            if self.prepare.source is not None:
-                raise ValueError(
-                    "prepare.source needs a section tune: the concept heads, which align is about, learn "
-                    "from what is known of rendered clips"
-                )
-            if self.embed.encoder != "mini":
-                raise ValueError(
-                    f"embed.encoder {self.embed.encoder} needs a section tune: the concept heads, which "
-                    "align and train are about, read the `mini` encoder"
-                )
-            if positions > MOST_AUDIO_POSITIONS:
-                raise ValueError(
-                    f"model.audio_positions is {positions}, but without a section tune it should be at most "
-                    f"{MOST_AUDIO_POSITIONS}"
-                )
-            return self
-        for section in ("train", "align"):
-            if section in self.model_fields_set and getattr(self, section) != type(getattr(self, section))():
-                raise ValueError(f"a recipe with a section tune does not read {section}; leave that out")
-        if self.tune.weights == "lora" and not self.model.lora_rank:
-            raise ValueError("tune.weights lora needs a model.lora_rank above 0")
-        if self.tune.weights != "lora" and self.model.lora_rank:
+        if self.train.heads is not None and self.embed.encoder != "mini":
             raise ValueError(
-                f"tune.weights {self.tune.weights} trains no adapter: write model.lora_rank 0 and "
+                f"train.heads read the `mini` encoder, not {self.embed.encoder}: write train.heads null"
+            )
+        if self.train.heads is not None and self.prepare.source is not None:
+            raise ValueError(
+                "train.heads learn from what is known of rendered clips: write them null with prepare.source"
+            )
+        if self.model.start_from is not None and self.train.heads is None:
+            raise ValueError("model.start_from is read by a training with train.heads only")
+        if self.train.weights == "lora" and not self.model.lora_rank:
+            raise ValueError("train.weights lora needs a model.lora_rank above 0")
+        if self.train.weights != "lora" and self.model.lora_rank:
+            raise ValueError(
+                f"train.weights {self.train.weights} trains no adapter: write model.lora_rank 0 and "
                 "lora_targets []"
             )
-        if positions + 16 > self.tune.most_tokens:
+        positions = self.model.audio_positions
+        if positions + 16 > self.train.most_tokens:
             raise ValueError(
-                f"model.audio_positions {positions} leaves no room for words in tune.most_tokens "
-                f"{self.tune.most_tokens}"
-            )
-        if self.model.start_from is not None:
-            raise ValueError(
-                "model.start_from is read by the training of `mini` only, not with a section tune"
+                f"model.audio_positions {positions} leaves no room for words in train.most_tokens "
+                f"{self.train.most_tokens}"
             )
         return self
 
@@ -345,7 +443,9 @@ def _sentences(error: ValidationError) -> Iterator[str]:
     """One clause for each thing that is wrong."""
     for found in error.errors():
         key = ".".join(str(part) for part in found["loc"])
-        if found["type"] == "extra_forbidden":
+        if key in RENAMED and found["type"] == "extra_forbidden":
+            yield f"{key} is now called {RENAMED[key]}"
+        elif found["type"] == "extra_forbidden":
             yield f"{key} is not a key of a recipe{_hint(key)}"
         elif found["type"] == "missing":
             yield f"{key} is missing"

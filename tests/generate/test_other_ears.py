@@ -33,7 +33,7 @@ prepare: {{source: {songs}, window_seconds: 5.0}}
 instruct: {{exchanges_per_clip: 4}}
 embed: {{encoder: "hub:{encoder}", layer: 1, rate: 5}}
 model: {{base: {base}, audio_positions: 16, lora_rank: 4, lora_targets: [q_proj, v_proj]}}
-tune: {{weights: lora, steps: 2, batch: 2, micro_batch: 2, most_tokens: 512, precision: float32,
+train: {{weights: lora, steps: 2, batch: 2, micro_batch: 2, most_tokens: 512, precision: float32,
   evaluate_examples: 0, sample_answers: 0}}
 """
 

@@ -13,8 +13,8 @@ from transformers import PreTrainedTokenizerFast
 
 from llark.model import LlarkProcessor, conversation
 from llark.model.checkpoint import new_model
+from llark.model.conversation import SYSTEM, Turn, compose, fit, stop_sequences
 from llark.model.messages import TEMPLATES
-from llark.model.styles import SYSTEM, Said, compose, fit, stop_sequences
 
 
 def _tokenizer(bos: bool = False) -> PreTrainedTokenizerFast:
@@ -31,12 +31,12 @@ def _tokenizer(bos: bool = False) -> PreTrainedTokenizerFast:
 
 def test_the_published_format_is_kept_to_the_letter() -> None:
     tokenizer = _tokenizer()
-    written = compose(tokenizer, [Said("Fast?", "No.", (2,))], "published")
+    written = compose(tokenizer, [Turn("Fast?", "No.", (2,))], "published")
     assert tokenizer.decode(written.ids) == (
         f"{SYSTEM}\n\n### Human: <audio_start><audio_patch><audio_patch><audio_end>\nFast?\n"
         "### Assistant: No.\n### "
     )
-    later = compose(tokenizer, [Said("Fast?", "No.", (1,), clips_last=True), Said("Key?")], "published")
+    later = compose(tokenizer, [Turn("Fast?", "No.", (1,), clips_last=True), Turn("Key?")], "published")
     assert tokenizer.decode(later.ids) == (
         f"{SYSTEM}\n\n### Human: Fast?\n<audio_start><audio_patch><audio_end>\n### Assistant: No.\n"
         "### Human: Key?\n### Assistant:"
@@ -46,7 +46,7 @@ def test_the_published_format_is_kept_to_the_letter() -> None:
 def test_a_sequence_begins_once_however_many_clips_are_in_it() -> None:
     tokenizer = _tokenizer(bos=True)
     for style in ("chatml", "published"):
-        ids = compose(tokenizer, [Said("A?", "B", (1, 1)), Said("C?", "D", (2,))], style).ids  # type: ignore[arg-type]
+        ids = compose(tokenizer, [Turn("A?", "B", (1, 1)), Turn("C?", "D", (2,))], style).ids  # type: ignore[arg-type]
         assert ids[0] == 1
         assert ids[: 1 + (style == "chatml")].count(1) == 1 + (style == "chatml")
         assert style == "chatml" or ids.count(1) == 1
@@ -69,7 +69,7 @@ def test_published_answers_stop_at_their_mark(tmp_path: Path, base: Path) -> Non
 
 def test_the_stop_sequence_is_what_training_wrote() -> None:
     tokenizer = _tokenizer()
-    written = compose(tokenizer, [Said("A?", "No.")], "published")
+    written = compose(tokenizer, [Turn("A?", "No.")], "published")
     learnt = [i for i, learn in zip(written.ids, written.learn, strict=True) if learn]
     (stop,) = stop_sequences(tokenizer, "published")
     assert learnt[-len(stop) :] == stop
@@ -107,7 +107,7 @@ def test_messages_out_of_turn_and_strange_parts_are_refused() -> None:
 PIECES = st.sampled_from([*"ab ct\n#é音<|>_:", "<|im_end|>", "<audio_start>", "### Human: "])
 WORDS = st.lists(PIECES, max_size=12).map(lambda pieces: "".join(pieces).strip() or "x")
 TURNS = st.lists(
-    st.builds(Said, WORDS, WORDS, st.lists(st.integers(1, 4), max_size=2).map(tuple), st.booleans()),
+    st.builds(Turn, WORDS, WORDS, st.lists(st.integers(1, 4), max_size=2).map(tuple), st.booleans()),
     min_size=1,
     max_size=3,
 )
@@ -117,7 +117,7 @@ TOKENIZERS = {bos: _tokenizer(bos) for bos in (False, True)}
 @settings(max_examples=120, deadline=None)
 @given(TURNS, st.sampled_from(["chatml", "published"]), st.booleans(), st.integers(1, 260), WORDS | st.none())
 def test_only_answers_are_learnt_and_no_clip_is_ever_cut(
-    talk: list[Said], style: str, bos: bool, most: int, facts: str | None
+    talk: list[Turn], style: str, bos: bool, most: int, facts: str | None
 ) -> None:
     tokenizer = TOKENIZERS[bos]
     written = compose(tokenizer, talk, style, facts)  # type: ignore[arg-type]
@@ -140,7 +140,7 @@ def test_only_answers_are_learnt_and_no_clip_is_ever_cut(
         assert cut.ids == written.ids[: len(cut)]
         assert cut.learn == written.learn[: len(cut)]
         assert _runs(cut.ids, start, patch, end) == [n for said in talk for n in said.clips]
-    last = Said(talk[-1].question, None, talk[-1].clips, talk[-1].clips_last)
+    last = Turn(talk[-1].question, None, talk[-1].clips, talk[-1].clips_last)
     asked = compose(tokenizer, [*talk[:-1], last], style, facts)  # type: ignore[arg-type]
     assert written.ids[: len(asked)] == asked.ids
 
@@ -162,4 +162,4 @@ def _runs(ids: list[int], start: int, patch: int, end: int) -> list[int]:
 
 def test_an_example_without_an_answer_teaches_nothing() -> None:
     tokenizer = _tokenizer()
-    assert fit(tokenizer, compose(tokenizer, [Said("A?")]), 99) == "no-answer"
+    assert fit(tokenizer, compose(tokenizer, [Turn("A?")]), 99) == "no-answer"

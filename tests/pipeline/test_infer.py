@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM
 
 from llark import cli
 from llark.errors import StoreMismatch, UserMustAct
-from llark.model.checkpoint import new_model, remember, save_adapter, save_whole
+from llark.model.checkpoint import new_model, save_adapter, save_whole
 from llark.pipeline import encodings, infer
 from llark.records import Clip, Embedding, Exchange
 from llark.storage import stages
@@ -44,8 +44,8 @@ def model(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A projector of chance around a base of chance; it hears frames of six numbers."""
     made, _ = new_model(base, audio_width=WIDTH, frames_per_second=1.0, max_audio_positions=8)
     folder = tmp_path_factory.mktemp("model")
+    made.config.base_name = str(base)
     save_adapter(made, folder)
-    remember(folder, audio_encoder={}, base=base)
     return folder
 
 

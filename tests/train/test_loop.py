@@ -6,39 +6,39 @@ import json
 import math
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from test_talking import beside
+from test_fit_model import beside
 from tiny import WIDTH, clip
 
 from llark.errors import StoreMismatch
 from llark.model.checkpoint import Lora, add_lora, new_model
-from llark.train import keeping, loop, team
-from llark.train.examine import Examiner
-from llark.train.examples import ClipData, Rows, RowsConfig, draw, rows_of_step
-from llark.train.optimizer import MasterAdamW, learning_scale
-from llark.train.team import Team
-from llark.tuning import Tune
+from llark.recipe import Train
+from llark.records import Exchange
+from llark.train import checkpoints, distributed, loop
+from llark.train.data import Batches, QuestionPool, Reading, TrainData, draw, drawn_examples, question_pools
+from llark.train.distributed import World
+from llark.train.loop import MasterAdamW, learning_scale
+from llark.train.report import Examiner
 
-ROWS = RowsConfig(rows_per_step=2, exchanges_per_row=2, seed=3)
-CONFIG = Tune(
+CONFIG = Train(
     weights="lora", steps=6, batch=2, micro_batch=1, learning_rate=1e-2, projector_learning_rate=1e-2,
     precision="float32", sharding="ddp", save_every=2, keep=2, evaluate_every=3, sample_answers=1,
+    turns=2, independent_turns=True, facts_share=0.5, foreign_share=0.25, bucket=1, seed=3,
 )  # fmt: skip
 
 
-def clips(count: int) -> list[ClipData]:
+def pools(count: int) -> list[QuestionPool]:
     return [
-        ClipData(
-            id=f"clip {i}",
-            frames=clip(5, seed=i),
-            posterior=np.zeros(2, np.float32),
-            heard=(("How fast?", f"At {i}."), ("Key?", "C."), ("Drums?", "No.")),
-            measured=(("How fast?", f"It says {i}."), ("Key?", "It says C."), ("Drums?", "It says no.")),
-            facts=f"tempo: {i}",
+        QuestionPool(
+            f"clip {i}",
+            (("How fast?", f"At {i}."), ("Key?", "C."), ("Drums?", "No.")),
+            (("How fast?", f"It says {i}."), ("Key?", "It says C."), ("Drums?", "It says no.")),
+            f"tempo: {i}",
         )
         for i in range(count)
     ]
@@ -51,14 +51,31 @@ def model_of(base: Path) -> tuple[Any, Any]:
     return model, processor.tokenizer
 
 
-def learn(base: Path, folder: Path, config: Tune = CONFIG, count: int = 5, **more: Any) -> Any:
+def batches_of(model: Any, tokenizer: Any, config: Train, count: int) -> Batches:
+    """The examples of `count` clips, whose frames the test may spoil."""
+    reading = Reading(tokenizer, model.positions_of, "chatml", config.most_tokens)
+    frames = {f"clip {i}": SimpleNamespace(frames=clip(5, seed=i)) for i in range(count)}
+    posteriors = {name: np.zeros(2, np.float32) for name in frames}
+    return Batches(drawn_examples(pools(count), config), reading, frames, 0, posteriors=posteriors)
+
+
+def run(model: Any, batches: Batches, config: Train, world: World, folder: Path, **more: Any) -> None:
+    order = batches.examples.order(config)
+
+    def of_step(step: int) -> Any:
+        return batches.micro_batches(order(step)[world.rank :: world.size], config.micro_batch)
+
+    loop.run(model, of_step, config, world, folder, {"steps": config.steps}, **more)
+
+
+def learn(base: Path, folder: Path, config: Train = CONFIG, count: int = 5, **more: Any) -> Any:
     """The model after a run on `count` clips, whose folder is looked at by the test."""
     model, tokenizer = model_of(base)
     if more.pop("low", False):
         model.bfloat16()
-    rows = Rows(clips(count), tokenizer, model.positions_of, ROWS, {"steps": config.steps})
-    examiner = Examiner(model, rows, config, Team(), folder)
-    loop.run(model, rows, config, Team(), folder, examine=examiner, **more)
+    batches = batches_of(model, tokenizer, config, count)
+    examiner = Examiner(model, batches, config, World(), folder)
+    run(model, batches, config, World(), folder, examine=examiner, **more)
     return model
 
 
@@ -72,31 +89,46 @@ def trained(base: Path, folder: Path, stops: tuple[int | None, ...] = (None,), *
 
 
 def test_every_clip_comes_once_an_epoch_and_in_another_order_the_next() -> None:
-    rows = [row for step in range(10) for row in rows_of_step(step, 10, ROWS)]
-    first, second = rows[:10], rows[10:]
-    assert Counter(c for c, _ in first) == Counter(range(10))
+    order = drawn_examples(pools(10), CONFIG).order(CONFIG)
+    drawn = [one for step in range(10) for one in order(step)]
+    first, second = drawn[:10], drawn[10:]
+    assert Counter(number for number, _ in first) == Counter(range(10))
     assert {epoch for _, epoch in second} == {1}
-    assert [c for c, _ in first] != [c for c, _ in second]
+    assert [number for number, _ in first] != [number for number, _ in second]
 
 
-def test_a_row_with_facts_is_answered_from_facts_and_one_without_from_the_truth() -> None:
-    data = clips(40)
-    drawn = [draw(data, i, 0, ROWS) for i in range(40)]
-    assert 8 < sum(facts is not None for facts, _ in drawn) < 32
-    for index, (facts, exchanges) in enumerate(drawn):
-        assert len(exchanges) == 2
-        for question, answer in exchanges:
-            assert answer.startswith("It says") is (facts is not None)
+def test_an_example_with_facts_is_answered_from_facts_and_one_without_from_the_truth() -> None:
+    drawn = [draw(pools(40), i, 0, CONFIG) for i in range(40)]
+    assert 8 < sum(example.facts is not None for example in drawn) < 32
+    for index, example in enumerate(drawn):
+        assert len(example.turns) == 2
+        for question, answer in example.turns:
+            assert answer.startswith("It says") is (example.facts is not None)
             if question == "How fast?":
-                told = facts.removeprefix("tempo: ") if facts else str(index)
+                told = example.facts.removeprefix("tempo: ") if example.facts else str(index)
                 assert answer.rstrip(".").split()[-1] == told
 
 
 def test_foreign_facts_are_another_clips_and_answered_as_they_stand() -> None:
-    data = clips(200)
-    config = RowsConfig(facts_share=1.0, foreign_share=0.5)
-    foreign = [i for i in range(200) if draw(data, i, 0, config)[0] != data[i].facts]
+    several = pools(200)
+    config = CONFIG.model_copy(update={"facts_share": 1.0, "foreign_share": 0.5})
+    foreign = [i for i in range(200) if draw(several, i, 0, config).facts != several[i].facts]
     assert 70 < len(foreign) < 130
+
+
+def test_clips_without_frames_or_without_questions_about_their_facts_are_dropped_with_the_reason() -> None:
+    names = ("whole", "no frames", "no facts")
+    asked = [Exchange(name, "Key?", "C.", "understanding", "x", "x") for name in names]
+    shapes = {"whole": (4, 6), "no facts": (4, 6)}
+    data = TrainData(
+        asked, {}, shapes, 2.0, facts=dict.fromkeys(names[:2], "key: C"), fact_exchanges=asked[:2]
+    )
+    kept, dropped = question_pools(data, CONFIG)
+    assert [pool.clip_id for pool in kept] == ["whole"]
+    assert [(one.id, one.reason) for one in dropped] == [
+        ("no frames", "no-frames"),
+        ("no facts", "no-answer"),
+    ]
 
 
 def test_the_loss_falls_on_a_clip_that_is_seen_again_and_again(base: Path, tmp_path: Path) -> None:
@@ -125,7 +157,7 @@ def test_a_run_that_is_stopped_twice_has_the_losses_of_one_that_is_not(
     stopped = trained(base, tmp_path / "stopped", (1, 3, None), low=low)
     assert stopped == whole
     assert len(whole) == 6
-    names = [path.name for path in keeping.checkpoints(tmp_path / "whole")]
+    names = [path.name for path in checkpoints.finished(tmp_path / "whole")]
     assert names == ["checkpoint-4", "checkpoint-6"]
 
 
@@ -133,12 +165,12 @@ def test_two_processes_share_the_rows_of_a_step_and_have_the_losses_of_one(
     base: Path, tmp_path: Path
 ) -> None:
     def share() -> None:
-        with team.gather("cpu") as crew:
+        with distributed.join("cpu") as world:
             model, tokenizer = model_of(base)
-            rows = Rows(clips(5), tokenizer, model.positions_of, ROWS)
-            spread = team.spread(model, crew, CONFIG)
-            examiner = Examiner(spread, rows, CONFIG, crew, tmp_path / "two")
-            loop.run(spread, rows, CONFIG, crew, tmp_path / "two", examine=examiner)
+            batches = batches_of(model, tokenizer, CONFIG, 5)
+            spread = distributed.spread(model, world, CONFIG)
+            examiner = Examiner(spread, batches, CONFIG, world, tmp_path / "two")
+            run(spread, batches, CONFIG, world, tmp_path / "two", examine=examiner)
 
     alone = trained(base, tmp_path / "one")
     assert beside(share, ranks=2) == [0, 0]
@@ -204,13 +236,12 @@ def test_a_checkpoint_of_an_older_release_is_refused_in_words(base: Path, tmp_pa
         learn(base, tmp_path)
 
 
-def test_a_loss_that_is_no_number_stops_the_run_of_rows_too(base: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_stops_the_run(base: Path, tmp_path: Path) -> None:
     model, tokenizer = model_of(base)
-    bad = clips(2)
-    bad[0].frames[:] = np.nan
-    rows = Rows(bad, tokenizer, model.positions_of, ROWS)
+    bad = batches_of(model, tokenizer, CONFIG, 2)
+    bad.embeddings["clip 0"].frames[:] = np.nan
     with pytest.raises(loop.TrainingFailed, match="step 0 is nan"):
-        loop.run(model, rows, CONFIG, Team(), tmp_path)
+        run(model, bad, CONFIG, World(), tmp_path)
     assert (tmp_path / "bad-batch-0-0.safetensors").is_file()
 
 

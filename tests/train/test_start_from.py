@@ -13,7 +13,9 @@ from llark import recipe as recipes
 from llark import train as training
 from llark.errors import UserMustAct
 from llark.model.checkpoint import save_adapter
-from llark.records import Annotation, Clip, Embedding, Key, Meter, Tempo
+from llark.records import Annotation, Embedding, Exchange, Key, Meter, Tempo
+from llark.train.data import TrainData
+from llark.train.distributed import World
 
 LAYOUT = {
     "chords": (0, 25),
@@ -26,51 +28,62 @@ CLIPS = 6
 ASKED = [("How fast?", "100 BPM."), ("Key?", "C major.")]
 
 
-def material() -> training.Material:
+def material() -> TrainData:
     """Noise that is called clips: enough for every part of a training to run."""
     draw = np.random.default_rng(0)
     names = [f"clip {i}" for i in range(CLIPS)]
-    return training.Material(
-        clips=[Clip(name, name, "none.wav", 0.0, 5.0, split="train") for name in names],
-        truths=[
-            Annotation(name, 0.0, 5.0, tempo=Tempo(100.0, 1.0), key=Key("C major", 1.0), meter=Meter(4, 1.0))
-            for name in names
-        ],
-        groups=names,
+    asked = [Exchange(name, *pair, "understanding", "x", "x") for name in names for pair in ASKED]
+    return TrainData(
+        exchanges=asked,
         embeddings={
             name: Embedding(name, "noise", draw.normal(size=(10, 435)).astype(np.float16), 2.0)
             for name in names
         },
-        layout=LAYOUT,
+        shapes=dict.fromkeys(names, (10, 435)),
+        frames_per_second=2.0,
         facts=dict.fromkeys(names, "tempo: 100 BPM"),
-        heard=dict.fromkeys(names, ASKED),
-        measured=dict.fromkeys(names, ASKED),
+        fact_exchanges=asked,
+        truths={
+            name: Annotation(
+                name, 0.0, 5.0, tempo=Tempo(100.0, 1.0), key=Key("C major", 1.0), meter=Meter(4, 1.0)
+            )
+            for name in names
+        },
+        groups={name: name for name in names},
+        layout=LAYOUT,
     )
 
 
 def recipe(base: Path, *changes: str) -> Any:
     page = base / "recipe.yaml"
     page.write_text("name: tiny\n")
-    fixed = (f"model.base={base}", "model.lora_rank=2", "model.lora_targets=[q_proj]", "align.epochs=1",
-             "align.folds=2", "train.steps=2", "train.save_every=1", "train.rows_per_step=1",
-             "train.exchanges_per_row=2")  # fmt: skip
+    fixed = (f"model.base={base}", "model.lora_rank=2", "model.lora_targets=[q_proj]",
+             "train.heads={epochs: 1, folds: 2}",
+             "train.steps=2", "train.save_every=1", "train.batch=1", "train.micro_batch=1", "train.turns=2",
+             "train.independent_turns=true", "train.bucket=1", "train.facts_share=0.5",
+             "train.foreign_share=0.25", "train.precision=float32", "train.sharding=ddp")  # fmt: skip
     return recipes.load(page, (*fixed, *changes))
+
+
+def run(made: Any, folder: Path, start_from: Path | None = None) -> Path:
+    """The model that is trained in a folder."""
+    training.fit_model(made, material(), folder, World(), start_from=start_from)
+    return folder / "model"
 
 
 @pytest.fixture
 def first(base: Path, tmp_path: Path) -> Path:
-    training.run(recipe(base), material(), tmp_path / "first", tmp_path / "model")
-    return tmp_path / "model"
+    return run(recipe(base), tmp_path / "first")
 
 
 def test_a_training_starts_with_the_adapter_projector_and_slots_of_the_model_it_goes_on_from(
     base: Path, tmp_path: Path, first: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training.loop, "run", lambda *_, **__: 0)
-    training.run(recipe(base), material(), tmp_path / "more", tmp_path / "again", first)
+    monkeypatch.setattr(training.loop, "run", lambda *_, **__: 2)
+    again = run(recipe(base), tmp_path / "more", first)
     old, new = (
         {**load(folder / "audio.safetensors"), **load(folder / "adapter.safetensors")}
-        for folder in (first, tmp_path / "again")
+        for folder in (first, again)
     )
     taken = [
         name for name in old if name.startswith(("projector", "markers", "concepts.slots")) or "lora_" in name
@@ -88,8 +101,8 @@ def load(path: Path) -> dict[str, torch.Tensor]:
 
 
 def test_what_is_taken_over_is_trained_on(base: Path, tmp_path: Path, first: Path) -> None:
-    training.run(recipe(base), material(), tmp_path / "more", tmp_path / "again", first)
-    before, after = (load(folder / "adapter.safetensors") for folder in (first, tmp_path / "again"))
+    again = run(recipe(base), tmp_path / "more", first)
+    before, after = (load(folder / "adapter.safetensors") for folder in (first, again))
     assert before.keys() == after.keys()
     assert any(not torch.equal(before[name], after[name]) for name in before)
 
@@ -98,14 +111,12 @@ def test_a_model_with_another_adapter_is_refused_with_both_figures(
     base: Path, tmp_path: Path, first: Path
 ) -> None:
     with pytest.raises(UserMustAct, match="rank of its adapter: 2; the recipe: 4"):
-        training.run(
-            recipe(base, "model.lora_rank=4"), material(), tmp_path / "more", tmp_path / "again", first
-        )
-    assert not (tmp_path / "again").exists()
+        run(recipe(base, "model.lora_rank=4"), tmp_path / "more", first)
+    assert not (tmp_path / "more" / "model").exists()
 
 
 def test_a_model_of_another_encoder_is_refused(base: Path, tmp_path: Path, parts: Any) -> None:
     model, _ = parts
     save_adapter(model, tmp_path / "other")
     with pytest.raises(UserMustAct, match="does not fit the recipe"):
-        training.run(recipe(base), material(), tmp_path / "more", tmp_path / "again", tmp_path / "other")
+        run(recipe(base), tmp_path / "more", tmp_path / "other")

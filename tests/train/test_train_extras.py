@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import torch
-from test_talking import losses, recipe_of
+from test_fit_model import losses, recipe_of
 from transformers import AutoModelForCausalLM
 
+from llark import train as training
 from llark.errors import UserMustAct
-from llark.recipe import load
-from llark.train import boards, keeping, quantizing, smoke, talking, team
-from llark.train.team import Team
-from llark.tuning import Tune
+from llark.recipe import Train, load
+from llark.train import TrainResult, checkpoints, distributed, fit_model, report, smoke
+from llark.train.distributed import World
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +25,10 @@ def small_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return smoke.write_base("llama", tmp_path_factory.mktemp("llama"))
 
 
-def trained(folder: Path, base: Path, stop: int | None = None, **more: Any) -> talking.Result:
+def trained(folder: Path, base: Path, stop: int | None = None, **more: Any) -> TrainResult:
     recipe = recipe_of("lora", steps=4, evaluate_every=4, save_every=2, **more)
-    with team.gather("cpu") as crew:
-        return talking.fit_model(recipe, smoke.talks(recipe), folder, crew, base, stop)
+    with distributed.join("cpu") as world:
+        return fit_model(recipe, smoke.data_of(recipe), folder, world, base=base, stop_after=stop)
 
 
 # --- Weights & Biases -------------------------------------------------------------------------------------
@@ -106,41 +106,41 @@ def test_a_missing_wandb_is_told_before_anything_is_loaded(
 
 # --- 4 bits -----------------------------------------------------------------------------------------------
 
-FOUR = Tune(weights="lora", quantize="4bit", sharding="ddp")
+FOUR = Train(weights="lora", quantize="4bit", sharding="ddp")
 
 
 def test_four_bits_are_nf4_with_scales_in_eight_bits_and_compute_in_the_recipes_precision() -> None:
-    told = quantizing.loading(FOUR, Team(device="cuda:1"))
+    told = training.base_loading(FOUR, World(device="cuda:1"))
     settings = told["quantization_config"]
     assert settings.load_in_4bit
     assert settings.bnb_4bit_quant_type == "nf4"
     assert settings.bnb_4bit_use_double_quant
     assert settings.bnb_4bit_compute_dtype == told["dtype"] == torch.bfloat16
     assert told["device_map"] == {"": "cuda:1"}
-    assert quantizing.loading(Tune(), Team()) == {}
+    assert training.base_loading(Train(), World()) == {}
 
 
 def test_four_bits_without_bitsandbytes_or_without_a_gpu_are_refused_in_words(
     small_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quantizing, "find_spec", lambda name: None)
+    monkeypatch.setattr(training, "find_spec", lambda name: None)
     with pytest.raises(UserMustAct, match=r'pip install "llark\[qlora\]"'):
         trained(tmp_path / "out", small_base, quantize="4bit")
-    monkeypatch.setattr(quantizing, "find_spec", lambda name: name)
+    monkeypatch.setattr(training, "find_spec", lambda name: name)
     with pytest.raises(UserMustAct, match="4bit needs a GPU; here is cpu"):
         trained(tmp_path / "out", small_base, quantize="4bit")
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("change", ["tune.weights=full", "tune.sharding=fsdp"])
+@pytest.mark.parametrize("change", ["train.weights=full", "train.sharding=fsdp"])
 def test_four_bits_of_weights_that_learn_or_are_in_parts_are_refused(tmp_path: Path, change: str) -> None:
     page = tmp_path / "four.yaml"
     page.write_text(
         "name: four\nmodel: {lora_rank: 4, lora_targets: [q_proj]}\n"
-        "tune: {weights: lora, quantize: 4bit, sharding: ddp}\n"
+        "train: {weights: lora, quantize: 4bit, sharding: ddp}\n"
     )
-    assert load(page).tune == FOUR
-    with pytest.raises(UserMustAct, match=r"tune\.quantize 4bit needs weights that stay as they are"):
+    assert load(page).train == FOUR
+    with pytest.raises(UserMustAct, match=r"train\.quantize 4bit needs weights that stay as they are"):
         load(page, [change, "model.lora_rank=0", "model.lora_targets=[]"])
 
 
@@ -158,16 +158,16 @@ def test_the_base_is_loaded_as_told_and_the_adapter_is_for_the_plain_base(
         return made
 
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", spy)
-    monkeypatch.setattr(quantizing, "check", lambda *_: None)
+    monkeypatch.setattr(training, "check_quantizing", lambda *_: None)
     trained(tmp_path, small_base, quantize="4bit")
     assert seen[0]["quantization_config"].bnb_4bit_quant_type == "nf4"
     assert seen[0]["device_map"] == {"": "cpu"}
     page = json.loads((tmp_path / "model" / "config.json").read_text())
     assert "quantization_config" not in page["text_config"]
-    assert keeping.steps_done(tmp_path) == 4
+    assert checkpoints.steps_done(tmp_path) == 4
 
 
 def test_no_board_is_needed_where_none_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    boards.check(Tune())
+    report.check_boards(Train())

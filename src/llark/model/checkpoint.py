@@ -24,10 +24,9 @@ from llark.errors import UserMustAct
 
 from .base import BASES, base_folder
 from .config import LlarkConfig
-from .conversation import add_audio_tokens, turn_end_id
+from .conversation import Style, add_audio_tokens, stop_sequences, turn_end_id
 from .model import LlarkForConditionalGeneration
 from .processor import LlarkProcessor
-from .styles import Style, stop_sequences
 
 CONFIG_FILE = "config.json"
 AUDIO_FILE = "audio.safetensors"
@@ -157,22 +156,6 @@ def _plain(config: LlarkConfig) -> dict[str, Any]:
         text.pop(name, None)
     own = set(LlarkConfig.__annotations__) - {"sub_configs_defaults", "text_config"}
     return {"model_type": config.model_type, "text_config": text} | {field: whole[field] for field in own}
-
-
-def remember(folder: str | Path, *, audio_encoder: Mapping[str, Any], base: str | Path | None = None) -> None:
-    """Write into a model's folder what made the frames it was trained on, and which folder its base is.
-
-    What is not known (an empty encoder, no base) stays as it is.
-    """
-    path = Path(folder) / CONFIG_FILE
-    page = json.loads(path.read_text())
-    if audio_encoder:
-        page["audio_encoder"] = dict(audio_encoder)
-    if base is not None and not page.get("base_name") and not is_whole(folder):
-        page["base_name"] = str(Path(base).expanduser().resolve())
-    scratch = path.with_suffix(".writing")
-    scratch.write_text(json.dumps(page, indent=2, sort_keys=True) + "\n")
-    scratch.replace(path)
 
 
 def lora_state(

@@ -35,7 +35,7 @@ class LlarkConfig(PretrainedConfig):  # type: ignore[misc]
     `audio_encoder`: what made the frames it was trained on (see `llark.pipeline.ears`); empty: not known.
     `base_name`: the base language model by name (see `llark.model.base`) or where it lies; empty: not known.
     `lora`: `r`, `alpha`, `dropout` and `target_modules` of an adapter that is not merged; empty means none.
-    `conversation`: how questions and answers are written (see `llark.model.styles`).
+    `conversation`: how questions and answers are written (see `llark.model.conversation`).
     `stop_sequences`: token ids after which an answer is over, for a way of writing that has no end token.
     `audio_*_id`: the ids of the three placeholder tokens.
     """

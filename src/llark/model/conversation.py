@@ -1,41 +1,71 @@
-"""The one conversation format: token ids and what is learnt, in one pass, in training and when asked.
+"""The conversation formats: token ids and what is learnt, in one pass, in training and when asked.
 
-A talk is a prefix (the audio and the measured facts), then turns. Each piece is tokenised by itself, so that
-the same words have the same ids whatever stands beside them. What people write is never read as a special
-token.
+`chatml`: a prefix (the audio and the measured facts), then turns. Each piece is tokenised by itself, so that
+the same words have the same ids whatever stands beside them. `published`: that of the published training
+code, so that checkpoints made with it can be asked; the text between two clips is tokenised as a whole, as it
+was there. What people write is never read as a special token.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
-import torch
-from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from .config import AUDIO_END, AUDIO_PATCH, AUDIO_START, AUDIO_TOKENS
-from .model import IGNORE_INDEX
+
+Style = Literal["chatml", "published"]
 
 TURN_START = "<|im_start|>"
 TURN_END = "<|im_end|>"
 
+SYSTEM = (
+    "A chat between a curious human and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the human's questions."
+)
+"""What every conversation in the published format begins with."""
+
+PUBLISHED_END = "\n###"
+"""What ends an answer in the published format: it has no token for it."""
+
 
 @dataclass(frozen=True)
-class Packed:
-    """One prefix and its turns, each of which sees the prefix and itself. n is the number of tokens.
+class Turn:
+    """One question and its answer."""
 
-    input_ids, labels (-100 where nothing is learnt), position_ids: [n]; attention_mask: [n, n], boolean,
-    row sees column.
-    """
+    question: str
+    answer: str | None = None
+    """`None`: the answer is to come."""
+    clips: tuple[int, ...] = ()
+    """How many positions each clip takes that comes with the question."""
+    clips_last: bool = False
+    """The clips come after the question (the published training has both)."""
 
-    input_ids: Tensor
-    labels: Tensor
-    position_ids: Tensor
-    attention_mask: Tensor
+
+@dataclass(frozen=True)
+class Tokenized:
+    """A conversation as token ids. All lists run along its tokens."""
+
+    ids: list[int]
+    learn: list[bool]
+    """Whether the token is learnt: those of answers and their ends are."""
+    branch: list[int]
+    """Number of the question that the token belongs to, from 1 on, where questions do not see each other; 0:
+    the token is seen by all that come after it."""
 
     def __len__(self) -> int:
-        return len(self.input_ids)
+        return len(self.ids)
+
+    def add(self, ids: Sequence[int], learn: bool = False, branch: int = 0) -> None:
+        """Lengthens the lists, while the conversation is written."""
+        self.ids.extend(ids)
+        self.learn.extend([learn] * len(ids))
+        self.branch.extend([branch] * len(ids))
 
 
 def add_audio_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, int, int]:
@@ -57,106 +87,148 @@ def turn_end_id(tokenizer: PreTrainedTokenizerBase) -> int:
     return int(known)
 
 
-def places(tokenizer: PreTrainedTokenizerBase, positions: int) -> list[int]:
+def stop_sequences(tokenizer: PreTrainedTokenizerBase, style: Style) -> list[list[int]]:
+    """Ids after which an answer is over, where no single token says so."""
+    if style != "published":
+        return []
+    sequences: list[list[int]] = []
+    for before in (".", "a", "4"):  # the mark's ids depend on what stands before it
+        alone = tokenizer.encode(before, add_special_tokens=False)
+        ended = tokenizer.encode(before + PUBLISHED_END, add_special_tokens=False)
+        if ended[: len(alone)] == alone and ended[len(alone) :] not in sequences:
+            sequences.append(ended[len(alone) :])
+    return sequences
+
+
+def answer_of(text: str, style: Style) -> str:
+    """Generated text without what comes after the answer."""
+    return (text.split("###")[0] if style == "published" else text).strip()
+
+
+def compose(
+    tokenizer: PreTrainedTokenizerBase,
+    turns: Sequence[Turn],
+    style: Style = "chatml",
+    facts: str | None = None,
+    *,
+    independent: bool = False,
+) -> Tokenized:
+    """A conversation as ids and mask. `facts`: a line of measured facts, shown with the first question.
+
+    `independent`: each turn is the first of a conversation of its own about the clips and facts of the first
+    turn; the loss over all, and its gradients, are those of as many separate examples (chatml only).
+    """
+    if not turns:
+        raise ValueError("a conversation has at least one question")
+    if style == "published":
+        return _published(tokenizer, turns, facts)
+    written = _beginning(tokenizer)
+    written.add(_template(tokenizer, f"{TURN_START}user\n"))
+    _add_clips(tokenizer, written, turns[0].clips)
+    if facts:
+        written.add(_words(tokenizer, f"Measured: {facts.strip()}").ids)
+        written.add(_template(tokenizer, "\n"))
+    for number, turn in enumerate(turns):
+        branch = number + 1 if independent else 0
+        if number and not independent:  # its own beginning and clips: those of the first are in the prefix
+            written.add(_template(tokenizer, f"\n{TURN_START}user\n"))
+            _add_clips(tokenizer, written, turn.clips)
+        question = [*_words(tokenizer, turn.question.strip()).ids, turn_end_id(tokenizer)]
+        written.add(question, branch=branch)
+        written.add(_template(tokenizer, f"\n{TURN_START}assistant\n"), branch=branch)
+        if turn.answer is not None:
+            answer = [*_words(tokenizer, turn.answer.strip()).ids, turn_end_id(tokenizer)]
+            written.add(answer, learn=True, branch=branch)
+    return written
+
+
+def fit(tokenizer: PreTrainedTokenizerBase, written: Tokenized, most_tokens: int) -> Tokenized | str:
+    """A conversation cut to `most_tokens`, or the reason why it must be dropped: `audio-cut` where a clip
+    would lose a position or its end, `answer-cut` where nothing would be left to learn, `no-answer` where
+    nothing was."""
+    if not any(written.learn):
+        return "no-answer"
+    if len(written) <= most_tokens:
+        return written
+    start, end = tokenizer.convert_tokens_to_ids([AUDIO_START, AUDIO_END])
+    lost = written.ids[most_tokens:]
+    if start in lost or end in lost:
+        return "audio-cut"
+    if not any(written.learn[:most_tokens]):
+        return "answer-cut"
+    return Tokenized(written.ids[:most_tokens], written.learn[:most_tokens], written.branch[:most_tokens])
+
+
+def _published(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], facts: str | None) -> Tokenized:
+    text = _Text(tokenizer)
+    text.write(f"{SYSTEM}\n\n### Human: ")
+    for number, turn in enumerate(turns):
+        if number:
+            text.write(" Human: ")
+        first = f"Measured: {facts.strip()}\n" if facts and number == 0 else ""
+        question = first + turn.question.strip()
+        if turn.clips_last:
+            text.write(question)
+        for clip in turn.clips:
+            if turn.clips_last:
+                text.write("\n")
+            text.place(clip)
+            if not turn.clips_last:
+                text.write("\n")
+        text.write(("" if turn.clips_last else question) + "\n### Assistant:")
+        if turn.answer is not None:
+            text.write(f" {turn.answer.strip()}{PUBLISHED_END}", learn=True)
+    if turns[-1].answer is not None:
+        text.write(" ")
+    text.flush()
+    return text.written
+
+
+class _Text:
+    """Text with clips in it. What is between two clips is tokenised as a whole; a token is learnt if the text
+    where it begins is."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.tokenizer = tokenizer
+        self.written = _beginning(tokenizer)
+        self.pieces: list[tuple[str, bool]] = []
+
+    def write(self, text: str, learn: bool = False) -> None:
+        self.pieces.append((text, learn))
+
+    def place(self, positions: int) -> None:
+        self.flush()
+        self.written.add(_places(self.tokenizer, positions))
+
+    def flush(self) -> None:
+        learn = [flag for text, flag in self.pieces for _ in text]  # one a character
+        encoding = _words(self.tokenizer, "".join(text for text, _ in self.pieces))
+        self.pieces = []
+        for token, (begin, _) in zip(encoding.ids, encoding.offsets, strict=True):
+            self.written.add([token], learn=begin < len(learn) and learn[begin])
+
+
+def _beginning(tokenizer: PreTrainedTokenizerBase) -> Tokenized:
+    """A conversation that has the beginning-of-sequence token, where this tokenizer writes one."""
+    written = Tokenized([], [], [])
+    start: list[int] = tokenizer.encode("")[:1]
+    written.add(start if start == [tokenizer.bos_token_id] else [])
+    return written
+
+
+def _add_clips(tokenizer: PreTrainedTokenizerBase, written: Tokenized, clips: Sequence[int]) -> None:
+    """The clips before a question, each on a line of its own."""
+    for positions in clips:
+        written.add(_places(tokenizer, positions))
+        written.add(_template(tokenizer, "\n"))
+
+
+def _places(tokenizer: PreTrainedTokenizerBase, positions: int) -> list[int]:
     """Ids of one clip: the marker before it, a placeholder for each position, the marker after it."""
     if positions < 1:
         raise ValueError(f"a clip takes at least 1 audio position, found {positions}")
     start, patch, end = tokenizer.convert_tokens_to_ids([AUDIO_START, AUDIO_PATCH, AUDIO_END])
     return [start, *[patch] * positions, end]
-
-
-def prefix(
-    tokenizer: PreTrainedTokenizerBase, audio_positions: int | Sequence[int] | None, facts: str | None
-) -> list[int]:
-    """What every question about a clip begins with. `audio_positions`: places for audio, a number for each
-    clip where there are several; `None`: no audio."""
-    ids = [*beginning(tokenizer), *_template(tokenizer, f"{TURN_START}user\n")]
-    ids += _clips(tokenizer, audio_positions)
-    if facts:
-        ids += [*_words(tokenizer, f"Measured: {facts.strip()}"), *_template(tokenizer, "\n")]
-    return ids
-
-
-def turn(
-    tokenizer: PreTrainedTokenizerBase,
-    question: str,
-    answer: str | None = None,
-    later: bool = False,
-    audio_positions: Sequence[int] = (),
-) -> tuple[list[int], list[bool]]:
-    """Ids of one question and its answer, and for each whether it is learnt: the answer and its end are.
-
-    Without an answer the ids end where the model goes on. `later`: not the first turn of its talk, so that
-    it may bring clips of its own, of `audio_positions` places each.
-    """
-    ids = _template(tokenizer, f"\n{TURN_START}user\n") if later else []
-    ids += _clips(tokenizer, audio_positions)
-    ids = [*ids, *_words(tokenizer, question.strip()), turn_end_id(tokenizer)]
-    ids += _template(tokenizer, f"\n{TURN_START}assistant\n")
-    learn = [False] * len(ids)
-    if answer is not None:
-        said = [*_words(tokenizer, answer.strip()), turn_end_id(tokenizer)]
-        ids += said
-        learn += [True] * len(said)
-    return ids, learn
-
-
-def talk(
-    tokenizer: PreTrainedTokenizerBase, turns: Sequence[tuple[str, str | None]]
-) -> tuple[list[int], list[bool]]:
-    """Several turns of one talk, one after the other: ids and what is learnt."""
-    ids: list[int] = []
-    learn: list[bool] = []
-    for index, (question, answer) in enumerate(turns):
-        more, learn_more = turn(tokenizer, question, answer, later=index > 0)
-        ids += more
-        learn += learn_more
-    return ids, learn
-
-
-def pack(prefix_ids: Sequence[int], turns: Sequence[tuple[Sequence[int], Sequence[bool]]]) -> Packed:
-    """A prefix and several turns (each from `turn` or `talk`) about it in one sequence.
-
-    The loss, a mean over learnt tokens, and its gradients are those of the turns as separate examples, each
-    after its own copy of the prefix; the prefix is computed once.
-    """
-    shared = len(prefix_ids)
-    ids = list(prefix_ids)
-    labels = [IGNORE_INDEX] * shared
-    where = list(range(shared))
-    branch = [0] * shared
-    for index, (turn_ids, learn) in enumerate(turns, start=1):
-        ids += turn_ids
-        labels += [token if learnt else IGNORE_INDEX for token, learnt in zip(turn_ids, learn, strict=True)]
-        where += range(shared, shared + len(turn_ids))
-        branch += [index] * len(turn_ids)
-    of = torch.tensor(branch)
-    sees = (of[:, None] == of[None, :]) | (of[None, :] == 0)
-    causal = torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
-    return Packed(torch.tensor(ids), torch.tensor(labels), torch.tensor(where), sees & causal)
-
-
-def batch(packed: Sequence[Packed], pad_id: int) -> dict[str, Tensor]:
-    """Packed sequences as one batch for the model, padded on the right.
-
-    input_ids, labels, position_ids: [batch, tokens]; attention_mask: [batch, 1, tokens, tokens], boolean.
-    """
-    longest = max(len(item) for item in packed)
-    ids = torch.full((len(packed), longest), pad_id)
-    labels = torch.full((len(packed), longest), IGNORE_INDEX)
-    where = torch.zeros(len(packed), longest, dtype=torch.long)
-    mask = torch.eye(longest, dtype=torch.bool).repeat(len(packed), 1, 1)
-    for row, item in enumerate(packed):
-        n = len(item)
-        ids[row, :n], labels[row, :n], where[row, :n] = item.input_ids, item.labels, item.position_ids
-        mask[row, :n, :n] = item.attention_mask
-    return {"input_ids": ids, "labels": labels, "position_ids": where, "attention_mask": mask[:, None]}
-
-
-def _clips(tokenizer: PreTrainedTokenizerBase, positions: int | Sequence[int] | None) -> list[int]:
-    """Ids of the clips before a question, each on a line of its own."""
-    each = [positions] if isinstance(positions, int) else positions or ()
-    return [i for n in each for i in (*places(tokenizer, n), *_template(tokenizer, "\n"))]
 
 
 def _template(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -165,13 +237,24 @@ def _template(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return ids
 
 
-def _words(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Ids of somebody's words; what looks like a special token is spelled out."""
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
-    return ids
+_SPELLING: WeakKeyDictionary[PreTrainedTokenizerBase, Any] = WeakKeyDictionary()
+"""Of each tokenizer a copy that spells special tokens out."""
 
 
-def beginning(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The beginning-of-sequence token, where this tokenizer writes one."""
-    start: list[int] = tokenizer.encode("")[:1]
-    return start if start == [tokenizer.bos_token_id] else []
+def _words(tokenizer: PreTrainedTokenizerBase, text: str) -> Any:
+    """Ids (and the characters' places) of somebody's words; what looks like a special token is spelled out.
+
+    `encode(…, split_special_tokens=True)` would switch the tokenizer itself over and the next call back: of
+    two threads that share it one would read with the other's setting. So a copy is switched, once.
+    """
+    if not hasattr(tokenizer, "backend_tokenizer"):  # in plain Python there is nothing to switch
+        ids = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+        return SimpleNamespace(ids=ids)
+    spelling = _SPELLING.get(tokenizer)
+    if spelling is None:
+        spelling = copy.deepcopy(tokenizer.backend_tokenizer)
+        spelling.encode_special_tokens = True
+        spelling.no_padding()
+        spelling.no_truncation()
+        _SPELLING[tokenizer] = spelling
+    return spelling.encode(text, add_special_tokens=False)

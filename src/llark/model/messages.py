@@ -1,4 +1,4 @@
-"""Talks as other software writes them: messages with roles and parts, and the chat templates."""
+"""Conversations as other software writes them: messages with roles and parts, and the chat templates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .config import AUDIO_END, AUDIO_PATCH, AUDIO_START
-from .styles import SYSTEM, Said
+from .conversation import SYSTEM, Turn
 
 _CLIP = AUDIO_START + AUDIO_PATCH + AUDIO_END
 _LINE = "{{ '\\n' }}"  # a plain one after a tag would be trimmed
@@ -36,10 +36,10 @@ TEMPLATES = {
 """Jinja. A clip is one `<audio_patch>`: whoever fills it in repeats that for each of the clip's positions."""
 
 
-def read_talk(
+def read_messages(
     messages: Sequence[Mapping[str, Any]], positions_of: Callable[[int], int]
-) -> tuple[list[Said], list[Tensor]]:
-    """Messages → the turns of a talk and its clips, [frames, width], in the order of the talk.
+) -> tuple[list[Turn], list[Tensor]]:
+    """Messages → the turns of a conversation and its clips, [frames, width], in their order.
 
     Raises `ValueError` where user and assistant do not take turns, or a part is of another kind.
     """
@@ -48,13 +48,13 @@ def read_talk(
         raise ValueError(
             f"found messages of {', '.join(roles) or 'nobody'}; user and assistant take turns, the user first"
         )
-    turns: list[Said] = []
+    turns: list[Turn] = []
     clips: list[Tensor] = []
     for asked, answered in zip(messages[::2], [*messages[1::2], None], strict=False):
-        text, heard = _parts(asked)
+        text, frames = _parts(asked)
         said = None if answered is None else _parts(answered)[0]
-        turns.append(Said(text, said, tuple(positions_of(len(clip)) for clip in heard)))
-        clips += heard
+        turns.append(Turn(text, said, tuple(positions_of(len(clip)) for clip in frames)))
+        clips += frames
     return turns, clips
 
 

@@ -12,9 +12,8 @@ from transformers import BatchFeature, PreTrainedTokenizerBase
 from transformers.processing_utils import ProcessorMixin
 
 from .config import positions_of
-from .conversation import add_audio_tokens, turn_end_id
-from .messages import TEMPLATES, read_talk
-from .styles import Said, Style, answer_of, compose
+from .conversation import Style, Turn, add_audio_tokens, answer_of, compose, turn_end_id
+from .messages import TEMPLATES, read_messages
 
 Talk = str | Sequence[tuple[str, str | None]]
 """One question, or a whole talk: (question, answer) pairs of which the last has no answer yet."""
@@ -70,7 +69,7 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
         for said, given, line in zip(talks, clips, lines, strict=True):
             mine = [torch.as_tensor(clip) for clip in _several(given)]
             first, *later = said
-            turns = [Said(*first, clips=self._places(mine)), *(Said(*turn) for turn in later)]
+            turns = [Turn(*first, clips=self._places(mine)), *(Turn(*turn) for turn in later)]
             rows.append(compose(self.tokenizer, turns, self.conversation, line).ids)
             heard += mine
         return self._inputs(rows, heard)
@@ -100,7 +99,7 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
         rows: list[list[int]] = []
         heard: list[Tensor] = []
         for messages in talks:
-            turns, clips = read_talk(messages, self.positions_of)
+            turns, clips = read_messages(messages, self.positions_of)
             rows.append(compose(self.tokenizer, turns, self.conversation).ids)
             heard += clips
         return self._inputs(rows, heard)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,9 @@ from llark.errors import UserMustAct
 
 from .checkpoint import save_whole
 from .config import AUDIO_TOKENS, LlarkConfig
-from .conversation import turn_end_id
+from .conversation import stop_sequences, turn_end_id
 from .model import LlarkForConditionalGeneration
 from .processor import LlarkProcessor
-from .styles import stop_sequences
 
 KINDS = {"wrapped_llamav2": "llama", "wrapped_mpt": "mpt"}
 """Their model types, and what each is in transformers."""
@@ -51,12 +50,18 @@ class Imported:
 
 
 def import_checkpoint(
-    folder: Path, out: Path, *, tokenizer: Path | None = None, dtype: torch.dtype = torch.float16
+    folder: Path,
+    out: Path,
+    *,
+    tokenizer: Path | None = None,
+    dtype: torch.dtype = torch.float16,
+    encoder_of: Callable[[int], dict[str, Any]] = lambda width: {},
 ) -> Imported:
     """Reads a `checkpoint-…` folder and writes the model, whole, to `out`.
 
-    `tokenizer`: where the tokenizer lies, if not beside the weights. Raises `UserMustAct` where a file is
-    missing or damaged, or where a tensor is missing, above all the projector: nothing is filled with chance.
+    `tokenizer`: where the tokenizer lies, if not beside the weights. `encoder_of`: what the model is to
+    record of the encoder whose frames have so many numbers. Raises `UserMustAct` where a file is missing or
+    damaged, or where a tensor is missing, above all the projector: nothing is filled with chance.
     """
     if not folder.is_dir():
         raise UserMustAct(f"There is no folder {folder}.")
@@ -73,6 +78,7 @@ def import_checkpoint(
     }
     model = _model(settings, language, projector, words, dtype)
     config = model.config
+    config.audio_encoder = encoder_of(config.audio_width)
     processor = LlarkProcessor(
         words, config.max_audio_positions, 0, config.frames_per_second, config.conversation
     )

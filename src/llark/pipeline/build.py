@@ -1,9 +1,8 @@
-"""The stages of `llark build`: recordings → a model of any encoder, for recipes with a section `tune`; and
-what all recipes share, trials and reports.
-"""
+"""The stages of `llark build`: recordings → a model of any encoder; trials and reports."""
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,15 +23,17 @@ def small(recipe: Recipe, limit: int) -> Recipe:
     steps."""
     if recipe.prepare.source is None and limit < 8:
         raise UserMustAct(f"--limit {limit} is too small: training and test need at least 8 clips in all.")
+    few, heads = min(recipe.train.batch, 4), recipe.train.heads
     change = {
         "corpus": {"clips": limit, "sources": ("builtin",), "renderer": "midirenderer"},
-        "align": {"epochs": min(recipe.align.epochs, 20)},
-        "train": {"steps": min(recipe.train.steps, 10), "save_every": 5, "dtype": "float32"},
+        "train": {
+            "steps": min(recipe.train.steps, 10), "batch": few, "save_every": 5, "precision": "float32",
+            "micro_batch": math.gcd(few, recipe.train.micro_batch), "evaluate_examples": 8,
+            "evaluate_every": min(recipe.train.evaluate_every, 5),
+            "heads": heads and heads.model_copy(update={"epochs": min(heads.epochs, 20)}),
+        },
         "evaluate": {"clips": min(recipe.evaluate.clips, max(2, limit // 4))},
-    }
-    if recipe.tune is not None:
-        few = {"steps": min(recipe.tune.steps, 10), "batch": 4, "micro_batch": 1, "precision": "float32"}
-        change["tune"] = few | {"save_every": 5, "evaluate_every": 5, "evaluate_examples": 8}
+    }  # fmt: skip
     return recipe.model_copy(
         update={name: getattr(recipe, name).model_copy(update=values) for name, values in change.items()}
     )
@@ -79,20 +80,19 @@ def instruct(recipe: Recipe, out: Path) -> None:
     teach_all([str(out)], str(out), InstructOptions(most=teach.exchanges_per_clip, seed=teach.seed))
 
 
-def train(recipe: Recipe, out: Path) -> None:
-    """Trains in `out`/train, and puts the model into `out`/model."""
-    from llark.pipeline import ears
-    from llark.pipeline import train as walk
-    from llark.train import talking, team
+def train(recipe: Recipe, out: Path) -> bool:
+    """Trains in `out`/train, and puts the model into `out`/model. Whether this process is the main one."""
+    from llark.pipeline import train as training
+    from llark.train import distributed
 
-    if (out / MODEL / "config.json").is_file():
-        return
-    data = [str(out)]
-    heard_with = ears.record_of(walk.folders(data).embeddings)
-    with team.gather() as crew:
-        talking.fit_model(recipe, walk.talks(data), out / TRAIN, crew)
-    walk.remember(out / TRAIN / MODEL, heard_with, recipe.model.base)
-    os.replace(out / TRAIN / MODEL, out / MODEL)
+    with distributed.join() as world:
+        if not (out / MODEL / "config.json").is_file():
+            training.train_on(recipe, [str(out)], out / TRAIN, world)
+            world.wait()
+            if world.is_main:
+                os.replace(out / TRAIN / MODEL, out / MODEL)
+        world.wait()
+        return world.is_main
 
 
 def report(recipe: Recipe, out: Path) -> str:

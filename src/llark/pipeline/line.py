@@ -48,22 +48,22 @@ def build(
     from llark import recipe as recipes
     from llark.pipeline import build as building
     from llark.pipeline import listen, rendered
-    from llark.pipeline.train import aligned
+    from llark.train import distributed
 
     recipe = recipes.load(recipe_path, overrides)
     if limit is not None:
         recipe = building.small(recipe, limit)
-    if recipe.prepare.source is None:
-        rendered.render(recipe, out, workers)
-        rendered.prepare(out / "corpus", out / "clips", recipe.prepare.window_seconds)
-    else:
-        building.gather(recipe, out, limit, workers)
-    encoder = building.settings_of(recipe)
-    listen.listen(out / "clips", out / "annotations", out / "embeddings", encoder, workers)
-    if recipe.tune is None:
-        rendered.instruct(recipe, out)
-        aligned(recipe, out, out)
-    else:
-        building.instruct(recipe, out)
-        building.train(recipe, out)
-    return building.report(recipe, out)
+    with distributed.main_first() as is_main:
+        if is_main:
+            if recipe.prepare.source is None:
+                rendered.render(recipe, out, workers)
+                rendered.prepare(out / "corpus", out / "clips", recipe.prepare.window_seconds)
+            else:
+                building.gather(recipe, out, limit, workers)
+            encoder = building.settings_of(recipe)
+            listen.listen(out / "clips", out / "annotations", out / "embeddings", encoder, workers)
+            if recipe.train.facts_share:
+                rendered.instruct(recipe, out)
+            else:
+                building.instruct(recipe, out)
+    return building.report(recipe, out) if building.train(recipe, out) else ""

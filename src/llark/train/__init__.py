@@ -1,137 +1,217 @@
-"""From frames and exchanges to a trained model: align the heads first, then train together."""
+"""From a recipe, exchanges and frames to a trained model."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from llark import engine
 from llark.errors import UserMustAct
-from llark.model.checkpoint import Lora, add_lora, load_adapter, new_model, save_adapter
-from llark.model.concepts import Concepts, ConceptsConfig
-from llark.records import Annotation, Clip, Embedding
+from llark.model import checkpoint
+from llark.model.model import LlarkForConditionalGeneration
+from llark.records import Dropped
 from llark.storage import plans
-from llark.train import align, keeping, loop, team
-from llark.train.boards import Board
-from llark.train.examine import Examiner
-from llark.train.examples import ClipData, Rows, RowsConfig
-from llark.train.team import Team
-from llark.tuning import Tune
+from llark.train import checkpoints, distributed, heads, loop, packing
+from llark.train.data import Batches, ExampleSet, Reading, TrainData, example_sets
+from llark.train.distributed import World
+from llark.train.report import Board, Examiner, check_boards
 
 if TYPE_CHECKING:
-    from llark.recipe import Recipe
+    from llark.recipe import Recipe, Train
 
-TIMBRE_PARTS = ("speech", "timbre", "pulse", "tags", "loudness")
-"""The parts of a frame that the instrument and genre heads read, of those that the encoder has."""
+MODEL = "model"
+"""The folder of the trained model, in that of its training."""
 
-SLOTS = ("slots", "certainty")
+DONE = "done.json"
+"""Written when all steps are done and the model is there."""
+
+DROP_SHARE = 0.5
+"""Training stops where more of the examples than this would be lost."""
+
+NORMALISED_ON = 256
+"""Clips from which the frames' mean and deviation are taken."""
+
+CONCEPT_SLOTS = ("slots", "certainty")
 """What of the concepts is trained with the language model, not with the heads."""
 
-VALIDATION_CLIPS = 64
-"""So many tell how the loss goes; more would cost more time than they say."""
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What was done."""
+
+    steps: int
+    examples: int
+    """Those that were trained on."""
+    cut: int
+    """How many of them were cut to the longest length."""
+    dropped: Mapping[str, int]
+    """How many were not trained on, by reason."""
 
 
-@dataclass(frozen=True, eq=False)
-class Material:
-    """All that training reads. Lists run along `clips`; mappings go by clip id.
-
-    `layout` says where each part of a frame lies: its name → (start, stop).
-    `heard` are questions answered from the truth, `measured` those answered from `facts`.
-    """
-
-    clips: Sequence[Clip]
-    truths: Sequence[Annotation]
-    groups: Sequence[str]
-    embeddings: Mapping[str, Embedding]
-    layout: Mapping[str, tuple[int, int]]
-    facts: Mapping[str, str]
-    heard: Mapping[str, list[tuple[str, str]]]
-    measured: Mapping[str, list[tuple[str, str]]]
-
-
-def run(
+def fit_model(
     recipe: Recipe,
-    material: Material,
+    data: TrainData,
     folder: Path,
-    model_folder: Path,
+    world: World,
+    *,
+    base: str | Path | None = None,
     start_from: Path | None = None,
-    crew: Team | None = None,
-) -> None:
-    """Trains a model and writes it to `model_folder`; goes on from what `folder` holds.
+    audio_encoder: Mapping[str, Any] | None = None,
+    stop_after: int | None = None,
+) -> TrainResult:
+    """Trains a model in `folder`, which keeps checkpoints and the log, and writes it to `folder`/model; goes
+    on from what `folder` holds.
 
-    With `start_from` projector, adapter and slots start as that model's; the heads are fitted anew.
-    `crew`: the processes that train together; this one alone if not given.
-    Raises `UserMustAct` where there is nothing to train on, or where that model does not fit the recipe.
+    `base`: in place of the recipe's. `audio_encoder`: what made the frames, for the model's
+    config. With `start_from` projector, adapter and concept slots start as that model's; the heads are fitted
+    anew.
+
+    Raises `UserMustAct` where there is nothing to train on, where more than half of it would be dropped, or
+    where the model to start from does not fit the recipe.
     """
-    training = [i for i, clip in enumerate(material.clips) if clip.split != "validation"]
-    watched = [i for i, clip in enumerate(material.clips) if clip.split == "validation"]
-    if not training:
-        raise UserMustAct("There is no training clip; render more clips or check their splits.")
-    crew, tune = crew or Team(), _tune(recipe)
-    loop.check_team(tune, crew)
-    torch.manual_seed(recipe.train.seed)
-    concepts = concepts_config(material.layout)
-    model, processor = _begin(recipe, material, concepts, start_from)
-    slots = {name: getattr(model.concepts, name).detach().clone() for name in SLOTS}
-    posteriors = _align(recipe, material, training, model, folder / "align", crew)
-    model.concepts.set_words(processor.tokenizer, model.get_input_embeddings().weight)
-    if start_from is not None:
-        model.concepts.load_state_dict(slots, strict=False)
+    config = recipe.train
+    loop.check_world(config, world)
+    check_boards(config)
+    check_quantizing(config, world)
+    width = _width(data)
+    plan = _plan(recipe, data)
+    if (before := _result(folder, plan)) is not None:
+        return before
+    base = base or recipe.model.base
+    torch.manual_seed(config.seed)
+    model, processor = _begin(recipe, data, width, world, base, start_from)
+    model.config.audio_encoder = dict(audio_encoder or model.config.audio_encoder)
+    if config.weights != "full" and not model.config.base_name:  # a folder
+        model.config.base_name = str(Path(base).expanduser().resolve())
+    posteriors = None
+    if config.heads is not None:
+        slots = {name: getattr(model.concepts, name).detach().clone() for name in CONCEPT_SLOTS}
+        posteriors = heads.fit_heads(model, data, config.heads, folder, world)
+        model.concepts.set_words(processor.tokenizer, model.get_input_embeddings().weight)
+        if start_from is not None:
+            model.concepts.load_state_dict(slots, strict=False)
+    reading = Reading(processor.tokenizer, model.positions_of, config.conversation, config.most_tokens)
+    training, validation = example_sets(data, config, reading, folder, world)
+    lost = _write_dropped(folder, [*training.dropped, *validation.dropped], world)
+    _refuse_loss(training)
     _make_trainable(model, recipe)
+    if config.packed:
+        packing.make_ready(model)
+    if config.normalise_frames and config.heads is None:  # the heads have their own
+        _normalise(model, training, data)
+    model_config = model.config
+    model = distributed.spread(model, world, config)
+    learnt, watched = (
+        Batches(examples, reading, data.embeddings, processor.pad_id, config.packed, posteriors)
+        for examples in (training, validation)
+    )
+    order = training.order(config)
+    with Board(folder, config, world, checkpoints.steps_done(folder)) as board:
+        done = loop.run(
+            model,
+            lambda step: learnt.micro_batches(order(step)[world.rank :: world.size], config.micro_batch),
+            config,
+            world,
+            folder,
+            plan,
+            examine=Examiner(model, watched, config, world, folder),
+            report=board,
+            stop_after=stop_after,
+        )
+    result = TrainResult(done, len(training), training.cut, lost)
+    if done == config.steps:
+        _save(model, model_config, processor, folder / MODEL, world, config)
+        if world.is_main:
+            page = {"config": plan, "result": asdict(result)}
+            (folder / DONE).write_text(json.dumps(page, indent=1) + "\n")
+    return result
 
-    def rows(some: Sequence[int]) -> Rows:
-        data = [_clip_data(material, i, posteriors[i].numpy()) for i in some]
-        plan = _plan(recipe, material)
-        return Rows(data, processor.tokenizer, model.positions_of, _rows_config(recipe), plan)
 
-    folder, learnt, heard = folder / "loop", rows(training), rows(watched)
-    spread = team.spread(model, crew, tune)
-    with Board(folder, tune, crew, keeping.steps_done(folder)) as board:
-        examiner = Examiner(spread, heard, tune, crew, folder)
-        loop.run(spread, learnt, tune, crew, folder, examine=examiner, tell=board)
-    if crew.leads:
-        save_adapter(model.float(), model_folder)
-    crew.wait()
+def _result(folder: Path, plan: dict[str, Any]) -> TrainResult | None:
+    """What a finished run in the folder has done. Raises `StoreMismatch` where that was another one."""
+    page = folder / DONE
+    if not page.is_file() or not (folder / MODEL / checkpoint.CONFIG_FILE).is_file():
+        return None
+    done = json.loads(page.read_text())
+    checkpoints.refuse_other(folder, done["config"], plan)
+    return TrainResult(**done["result"])
+
+
+def _width(data: TrainData) -> int:
+    """Of all frames. Raises `UserMustAct` where there is none, or where they differ."""
+    widths = sorted({width for _, width in data.shapes.values()})
+    if len(widths) != 1:
+        found = ", ".join(map(str, widths)) or "none"
+        raise UserMustAct(
+            f"The frames must be of one width; found: {found}. Embed all clips with one encoder."
+        )
+    return widths[0]
+
+
+def _plan(recipe: Recipe, data: TrainData) -> dict[str, Any]:
+    """What a checkpoint is for: the recipe where it matters to the weights, and what is trained on."""
+    digest = hashlib.sha256()
+    for one in (*data.exchanges, *data.fact_exchanges):
+        digest.update((json.dumps((one.clip_id, one.task, one.question, one.answer)) + "\n").encode())
+    sections = plans.plain(recipe)
+    config = {key: value for key, value in sections["train"].items() if key not in _FREE}
+    return {
+        "model": sections["model"],
+        "train": config,
+        "examples": digest.hexdigest(),
+        "source": data.source,
+    }
+
+
+_FREE = ("micro_batch", "packed", "sharding", "save_every", "keep", "evaluate_every", "evaluate_examples",
+         "sample_answers", "tensorboard", "wandb", "gradient_checkpointing")  # fmt: skip
+"""May change when a run goes on."""
+
+
+# --- the model before training ----------------------------------------------------------------------------
 
 
 def _begin(
-    recipe: Recipe, material: Material, concepts: ConceptsConfig, start_from: Path | None
+    recipe: Recipe, data: TrainData, width: int, world: World, base: str | Path, start_from: Path | None
 ) -> tuple[Any, Any]:
     """Model and processor as training finds them."""
-    first = material.embeddings[material.clips[0].id]
+    config = recipe.train
+    concepts = None if config.heads is None else heads.concepts_config(data.layout).to_dict()
     if start_from is None:
-        return new_model(
-            recipe.model.base,
-            audio_width=first.frames.shape[1],
-            frames_per_second=first.frames_per_second,
+        return checkpoint.new_model(
+            base,
+            audio_width=width,
+            frames_per_second=data.frames_per_second,
             projector=recipe.model.projector,
             max_audio_positions=recipe.model.audio_positions,
-            concepts=concepts.to_dict(),
-            seed=recipe.train.seed,
+            concepts=concepts,
+            conversation=config.conversation,
+            seed=config.seed,
+            loading=base_loading(config, world),
         )
-    model, processor = load_adapter(start_from, recipe.model.base, merge=False)
+    model, processor = checkpoint.load_adapter(start_from, base, merge=False)
     lora = model.config.lora
     pairs = {
-        "the width of its frames": (model.config.audio_width, first.frames.shape[1]),
-        "its frames a second": (model.config.frames_per_second, first.frames_per_second),
+        "the width of its frames": (model.config.audio_width, width),
+        "its frames a second": (model.config.frames_per_second, data.frames_per_second),
         "its projector": (model.config.projector, recipe.model.projector),
         "its audio positions": (model.config.max_audio_positions, recipe.model.audio_positions),
         "the rank of its adapter": (lora["r"] if lora else 0, recipe.model.lora_rank),
         "its adapted layers": (set(lora.get("target_modules", ())), set(recipe.model.lora_targets)),
-        "what its heads read": (_digest(model.config.concepts), _digest(concepts.to_dict())),
+        "what its heads read": (_digest(model.config.concepts), _digest(concepts)),
     }
-    for what, (found, wanted) in pairs.items():
-        if found != wanted:
+    for name, (there, here) in pairs.items():
+        if there != here:
             raise UserMustAct(
-                f"{start_from} does not fit the recipe: {what}: {found}; the recipe: {wanted}. "
+                f"{start_from} does not fit the recipe: {name}: {there}; the recipe: {here}. "
                 "Change model.start_from or the recipe."
             )
     return model, processor
@@ -142,161 +222,112 @@ def _digest(concepts: Mapping[str, Any] | None) -> str:
     return hashlib.sha256(json.dumps(concepts, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def concepts_config(layout: Mapping[str, tuple[int, int]]) -> ConceptsConfig:
-    """What the heads read, for an encoder whose frames hold chords, chroma, bass and rhythm."""
-    missing = [name for name in ("chords", "chroma", "bass", "rhythm") if name not in layout]
-    if missing:
-        raise UserMustAct(f"The encoder's frames lack {', '.join(missing)}, which the concept heads need.")
-    start, stop = layout["chords"]
-    return ConceptsConfig(
-        chords=(stop - 24, stop) if stop - start == 25 else (start, stop),
-        chroma=layout["chroma"],
-        bass=layout["bass"],
-        rhythm=layout["rhythm"],
-        tempo=layout.get("tempo"),
-        meter=layout.get("meter"),
-        timbre=tuple(layout[name] for name in TIMBRE_PARTS if name in layout),
-    )
-
-
-def _align(
-    recipe: Recipe,
-    material: Material,
-    training: Sequence[int],
-    model: Any,
-    folder: Path,
-    crew: Team,
-) -> Tensor:
-    """Fits the heads into `model`; [clips, posterior], cross-fitted where a clip is trained on."""
-    from safetensors.torch import load_file, save_file
-
-    path, concepts = folder / "aligned.safetensors", concepts_config(material.layout)
-    if crew.leads and not path.is_file():
-        frames, mask = _stack(material)
-        rows = torch.tensor(training)
-        mean, deviation = align.normalisation(frames[rows].float(), mask[rows], concepts)
-        frames = ((frames.float() - mean) / deviation).masked_fill(~mask[..., None], 0).half()
-        targets = align.targets_of([material.truths[i] for i in training], concepts)
-        config = align.AlignConfig(
-            epochs=recipe.align.epochs, folds=recipe.align.folds, seed=recipe.align.seed
+def check_quantizing(config: Train, world: World) -> None:
+    """Raises `UserMustAct` where 4 bits are asked for and bitsandbytes or a GPU is missing."""
+    if config.quantize == "none":
+        return
+    if find_spec("bitsandbytes") is None:
+        raise UserMustAct('train.quantize needs the extra: pip install "llark[qlora]"; or set it to none.')
+    if not world.device.startswith("cuda"):
+        raise UserMustAct(
+            f"train.quantize {config.quantize} needs a GPU; here is {world.device}. Set it to none."
         )
-        ticker = engine.Ticker("align", config.epochs * (config.folds + 1))
-        heads, heard = align.cross_fit(
-            lambda: Concepts(concepts.to_dict(), frames.shape[2], model.config.hidden_size),
-            frames[rows],
-            mask[rows],
-            targets,
-            [material.groups[i] for i in training],
-            config,
-            tick=lambda loss: ticker(note=f"loss {loss:.3f}"),
-        )
-        posteriors = align.hear(heads, frames, mask)
-        posteriors[rows] = heard
-        state = {f"heads.{name}": value for name, value in heads.state_dict().items()}
-        folder.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(".writing")
-        state |= {"posteriors": posteriors, "mean": mean, "deviation": deviation}
-        save_file(state | {"chance": torch.get_rng_state()}, scratch)
-        scratch.rename(path)
-    crew.wait()
-    found = load_file(path)
-    if "chance" in found:  # so that a run that goes on from here draws the same adapter
-        torch.set_rng_state(found["chance"])
-    model.set_normalisation(found["mean"], found["deviation"])
-    model.concepts.load_state_dict(
-        {name.removeprefix("heads."): value for name, value in found.items() if name.startswith("heads.")}
+
+
+def base_loading(config: Train, world: World) -> dict[str, Any]:
+    """Arguments of the base's `from_pretrained`: for 4 bits nf4, with the scales themselves in 8 bits, beside
+    which an adapter learns (QLoRA, arXiv 2305.14314)."""
+    if config.quantize == "none":
+        return {}
+    from transformers import BitsAndBytesConfig
+
+    compute = torch.float32 if config.precision == "float32" else torch.bfloat16
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute,
     )
-    crossed: Tensor = found["posteriors"]
-    return crossed
-
-
-def _stack(material: Material) -> tuple[Tensor, Tensor]:
-    """All frames as float16 [clips, most frames, width], and which are real."""
-    every = [material.embeddings[clip.id].frames for clip in material.clips]
-    longest = max(len(frames) for frames in every)
-    stacked = torch.zeros(len(every), longest, every[0].shape[1], dtype=torch.float16)
-    mask = torch.zeros(len(every), longest, dtype=torch.bool)
-    for row, frames in enumerate(every):
-        stacked[row, : len(frames)] = torch.from_numpy(np.asarray(frames, np.float16))
-        mask[row, : len(frames)] = True
-    return stacked, mask
+    return {"quantization_config": quantization, "device_map": {"": world.device}, "dtype": compute}
 
 
 def _make_trainable(model: Any, recipe: Recipe) -> None:
-    """The adapter, the projector, the markers and the concepts' slots learn; base and heads do not."""
-    for name, parameter in model.language_model.named_parameters():
-        parameter.requires_grad_("lora_" in name)
-    if recipe.model.lora_rank and not model.config.lora:
-        add_lora(
-            model,
-            Lora(
-                r=recipe.model.lora_rank,
-                alpha=2 * recipe.model.lora_rank,
-                target_modules=recipe.model.lora_targets,
-            ),
+    """Projector, markers and the concepts' slots always learn, the concept heads never; of the language model
+    what the recipe says."""
+    config = recipe.train
+    if config.weights != "lora":
+        model.language_model.requires_grad_(config.weights == "full")
+    elif model.config.lora:  # that of the model that training starts from
+        for name, parameter in model.language_model.named_parameters():
+            parameter.requires_grad_("lora_" in name)
+    else:
+        rank, targets = recipe.model.lora_rank, recipe.model.lora_targets
+        checkpoint.add_lora(model, checkpoint.Lora(rank, config.lora_alpha, config.lora_dropout, targets))
+    if config.precision == "bfloat16-weights":
+        for name, part in model.named_children():
+            if name != "concepts":
+                part.to(torch.bfloat16)
+    if model.concepts is not None:
+        for name, parameter in model.concepts.named_parameters():
+            parameter.requires_grad_(name in CONCEPT_SLOTS)
+    if config.gradient_checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+
+
+def _normalise(model: Any, training: ExampleSet, data: TrainData) -> None:
+    """Mean and deviation of the frames of some clips, evenly over those that are trained on."""
+    clips = sorted({training.draw(number, 0).clip_id for number in range(len(training))})
+    total = torch.zeros(model.config.audio_width, dtype=torch.float64)
+    squares, count = torch.zeros_like(total), 0
+    for clip in clips[:: max(1, len(clips) // NORMALISED_ON)][:NORMALISED_ON]:
+        frames = torch.from_numpy(np.asarray(data.embeddings[clip].frames)).double()
+        total, squares, count = total + frames.sum(0), squares + frames.square().sum(0), count + len(frames)
+    mean = total / max(1, count)
+    deviation = (squares / max(1, count) - mean.square()).clamp(min=0).sqrt()
+    model.set_normalisation(mean.float(), deviation.float())
+
+
+# --- what is lost, and what is made -----------------------------------------------------------------------
+
+
+def _write_dropped(folder: Path, dropped: Sequence[Dropped], world: World) -> dict[str, int]:
+    """Each drop as a line of dropped.jsonl; how many there are by reason."""
+    counts: dict[str, int] = {}
+    for one in dropped:
+        counts[one.reason] = counts.get(one.reason, 0) + 1
+    if world.is_main:
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = (json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in dropped)
+        (folder / "dropped.jsonl").write_text("".join(lines))
+    return counts
+
+
+def _refuse_loss(training: ExampleSet) -> None:
+    lost, whole = len(training.dropped), len(training.dropped) + len(training)
+    if whole and lost > DROP_SHARE * whole:
+        why = sorted({one.reason for one in training.dropped})
+        raise UserMustAct(
+            f"{lost} of {whole} examples would be dropped ({', '.join(why)}; see dropped.jsonl). Embed the "
+            "clips that the exchanges are about, or raise train.most_tokens."
         )
-    dtype = getattr(torch, recipe.train.dtype)
-    for name, part in model.named_children():
-        if name != "concepts":
-            part.to(dtype)
-    for name, parameter in model.concepts.named_parameters():
-        parameter.requires_grad_(name in SLOTS)
 
 
-def _clip_data(material: Material, index: int, posterior: np.ndarray) -> ClipData:
-    clip = material.clips[index].id
-    return ClipData(
-        id=clip,
-        frames=material.embeddings[clip].frames,
-        posterior=posterior,
-        heard=tuple(material.heard.get(clip, ())),
-        measured=tuple(material.measured.get(clip, ())),
-        facts=material.facts[clip],
-    )
-
-
-def _rows_config(recipe: Recipe) -> RowsConfig:
-    return RowsConfig(
-        rows_per_step=recipe.train.rows_per_step,
-        exchanges_per_row=recipe.train.exchanges_per_row,
-        facts_share=recipe.instruct.facts_share,
-        foreign_share=recipe.instruct.foreign_share,
-        seed=recipe.train.seed,
-    )
-
-
-def _tune(recipe: Recipe) -> Tune:
-    """What the loop is told. The weights themselves are of `train.dtype`: nothing is cast on the way."""
-    train, rank = recipe.train, recipe.model.lora_rank
-    return Tune(
-        weights="lora" if rank else "projector",
-        steps=train.steps,
-        batch=train.rows_per_step,
-        micro_batch=1,
-        learning_rate=train.learning_rate,
-        projector_learning_rate=train.projector_learning_rate,
-        warmup_share=train.warmup_share,
-        weight_decay=train.weight_decay,
-        clip_norm=train.clip_norm,
-        precision="float32",
-        sharding="ddp",
-        seed=train.seed,
-        save_every=train.save_every,
-        keep=2,
-        evaluate_every=train.evaluate_every,
-        evaluate_examples=VALIDATION_CLIPS,
-        sample_answers=1,
-    )
-
-
-_FREE = ("save_every", "evaluate_every")
-"""May change when a run goes on."""
-
-
-def _plan(recipe: Recipe, material: Material) -> dict[str, Any]:
-    """What a checkpoint is for: the recipe where it matters to the weights, and the clips."""
-    told = plans.plain(recipe)
-    ids = hashlib.sha256("\n".join(clip.id for clip in material.clips).encode()).hexdigest()
-    train = {key: value for key, value in told["train"].items() if key not in _FREE}
-    shares = {key: told["instruct"][key] for key in ("facts_share", "foreign_share")}
-    return {"model": told["model"], "align": told["align"], "train": train, "instruct": shares, "clips": ids}
+def _save(model: Any, model_config: Any, processor: Any, out: Path, world: World, config: Train) -> None:
+    """The trained model as a folder of its own, by the main process: all of it, the record of its encoder
+    included, appears at once."""
+    weights = checkpoints.whole_weights(model)
+    if config.precision == "bfloat16-weights":
+        weights = {name: value.float() for name, value in weights.items()}
+    if world.is_main:
+        scratch = out.with_name(f".{out.name}.writing")
+        shutil.rmtree(scratch, ignore_errors=True)
+        if config.weights == "full":
+            whole = LlarkForConditionalGeneration(model_config)
+            whole.load_state_dict(weights, strict=False)
+            whole.tie_weights()
+            checkpoint.save_whole(whole, processor, scratch)
+        else:
+            checkpoint.save_adapter(getattr(model, "module", model), scratch, weights)
+        shutil.rmtree(out, ignore_errors=True)
+        scratch.rename(out)
+    world.wait()

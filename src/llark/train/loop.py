@@ -7,6 +7,7 @@ process, so that a run that was killed goes on with the same losses.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -14,18 +15,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from llark.errors import LlarkError, UserMustAct
-from llark.train import keeping, team
-from llark.train.optimizer import learning_scale, make_optimizer
-from llark.train.team import Team
+from llark.train import checkpoints, distributed
+from llark.train.data import MicroBatches
+from llark.train.distributed import World
+from llark.train.packing import for_model
 
 if TYPE_CHECKING:
-    from llark.tuning import Tune
+    from llark.recipe import Train
 
 LOG = "log.jsonl"
 SAMPLES = "samples.jsonl"
@@ -38,134 +40,139 @@ class TrainingFailed(LlarkError):
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a step was like: `loss` is the mean over its learnt tokens, in nats; `norm` the gradient's length
-    before clipping; speeds count what is not padding, on all processes; `memory_gb` the most of a GPU."""
+class StepMetrics:
+    """How a step went. Speeds count what is not padding, on all processes."""
 
     step: int
+    """From 1 on."""
     loss: float
+    """The mean over the step's learnt tokens, in nats."""
     rate: float
+    """Share of the highest learning rates that the step was made with."""
     norm: float
+    """The gradient's length before clipping."""
     tokens_per_second: float
     clips_per_second: float
     memory_gb: float | None = None
+    """The most that was taken of a GPU."""
     validation_loss: float | None = None
+    """In nats, where it was due."""
 
 
-@dataclass(frozen=True, eq=False)
-class Share:
-    """A process's parts of a step, ready for the model. `learnt`, `tokens` (without padding) and `clips`
-    count the whole step, on all processes."""
-
-    parts: Sequence[dict[str, Any]]
-    learnt: int
-    tokens: int
-    clips: int
-
-
-class Work(Protocol):
-    """What is trained on. Calls from a thread beside the model's; the answer follows from the numbers."""
-
-    @property
-    def plan(self) -> Mapping[str, Any]:
-        """What a checkpoint is for."""
-
-    def __call__(self, step: int, crew: Team) -> Share:
-        """What this process does of a step."""
-
-
-def check_team(tune: Tune, crew: Team) -> None:
+def check_world(config: Train, world: World) -> None:
     """Raises `UserMustAct` where the processes cannot share a step evenly."""
-    if tune.batch % (crew.world * tune.micro_batch):
+    if config.batch % (world.size * config.micro_batch):
         raise UserMustAct(
-            f"{tune.batch} examples a step cannot be shared by {crew.world} processes that each compute "
-            f"{tune.micro_batch} at once; give a multiple of {crew.world * tune.micro_batch}."
+            f"{config.batch} examples a step cannot be shared by {world.size} processes that each compute "
+            f"{config.micro_batch} at once; give a multiple of {world.size * config.micro_batch}."
         )
 
 
 def run(
     model: Any,
-    work: Work,
-    tune: Tune,
-    crew: Team,
+    batches: Callable[[int], MicroBatches],
+    config: Train,
+    world: World,
     folder: Path,
+    plan: Mapping[str, Any],
     *,
     examine: Callable[[int], float | None] = lambda step: None,
-    tell: Callable[[Told], None] = lambda told: None,
+    report: Callable[[StepMetrics], None] = lambda metrics: None,
     stop_after: int | None = None,
 ) -> int:
-    """Trains `model` (as `team.spread` gave it) and returns the steps done. Goes on from `folder`'s newest
-    checkpoint. `examine`: the validation loss, where it is due. `stop_after` ends this call early.
+    """Trains `model` (as `distributed.spread` gave it) and returns the steps done. Goes on from `folder`'s
+    newest checkpoint, if that is for the same `plan`.
+
+    `batches`: a process's part of a step; called from a thread beside the model's, so it must follow from the
+    numbers alone. `examine`: the validation loss, where it is due. `stop_after` ends this call early.
 
     Raises `StoreMismatch` where the folder holds another run, `TrainingFailed` where a loss is no number.
     """
-    check_team(tune, crew)
+    check_world(config, world)
     folder.mkdir(parents=True, exist_ok=True)
-    optimizer, peaks = make_optimizer(model, tune)
-    plan = dict(work.plan)
-    first = keeping.resume(folder, model, optimizer, plan, crew)
-    last = tune.steps if stop_after is None else min(tune.steps, stop_after)
-    if crew.leads:
+    optimizer, peaks = make_optimizer(model, config)
+    first = checkpoints.resume(folder, model, optimizer, dict(plan), world)
+    last = config.steps if stop_after is None else min(config.steps, stop_after)
+    if world.is_main:
         _forget(folder, first)
-    for step, share in _prefetched(work, crew, range(first, last)):
+    for step, batch in _prefetched(batches, range(first, last)):
         began = time.perf_counter()
         model.train()
-        scale = learning_scale(step, tune)
+        scale = learning_scale(step, config)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * scale
-        loss = _gradients(model, share, tune, crew, folder, step)
-        norm = team.clip(optimizer.lift(), tune.clip_norm)
+        learnt, tokens, clips = world.sum(batch.learnt, batch.tokens, batch.clips)
+        loss = _gradients(model, batch, int(learnt), config, world, folder, step)
+        norm = distributed.clip(optimizer.lift(), config.clip_norm)
         optimizer.step()
         optimizer.zero_grad()
         done, seconds = step + 1, time.perf_counter() - began
-        heard = examine(done) if done % tune.evaluate_every == 0 or done == tune.steps else None
-        speeds = share.tokens / seconds, share.clips / seconds
-        told = Told(done, loss, scale, norm, *speeds, _memory(crew), heard)
-        if done % tune.save_every == 0 or done == last:
-            keeping.save(folder, done, model, optimizer, plan, tune.keep, crew)
-        if crew.leads:
+        validation = examine(done) if done % config.evaluate_every == 0 or done == config.steps else None
+        memory = torch.cuda.max_memory_allocated() / 1e9 if world.device.startswith("cuda") else None
+        speeds = tokens / seconds, clips / seconds
+        metrics = StepMetrics(done, loss, scale, norm, *speeds, memory, validation)
+        if done % config.save_every == 0 or done == last:
+            checkpoints.save(folder, done, model, optimizer, dict(plan), config.keep, world)
+        if world.is_main:
             with (folder / LOG).open("a") as log:
-                log.write(json.dumps(asdict(told)) + "\n")
-            tell(told)
+                log.write(json.dumps(asdict(metrics)) + "\n")
+            report(metrics)
     return last
 
 
-def _gradients(model: Any, share: Share, tune: Tune, crew: Team, folder: Path, step: int) -> float:
+def batch_loss(model: Any, inputs: Mapping[str, Any], items: int, config: Train, world: World) -> Tensor:
+    """The summed loss of a micro batch's learnt tokens through `items`."""
+    there = {
+        name: value.to(world.device, non_blocking=True) if isinstance(value, Tensor) else value
+        for name, value in inputs.items()
+    }
+    with distributed.precision(world, config):
+        loss: Tensor = model(**for_model(model, there), loss_only=True, num_items_in_batch=items).loss
+    return loss
+
+
+def _gradients(
+    model: Any, batch: MicroBatches, learnt: int, config: Train, world: World, folder: Path, step: int
+) -> float:
     """Adds up the gradients of a step's parts; the loss of all processes."""
-    total = torch.zeros((), device=crew.device)
-    for number, part in enumerate(share.parts):
-        torch.manual_seed(hash((tune.seed, step, number, crew.rank)) % (1 << 62))
-        inputs = team.bring(model, part, crew)
-        with team.accumulating(model, number == len(share.parts) - 1):
-            with team.precision(crew, tune):
-                loss = model(**inputs, loss_only=True, num_items_in_batch=share.learnt).loss
-            (loss * crew.world).backward()
+    total = torch.zeros((), device=world.device)
+    for number, part in enumerate(batch.parts):
+        torch.manual_seed(_dropout_seed(config.seed, step, number, world.rank))
+        with distributed.accumulating(model, number == len(batch.parts) - 1):
+            loss = batch_loss(model, part, learnt, config, world)
+            (loss * world.size).backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
     mine = float(total)
-    (whole,) = crew.sum(mine)
+    (whole,) = world.sum(mine)
     if not math.isfinite(whole):
-        names = _save_bad(folder, step, share.parts, crew, math.isfinite(mine))
-        raise TrainingFailed(f"The loss of step {step} is {whole}; see {names}.")
+        if not math.isfinite(mine):
+            _save_bad(folder / f"bad-batch-{step}-{world.rank}.safetensors", batch.parts)
+        raise TrainingFailed(
+            f"The loss of step {step} is {whole}; see {folder}/bad-batch-{step}-*.safetensors."
+        )
     return whole
 
 
-def _save_bad(folder: Path, step: int, parts: Sequence[dict[str, Any]], crew: Team, fine: bool) -> str:
-    """Writes this process's part of the step, where it is to blame."""
+def _dropout_seed(*numbers: int) -> int:
+    """63 bits that follow from the numbers, on every machine and in every Python."""
+    digest = hashlib.sha256(" ".join(map(str, numbers)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def _save_bad(path: Path, parts: Sequence[dict[str, Any]]) -> None:
+    """Writes this process's part of a step."""
     from safetensors.torch import save_file
 
-    if not fine:
-        named = ((f"{n}.{name}", value) for n, part in enumerate(parts) for name, value in part.items())
-        tensors = {name: value.contiguous() for name, value in named if isinstance(value, Tensor)}
-        save_file(tensors, folder / f"bad-batch-{step}-{crew.rank}.safetensors")
-    return f"{folder}/bad-batch-{step}-*.safetensors"
+    named = ((f"{n}.{name}", value) for n, part in enumerate(parts) for name, value in part.items())
+    save_file({name: value.contiguous() for name, value in named if isinstance(value, Tensor)}, path)
 
 
-def _prefetched(work: Work, crew: Team, steps: range) -> Iterator[tuple[int, Share]]:
-    """Each step with this process's share of it, made ahead by a thread."""
+def _prefetched(batches: Callable[[int], MicroBatches], steps: range) -> Iterator[tuple[int, MicroBatches]]:
+    """Each step with this process's part of it, made ahead by a thread."""
     with ThreadPoolExecutor(1) as beside:
-        waiting: list[tuple[int, Future[Share]]] = []
+        waiting: list[tuple[int, Future[MicroBatches]]] = []
         for step in steps:
-            waiting.append((step, beside.submit(work, step, crew)))
+            waiting.append((step, beside.submit(batches, step)))
             if len(waiting) > AHEAD:
                 number, made = waiting.pop(0)
                 yield number, made.result()
@@ -173,19 +180,117 @@ def _prefetched(work: Work, crew: Team, steps: range) -> Iterator[tuple[int, Sha
             yield number, made.result()
 
 
-def _memory(crew: Team) -> float | None:
-    return torch.cuda.max_memory_allocated() / 1e9 if crew.device.startswith("cuda") else None
-
-
 def _forget(folder: Path, first: int) -> None:
     """Takes from log and samples what came after the checkpoint that training goes on from."""
     for path in (folder / LOG, folder / SAMPLES):
         if path.is_file():
             lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
-            kept = [line for line in lines if json.loads(line)["step"] <= first]
-            path.write_text("".join(line + "\n" for line in kept))
+            path.write_text("".join(line + "\n" for line in lines if json.loads(line)["step"] <= first))
 
 
-def read_log(folder: Path) -> list[Told]:
-    """What the loop told, step by step."""
-    return [Told(**json.loads(line)) for line in (folder / LOG).read_text().splitlines()]
+def read_log(folder: Path) -> list[StepMetrics]:
+    """How the steps went, one by one."""
+    return [StepMetrics(**json.loads(line)) for line in (folder / LOG).read_text().splitlines()]
+
+
+# --- the optimizer ----------------------------------------------------------------------------------------
+
+MASTER = "master"
+
+
+class MasterAdamW(torch.optim.Optimizer):
+    """AdamW in float32, whatever the parameters compute in: bfloat16 loses updates smaller than its steps.
+
+    It works on float32 copies of the parameters that compute in less, and on the others themselves.
+
+    The copies are part of its state, so that a checkpoint holds them.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], fused: bool = False) -> None:
+        super().__init__(groups, {"lr": 1e-3, "weight_decay": 0.0})
+        self.masters = {
+            p: p if p.dtype == torch.float32 else p.detach().float().requires_grad_() for p in self.learning
+        }
+        self.adam = torch.optim.AdamW(
+            [{**group, "params": [self.masters[p] for p in group["params"]]} for group in self.param_groups],
+            fused=fused,
+        )
+
+    @property
+    def learning(self) -> list[Tensor]:
+        """The parameters, as the model has them."""
+        return [p for group in self.param_groups for p in group["params"]]
+
+    def lift(self) -> list[Tensor]:
+        """Hands the gradients to the copies; what has them now."""
+        for p, master in self.masters.items():
+            if master is not p and p.grad is not None:
+                master.grad, p.grad = p.grad.float(), None
+        return list(self.masters.values())
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One update with each group's rate. `closure` is not called."""
+        self.lift()
+        for mine, inner in zip(self.param_groups, self.adam.param_groups, strict=True):
+            inner["lr"] = mine["lr"]
+        self.adam.step()
+        for p, master in self.masters.items():
+            if master is not p:
+                p.copy_(master)
+        self._show()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        super().zero_grad(set_to_none)
+        self.adam.zero_grad(set_to_none)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over a state as it is: the base class would round it to what the parameters compute in."""
+        for group, given in zip(self.param_groups, state_dict["param_groups"], strict=True):
+            group.update({name: value for name, value in given.items() if name != "params"})
+        numbers = [number for group in state_dict["param_groups"] for number in group["params"]]
+        for p, number in zip(self.learning, numbers, strict=True):
+            state = {name: value.clone() for name, value in state_dict["state"].get(number, {}).items()}
+            master = state.pop(MASTER, None)
+            with torch.no_grad():
+                if master is not None:
+                    self.masters[p].copy_(master)
+                    p.copy_(master)
+            self.adam.state[self.masters[p]] = state
+        self._show()
+
+    def _show(self) -> None:
+        """Puts the inner state, the copies beside it, where a checkpoint looks for it."""
+        for p, master in self.masters.items():
+            own = {} if master is p else {MASTER: master.detach()}
+            self.state[p] = {**self.adam.state[master], **own}
+
+
+def make_optimizer(model: Any, config: Train) -> tuple[MasterAdamW, list[float]]:
+    """The optimizer and each of its groups' highest rate: the language model and the audio side, matrices and
+    the rest (which does not decay)."""
+    groups: list[dict[str, Any]] = []
+    peaks: list[float] = []
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    for language, peak in (
+        (True, config.learning_rate),
+        (False, config.projector_learning_rate or config.learning_rate),
+    ):
+        for matrices, decay in ((True, config.weight_decay), (False, 0.0)):
+            mine = [
+                p for name, p in named if ("language_model." in name) is language and (p.ndim > 1) is matrices
+            ]
+            if mine:
+                groups.append({"params": mine, "lr": peak, "weight_decay": decay})
+                peaks.append(peak)
+    return MasterAdamW(groups, fused=config.weights == "full"), peaks
+
+
+def learning_scale(step: int, config: Train) -> float:
+    """Linear warm-up, then a half cosine down to nothing, or no change."""
+    warmup = max(1, round(config.warmup_share * config.steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    if config.schedule == "constant":
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, config.steps - warmup)))

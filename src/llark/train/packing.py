@@ -10,15 +10,10 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from llark.errors import UserMustAct
-from llark.model import conversation
-from llark.model.model import IGNORE_INDEX
-from llark.model.processor import stack_frames
-from llark.model.styles import Written
 
 BLOCKS = "llark_blocks"
 """The lengths of the examples in each row, as an input of the model; also the name of the attention."""
@@ -39,28 +34,10 @@ def rows_of(lengths: Sequence[int], most_tokens: int) -> list[list[int]]:
     return rows
 
 
-def pack(
-    written: Sequence[Written], clips: Sequence[np.ndarray], pad_id: int, most_tokens: int
-) -> dict[str, Any]:
-    """One batch of packed rows: input_ids, labels and position_ids, [rows, tokens]; a boolean attention_mask,
-    [rows, 1, tokens, tokens]; the clips in the rows' order; and the examples' lengths, row by row."""
-    rows = rows_of([len(one) for one in written], most_tokens)
-    packed = [_behind_each_other([written[number] for number in row]) for row in rows]
-    heard = [torch.from_numpy(np.asarray(clips[number], np.float32)) for row in rows for number in row]
-    blocks = tuple(tuple(len(written[number]) for number in row) for row in rows)
-    return {**conversation.batch(packed, pad_id), **stack_frames(heard), BLOCKS: blocks}
-
-
-def _behind_each_other(several: Sequence[Written]) -> conversation.Packed:
-    ids = [token for one in several for token in one.ids]
-    learn = [flag for one in several for flag in one.learn]
-    of = torch.tensor([number for number, one in enumerate(several) for _ in one.ids])
-    return conversation.Packed(
-        torch.tensor(ids),
-        torch.tensor([token if flag else IGNORE_INDEX for token, flag in zip(ids, learn, strict=True)]),
-        torch.cat([torch.arange(len(one)) for one in several]),
-        (of[:, None] == of[None, :]).tril(),
-    )
+def seen(branch: Sequence[int]) -> Tensor:
+    """[tokens, tokens], boolean, row sees column: those before it that all see, or that are of its branch."""
+    of = torch.tensor(branch)
+    return ((of[:, None] == of[None, :]) | (of[None, :] == 0)).tril()
 
 
 def make_ready(model: Any) -> None:
@@ -69,7 +46,7 @@ def make_ready(model: Any) -> None:
     accepted = inspect.signature(inner.forward).parameters
     if "position_ids" not in accepted or inner.config._attn_implementation not in ("sdpa", "eager"):
         raise UserMustAct(
-            f"tune.packed: a {inner.config.model_type} model cannot be told where an example begins; "
+            f"train.packed: a {inner.config.model_type} model cannot be told where an example begins; "
             "set it to false."
         )
     takes_more = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in accepted.values())

@@ -1,4 +1,4 @@
-"""Ten steps of a recipe with a tiny base and a tiny encoder, both of chance: does all of it run here?"""
+"""Ten steps of a recipe with a tiny base and a tiny encoder, both random: does all of it run here?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from llark.records import Exchange
-from llark.train.talking import Talks
+from llark.train.data import TrainData
 
 if TYPE_CHECKING:
     from llark.recipe import Recipe
@@ -30,20 +30,17 @@ _TINY: dict[str, dict[str, Any]] = {
 
 
 def small(recipe: Recipe) -> Recipe:
-    """The same recipe for ten steps of a few short examples."""
-    tune = recipe.tune
-    if tune is None:
-        raise ValueError("the recipe has no section tune")
-    positions = min(recipe.model.audio_positions, 16)
+    """The same recipe for ten steps of a few short examples, without concept heads."""
     change = {
-        "steps": STEPS, "batch": 4, "micro_batch": min(tune.micro_batch, 2), "most_tokens": 1024, "bucket": 2,
-        "save_every": 5, "evaluate_every": 5, "evaluate_examples": 4, "sample_answers": 1,
-        "tensorboard": False, "wandb": None, "quantize": "none",
+        "steps": STEPS, "batch": 4, "micro_batch": min(recipe.train.micro_batch, 2), "most_tokens": 1024,
+        "bucket": min(recipe.train.bucket, 2), "save_every": 5, "evaluate_every": 5, "evaluate_examples": 4,
+        "sample_answers": 1, "tensorboard": False, "wandb": None, "quantize": "none", "heads": None,
     }  # fmt: skip
+    positions = min(recipe.model.audio_positions, 16)
     return recipe.model_copy(
         update={
-            "model": recipe.model.model_copy(update={"audio_positions": positions}),
-            "tune": tune.model_copy(update=change),
+            "model": recipe.model.model_copy(update={"audio_positions": positions, "start_from": None}),
+            "train": recipe.train.model_copy(update=change),
         }
     )
 
@@ -74,24 +71,26 @@ def write_base(model_type: str, folder: Path, tied: bool | None = None) -> Path:
     return folder
 
 
-def talks(recipe: Recipe) -> Talks:
-    """Chance frames, and questions whose answers they decide."""
-    tasks = [name for name, _ in recipe.tune.mixture] if recipe.tune else []
-    chance = np.random.default_rng(0)
+def data_of(recipe: Recipe) -> TrainData:
+    """Random frames, and questions whose answers they decide."""
+    tasks = [name for name, _ in recipe.train.mixture] or ["understanding"]
+    random = np.random.default_rng(0)
     embeddings, exchanges = {}, []
     for number in range(CLIPS):
         clip = f"clip-{number}"
         high = bool(number % 2)
-        frames = chance.normal(1.0 if high else -1.0, 0.5, (4 + number % 5, WIDTH)).astype(np.float16)
+        frames = random.normal(1.0 if high else -1.0, 0.5, (4 + number % 5, WIDTH)).astype(np.float16)
         embeddings[clip] = SimpleNamespace(frames=frames)
-        for task in tasks or ["understanding"]:
+        for task in tasks:
             for question, answers in (("Is it high?", ("No.", "Yes.")), ("How is it?", ("Low.", "High."))):
                 exchanges.append(Exchange(clip, question, answers[high], task, "smoke", "smoke"))
-    return Talks(
+    return TrainData(
         exchanges=exchanges,
         embeddings=embeddings,
         shapes={clip: one.frames.shape for clip, one in embeddings.items()},
         frames_per_second=10.0,
         validation=frozenset({"clip-0", "clip-1"}),
         source="smoke",
+        facts=dict.fromkeys(embeddings, "level: measured"),
+        fact_exchanges=exchanges,
     )

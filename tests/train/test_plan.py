@@ -13,8 +13,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from llark import recipe as recipes
 from llark.errors import UserMustAct
 from llark.model.checkpoint import Lora, add_lora, new_model
-from llark.train import sizes, smoke
-from llark.train.talks import Reading, collate, examples_of, measure, survey
+from llark.train import plan, smoke
+from llark.train.data import Reading, collate, examples_of, fixed_examples, measure
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -29,7 +29,7 @@ def test_parameters_are_those_of_the_base_and_what_is_added(
     name: str, width: int, billions: float, learning: float
 ) -> None:
     made = recipes.load(RECIPES / f"{name}.yaml")
-    shape = sizes.shape_of(made, width)
+    shape = plan.shape_of(made, width)
     assert shape.parameters / 1e9 == pytest.approx(billions, abs=1e-4)
     assert shape.trainable / 1e9 == pytest.approx(learning, abs=1e-4)
 
@@ -37,7 +37,7 @@ def test_parameters_are_those_of_the_base_and_what_is_added(
 def test_llama_2_7b_has_its_published_number_of_parameters() -> None:
     made = recipes.load(RECIPES / "llark-7b.yaml")
     added = 4800 * 4096 + 4096 + 2 * 4096
-    assert sizes.shape_of(made, 4800).parameters - added == 6_738_415_616
+    assert plan.shape_of(made, 4800).parameters - added == 6_738_415_616
 
 
 @pytest.mark.parametrize("weights", ["full", "lora", "projector"])
@@ -50,7 +50,7 @@ def test_operations_are_those_of_a_real_step(tmp_path: Path, weights: str) -> No
     made = recipes.Recipe(
         name="x",
         model={"base": str(base), "lora_rank": 4 * lora, "lora_targets": ("q_proj",) if lora else ()},  # type: ignore[arg-type]
-        tune={"weights": weights, "batch": 4, "micro_batch": 4, "most_tokens": 512},  # type: ignore[arg-type]
+        train={"weights": weights, "batch": 4, "micro_batch": 4, "most_tokens": 512, "bucket": 4},  # type: ignore[arg-type]
     )
     inputs, load = _step(made, base)
     model, _ = new_model(base, audio_width=smoke.WIDTH, frames_per_second=10.0, max_audio_positions=8)
@@ -60,52 +60,49 @@ def test_operations_are_those_of_a_real_step(tmp_path: Path, weights: str) -> No
         model.language_model.requires_grad_(weights == "full")
     with FlopCounterMode(display=False) as counted:
         model(**inputs, loss_only=True).loss.backward()
-    planned = sizes.operations(sizes.shape_of(made, smoke.WIDTH), load, made.tune)  # type: ignore[arg-type]
+    planned = plan.operations(plan.shape_of(made, smoke.WIDTH), load, made.train)  # type: ignore[arg-type]
     assert planned == pytest.approx(counted.get_total_flops(), rel=0.12)
 
 
-def _step(made: recipes.Recipe, base: Path) -> tuple[dict[str, torch.Tensor], sizes.Load]:
+def _step(made: recipes.Recipe, base: Path) -> tuple[dict[str, torch.Tensor], plan.Load]:
     """Four examples of one length, and that length."""
     _, processor = new_model(base, audio_width=smoke.WIDTH, frames_per_second=10.0, max_audio_positions=8)
     reading = Reading(processor.tokenizer, processor.positions_of, "chatml", 512)
-    talks = smoke.talks(made)
-    examples = examples_of(talks.exchanges, made.tune)  # type: ignore[arg-type]
-    found = survey(examples, measure(examples, lambda clip: 8, reading), 512)
-    alike = [i for i in range(len(found.examples)) if found.lengths[i] == found.lengths[0]][:4]
-    written: list[Any] = [reading.write(found.examples[i], 8) for i in alike]
+    examples = examples_of(smoke.data_of(made).exchanges, made.train)
+    kept = fixed_examples(examples, measure(examples, lambda clip: 8, reading), 512)
+    alike = [i for i in range(len(kept)) if kept.lengths[i] == kept.lengths[0]][:4]
+    written: list[Any] = [reading.write(kept.draw(i, 0), 8) for i in alike]
     inputs = collate(written, [torch.randn(8, smoke.WIDTH).numpy()] * 4, 0)
-    return inputs, sizes.Load(float(found.lengths[0]), float(found.learnt[alike].mean()))
+    return inputs, plan.Load(float(kept.lengths[0]), sum(sum(one.learn) for one in written) / 4)
 
 
 def test_parts_take_less_memory_than_copies_and_the_plan_says_what_does_not_fit() -> None:
     made = recipes.load(RECIPES / "llark-7b.yaml")
-    shape, load = sizes.shape_of(made, 4800), sizes.guess_load(made)
+    shape, load = plan.shape_of(made, 4800), plan.guess_load(made)
     assert load.tokens == 372
     four, eight, copy = (
-        sizes.memory_gb(shape, load, made.tune, count, sharding)  # type: ignore[arg-type]
+        plan.memory_gb(shape, load, made.train, count, sharding)  # type: ignore[arg-type]
         for count, sharding in ((4, "fsdp"), (8, "fsdp"), (4, "ddp"))
     )
     assert four["weights"] == pytest.approx(2 * eight["weights"])
     assert copy["weights"] + copy["gradients"] + copy["optimizer"] == pytest.approx(16 * 6.7581, abs=0.01)
     assert sum(eight.values()) < sum(four.values()) < 80 < sum(copy.values())
-    text = sizes.table(made, shape, load, guessed=True)
+    text = plan.table(made, shape, load, guessed=True)
     assert "6.76 B parameters" in text
     assert "ddp does not fit 80 GB" in text
 
 
 def test_four_bits_take_an_eighth_of_float32_but_for_the_words() -> None:
     plain = recipes.load(RECIPES / "llark-qwen3-4b.yaml")
-    four = recipes.load(RECIPES / "llark-qwen3-4b.yaml", ["tune.quantize=4bit"])
-    shape, load = sizes.shape_of(plain, 1024), sizes.guess_load(plain)
-    weights = [sizes.memory_gb(shape, load, made.tune, 1, "ddp")["weights"] for made in (plain, four)]  # type: ignore[arg-type]
+    four = recipes.load(RECIPES / "llark-qwen3-4b.yaml", ["train.quantize=4bit"])
+    shape, load = plan.shape_of(plain, 1024), plan.guess_load(plain)
+    weights = [plan.memory_gb(shape, load, made.train, 1, "ddp")["weights"] for made in (plain, four)]  # type: ignore[arg-type]
     words, learning = 151936 * 2560, 4 * shape.trainable
     assert weights[0] == pytest.approx((2 * (shape.parameters - shape.trainable) + learning) / 1e9)
     rest = shape.parameters - shape.trainable - words
     assert weights[1] == pytest.approx((2 * words + 4.127 / 8 * rest + learning) / 1e9)
 
 
-def test_a_recipe_without_talks_and_an_unknown_base_have_no_plan() -> None:
-    with pytest.raises(UserMustAct, match="mini has no section tune"):
-        sizes.guess_load(recipes.load(RECIPES / "mini.yaml"))
-    with pytest.raises(UserMustAct, match="configuration of /nowhere/at-all cannot be had"):
-        sizes.text_config("/nowhere/at-all")
+def test_an_unknown_base_has_no_plan() -> None:
+    with pytest.raises(UserMustAct, match="configuration of /nowhere/at-all is not available"):
+        plan.text_config("/nowhere/at-all")

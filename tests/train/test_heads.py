@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from llark.model.concepts import Concepts, ConceptsConfig
+from llark.recipe import Heads
 from llark.records import KEYS, Annotation, Key, Meter, Tag, Tags, Tempo
-from llark.train import align
+from llark.train import heads as fitting
 
 CONFIG = ConceptsConfig(
     chords=(0, 24), chroma=(24, 36), bass=(36, 48), rhythm=(48, 432), timbre=((432, 440),), dropout=0.0
@@ -62,22 +63,22 @@ def test_the_key_heads_logits_turn_with_the_pitch_classes() -> None:
 def test_a_tempos_bin_and_back_is_the_tempo() -> None:
     for bpm in (45.0, 95.0, 120.0, 220.0):
         assert CONFIG.bpm_of(CONFIG.bin_of(bpm)) == pytest.approx(bpm)
-    target = align.targets_of([Annotation("a", 0, 9, Tempo(97.3, 1.0))], CONFIG).tempo
+    target = fitting.targets_of([Annotation("a", 0, 9, Tempo(97.3, 1.0))], CONFIG).tempo
     assert heads().likeliest_bpm(target).item() == pytest.approx(97.3, rel=0.01)
 
 
 def test_unknown_truth_weighs_nothing() -> None:
     frames, mask, _ = clips_in_every_key(2, seed=0)
-    silent = align.targets_of([Annotation("a", 0, 9), Annotation("b", 0, 9)], CONFIG)
-    assert align.loss_of(heads(), frames, mask, silent).item() == 0.0
+    silent = fitting.targets_of([Annotation("a", 0, 9), Annotation("b", 0, 9)], CONFIG)
+    assert fitting.loss_of(heads(), frames, mask, silent).item() == 0.0
 
 
 def test_cross_fitted_heads_hear_keys_tempos_and_drums_of_clips_they_never_saw() -> None:
     frames, mask, truths = clips_in_every_key(240, seed=3)
-    targets = align.targets_of(truths, CONFIG)
+    targets = fitting.targets_of(truths, CONFIG)
     groups = [f"piece {i % 30}" for i in range(240)]
-    fitted, crossed = align.cross_fit(
-        heads, frames, mask, targets, groups, align.AlignConfig(epochs=20, folds=2)
+    fitted, crossed = fitting.cross_fit(
+        heads, frames, mask, targets, groups, Heads(epochs=20, folds=2, seed=7)
     )
     heard = fitted.split(crossed)
     keys = heard["key"].argmax(1).numpy()
@@ -92,24 +93,24 @@ def test_cross_fitted_heads_hear_keys_tempos_and_drums_of_clips_they_never_saw()
 def test_clips_of_one_piece_never_teach_the_heads_that_hear_them() -> None:
     seen: dict[int, set[float]] = {}
     frames, mask, truths = clips_in_every_key(20, seed=4)
-    targets = align.targets_of(truths, CONFIG)
+    targets = fitting.targets_of(truths, CONFIG)
     fitted: list[Concepts] = []
 
     def make() -> Concepts:
         fitted.append(heads())
         return fitted[-1]
 
-    original = align.fit
+    original = fitting.fit
 
     def spy(model, part, *rest, **more):  # type: ignore[no-untyped-def]
         seen[id(model)] = set(part[:, 0, 0].tolist())
         original(model, part, *rest, **more)
 
     groups = ["one"] * 10 + ["two"] * 10
-    seed = next(s for s in range(50) if align.fold_of("one", 2, s) != align.fold_of("two", 2, s))
+    seed = next(s for s in range(50) if fitting.fold_of("one", 2, s) != fitting.fold_of("two", 2, s))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(align, "fit", spy)
-        align.cross_fit(make, frames, mask, targets, groups, align.AlignConfig(epochs=1, folds=2, seed=seed))
+        patch.setattr(fitting, "fit", spy)
+        fitting.cross_fit(make, frames, mask, targets, groups, Heads(epochs=1, folds=2, seed=seed))
     parts = [seen[id(model)] for model in fitted]
     halves = [set(frames[:10, 0, 0].tolist()), set(frames[10:, 0, 0].tolist())]
     assert parts[0] in halves
@@ -121,14 +122,19 @@ def test_clips_of_one_piece_never_teach_the_heads_that_hear_them() -> None:
 def test_one_piece_alone_cannot_be_cross_fitted() -> None:
     frames, mask, truths = clips_in_every_key(4, seed=5)
     with pytest.raises(ValueError, match="two pieces"):
-        align.cross_fit(
-            heads, frames, mask, align.targets_of(truths, CONFIG), ["one"] * 4, align.AlignConfig(epochs=1)
+        fitting.cross_fit(
+            heads,
+            frames,
+            mask,
+            fitting.targets_of(truths, CONFIG),
+            ["one"] * 4,
+            Heads(epochs=1, folds=3, seed=7),
         )
 
 
 def test_normalised_pitch_classes_and_lags_share_one_scale() -> None:
     frames, mask, _ = clips_in_every_key(8, seed=6)
-    mean, deviation = align.normalisation(frames, mask, CONFIG)
+    mean, deviation = fitting.normalisation(frames, mask, CONFIG)
     assert mean[24:36].unique().numel() == 1
     assert deviation[48 : 48 + 96].unique().numel() == 1
     assert mean[432:440].unique().numel() == 8

@@ -13,7 +13,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
@@ -26,61 +26,64 @@ from torch.distributed.checkpoint.state_dict_saver import save as write
 
 from llark.errors import StoreMismatch
 from llark.storage import plans
-from llark.train.team import Team
+from llark.train.distributed import World
 
 ABOUT = "about.json"
 _LEARNING = StateDictOptions(ignore_frozen_params=True, strict=False)
 
 
-def checkpoints(folder: Path) -> list[Path]:
+def finished(folder: Path) -> list[Path]:
     """Finished checkpoints, oldest first."""
-    found = [path for path in folder.glob("checkpoint-*") if (path / ABOUT).is_file()]
-    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+    return sorted((path for path in folder.glob("checkpoint-*") if (path / ABOUT).is_file()), key=_step)
 
 
 def steps_done(folder: Path) -> int:
     """The steps that the newest checkpoint has."""
-    return max((int(path.name.rpartition("-")[2]) for path in checkpoints(folder)), default=0)
+    return max(map(_step, finished(folder)), default=0)
+
+
+def _step(path: Path) -> int:
+    return int(path.name.rpartition("-")[2])
 
 
 def save(
-    folder: Path, step: int, model: Any, optimizer: Any, plan: dict[str, Any], keep: int, team: Team
+    folder: Path, step: int, model: Any, optimizer: Any, plan: dict[str, Any], keep: int, world: World
 ) -> None:
     """Writes checkpoint-`step` beside, renames it, and removes all but the newest `keep`."""
     scratch = folder / f".checkpoint-{step}"
-    if team.leads:
+    if world.is_main:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
-    team.wait()
+    world.wait()
     weights, state = get_state_dict(model, optimizer, options=_LEARNING)
     with _quiet():
-        write({"model": weights, "optimizer": state}, checkpoint_id=scratch, no_dist=team.world == 1)
-    team.wait()
-    if team.leads:
+        write({"model": weights, "optimizer": state}, checkpoint_id=scratch, no_dist=world.size == 1)
+    world.wait()
+    if world.is_main:
         (scratch / ABOUT).write_text(json.dumps({"step": step, "plan": plan}, indent=1))
         final = folder / f"checkpoint-{step}"
         shutil.rmtree(final, ignore_errors=True)
         os.rename(scratch, final)
-        for old in checkpoints(folder)[:-keep]:
+        for old in finished(folder)[:-keep]:
             shutil.rmtree(old)
-    team.wait()
+    world.wait()
 
 
-def resume(folder: Path, model: Any, optimizer: Any, plan: dict[str, Any], team: Team) -> int:
+def resume(folder: Path, model: Any, optimizer: Any, plan: dict[str, Any], world: World) -> int:
     """Puts the newest checkpoint into model and optimizer; the steps that it has. 0: there is none.
 
     Raises `StoreMismatch` where the folder holds another run.
     """
-    found = checkpoints(folder)
-    if not found:
+    paths = finished(folder)
+    if not paths:
         _refuse_old(folder)
         return 0
-    about = json.loads((found[-1] / ABOUT).read_text())
+    about = json.loads((paths[-1] / ABOUT).read_text())
     refuse_other(folder, about["plan"], plan)
     weights, state = get_state_dict(model, optimizer, options=_LEARNING)
     both: dict[str, Any] = {"model": weights, "optimizer": state}
     with _quiet():
-        load(both, checkpoint_id=found[-1], no_dist=team.world == 1)
+        load(both, checkpoint_id=paths[-1], no_dist=world.size == 1)
     set_state_dict(
         model,
         optimizer,
@@ -91,19 +94,27 @@ def resume(folder: Path, model: Any, optimizer: Any, plan: dict[str, Any], team:
     return int(about["step"])
 
 
-def refuse_other(folder: Path, found: dict[str, Any], plan: dict[str, Any]) -> None:
-    """Raises `StoreMismatch` where the folder's plan is another one."""
+def refuse_other(folder: Path, there: dict[str, Any], plan: dict[str, Any]) -> None:
+    """Raises `StoreMismatch` where the folder's plan is another one, or that of an older release."""
+    if there.keys() & {"tune", "align"}:
+        _raise_old(folder)
     same = {"stage": "train", "inputs": None, "format": None}
-    plans.refuse_other(folder, {**same, "config": found}, {**same, "config": plan})
+    plans.refuse_other(folder, {**same, "config": there}, {**same, "config": plan})
 
 
 def _refuse_old(folder: Path) -> None:
-    old = sorted(path.parent.name for path in folder.glob("checkpoint-*/state.json"))
+    """Raises `StoreMismatch` where an older release, which had other places for them, left checkpoints."""
+    places = ("checkpoint-*/state.json", "loop/checkpoint-*/about.json", "train/loop/checkpoint-*/about.json")
+    old = sorted(page.parent for place in places for page in folder.glob(place))
     if old:
-        raise StoreMismatch(
-            f"{folder}/{old[-1]} was written by an older llark, whose unfinished trainings cannot go on; "
-            f"name a new folder, or delete {folder}."
-        )
+        _raise_old(old[-1])
+
+
+def _raise_old(place: Path) -> NoReturn:
+    raise StoreMismatch(
+        f"{place} was written by an older llark, and its training cannot go on in this one; name a new "
+        "folder, or delete this one."
+    )
 
 
 @contextlib.contextmanager
@@ -115,8 +126,8 @@ def _quiet() -> Iterator[None]:
 
 
 def whole_weights(model: Any) -> dict[str, Any]:
-    """Every weight of a model in parts, on the CPU of the process that leads; the others get nothing."""
-    found: dict[str, Any] = get_model_state_dict(
+    """Every weight of a model in parts, on the CPU of the main process; the others get nothing."""
+    weights: dict[str, Any] = get_model_state_dict(
         model, options=StateDictOptions(full_state_dict=True, cpu_offload=True)
     )
-    return found
+    return weights

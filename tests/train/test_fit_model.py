@@ -1,4 +1,4 @@
-"""Training on talks: one process, two, in parts, killed and gone on with: the same losses."""
+"""Training a model: one process, two, in parts, killed and gone on with: the same losses."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoProcessor
 
+from llark import train as training
 from llark.errors import StoreMismatch, UserMustAct
 from llark.model.checkpoint import load_adapter
 from llark.recipe import Recipe
 from llark.records import Exchange
-from llark.train import beats, keeping, loop, measured, smoke, talking, team
+from llark.train import TrainResult, checkpoints, data, distributed, fit_model, loop, smoke
+from llark.train.data import TrainData
+from llark.train.distributed import ProcessLost, World
 from llark.train.loop import TrainingFailed
 
 STEPS = 20
@@ -37,7 +40,7 @@ def recipe_of(weights: str = "full", **more: Any) -> Recipe:
         "learning_rate": 5e-3, "precision": "float32", "save_every": 5, "evaluate_every": 10,
         "sample_answers": 1, "sharding": "ddp",
     }  # fmt: skip
-    return Recipe(name="test", model=model, tune=settings | more)
+    return Recipe(name="test", model=model, train=settings | more)
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +48,9 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return smoke.write_base("llama", tmp_path_factory.mktemp("llama"))
 
 
-def trained(recipe: Recipe, folder: Path, base: Path, stop: int | None = None) -> talking.Result:
-    with team.gather("cpu") as crew:
-        return talking.fit_model(recipe, smoke.talks(recipe), folder, crew, base, stop)
+def trained(recipe: Recipe, folder: Path, base: Path, stop: int | None = None) -> TrainResult:
+    with distributed.join("cpu") as world:
+        return fit_model(recipe, smoke.data_of(recipe), folder, world, base=base, stop_after=stop)
 
 
 def losses(folder: Path) -> list[float]:
@@ -70,13 +73,13 @@ def beside(work: Callable[[], object], ranks: int = 1) -> list[int | None]:
         work()
 
     fork = multiprocessing.get_context("fork")
-    crew = [fork.Process(target=start, args=(rank,)) for rank in range(ranks)]
-    for process in crew:
+    processes = [fork.Process(target=start, args=(rank,)) for rank in range(ranks)]
+    for process in processes:
         process.start()
-    for process in crew:
+    for process in processes:
         process.join(180)
-    codes = [process.exitcode for process in crew]
-    for process in crew:
+    codes = [process.exitcode for process in processes]
+    for process in processes:
         process.kill()
     return codes
 
@@ -115,7 +118,7 @@ def _kill_at(step: int) -> None:
     gradients = loop._gradients
 
     def deadly(*given: Any) -> float:
-        if given[5] == step:
+        if given[6] == step:
             os.kill(os.getpid(), signal.SIGKILL)
         return gradients(*given)
 
@@ -135,7 +138,7 @@ def test_a_run_that_is_killed_goes_on_with_the_same_losses_to_the_bit(
 
     assert beside(die_at_seven) == [-signal.SIGKILL]
     assert len(losses(tmp_path / "killed")) == 7
-    assert [path.name for path in keeping.checkpoints(tmp_path / "killed")] == ["checkpoint-5"]
+    assert [path.name for path in checkpoints.finished(tmp_path / "killed")] == ["checkpoint-5"]
     trained(recipe, tmp_path / "killed", tiny_base)
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
 
@@ -152,7 +155,7 @@ def test_one_of_two_that_is_killed_is_named_and_the_run_goes_on_with_its_losses(
             _kill_at(7)
         try:
             trained(recipe, tmp_path / "killed", tiny_base)
-        except beats.TeamBroken as error:
+        except ProcessLost as error:
             print(error, flush=True)
             os._exit(3)
 
@@ -181,7 +184,7 @@ def test_the_trained_folder_loads_with_the_auto_classes_and_has_learnt_to_hear(
     result = trained(
         recipe_of(steps=60, learning_rate=1e-2, evaluate_every=60, save_every=60), tmp_path, tiny_base
     )
-    assert result == talking.Result(steps=60, examples=44, cut=0, dropped={})
+    assert result == TrainResult(steps=60, examples=44, cut=0, dropped={})
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "model").eval()
     processor = AutoProcessor.from_pretrained(tmp_path / "model")
     heard = []
@@ -223,42 +226,42 @@ def test_another_recipe_in_the_same_folder_is_refused_but_more_parts_are_not(
     tiny_base: Path, tmp_path: Path
 ) -> None:
     trained(recipe_of(steps=6), tmp_path, tiny_base, stop=2)
-    with pytest.raises(StoreMismatch, match=r"tune.learning_rate: 0.005 there, 0.1 here"):
+    with pytest.raises(StoreMismatch, match=r"train.learning_rate: 0.005 there, 0.1 here"):
         trained(recipe_of(steps=6, learning_rate=0.1), tmp_path, tiny_base)
     assert trained(recipe_of(steps=6, micro_batch=1, save_every=1), tmp_path, tiny_base).steps == 6
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tiny_base: Path, tmp_path: Path) -> None:
     recipe = recipe_of(normalise_frames=False)
-    talks = smoke.talks(recipe)
-    for one in talks.embeddings.values():
+    material = smoke.data_of(recipe)
+    for one in material.embeddings.values():
         one.frames[0, 0] = np.nan
-    with team.gather("cpu") as crew, pytest.raises(TrainingFailed, match=r"loss of step 0 is nan"):
-        talking.fit_model(recipe, talks, tmp_path, crew, tiny_base)
+    with distributed.join("cpu") as world, pytest.raises(TrainingFailed, match=r"loss of step 0 is nan"):
+        fit_model(recipe, material, tmp_path, world, base=tiny_base)
     assert (tmp_path / "bad-batch-0-0.safetensors").is_file()
 
 
 def test_examples_that_do_not_fit_are_dropped_with_a_reason(tiny_base: Path, tmp_path: Path) -> None:
     recipe = recipe_of(steps=1, most_tokens=70)
-    talks = smoke.talks(recipe)
+    material = smoke.data_of(recipe)
     more = [Exchange("clip-2", "x" * 90, "Yes.", "understanding", "smoke", "smoke"),
             Exchange("nowhere", "Is it?", "Yes.", "understanding", "smoke", "smoke")]  # fmt: skip
-    grown = talking.Talks([*talks.exchanges, *more], talks.embeddings, talks.shapes, 10.0)
-    with team.gather("cpu") as crew:
-        result = talking.fit_model(recipe, grown, tmp_path, crew, tiny_base)
+    grown = TrainData([*material.exchanges, *more], material.embeddings, material.shapes, 10.0)
+    with distributed.join("cpu") as world:
+        result = fit_model(recipe, grown, tmp_path, world, base=tiny_base)
     assert result.dropped == {"answer-cut": 1, "no-frames": 1}
     lines = [json.loads(line) for line in (tmp_path / "dropped.jsonl").read_text().splitlines()]
     assert {(one["id"], one["reason"]) for one in lines} == {
         ("clip-2#understanding-2", "answer-cut"), ("nowhere#understanding-0", "no-frames")
     }  # fmt: skip
-    few = talking.Talks(more, talks.embeddings, talks.shapes, 10.0)
-    with team.gather("cpu") as crew, pytest.raises(UserMustAct, match="examples would be dropped"):
-        talking.fit_model(recipe, few, tmp_path / "few", crew, tiny_base)
+    few = TrainData(more, material.embeddings, material.shapes, 10.0)
+    with distributed.join("cpu") as world, pytest.raises(UserMustAct, match="examples would be dropped"):
+        fit_model(recipe, few, tmp_path / "few", world, base=tiny_base)
 
 
 def test_processes_that_cannot_share_a_step_evenly_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserMustAct, match="give a multiple of 6"):
-        loop.check_team(recipe_of().tune, team.Team(0, 3))  # type: ignore[arg-type]
+        loop.check_world(recipe_of().train, World(0, 3))
 
 
 def test_tensorboard_gets_every_number_of_every_step(tiny_base: Path, tmp_path: Path) -> None:
@@ -288,21 +291,21 @@ def test_a_run_that_goes_on_measures_nothing_twice_and_a_finished_one_loads_noth
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("this was done before")
 
-    monkeypatch.setattr(measured, "measure", refuse)
+    monkeypatch.setattr(data, "measure", refuse)
     done = trained(recipe, tmp_path, tiny_base)
     told = loop.read_log(tmp_path)
     assert [one.validation_loss is not None for one in told] == [False, True, False, True]
-    monkeypatch.setattr(talking, "_begin", refuse)
-    assert trained(recipe, tmp_path, tiny_base) == done == talking.Result(4, 44, 0, {})
-    with pytest.raises(StoreMismatch, match=r"tune.seed: 0 there, 1 here"):
+    monkeypatch.setattr(training, "_begin", refuse)
+    assert trained(recipe, tmp_path, tiny_base) == done == TrainResult(4, 44, 0, {})
+    with pytest.raises(StoreMismatch, match=r"train.seed: 0 there, 1 here"):
         trained(recipe_of(steps=4, evaluate_every=2, seed=1), tmp_path, tiny_base)
 
 
 def test_other_examples_or_another_longest_length_are_measured_anew(tiny_base: Path, tmp_path: Path) -> None:
     trained(recipe_of(steps=1), tmp_path, tiny_base)
-    first = (tmp_path / measured.FILE).read_bytes()
+    first = (tmp_path / data.MEASURED).read_bytes()
     (tmp_path / "done.json").unlink()
-    for path in keeping.checkpoints(tmp_path):
+    for path in checkpoints.finished(tmp_path):
         path.rename(tmp_path / "old")
     trained(recipe_of(steps=1, most_tokens=60), tmp_path, tiny_base)
-    assert (tmp_path / measured.FILE).read_bytes() != first
+    assert (tmp_path / data.MEASURED).read_bytes() != first

@@ -8,46 +8,140 @@ and a language model that learns from those trusts them too much.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from llark import engine
+from llark.errors import UserMustAct
 from llark.model.concepts import METERS, Concepts, ConceptsConfig
+from llark.model.model import IGNORE_INDEX
 from llark.records import KEYS, Annotation
+from llark.train.data import TrainData
 
-IGNORE_INDEX = -100
+if TYPE_CHECKING:
+    from llark.recipe import Heads
+    from llark.train.distributed import World
+
+FILE = "heads.safetensors"
+"""The fitted heads, the frames' mean and deviation and all posteriors, for a run that goes on."""
+
+TIMBRE_PARTS = ("speech", "timbre", "pulse", "tags", "loudness")
+"""The parts of a frame that the instrument and genre heads read, of those that the encoder has."""
+
+BATCH_CLIPS = 64
+LEARNING_RATE = 2e-3
+WEIGHT_DECAY = 0.02
+SHORTEST_CROP_FRAMES = 10
 
 
-@dataclass(frozen=True)
-class AlignConfig:
-    """How the heads are fitted. `epochs` passes over the clips; `folds` parts of the cross-fit."""
+def concepts_config(layout: Mapping[str, tuple[int, int]]) -> ConceptsConfig:
+    """What the heads read, for an encoder whose frames hold chords, chroma, bass and rhythm."""
+    missing = [name for name in ("chords", "chroma", "bass", "rhythm") if name not in layout]
+    if missing:
+        raise UserMustAct(f"The encoder's frames lack {', '.join(missing)}, which the concept heads need.")
+    start, stop = layout["chords"]
+    return ConceptsConfig(
+        chords=(stop - 24, stop) if stop - start == 25 else (start, stop),
+        chroma=layout["chroma"],
+        bass=layout["bass"],
+        rhythm=layout["rhythm"],
+        tempo=layout.get("tempo"),
+        meter=layout.get("meter"),
+        timbre=tuple(layout[name] for name in TIMBRE_PARTS if name in layout),
+    )
 
-    epochs: int = 60
-    folds: int = 3
-    batch: int = 64
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.02
-    shortest_crop_frames: int = 10
-    seed: int = 7
+
+def fit_heads(
+    model: Any, data: TrainData, config: Heads, folder: Path, world: World
+) -> dict[str, np.ndarray]:
+    """Fits the heads into `model`; each clip's posterior, [posterior], cross-fitted where it is trained on.
+
+    Reads what `folder` holds of an earlier call.
+    """
+    from safetensors.torch import load_file, save_file
+
+    clips = [clip for clip in data.truths if clip in data.shapes]
+    path = folder / FILE
+    if world.is_main and not path.is_file():
+        state = _fitted(model, data, clips, config)
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_suffix(".writing")
+        save_file(state | {"random_state": torch.get_rng_state()}, scratch)
+        scratch.rename(path)
+    world.wait()
+    tensors = load_file(path)
+    torch.set_rng_state(
+        tensors["random_state"]
+    )  # so that a run that goes on from here draws the same adapter
+    model.set_normalisation(tensors["mean"], tensors["deviation"])
+    heads = {name: value for name, value in tensors.items() if name.startswith("heads.")}
+    model.concepts.load_state_dict({name.removeprefix("heads."): value for name, value in heads.items()})
+    return dict(zip(clips, tensors["posteriors"].numpy(), strict=True))
+
+
+def _fitted(model: Any, data: TrainData, clips: Sequence[str], config: Heads) -> dict[str, Tensor]:
+    """The tensors of `FILE`, made anew."""
+    concepts = concepts_config(data.layout)
+    frames, mask = _stack([data.embeddings[clip].frames for clip in clips])
+    training = [number for number, clip in enumerate(clips) if clip not in data.validation]
+    if not training:
+        raise UserMustAct("There is no training clip; render more clips or check their splits.")
+    rows = torch.tensor(training)
+    mean, deviation = normalisation(frames[rows].float(), mask[rows], concepts)
+    frames = ((frames.float() - mean) / deviation).masked_fill(~mask[..., None], 0).half()
+    ticker = engine.Ticker("heads", config.epochs * (config.folds + 1))
+    heads, crossed = cross_fit(
+        lambda: Concepts(concepts.to_dict(), frames.shape[2], model.config.hidden_size),
+        frames[rows],
+        mask[rows],
+        targets_of([data.truths[clips[number]] for number in training], concepts),
+        [data.groups[clips[number]] for number in training],
+        config,
+        tick=lambda loss: ticker(note=f"loss {loss:.3f}"),
+    )
+    posteriors = posteriors_of(heads, frames, mask)
+    posteriors[rows] = crossed
+    state = {f"heads.{name}": value for name, value in heads.state_dict().items()}
+    return state | {"posteriors": posteriors, "mean": mean, "deviation": deviation}
+
+
+def _stack(every: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """All frames as float16 [clips, most frames, width], and which are real."""
+    longest = max(len(frames) for frames in every)
+    stacked = torch.zeros(len(every), longest, every[0].shape[1], dtype=torch.float16)
+    mask = torch.zeros(len(every), longest, dtype=torch.bool)
+    for row, frames in enumerate(every):
+        stacked[row, : len(frames)] = torch.from_numpy(np.asarray(frames, np.float16))
+        mask[row, : len(frames)] = True
+    return stacked, mask
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What the heads are to hear. `IGNORED` (or a zero row weight) where the truth is silent."""
+    """What the heads are to say of each clip; `IGNORE_INDEX`, or a row of zeros, where that is unknown."""
 
-    key: Tensor  # [clips]
-    tempo: Tensor  # [clips, bins]: a soft target; all zero where unknown
-    meter: Tensor  # [clips]
-    instruments: Tensor  # [clips, words]
-    instruments_known: Tensor  # [clips]
-    genre: Tensor  # [clips, words]: sums to 1, or to 0 where unknown
+    key: Tensor
+    """[clips]"""
+    tempo: Tensor
+    """[clips, bins]: a soft target; all zero where unknown."""
+    meter: Tensor
+    """[clips]"""
+    instruments: Tensor
+    """[clips, words]"""
+    instruments_known: Tensor
+    """[clips]"""
+    genre: Tensor
+    """[clips, words]: sums to 1, or to 0 where unknown."""
 
     def take(self, rows: Tensor) -> Targets:
-        names = ("key", "tempo", "meter", "instruments", "instruments_known", "genre")
-        return Targets(*(getattr(self, name)[rows] for name in names))
+        """The targets of some clips."""
+        return Targets(**{name: value[rows] for name, value in vars(self).items()})
 
 
 def targets_of(truths: Sequence[Annotation], config: ConceptsConfig) -> Targets:
@@ -141,26 +235,24 @@ def fit(
     frames: Tensor,
     mask: Tensor,
     targets: Targets,
-    config: AlignConfig,
+    config: Heads,
     *,
     tick: Callable[[float], None] | None = None,
 ) -> None:
-    """Trains `heads` in place on normalised `frames` [clips, frames, width]; `tick` hears each epoch's loss.
+    """Trains `heads` in place on normalised `frames` [clips, frames, width]; `tick` gets each epoch's loss.
 
     Clips are cropped at random, so that the heads know short ones too.
     """
     torch.manual_seed(config.seed)
     order = torch.Generator().manual_seed(config.seed)
-    optimizer = torch.optim.AdamW(
-        heads.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
-    steps = config.epochs * -(-len(frames) // config.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=steps)
+    optimizer = torch.optim.AdamW(heads.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    steps = config.epochs * -(-len(frames) // BATCH_CLIPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     heads.train()
     for _ in range(config.epochs):
         losses = []
-        for rows in torch.split(torch.randperm(len(frames), generator=order), config.batch):
-            cropped = _crop(mask[rows], config.shortest_crop_frames, order)
+        for rows in torch.split(torch.randperm(len(frames), generator=order), BATCH_CLIPS):
+            cropped = _crop(mask[rows], SHORTEST_CROP_FRAMES, order)
             loss = loss_of(heads, frames[rows].float(), cropped, targets.take(rows))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -195,7 +287,7 @@ def cross_fit(
     mask: Tensor,
     targets: Targets,
     groups: Sequence[str],
-    config: AlignConfig,
+    config: Heads,
     *,
     tick: Callable[[float], None] | None = None,
 ) -> tuple[Concepts, Tensor]:
@@ -216,10 +308,10 @@ def cross_fit(
         heads = make()
         rest = torch.nonzero(~inside).flatten()
         fit(heads, frames[rest], mask[rest], targets.take(rest), config, tick=tick)
-        heard = hear(heads, frames[inside], mask[inside])
+        crossed = posteriors_of(heads, frames[inside], mask[inside])
         if posteriors is None:
-            posteriors = torch.zeros(len(frames), heard.shape[1])
-        posteriors[inside] = heard
+            posteriors = torch.zeros(len(frames), crossed.shape[1])
+        posteriors[inside] = crossed
     if posteriors is None:
         raise ValueError("There are no clips to fit the heads on.")
     heads = make()
@@ -228,7 +320,7 @@ def cross_fit(
 
 
 @torch.no_grad()
-def hear(heads: Concepts, frames: Tensor, mask: Tensor, batch: int = 256) -> Tensor:
+def posteriors_of(heads: Concepts, frames: Tensor, mask: Tensor, batch: int = 256) -> Tensor:
     """Posteriors of all clips: [clips, posterior]."""
     heads.eval()
     parts = [

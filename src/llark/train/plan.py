@@ -16,8 +16,7 @@ import torch
 from llark.errors import UserMustAct
 
 if TYPE_CHECKING:
-    from llark.recipe import Recipe
-    from llark.tuning import Tune
+    from llark.recipe import Recipe, Train
 
 _LLAMA_7B = {
     "model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
@@ -45,7 +44,8 @@ BASES: dict[str, dict[str, Any]] = {
 ENCODERS = {
     "mini": (2436, 2.0), "jukebox": (4800, 10.0), "clap": (512, 0.0), "mel": (64, 10.0), "hub": (1024, 10.0),
 }  # fmt: skip
-"""(width, frames a second; 0: one a clip) where there is no data yet. Of `hub`: a guess."""
+"""(width, frames a second; 0: one a clip) where there is no data yet. Of `hub`: a guess. A test compares the
+others with the encoders."""
 
 WORDS = 60
 """Tokens of a question and its answer, where there is no data yet."""
@@ -59,8 +59,6 @@ USED = 0.35
 
 QUANTIZED_BYTES = 4.127 / 8
 """Of a weight in nf4 with its scales in 8 bits (arXiv 2305.14314, section 3)."""
-
-NO_PLAN = "{name} has no section tune: it is made on a laptop by llark build, and needs no plan."
 
 
 @dataclass(frozen=True)
@@ -78,10 +76,12 @@ class Shape:
 
 @dataclass(frozen=True)
 class Load:
-    """What one example is: all its tokens, and those that are learnt."""
+    """What one example is."""
 
     tokens: float
+    """All of them."""
     learnt: float
+    """Those of answers."""
 
 
 def text_config(base: str) -> Any:
@@ -95,7 +95,7 @@ def text_config(base: str) -> Any:
         return AutoConfig.from_pretrained(base)
     except (OSError, ValueError) as error:
         raise UserMustAct(
-            f"The configuration of {base} cannot be had: {' '.join(str(error).split())[:200]}"
+            f"The configuration of {base} is not available: {' '.join(str(error).split())[:200]}"
         ) from error
 
 
@@ -103,27 +103,26 @@ def shape_of(recipe: Recipe, width: int) -> Shape:
     """Counted on a model without memory, built as training builds it."""
     from llark.model import LlarkConfig, LlarkForConditionalGeneration
     from llark.model.checkpoint import Lora, add_lora
+    from llark.train.distributed import layers
 
-    tune = _tune(recipe)
+    weights = recipe.train.weights
     text = text_config(recipe.model.base)
     config = LlarkConfig(text_config=text.to_dict(), audio_width=width, projector=recipe.model.projector)
     with torch.device("meta"):
         model = LlarkForConditionalGeneration(config)
-    if tune.weights == "lora":
+    if weights == "lora":
         add_lora(model, Lora(r=recipe.model.lora_rank, target_modules=recipe.model.lora_targets))
     else:
-        model.language_model.requires_grad_(tune.weights == "full")
-    from llark.train.team import layers
-
-    found = layers(model)
+        model.language_model.requires_grad_(weights == "full")
+    blocks = layers(model)
     read = model.config.text_config
     heads = int(read.num_attention_heads)
     head = int(getattr(read, "head_dim", None) or read.hidden_size // heads)
     return Shape(
         parameters=sum(p.numel() for p in model.parameters()),
         trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        largest_layer=max(sum(p.numel() for p in layer.parameters()) for layer in found),
-        layers=len(found),
+        largest_layer=max(sum(p.numel() for p in layer.parameters()) for layer in blocks),
+        layers=len(blocks),
         hidden=int(read.hidden_size),
         attention=heads * head,
         vocabulary=int(read.vocab_size),
@@ -134,13 +133,13 @@ def guess_load(recipe: Recipe) -> Load:
     """Of a recipe without data: a clip of the full window, and sentences of a common length."""
     _, rate = ENCODERS[recipe.embed.encoder.split(":")[0]]
     frames = max(1, round(rate * recipe.prepare.window_seconds))
-    tune = _tune(recipe)
-    words = WORDS * tune.turns + (60 if tune.conversation == "published" else 10)
-    tokens = min(tune.most_tokens, 2 + min(frames, recipe.model.audio_positions) + words)
-    return Load(tokens, min(tokens, 2 / 3 * WORDS * tune.turns))
+    config = recipe.train
+    words = WORDS * config.turns + (60 if config.conversation == "published" else 10)
+    tokens = min(config.most_tokens, 2 + min(frames, recipe.model.audio_positions) + words)
+    return Load(tokens, min(tokens, 2 / 3 * WORDS * config.turns))
 
 
-def operations(shape: Shape, load: Load, tune: Tune) -> float:
+def operations(shape: Shape, load: Load, config: Train) -> float:
     """Floating-point operations of one update.
 
     The table of words is looked up, not multiplied; the head multiplies where something is learnt only.
@@ -149,10 +148,10 @@ def operations(shape: Shape, load: Load, tune: Tune) -> float:
     inner = max(0, shape.parameters - 2 * table if _untied(shape, table) else shape.parameters - table)
     forward = 2.0 * inner * load.tokens + 2.0 * table * load.learnt
     forward += 4.0 * shape.layers * shape.attention * load.tokens**2 * 0.5
-    passes = 2.0 if tune.weights != "full" else 3.0
-    if tune.gradient_checkpointing:
+    passes = 2.0 if config.weights != "full" else 3.0
+    if config.gradient_checkpointing:
         passes += 1.0
-    return forward * passes * tune.batch
+    return forward * passes * config.batch
 
 
 def _untied(shape: Shape, table: int) -> bool:
@@ -161,35 +160,35 @@ def _untied(shape: Shape, table: int) -> bool:
     return rest > 1.9 * table
 
 
-def memory_gb(shape: Shape, load: Load, tune: Tune, processes: int, sharding: str) -> dict[str, float]:
+def memory_gb(shape: Shape, load: Load, config: Train, processes: int, sharding: str) -> dict[str, float]:
     """GB that a GPU holds at most, with the longest examples, by what for. `sharding`: ddp or fsdp."""
     part = processes if sharding == "fsdp" else 1
-    tokens = float(tune.most_tokens * tune.micro_batch)
+    tokens = float(config.most_tokens * config.micro_batch)
     layer = 34.0 * tokens * shape.hidden
     kept = (
         2.0 * tokens * shape.hidden * shape.layers + layer
-        if tune.gradient_checkpointing
+        if config.gradient_checkpointing
         else layer * shape.layers
     )
-    low = tune.precision == "bfloat16" and sharding == "ddp"
+    low = config.precision != "float32" and sharding == "ddp"
     frozen = shape.parameters - shape.trainable
     copies = 2.0 * shape.trainable if sharding == "ddp" else 2 * 2.0 * shape.largest_layer
-    if tune.precision == "float32":
+    if config.precision == "float32":
         kept, copies = kept * 2, copies if sharding == "fsdp" else 0.0
     table = 2.0 * shape.vocabulary * shape.hidden * (sharding == "fsdp")
     return {
-        "weights": (4.0 * shape.trainable + _frozen_bytes(shape, tune, low) * frozen) / part / 1e9,
+        "weights": (4.0 * shape.trainable + _frozen_bytes(shape, config, low) * frozen) / part / 1e9,
         "gradients": 4.0 * shape.trainable / part / 1e9,
         "optimizer": 8.0 * shape.trainable / part / 1e9,
         "working copies": (copies + table) / 1e9,
         "activations": kept / 1e9,
-        "logits": 12.0 * load.learnt * tune.micro_batch * shape.vocabulary / 1e9,
+        "logits": 12.0 * load.learnt * config.micro_batch * shape.vocabulary / 1e9,
     }
 
 
-def _frozen_bytes(shape: Shape, tune: Tune, low: bool) -> float:
+def _frozen_bytes(shape: Shape, config: Train, low: bool) -> float:
     """Of each weight that does not learn, on average. In 4 bits the tables of words stay as they are."""
-    if tune.quantize == "none" or shape.parameters == shape.trainable:
+    if config.quantize == "none" or shape.parameters == shape.trainable:
         return 2.0 if low else 4.0
     words = shape.vocabulary * shape.hidden
     share = words * (2 if _untied(shape, words) else 1) / (shape.parameters - shape.trainable)
@@ -198,35 +197,29 @@ def _frozen_bytes(shape: Shape, tune: Tune, low: bool) -> float:
 
 def table(recipe: Recipe, shape: Shape, load: Load, *, guessed: bool) -> str:
     """The whole plan, for a person."""
-    tune = _tune(recipe)
-    flops = operations(shape, load, tune)
-    tokens = load.tokens * tune.batch
+    config = recipe.train
+    flops = operations(shape, load, config)
+    tokens = load.tokens * config.batch
     lines = [
         f"{recipe.name}: {shape.parameters / 1e9:.2f} B parameters, "
         f"{shape.trainable / 1e6:.1f} M of them learn",
         f"  an example: {load.tokens:.0f} tokens, {load.learnt:.0f} learnt{' (guessed)' if guessed else ''}; "
-        f"an update: {tune.batch} examples, {tokens:.0f} tokens, {flops / 1e12:.4g} TFLOP",
-        f"  all {tune.steps} updates: {flops * tune.steps:.3g} FLOP",
+        f"an update: {config.batch} examples, {tokens:.0f} tokens, {flops / 1e12:.4g} TFLOP",
+        f"  all {config.steps} updates: {flops * config.steps:.3g} FLOP",
         "",
         "  GB of memory on each GPU, at most:",
         f"  {'':22}{'ddp':>9}{'fsdp':>9}  of which with fsdp",
     ]
     for name, (gpus, _, has, _) in MACHINES.items():
-        ddp, fsdp = (memory_gb(shape, load, tune, gpus, sharding) for sharding in ("ddp", "fsdp"))
+        ddp, fsdp = (memory_gb(shape, load, config, gpus, sharding) for sharding in ("ddp", "fsdp"))
         parts = ", ".join(f"{what} {size:.1f}" for what, size in fsdp.items() if size >= 0.05)
         note = "" if sum(ddp.values()) < has else f"; ddp does not fit {has:.0f} GB"
         lines.append(f"  {name:22}{sum(ddp.values()):9.1f}{sum(fsdp.values()):9.1f}  {parts}{note}")
     lines += ["", f"  time at {USED:.0%} of what the GPUs can do in bfloat16 (a guess), without evaluation:"]
     for name, (gpus, speed, _, price) in MACHINES.items():
-        hours = flops * tune.steps / (gpus * speed * USED) / 3600
+        hours = flops * config.steps / (gpus * speed * USED) / 3600
         lines.append(
-            f"  {name:22}{hours:9.1f} h{tokens * tune.steps / hours / 3600:12.0f} tokens/s"
+            f"  {name:22}{hours:9.1f} h{tokens * config.steps / hours / 3600:12.0f} tokens/s"
             f"{hours * gpus * price:12.0f} US dollars at {price:.2f} a GPU and hour"
         )
     return "\n".join(lines)
-
-
-def _tune(recipe: Recipe) -> Tune:
-    if recipe.tune is None:
-        raise UserMustAct(NO_PLAN.format(name=recipe.name))
-    return recipe.tune

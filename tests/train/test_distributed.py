@@ -1,4 +1,4 @@
-"""A team in which one falls silent: the others do not wait for it for ever."""
+"""Processes of which one falls silent: the others do not wait for it for ever."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import time
 from typing import Any
 
 import pytest
-from test_talking import beside
+from test_fit_model import beside
 
-from llark.train import beats, team
+from llark.train import distributed
 
 
 def test_who_waits_for_one_that_has_fallen_silent_is_ended_and_told_who_it_was(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(beats, "SILENT_SECONDS", 2.0)
-    go_on = beats.Beats._go_on
+    monkeypatch.setattr(distributed, "SILENT_SECONDS", 2.0)
+    go_on = distributed.Heartbeat._go_on
 
     def silent_as_1(self: Any) -> None:
         if self.rank != 1:
             go_on(self)
 
-    monkeypatch.setattr(beats.Beats, "_go_on", silent_as_1)
+    monkeypatch.setattr(distributed.Heartbeat, "_go_on", silent_as_1)
 
     def meet() -> None:
-        with team.gather("cpu") as crew:
-            if crew.rank == 1:
+        with distributed.join("cpu") as world:
+            if world.rank == 1:
                 time.sleep(6)
                 os._exit(7)
-            crew.wait()
+            world.wait()
 
     began = time.monotonic()
     assert beside(meet, ranks=2) == [1, 7]
@@ -37,11 +37,11 @@ def test_who_waits_for_one_that_has_fallen_silent_is_ended_and_told_who_it_was(
     assert "The training has stopped: process 1 (pid " in capfd.readouterr().err
 
 
-def test_an_error_of_a_team_that_is_whole_stays_what_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_where_no_process_is_lost_stays_what_it_is(capfd: pytest.CaptureFixture[str]) -> None:
     def meet() -> None:
         try:
-            with team.gather("cpu") as crew:
-                if crew.rank == 0:
+            with distributed.join("cpu") as world:
+                if world.rank == 0:
                     raise RuntimeError("out of something")
                 time.sleep(5)
         except RuntimeError as error:
