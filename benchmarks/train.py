@@ -2,11 +2,11 @@
 
     python benchmarks/train.py [--steps 7] [--batch 8] [--micro-batch 8] [--threads 1] [--profile]
 
-Examples are one clip of chance (8 to 64 positions) and a question with an answer of 5 to 150 words. Both
+Examples are one random clip (8 to 64 positions) and a question with an answer of 5 to 150 words. Both
 sides train all weights of the same model in float32 with AdamW, by the same rate, and both learn from the
 same examples in each update; the losses of each update are printed side by side, and must agree. The Trainer
-takes them in the order of chance, each micro batch padded to its longest; this package lays them behind each
-other (`tune.packed`). A micro batch has 8 examples on both sides, the Trainer's default. They take turns,
+takes them in random order, each micro batch padded to its longest; this package lays them behind each
+other (`train.packed`). A micro batch has 8 examples on both sides, the Trainer's default. They take turns,
 update by update. A token is one of an example, never padding, so the ratio is that of the times. Printed is
 the median over the updates but the first, in seconds of the processor, which others on the machine disturb
 less than the clock; the clock's figures are beside them.
@@ -28,12 +28,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from llark.train.team import Team
 
 from llark.model.checkpoint import new_model
 from llark.recipe import Recipe
 from llark.records import Exchange
-from llark.train import loop, packing, talking, talks
+from llark.train import loop, packing
+from llark.train.data import Batches, Reading, examples_of, fixed_examples, measure
+from llark.train.distributed import World
 
 WIDTH = 64
 WORDS = ("the", "song", "has", "a", "slow", "beat", "in", "minor", "with", "strings", "piano", "and", "drums")
@@ -91,19 +92,18 @@ class Enough(Exception):
 
 
 def ours(side: Side, baton: Baton, parts: Parts, settings: Any, steps: int) -> None:
-    lessons = talks.Lessons(parts.batches(packed=True), parts.order, settings.micro_batch, {})
     packing.make_ready(parts.model)
 
-    def tell(told: loop.Told) -> None:
-        side.losses.append(told.loss)
+    def report(metrics: loop.StepMetrics) -> None:
+        side.losses.append(metrics.loss)
         baton.give(side, "Trainer")
-        if told.step == steps:
+        if metrics.step == steps:
             raise Enough
         baton.take(side)
 
     baton.take(side)
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
-        loop.run(parts.model, lessons, settings, Team(), Path(folder), tell=tell)
+        loop.run(parts.model, parts.of_step, settings, World(), Path(folder), {}, report=report)
 
 
 def theirs(side: Side, baton: Baton, parts: Parts, settings: Any, steps: int) -> None:
@@ -145,20 +145,27 @@ class Parts:
 
     def __init__(self, base: str, count: int, settings: Any) -> None:
         exchanges, self.frames = material(count)
+        self.settings = settings
         self.model, self.processor = new_model(base, audio_width=WIDTH, frames_per_second=10.0)
-        self.reading = talks.Reading(
+        self.reading = Reading(
             self.processor.tokenizer, self.processor.positions_of, "chatml", settings.most_tokens
         )
-        examples = talks.examples_of(exchanges, settings)
-        measures = talks.measure(examples, lambda clip: len(self.frames[clip].frames), self.reading)
-        self.found = talks.survey(examples, measures, settings.most_tokens)
-        self.order = talking.order_of(self.found, settings)
+        examples = examples_of(exchanges, settings)
+        measures = measure(examples, lambda clip: len(self.frames[clip].frames), self.reading)
+        self.examples = fixed_examples(examples, measures, settings.most_tokens)
+        self.order = self.examples.order(settings)
 
-    def batches(self, packed: bool) -> talks.Batches:
-        return talks.Batches(self.found, self.reading, self.frames, self.processor.pad_id, packed)
+    def batches(self, packed: bool) -> Batches:
+        return Batches(self.examples, self.reading, self.frames, self.processor.pad_id, packed)
+
+    def of_step(self, step: int) -> Any:
+        return self.batches(packed=True).micro_batches(self.order(step), self.settings.micro_batch)
+
+    def numbers(self, step: int) -> list[int]:
+        return [number for number, _ in self.order(step)]
 
     def shuffled(self, step: int) -> list[int]:
-        chosen = self.order(step)
+        chosen = self.numbers(step)
         return [chosen[i] for i in np.random.default_rng(step).permutation(len(chosen))]
 
 
@@ -166,16 +173,17 @@ def settings_of(asked: argparse.Namespace) -> Any:
     return Recipe(
         name="benchmark",
         model={"lora_rank": 0, "lora_targets": ()},  # type: ignore[arg-type]
-        tune={
-            "steps": asked.steps + 1, "batch": asked.batch, "micro_batch": asked.micro_batch, "bucket": 1,
+        train={
+            "weights": "full", "steps": asked.steps + 1, "batch": asked.batch,
+            "micro_batch": asked.micro_batch, "bucket": 1,
             "precision": "float32", "save_every": 10**6, "evaluate_every": 10**6, "schedule": "constant",
             "warmup_share": 0.0, "learning_rate": 2e-5, "packed": True,
         },  # type: ignore[arg-type]
-    ).tune  # fmt: skip
+    ).train  # fmt: skip
 
 
 def report(mine: Side, other: Side, parts: Parts, steps: int) -> None:
-    tokens = [int(parts.found.lengths[parts.order(step)].sum()) for step in range(steps)]
+    tokens = [int(parts.examples.lengths[parts.numbers(step)].sum()) for step in range(steps)]
     for step, (a, b) in enumerate(zip(mine.losses, other.losses, strict=True)):
         times = f"{mine.processor[step]:.1f} and {other.processor[step]:.1f} s of the processor"
         print(f"  update {step + 1}, {tokens[step]} tokens: losses {a:.4f} and {b:.4f}; {times}")
@@ -193,11 +201,10 @@ def report(mine: Side, other: Side, parts: Parts, steps: int) -> None:
 
 
 def profile(parts: Parts, settings: Any) -> None:
-    lessons = talks.Lessons(parts.batches(packed=True), parts.order, settings.micro_batch, {})
     packing.make_ready(parts.model)
     updates = iter(range(2))
 
-    def tell(told: loop.Told) -> None:
+    def report(metrics: loop.StepMetrics) -> None:
         if next(updates) == 1:
             raise Enough
 
@@ -206,7 +213,7 @@ def profile(parts: Parts, settings: Any) -> None:
         contextlib.suppress(Enough),
         tempfile.TemporaryDirectory() as folder,
     ):
-        loop.run(parts.model, lessons, settings, Team(), Path(folder), tell=tell)
+        loop.run(parts.model, parts.of_step, settings, World(), Path(folder), {}, report=report)
     print(seen.key_averages().table(sort_by="self_cpu_time_total", row_limit=16, max_name_column_width=40))
 
 

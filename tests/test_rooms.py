@@ -16,7 +16,6 @@ GROUND = {
     "errors",
     "engine",
     "recipe",
-    "tuning",
     "llm",
     "music",
     "questions",

@@ -254,9 +254,9 @@ def test_an_evaluation_takes_the_encoder_from_where_its_weights_have_moved(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("name: x\nprepare: {source: music}", "prepare.source needs a section tune"),
+        ("name: x\nprepare: {source: music}\ntrain: {heads: {}}", "write them null with prepare.source"),
         (
-            "name: x\nprepare: {source: music}\ncorpus: {clips: 9}\ntune: {weights: lora}",
+            "name: x\nprepare: {source: music}\ncorpus: {clips: 9}",
             "renders no corpus",
         ),
     ],
