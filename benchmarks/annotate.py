@@ -30,9 +30,9 @@ import annotate_rendered
 import annotate_report
 from annotate_clips import Case
 from annotate_heard import OURS, all_facts, timed, version_of
+from others import OTHERS
+from others.madmom_facts import PYTHON
 
-from llark.annotate.others import OTHERS
-from llark.annotate.others.madmom_facts import PYTHON
 from llark.errors import UserMustAct
 
 TIMED_CLIPS = 8

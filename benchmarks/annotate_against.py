@@ -8,8 +8,8 @@ import numpy as np
 from annotate_clips import Case
 from annotate_heard import OURS, Facts
 from annotate_scores import DRAWS, MEASURES, Mark, marks_of
+from others import OTHERS
 
-from llark.annotate.others import OTHERS
 from llark.evaluate import bootstrap
 
 COLUMNS = ("tempo Acc1", "tempo Acc2", "beat F", "downbeat F", "meter", "key", "chords")

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 from annotate_clips import Case
+from llark.annotate.others import OTHERS
 
 import llark
 from llark import annotate, audio, engine
 from llark.annotate import local_keys
-from llark.annotate.others import OTHERS
 from llark.annotate.song import merge
 from llark.errors import BadAudio
 from llark.networks.beat import BeatOutput

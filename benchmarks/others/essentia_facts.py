@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from llark import audio
-from llark.annotate.others import chord_label
 from llark.music.names import key_name
 from llark.records import Annotation, Beats, Chords, ChordSpan, Key, Tempo
+from others import chord_label
 
 RATE = 44_100
 FRAME_SAMPLES, HOP_SAMPLES = 8192, 2048

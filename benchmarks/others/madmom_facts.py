@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from llark import audio
-from llark.annotate.others import chord_label
 from llark.errors import BadAudio
 from llark.music.names import key_name
 from llark.records import Annotation, Beats, Chords, ChordSpan, Key, Meter, Tempo
+from others import chord_label
 
 RATE = 44_100
 SOURCE = "madmom"

@@ -33,7 +33,7 @@ class Other:
     def load(self) -> Annotates:
         """Its function on samples. Raises `UserMustAct` where its library is missing."""
         try:
-            module = importlib.import_module(f"llark.annotate.others.{self.name}_facts")
+            module = importlib.import_module(f"others.{self.name}_facts")
             module.ready()
         except ImportError as error:
             raise UserMustAct(
