@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from llark import audio, corpus
-from llark.corpus import effects
-from llark.corpus.patterns import STYLES
+from llark.corpus import synth
+from llark.corpus.builtin import STYLES
 from llark.corpus.synth import SAMPLE_RATE
 from llark.records import Annotation, Beats, Chords, Tempo, Track, from_json, to_dict
 
@@ -116,11 +116,11 @@ def off_bar_share(truth: Annotation) -> float:
 
 
 def _noise(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return samples + effects.noise(samples, rng.uniform(5, 15), rng)
+    return samples + synth.noise(samples, rng.uniform(5, 15), rng)
 
 
 def _reverb(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return effects.room(samples, rng.uniform(1.8, 3.0), rng.uniform(-9, -3), rng)
+    return synth.room(samples, rng.uniform(1.8, 3.0), rng.uniform(-9, -3), rng)
 
 
 def _fade(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:

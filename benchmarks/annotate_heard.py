@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 from annotate_clips import Case
-from llark.annotate.others import OTHERS
+from others import OTHERS
 
 import llark
 from llark import annotate, audio, engine
-from llark.annotate import local_keys
+from llark.annotate import key
 from llark.annotate.song import merge
 from llark.errors import BadAudio
 from llark.networks.beat import BeatOutput
@@ -176,7 +176,7 @@ def _ours(case: Case, out: Path) -> Facts:
         annotate.annotate(hearing, case.id, start)
         for hearing, (start, _) in zip(hearings, spans, strict=True)
     ]
-    keys = local_keys.find(windows, [hearing.harmony.key for hearing in hearings])
+    keys = key.find_course(windows, [hearing.harmony.key for hearing in hearings])
     return Facts(replace(merge(case.id, windows), local_keys=keys))
 
 

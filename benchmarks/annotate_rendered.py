@@ -16,14 +16,12 @@ import numpy as np
 from annotate_clips import Case, read_sidecar, write_sidecar
 
 from llark import audio, engine
-from llark.corpus import abc, builtin, clips, effects, mma
+from llark.corpus import abc, builtin, clips, mma
 from llark.corpus.harmony import merged
 from llark.corpus.hearing import truth
-from llark.corpus.piece import Note, Part, Piece, transpose
-from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth
+from llark.corpus.piece import MOST_SWAY, SWAY_PERIOD_SECONDS, Note, Part, Piece, Unusable, transpose
+from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth, finish_mix
 from llark.corpus.take import Take, choose, mix, perform
-from llark.corpus.timing import MOST_SWAY, SWAY_PERIOD_SECONDS
-from llark.corpus.unusable import Unusable
 from llark.records import KEYS, Annotation, Key, LocalKeys, Span
 
 SEED = 404
@@ -110,7 +108,7 @@ def _perform(id_: str, manner: Manner, synth: Synth, seed: str) -> tuple[np.ndar
         facts = _with_keys(facts, take, second_key)
     if not (facts.key.name or facts.tempo.bpm):
         raise Unusable("nothing-known", "neither key nor beats can be heard")
-    return effects.finish(dry, draw), facts, piece.group
+    return finish_mix(dry, draw), facts, piece.group
 
 
 def _piece(manner: Manner, rng: Random, beats: float) -> Piece:

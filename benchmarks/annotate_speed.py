@@ -23,7 +23,7 @@ CLIP_PROGRAM = """
 import json, sys, time
 from llark import annotate, audio
 from llark.annotate import (
-    beats, chords, genre, instruments, isolated_chord, key, loudness, melody, meter, notes, sections, tempo
+    beats, chords, genre, instruments, key, loudness, melody, meter, notes, sections, tempo
 )
 from llark.networks import pulse
 from llark.networks.features import AudioFeatures, Networks
@@ -51,7 +51,7 @@ for run in range(runs + 1):
     timed("genre", lambda: genre.find_genre(hearing, hearing.sounds.genre))
     timed("loudness, dynamics", lambda: loudness.find(hearing))
     timed("melody", lambda: melody.find(hearing))
-    timed("isolated chord", lambda: isolated_chord.find(hearing))
+    timed("isolated chord", lambda: chords.find_isolated(hearing))
     timed("sections (observing)", lambda: sections.observe(hearing))
     timed("network: note", lambda: hearing.note)
     timed("notes", lambda: notes.find(hearing.note))

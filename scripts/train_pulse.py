@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from llark import audio, corpus, engine
-from llark.corpus import effects
+from llark.corpus import synth
 from llark.networks import beat, pulse
 from llark.networks.features import AudioFeatures
 from llark.records import Annotation, Track
@@ -125,17 +125,17 @@ def damage(samples: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     """[samples] with noise, in a room, in a noisy room, or coming up from silence or going down to it."""
     kind = draw.integers(0, 4)
     if kind == 0:
-        samples = samples + effects.noise(samples, draw.uniform(3, 18), draw)
+        samples = samples + synth.noise(samples, draw.uniform(3, 18), draw)
     elif kind == 1:
-        samples = effects.room(samples, draw.uniform(1, 3), draw.uniform(-12, -3), draw)
+        samples = synth.room(samples, draw.uniform(1, 3), draw.uniform(-12, -3), draw)
     elif kind == 2:
-        samples = effects.room(samples, draw.uniform(0.5, 1.5), draw.uniform(-12, -6), draw)
-        samples = samples + effects.noise(samples, draw.uniform(8, 20), draw)
+        samples = synth.room(samples, draw.uniform(0.5, 1.5), draw.uniform(-12, -6), draw)
+        samples = samples + synth.noise(samples, draw.uniform(8, 20), draw)
     else:
         quiet = np.interp(np.arange(len(samples)), [0, len(samples) * draw.uniform(0.3, 0.9)], [1, 0])
         ramp = 10 ** (-draw.uniform(1, 2.2) * quiet)
         samples = samples * (ramp if draw.random() < 0.5 else ramp[::-1])
-        samples = samples + effects.noise(samples, draw.uniform(15, 30), draw)
+        samples = samples + synth.noise(samples, draw.uniform(15, 30), draw)
     loud: np.ndarray = (samples / max(1e-6, np.abs(samples).max()) * 0.9).astype(np.float32)
     return loud
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from llark.annotate import local_keys
+from llark.annotate.key import find_course
 from llark.records import KEYS, Annotation, Key, LocalKeys, Span
 
 
@@ -15,7 +15,7 @@ def keys_of(*windows: dict[str, float]) -> LocalKeys:
         key = Key(name, probable[name], "harmony") if name else Key(source="harmony")
         annotations.append(Annotation("s", 25.0 * number, 25.0 * (number + 1), key=key))
         heard.append(np.array([*(probable.get(key, 0.0) for key in KEYS), 1 - sum(probable.values())]))
-    return local_keys.find(annotations, heard)
+    return find_course(annotations, heard)
 
 
 def test_a_song_that_modulates_has_a_span_for_each_key() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from llark.annotate import isolated_chord, melody, notes
+from llark.annotate import chords, melody, notes
 from llark.annotate.notes import FRAMES_PER_SECOND, Sounding
 from llark.networks.features import AudioFeatures
 
@@ -133,7 +133,7 @@ CHORDS = {
 def test_an_arpeggiated_chord_has_its_quality(label: str) -> None:
     pitches = CHORDS[label]
     struck = [(pitches[i % len(pitches)], 0.1 + 0.25 * i, 0.7 + 0.25 * i) for i in range(4 * len(pitches))]
-    found = isolated_chord.find(AudioFeatures(plucked(struck, 0.25 * len(struck) + 0.6), RATE))
+    found = chords.find_isolated(AudioFeatures(plucked(struck, 0.25 * len(struck) + 0.6), RATE))
     assert found.label == label
     assert found.confidence > 0.6
 
@@ -141,7 +141,7 @@ def test_an_arpeggiated_chord_has_its_quality(label: str) -> None:
 def test_two_chords_a_melody_and_a_single_note_are_no_isolated_chord() -> None:
     two = [(p, 0.1, 1.9) for p in CHORDS["C:maj"]] + [(p, 2.0, 3.9) for p in CHORDS["A:min"]]
     for heard in (two, line(60, 62, 64, 65, 67, 69, 71, 72), [(60, 0.1, 3.5)]):
-        assert isolated_chord.find(AudioFeatures(plucked(heard, 4.0), RATE)).label is None
+        assert chords.find_isolated(AudioFeatures(plucked(heard, 4.0), RATE)).label is None
 
 
 def test_where_no_note_is_found_there_is_no_line() -> None:

@@ -60,8 +60,6 @@ def fake_madmom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     madmom_facts._process.cache_clear()
 
 
-
-
 def test_chords_are_spelled_as_ours() -> None:
     assert others.chord_label("G#", "min") == "Ab:min"
     assert others.chord_label("N", "") == "N"

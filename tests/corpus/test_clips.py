@@ -14,9 +14,8 @@ import pytest
 from llark import audio, corpus
 from llark.corpus import builtin, clips
 from llark.corpus.clips import Order, Render, make, plan, split_of
-from llark.corpus.piece import Piece
+from llark.corpus.piece import Piece, Unusable
 from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable
-from llark.corpus.unusable import Unusable
 from llark.errors import StoreMismatch, UserMustAct
 from llark.records import GENRES, INSTRUMENTS, KEYS, Annotation, Dropped, Track
 from llark.storage import stages
@@ -205,7 +204,7 @@ def test_missing_debian_packages_are_named(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setattr(clips, "TRAINING_FONT", tmp_path / "none.sf2")
     monkeypatch.setattr(clips, "HELD_OUT_FONT", tmp_path / "none.sf3")
-    monkeypatch.setattr("llark.corpus.freedoom.FOLDER", tmp_path)
+    monkeypatch.setattr("llark.corpus.songs.FOLDER", tmp_path)
     with pytest.raises(UserMustAct) as caught:
         corpus.render(tmp_path / "out", clips=1, seed=1)
     needed = "mma freedoom fluidsynth fluid-soundfont-gm musescore-general-soundfont-small"

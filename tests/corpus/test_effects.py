@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from llark.corpus.effects import finish, noise, room
-from llark.corpus.synth import SAMPLE_RATE
+from llark.corpus.synth import SAMPLE_RATE, finish_mix, noise, room
 
 
 def clicks() -> np.ndarray:
@@ -20,7 +19,7 @@ def clicks() -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_finished_mix_has_a_peak_between_minus_12_and_minus_1_db_and_keeps_its_onsets(seed: int) -> None:
-    mixed = finish(clicks(), np.random.default_rng(seed))
+    mixed = finish_mix(clicks(), np.random.default_rng(seed))
     assert mixed.dtype == np.float32
     assert len(mixed) == 4 * SAMPLE_RATE
     peak = float(np.abs(mixed).max())
@@ -47,4 +46,4 @@ def test_noise_lies_as_far_below_the_mix_as_asked() -> None:
 
 
 def test_silence_stays_finite() -> None:
-    assert np.isfinite(finish(np.zeros(SAMPLE_RATE, np.float32), np.random.default_rng(3))).all()
+    assert np.isfinite(finish_mix(np.zeros(SAMPLE_RATE, np.float32), np.random.default_rng(3))).all()

@@ -13,8 +13,7 @@ import pytest
 from llark import corpus
 from llark.cli import app
 from llark.corpus import clips, groove_midi
-from llark.corpus.piece import Piece
-from llark.corpus.unusable import Unusable
+from llark.corpus.piece import Piece, Unusable
 from llark.errors import StoreMismatch, UserMustAct
 
 HEAD = "drummer,session,id,style,bpm,beat_type,time_signature,midi_filename,audio_filename,duration,split\n"

@@ -9,7 +9,7 @@ import pytest
 
 from llark import corpus
 from llark.corpus import abc, clips, grooves
-from llark.corpus.patterns import CLAP, KICK, SNARE, STICK
+from llark.corpus.builtin import CLAP, KICK, SNARE, STICK
 from llark.errors import UserMustAct
 
 EVERY = [grooves.groove(number) for number in range(600)]

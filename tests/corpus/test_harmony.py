@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from llark.corpus import builtin
+from llark.corpus.builtin import STYLES, accompany
 from llark.corpus.harmony import (
     DEGREES,
     INTERVALS,
@@ -19,7 +20,7 @@ from llark.corpus.harmony import (
     voicing,
 )
 from llark.corpus.hearing import key_rank, pitch_classes
-from llark.corpus.patterns import STYLES, accompany
+from llark.corpus.mma import GENRES_OF
 from llark.corpus.piece import Harmony, Note
 from llark.corpus.programs import (
     COMPERS,
@@ -34,7 +35,6 @@ from llark.corpus.programs import (
     vary,
     word_of,
 )
-from llark.corpus.styles import GENRES_OF
 from llark.records import GENRES, INSTRUMENTS, KEYS
 
 

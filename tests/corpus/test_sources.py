@@ -11,9 +11,8 @@ from random import Random
 import mido
 import pytest
 
-from llark.corpus import abc, freedoom, midi, mma, scores, songs
-from llark.corpus.piece import BEND, Control, Harmony, Note, Part
-from llark.corpus.unusable import Unusable, draw
+from llark.corpus import abc, midi, mma, scores, songs
+from llark.corpus.piece import BEND, Control, Harmony, Note, Part, Unusable, draw
 
 LIBRARY_FILE = """
 // a file in the manner of the library
@@ -156,7 +155,7 @@ def wad(**lumps: bytes) -> bytes:
 def test_songs_of_a_wad_are_found_once_with_tempo_bounds_and_meter(tmp_path: Path) -> None:
     lumps = {"E1M1": b"map", "D_E1M1": song(), "D_E1M2": song(), "D_LOOSE": song(jitter=100)}
     (tmp_path / "freedoom1.wad").write_bytes(wad(**lumps))
-    ((name, piece),) = freedoom.songs(tmp_path)
+    ((name, piece),) = songs.songs(tmp_path)
     assert name == "D_E1M1"
     assert (piece.slowest_bpm, piece.fastest_bpm) == (96.0, 144.0)
     assert (piece.meter, piece.key, piece.genres) == (4, None, ())
@@ -172,7 +171,7 @@ def test_a_song_whose_tempo_changes_is_left_out() -> None:
 
 def test_a_file_that_is_no_wad_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="WAD"):
-        freedoom.lumps(b"PK\x03\x04 something else")
+        songs.lumps(b"PK\x03\x04 something else")
 
 
 TUNES = """X: 1

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from llark.corpus.hearing import truth
-from llark.corpus.piece import Note, Part, Piece
+from llark.corpus.piece import MOST_SWAY, Note, Part, Piece, Timing, some_sway
 from llark.corpus.take import Take, perform
-from llark.corpus.timing import MOST_SWAY, Timing, some_sway
 
 
 def test_a_steady_tempo_puts_beats_at_equal_distances() -> None:

@@ -8,11 +8,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from llark.corpus import styles, tempi
+from llark.corpus import mma, tempi
+from llark.corpus.builtin import STYLES
 from llark.corpus.harmony import voicing
 from llark.corpus.hearing import key_is_heard, truth
-from llark.corpus.patterns import STYLES
-from llark.corpus.piece import BEND, Control, Harmony, Note, Part, Piece, transpose
+from llark.corpus.piece import BEND, Control, Harmony, Note, Part, Piece, Timing, Unusable, transpose
 from llark.corpus.synth import SAMPLE_RATE, Portable
 from llark.corpus.take import (
     PREROLL_SECONDS,
@@ -24,8 +24,6 @@ from llark.corpus.take import (
     perform,
     reduced,
 )
-from llark.corpus.timing import Timing
-from llark.corpus.unusable import Unusable
 from llark.records import PITCH_CLASSES
 
 C, G, A = 0, 7, 9
@@ -168,7 +166,7 @@ def test_a_style_has_its_usual_tempi_by_name_and_else_by_genre(
 
 
 def test_every_groove_and_style_has_usual_tempi_that_it_may_be_played_at() -> None:
-    for file, genres in styles.GENRES_OF.items():
+    for file, genres in mma.GENRES_OF.items():
         low, high = tempi.of_style(f"mma/{file}", genres)
         assert 40 <= low < high <= 220, file
     for name, style in STYLES.items():

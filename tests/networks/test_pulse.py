@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from llark.networks import pulse, tempogram
+from llark.networks import pulse
 from llark.networks.features import AudioFeatures
 
 
@@ -97,9 +97,7 @@ def test_several_nets_are_averaged() -> None:
 def test_tempo_bins_are_the_lags_between_240_and_40_bpm() -> None:
     assert 230 < pulse.BPM[0] <= 240
     assert 40 <= pulse.BPM[-1] < 41.5
-    np.testing.assert_allclose(
-        pulse.BPM[:-1] / pulse.BPM[1:], tempogram.LAGS_SECONDS[1] / tempogram.LAGS_SECONDS[0]
-    )
+    np.testing.assert_allclose(pulse.BPM[:-1] / pulse.BPM[1:], pulse.LAGS_SECONDS[1] / pulse.LAGS_SECONDS[0])
 
 
 def clicks(bpm: float, per_bar: int, seconds: float = 12.0) -> np.ndarray:

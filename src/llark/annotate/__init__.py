@@ -5,18 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from llark.annotate import (
-    beats,
-    chords,
-    genre,
-    instruments,
-    isolated_chord,
-    key,
-    loudness,
-    melody,
-    meter,
-    tempo,
-)
+from llark.annotate import beats, chords, genre, instruments, key, loudness, melody, meter, tempo
 from llark.annotate import notes as note_decoding
 from llark.networks import pulse
 from llark.networks.features import AudioFeatures
@@ -67,7 +56,7 @@ def annotate(
         notes=note_decoding.find(hearing.note, start_seconds) if notes else Notes(),
         loudness=loudness.find(hearing, start_seconds),
         melody=melody.find(hearing, start_seconds) if line else Melody(source=melody.SOURCE),
-        isolated_chord=isolated_chord.find(hearing),
+        isolated_chord=chords.find_isolated(hearing),
     )
     if _is_music(facts):
         facts = replace(facts, genre=genre.find_genre(hearing, hearing.sounds.genre))

@@ -6,13 +6,18 @@ where the chord net is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 
-from llark.records import PITCH_CLASSES, Chords, ChordSpan
+from llark.annotate import notes
+from llark.annotate.notes import NoteConfig, Sounding
+from llark.networks.chord import ChordOutput
+from llark.networks.features import AudioFeatures
+from llark.networks.harmony import HarmonyOutput
+from llark.records import PITCH_CLASSES, Chords, ChordSpan, IsolatedChord
 
 SOURCE = "harmony"
 NO_CHORD = "N"
@@ -24,22 +29,6 @@ _MAJOR, _MINOR = (0, 2, 3), (1, 4, 5)
 _RARE = (2, 3, 5)
 _STATES = 25
 _FLOOR = 1e-3
-
-
-class ChordEvidence(Protocol):
-    """What `nets.chord.ChordOutput` offers; one row a frame of 512 / 22050 s."""
-
-    @property
-    def triad(self) -> np.ndarray: ...
-    @property
-    def chroma(self) -> np.ndarray: ...
-
-
-class HarmonyEvidence(Protocol):
-    """What `nets.harmony.HarmonyOutput` offers: [frames, 73] for the same frames."""
-
-    @property
-    def chords(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -60,7 +49,7 @@ class ChordConfig:
     """No-chord gaps shorter than this go to the chord before them."""
 
 
-def decode(heard: ChordEvidence, harmony: HarmonyEvidence, config: ChordConfig | None = None) -> Chords:
+def decode(heard: ChordOutput, harmony: HarmonyOutput, config: ChordConfig | None = None) -> Chords:
     """The spans cover the clip from 0 s without gaps; labels are `C:maj`, `F#:min`, `G:7` or `N`.
 
     Nothing pitched (silence, noise, drums) gives no spans and confidence 0.
@@ -84,7 +73,7 @@ def decode(heard: ChordEvidence, harmony: HarmonyEvidence, config: ChordConfig |
     return Chords(_without_slivers(spans, config), confidence, SOURCE)
 
 
-def majmin(heard: ChordEvidence, harmony: HarmonyEvidence, config: ChordConfig | None = None) -> np.ndarray:
+def majmin(heard: ChordOutput, harmony: HarmonyOutput, config: ChordConfig | None = None) -> np.ndarray:
     """[frames, 25]: no chord, then twelve major, then twelve minor chords, each row adding up to 1."""
     config = config or ChordConfig()
     qualities = harmony.chords[:, :-1].reshape(-1, len(QUALITIES), 12)
@@ -148,3 +137,120 @@ def _without_slivers(spans: list[ChordSpan], config: ChordConfig) -> tuple[Chord
         else:
             kept.append(span)
     return tuple(kept)
+
+
+# --- an isolated chord ------------------------------------------------------------------------------------
+# A recording that is one chord, sustained or arpeggiated, and no more. The note net runs only where nearly
+# all energy lies in four pitch classes, the same ones all the time. Its notes must fill one chord, leave no
+# note of it out, and be the same at the beginning and the end.
+
+NOTES_SOURCE = "basic-pitch"
+
+CHORD_TONES = {
+    "maj": (0, 4, 7), "min": (0, 3, 7), "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11), "min7": (0, 3, 7, 10),
+    "dim": (0, 3, 6), "aug": (0, 4, 8), "sus4": (0, 5, 7), "sus2": (0, 2, 7),
+}  # fmt: skip
+"""Semitones above the root."""
+
+
+@dataclass(frozen=True)
+class IsolatedChordConfig:
+    longest_seconds: float = 60.0
+    four_classes: float = 0.78
+    """Share of the chroma that the four strongest pitch classes must hold."""
+    steady: float = 0.8
+    """Likeness (cosine) of the chroma of each stretch to that of the whole."""
+    stretch_seconds: float = 2.0
+    notes: NoteConfig = field(default_factory=lambda: NoteConfig(onset=0.4, least_sounding=0.3))
+    """More notes than a transcription would take: the inner ones of a chord are faint."""
+    inside: float = 0.92
+    """Share of the notes that must lie in the chord."""
+    weakest: float = 0.45
+    """How strong the chord's weakest note must be, against an equal share."""
+    likeness: float = 0.9
+    """Of the first half to the second."""
+    bass: float = 0.02
+    """What a root in the bass counts, where several roots explain the notes alike."""
+
+
+def find_isolated(hearing: AudioFeatures, config: IsolatedChordConfig | None = None) -> IsolatedChord:
+    """The chord, spelled `C:maj7`; unknown where anything else sounds, or only part of a chord."""
+    config = config or IsolatedChordConfig()
+    unknown = IsolatedChord(source=NOTES_SOURCE)
+    if hearing.duration_seconds > config.longest_seconds:
+        return unknown
+    strengths = pitch_class_strengths(hearing.chord.chroma)
+    if four_class_share(strengths) < config.four_classes:
+        return unknown
+    if (
+        steadiness(strengths, max(2, round(hearing.duration_seconds / config.stretch_seconds)))
+        < config.steady
+    ):
+        return unknown
+    found = notes.decode(hearing.note, config.notes)
+    first, second = halves(found, len(hearing.note.notes))
+    if not first.any() or not second.any():
+        return unknown
+    likeness = float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))
+    lowest = min(found, key=lambda sound: sound.pitch_midi).pitch_midi % 12
+    label, inside, weakest = best_chord(first**2 + second**2, lowest, config)
+    if likeness < config.likeness or inside < config.inside or weakest < config.weakest:
+        return unknown
+    confidence = inside * likeness * min(1.0, (1 + weakest) / 1.6)
+    return IsolatedChord(label, round(confidence, 3), NOTES_SOURCE)
+
+
+def pitch_class_strengths(chroma: np.ndarray) -> np.ndarray:
+    """[frames, 12]: what stands out of each frame's median, as a share; little where it is quiet."""
+    sums = chroma.sum(axis=1)
+    if not len(chroma) or sums.max() <= 0:
+        return np.zeros((len(chroma), 12))
+    peaks = np.maximum(0, chroma - np.median(chroma, axis=1, keepdims=True))
+    strengths: np.ndarray = peaks / (peaks.sum(axis=1, keepdims=True) + 0.05 * sums.max())
+    return strengths
+
+
+def four_class_share(strengths: np.ndarray) -> float:
+    """The share of the four strongest pitch classes in all."""
+    total = strengths.sum(axis=0)
+    return float(np.sort(total)[-4:].sum() / max(total.sum(), 1e-9))
+
+
+def steadiness(strengths: np.ndarray, stretches: int) -> float:
+    """The least cosine between the pitch classes of a stretch and those of the whole; silent ones aside."""
+    whole = strengths.sum(axis=0)
+    parts = [part.sum(axis=0) for part in np.array_split(strengths, stretches)]
+    sounding = [part for part in parts if part.sum() > 0.1 * whole.sum() / stretches]
+    return min(
+        (float(part @ whole / (np.linalg.norm(part) * np.linalg.norm(whole))) for part in sounding),
+        default=0.0,
+    )
+
+
+def halves(found: Sequence[Sounding], frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """[12] for each half: the root of how long and strong each pitch class sounds in it."""
+    weights = np.zeros((2, 12))
+    middle = frames // 2
+    for sound in found:
+        before = max(0, min(sound.last, middle) - sound.first)
+        within = sound.last - sound.first
+        weights[:, sound.pitch_midi % 12] += np.array([before, within - before]) * sound.strength
+    first, second = np.sqrt(weights)
+    return first, second
+
+
+def best_chord(weights: np.ndarray, lowest: int, config: IsolatedChordConfig) -> tuple[str, float, float]:
+    """(label, share of the notes in the chord, strength of its weakest note against an equal share).
+
+    `weights` is [12] by pitch class, `lowest` the pitch class of the lowest note.
+    """
+    shares = np.sqrt(weights) / np.sqrt(weights).sum()
+    best, best_score = ("", 0.0, 0.0), -1.0
+    for root, name in enumerate(PITCH_CLASSES):
+        for quality, semitones in CHORD_TONES.items():
+            inside = shares[[(root + semitone) % 12 for semitone in semitones]]
+            weakest = float(inside.min()) * len(semitones)
+            score = float(inside.sum()) * min(1.0, weakest / 0.3) + config.bass * (root == lowest)
+            if score > best_score:
+                best, best_score = (f"{name}:{quality}", float(inside.sum()), weakest), score
+    return best

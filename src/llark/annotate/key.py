@@ -5,21 +5,16 @@ They know no key, too: of noise, drums alone and single tones they say so.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import pairwise
 
 import numpy as np
 
-from llark.records import KEYS, Key
+from llark.networks.harmony import HarmonyOutput
+from llark.records import KEYS, Annotation, Key, LocalKeys, Span
 
 SOURCE = "harmony"
-
-
-class KeyEvidence(Protocol):
-    """What `nets.harmony.HarmonyOutput` offers: [25], the probability of each of `KEYS`, and of none."""
-
-    @property
-    def key(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -28,7 +23,7 @@ class KeyConfig:
     """Keys of less confidence are not reported."""
 
 
-def find(heard: KeyEvidence, config: KeyConfig | None = None) -> Key:
+def find(heard: HarmonyOutput, config: KeyConfig | None = None) -> Key:
     """The likeliest key, with its probability; unknown where none is likelier, or none of them is likely."""
     config = config or KeyConfig()
     best = int(np.argmax(heard.key))
@@ -36,3 +31,62 @@ def find(heard: KeyEvidence, config: KeyConfig | None = None) -> Key:
     if best == len(KEYS) or confidence < config.least_confidence:
         return Key(source=SOURCE)
     return Key(KEYS[best], confidence, SOURCE)
+
+
+# --- changes of key over a song ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LocalKeysConfig:
+    change_odds: float = 12.0
+    """A change of key must make what is heard so many times likelier."""
+    least_probability: float = 0.001
+    """No key of a window is less likely: one window alone does not settle a song's course."""
+    least_confidence: float = 0.5
+    """A key of less confidence over its span is not reported."""
+    fewest_windows: int = 2
+    """A key that holds for fewer windows in a row is not reported."""
+
+
+def find_course(
+    windows: Sequence[Annotation], heard: Sequence[np.ndarray], config: LocalKeysConfig | None = None
+) -> LocalKeys:
+    """The likeliest course of keys: a span for each that holds for two windows or more.
+
+    `heard` has for each window [25], the probability of each of `KEYS` and of none. Where a window has
+    neither key nor chords nothing is taken from it. A span's confidence is the mean probability of its key
+    over its seconds; that of all is the mean over all seconds, 0 where no key is reported.
+    """
+    config = config or LocalKeysConfig()
+    if not windows:
+        return LocalKeys()
+    known = np.array([bool(w.key.name or w.chords.spans) for w in windows])
+    likely = np.array([np.asarray(one, float)[: len(KEYS)] for one in heard]) * known[:, None]
+    course = _course(np.where(known[:, None], np.maximum(likely, config.least_probability), 1.0), config)
+    spans = []
+    edges: list[int] = np.flatnonzero(np.diff(course, prepend=-1, append=-1)).tolist()
+    for first, last in pairwise(edges):
+        inside = range(first, last)
+        seconds = np.array([windows[i].end_seconds - windows[i].start_seconds for i in inside])
+        sure = float((likely[first:last, course[first]] * seconds).sum() / seconds.sum())
+        if known[first:last].sum() >= config.fewest_windows and sure >= config.least_confidence:
+            begin, end = windows[first].start_seconds, windows[last - 1].end_seconds
+            spans.append(Span(begin, end, KEYS[course[first]], round(sure, 3)))
+    covered = sum((span.end_seconds - span.start_seconds) * span.confidence for span in spans)
+    whole = windows[-1].end_seconds - windows[0].start_seconds
+    return LocalKeys(tuple(spans), round(covered / max(whole, 1e-9), 3), windows[0].key.source)
+
+
+def _course(likely: np.ndarray, config: LocalKeysConfig) -> np.ndarray:
+    """[windows, keys] likelihoods → [windows]: the key of each on the likeliest way through them."""
+    logs = np.log(likely)
+    best, came_from = logs[0], []
+    for row in logs[1:]:
+        changed = int(best.argmax())
+        stays = best >= best[changed] - np.log(config.change_odds)
+        came_from.append(np.where(stays, np.arange(len(best)), changed))
+        best = np.where(stays, best, best[changed] - np.log(config.change_odds)) + row
+    way = [int(best.argmax())]
+    for back in reversed(came_from):
+        way.append(int(back[way[-1]]))
+    return np.array(way[::-1])

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from llark.networks.pulse import PulseOutput
 from llark.records import METER_NAMES, Meter
 
 SOURCE = "pulse"
 METERS = tuple(METER_NAMES)
-
-
-class MeterEvidence(Protocol):
-    """What `nets.pulse.PulseOutput` offers: [4], the probability of each of `METERS`."""
-
-    @property
-    def meter(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -26,7 +19,7 @@ class MeterConfig:
     """Meters of less confidence are not reported."""
 
 
-def find(heard: MeterEvidence, certainty: float = 1.0, config: MeterConfig | None = None) -> Meter:
+def find(heard: PulseOutput, certainty: float = 1.0, config: MeterConfig | None = None) -> Meter:
     """The likeliest meter; its confidence is its probability times `certainty`, that there are beats."""
     config = config or MeterConfig()
     best = int(np.argmax(heard.meter))
@@ -36,7 +29,7 @@ def find(heard: MeterEvidence, certainty: float = 1.0, config: MeterConfig | Non
     return Meter(METERS[best], round(confidence, 4), SOURCE)
 
 
-def beats_per_bar(heard: MeterEvidence) -> int:
+def beats_per_bar(heard: PulseOutput) -> int:
     """Beats in a bar of the likeliest meter: two in 6/8, whose beats are dotted quarters."""
     likeliest = METERS[int(np.argmax(heard.meter))]
     return 2 if likeliest == 6 else likeliest

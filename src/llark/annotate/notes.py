@@ -8,24 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from llark.networks.note import NoteOutput
 from llark.records import UNKNOWN, Note, Notes
 
 SOURCE = "basic-pitch"
 LOWEST_MIDI = 21
 FRAMES_PER_SECOND = 22050 / 256
-
-
-class NoteEvidence(Protocol):
-    """What `nets.note.NoteOutput` offers; one row a frame of 256 / 22050 s, one column a pitch from A0."""
-
-    @property
-    def notes(self) -> np.ndarray: ...
-    @property
-    def onsets(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -62,7 +53,7 @@ class Sounding:
     strength: float
 
 
-def find(heard: NoteEvidence, start_seconds: float = 0.0, config: NoteConfig | None = None) -> Notes:
+def find(heard: NoteOutput, start_seconds: float = 0.0, config: NoteConfig | None = None) -> Notes:
     """The notes of a clip that begins at `start_seconds` of its track; noise and silence have none.
 
     Confidence follows from their clarity: how probable they are, times the share of all that seems to sound
@@ -95,7 +86,7 @@ def as_notes(found: Iterable[Sounding], start_seconds: float = 0.0) -> tuple[Not
     )
 
 
-def decode(heard: NoteEvidence, config: NoteConfig | None = None) -> list[Sounding]:
+def decode(heard: NoteOutput, config: NoteConfig | None = None) -> list[Sounding]:
     """Every note that passes, by onset and then pitch."""
     config = config or NoteConfig()
     every = [

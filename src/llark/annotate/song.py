@@ -12,8 +12,8 @@ from typing import TypeVar
 import numpy as np
 
 from llark import annotate
-from llark.annotate import local_keys, loudness, melody, sections
-from llark.annotate.key import KeyConfig
+from llark.annotate import loudness, melody, sections
+from llark.annotate.key import KeyConfig, find_course
 from llark.annotate.meter import MeterConfig
 from llark.annotate.tempo import TempoConfig
 from llark.networks import weighting
@@ -76,7 +76,7 @@ class SongFacts:
         return replace(
             whole,
             loudness=loudness.measure(weighting.join(self._energies), start),
-            local_keys=local_keys.find(self._windows, self._keys),
+            local_keys=find_course(self._windows, self._keys),
             sections=sections.find(self._observed, start, end, whole.beats.downbeats_seconds),
             melody=_melody(self._windows),
             isolated_chord=_isolated_chord(self._windows),

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from llark.networks.pulse import PulseOutput
 from llark.records import Beats, Tempo
 
 SOURCE = "pulse"
-
-
-class TempoEvidence(Protocol):
-    """What `nets.pulse.PulseOutput` offers: [bins], the probability of each tempo of `nets.pulse.BPM`."""
-
-    @property
-    def tempo(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +33,7 @@ class Likeliest:
     probability: float
 
 
-def likeliest(heard: TempoEvidence, bins_bpm: np.ndarray) -> Likeliest:
+def likeliest(heard: PulseOutput, bins_bpm: np.ndarray) -> Likeliest:
     """The mean (in log) of the likeliest bin and its neighbours, and what they hold together."""
     best = int(np.argmax(heard.tempo))
     near = slice(max(0, best - 1), best + 2)
@@ -50,7 +43,7 @@ def likeliest(heard: TempoEvidence, bins_bpm: np.ndarray) -> Likeliest:
 
 
 def measure(
-    heard: TempoEvidence, bins_bpm: np.ndarray, beats: Beats, config: TempoConfig | None = None
+    heard: PulseOutput, bins_bpm: np.ndarray, beats: Beats, config: TempoConfig | None = None
 ) -> Tempo:
     """The tempo with the octave that a listener might tap instead; unknown where there are no beats."""
     config = config or TempoConfig()

@@ -15,11 +15,10 @@ from pathlib import Path
 from random import Random
 
 from llark.corpus import tempi
+from llark.corpus.builtin import STYLES, Style, accompany
 from llark.corpus.harmony import INTERVALS, merged
-from llark.corpus.patterns import STYLES, Style, accompany
-from llark.corpus.piece import Harmony, Note, Part, Piece, onsets_per_beat, transpose
+from llark.corpus.piece import Harmony, Note, Part, Piece, Unusable, draw, onsets_per_beat, transpose
 from llark.corpus.programs import into_range, some_lead, some_program
-from llark.corpus.unusable import Unusable, draw
 from llark.errors import UserMustAct
 from llark.music.names import key_name
 from llark.records import KEYS

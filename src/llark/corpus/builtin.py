@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 
 from llark.corpus import tempi
-from llark.corpus.harmony import harmonise, melody, random_key
-from llark.corpus.patterns import STYLES, Style, accompany
-from llark.corpus.piece import Part, Piece
-from llark.corpus.programs import some_lead, some_program
-from llark.corpus.unusable import draw
+from llark.corpus.harmony import INTERVALS, chord_at, harmonise, melody, random_key, swung, voicing
+from llark.corpus.piece import Harmony, Note, Part, Piece, draw
+from llark.corpus.programs import COMPERS, PADS, PROGRAMS, RANGES, some_lead, some_program
 
 LICENCE = "Apache-2.0 (generated)"
 VARIANTS = 24
@@ -73,3 +71,214 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
         fastest_bpm=style.fastest_bpm, usual_bpm=tempi.of_style(name, style.genres), licence=LICENCE,
         about={"style": f"{name} {variant}"},
     )  # fmt: skip
+
+
+# --- Drums, bass and chords in our own styles: the accompaniment of the `builtin` source and of folk tunes.
+
+
+KICK, STICK, SNARE, CLAP, HAT, OPEN_HAT, RIDE, CRASH, SHAKER = 36, 37, 38, 39, 42, 46, 51, 49, 70
+
+
+@dataclass(frozen=True)
+class Style:
+    """One bar of each role, in beats. `drums` maps a drum to its onsets; `bass` pairs an onset with `r`
+    (root), `f` (fifth) or `t` (third); `chords` are onsets; `short` makes chords short. 6/8 counts dotted
+    quarters."""
+
+    meter: int
+    genres: tuple[str, ...]
+    drums: dict[int, str]
+    bass: str
+    chords: str
+    short: bool = False
+    swing: bool = False
+    kits: tuple[int, ...] = (0, 8)
+    slowest_bpm: float = 50.0
+    fastest_bpm: float = 200.0
+
+
+_EIGHTHS = "0 .5 1 1.5 2 2.5 3 3.5"
+_SIXTHS = "0 .3333 .6667 1 1.3333 1.6667"
+
+STYLES = {
+    "rock": Style(
+        4, ("rock",), {KICK: "0 2 2.5", SNARE: "1 3", HAT: _EIGHTHS},
+        "0r .5r 1r 1.5r 2r 2.5r 3r 3.5r", "0 1.5 2.5", kits=(0, 16),
+    ),
+    "metal": Style(
+        4, ("metal",), {KICK: "0 .25 .5 .75 1.5 2 2.25 2.5 2.75 3.5", SNARE: "1 3", RIDE: "0 1 2 3"},
+        "0r .25r .5r .75r 1r 1.5r 2r 2.25r 2.5r 3r 3.5r", "0 .5 1 1.5 2 2.5 3", kits=(16,),
+    ),
+    "pop": Style(
+        4, ("pop",), {KICK: "0 1.5 2", SNARE: "1 3", HAT: _EIGHTHS},
+        "0r 1.5r 2f 3r", "0 1 2 3",
+    ),
+    "ballad": Style(
+        4, ("pop",), {KICK: "0 2", STICK: "1 3", HAT: "0 1 2 3"},
+        "0r 2f", "0 2", slowest_bpm=45, fastest_bpm=130,
+    ),
+    "dance": Style(
+        4, ("dance",), {KICK: "0 1 2 3", CLAP: "1 3", OPEN_HAT: ".5 1.5 2.5 3.5"},
+        ".5r 1.5r 2.5r 3.5r", "0 .75 1.5 2.5", short=True, kits=(24, 25),
+    ),
+    "funk": Style(
+        4, ("funk",), {KICK: "0 .75 2.25 2.5", SNARE: "1 3 3.75",
+        HAT: "0 .25 .5 .75 1 1.25 1.5 1.75 2 2.25 2.5 2.75 3 3.25 3.5 3.75"},
+        "0r .75r 1.5f 2r 2.75r 3.5f", ".5 1.25 1.75 2.5 3.25", short=True, fastest_bpm=140,
+    ),
+    "soul": Style(
+        4, ("soul",), {KICK: "0 .5 2 2.5", SNARE: "0 1 2 3", HAT: _EIGHTHS},
+        "0r .5r 1.5f 2r 3t 3.5f", "1 3",
+    ),
+    "swing": Style(
+        4, ("jazz",), {RIDE: "0 1 1.5 2 3 3.5", HAT: "1 3", KICK: "0"},
+        "0r 1t 2f 3t", "0 1.5 2.5", short=True, swing=True, kits=(32, 40),
+    ),
+    "shuffle": Style(
+        4, ("blues",), {KICK: "0 2", SNARE: "1 3", HAT: _EIGHTHS},
+        "0r 1t 2f 3t", "0 .5 1 1.5 2 2.5 3 3.5", short=True, swing=True,
+    ),
+    "bossa": Style(
+        4, ("latin",), {KICK: "0 1.5 2 3.5", STICK: "0 1.5 3", SHAKER: _EIGHTHS},
+        "0r 1.5f 2f 3.5r", "0 1.5 2.5 3.5", short=True,
+    ),
+    "reggae": Style(
+        4, ("reggae",), {KICK: "2", SNARE: "2", HAT: _EIGHTHS},
+        "0r 1.5f 2r 3t", ".5 1.5 2.5 3.5", short=True, fastest_bpm=150,
+    ),
+    "country": Style(
+        4, ("country",), {KICK: "0 2", SNARE: "1 3", HAT: _EIGHTHS},
+        "0r 2f", "1 1.5 3 3.5", short=True,
+    ),
+    "ambient": Style(
+        4, ("ambient",), {SHAKER: "0 1 2 3"},
+        "0r", "0", fastest_bpm=110,
+    ),
+    "waltz": Style(
+        3, ("waltz",), {KICK: "0", HAT: "1 2"},
+        "0r", "1 2", short=True,
+    ),
+    "slow waltz": Style(
+        3, ("waltz", "pop"), {KICK: "0", STICK: "2", HAT: "0 .5 1 1.5 2 2.5"},
+        "0r 2f", "0 .5 1 1.5 2 2.5", fastest_bpm=150,
+    ),
+    "jazz waltz": Style(
+        3, ("waltz", "jazz"), {RIDE: "0 1 1.5 2", HAT: "1"},
+        "0r 1t 2f", "0 1.5", short=True, swing=True, kits=(32, 40),
+    ),
+    "country waltz": Style(
+        3, ("waltz", "country"), {KICK: "0", SNARE: "1 2", HAT: "0 1 2"},
+        "0r", "1 2",
+    ),
+    "rock in three": Style(
+        3, ("rock",), {KICK: "0 .5", SNARE: "2", HAT: "0 .5 1 1.5 2 2.5"},
+        "0r .5r 1r 2f", "0 1",
+    ),
+    "jig": Style(
+        6, ("folk",), {KICK: "0 1", SHAKER: _SIXTHS},
+        "0r 1f", "0 .6667 1 1.6667", short=True, slowest_bpm=70, fastest_bpm=140,
+    ),
+    "six eight ballad": Style(
+        6, ("pop",), {KICK: "0", SNARE: "1", HAT: _SIXTHS},
+        "0r .6667r 1f", _SIXTHS, slowest_bpm=40, fastest_bpm=110,
+    ),
+    "six eight blues": Style(
+        6, ("blues",), {KICK: "0 .6667", SNARE: "1", RIDE: _SIXTHS},
+        "0r .6667t 1f 1.6667t", "0 1", slowest_bpm=40, fastest_bpm=110,
+    ),
+    "six eight march": Style(
+        6, ("march",), {KICK: "0 1", SNARE: "0 .6667 1 1.3333 1.6667"},
+        "0r 1f", ".6667 1.6667", short=True, slowest_bpm=70, fastest_bpm=140,
+    ),
+    "polka": Style(
+        2, ("folk",), {KICK: "0 1", HAT: ".5 1.5"},
+        "0r 1f", ".5 1.5", short=True, slowest_bpm=70, fastest_bpm=150,
+    ),
+    "march": Style(
+        2, ("march",), {KICK: "0 1", SNARE: "0 .5 .75 1 1.5", CRASH: "0"},
+        "0r 1f", ".5 1.5", short=True, slowest_bpm=70, fastest_bpm=150,
+    ),
+    "two step": Style(
+        2, ("country",), {KICK: "0", SNARE: "1", HAT: "0 .5 1 1.5"},
+        "0r 1f", ".5 1.5", short=True, slowest_bpm=60, fastest_bpm=150,
+    ),
+}  # fmt: skip
+"""Styles that cover every meter; genre words from `records.GENRES`."""
+
+
+def accompany(
+    style: Style, harmony: Sequence[Harmony], bars: int, rng: Random, drums: bool = True
+) -> tuple[Part, ...]:
+    """Bass, chords and (unless told not to) drums for `bars` bars, sometimes with a pad."""
+    parts = [_bass(style, harmony, bars, rng), _chords(style, harmony, bars, rng)]
+    if rng.random() < 0.25:
+        parts.append(pad(harmony, rng))
+    if drums:
+        parts.append(_drums(style, bars, rng))
+    return tuple(parts)
+
+
+def _places(text: str) -> list[float]:
+    return [float(word) for word in text.split()]
+
+
+def _per_bar(style: Style) -> int:
+    return 2 if style.meter == 6 else style.meter
+
+
+def _drums(style: Style, bars: int, rng: Random) -> Part:
+    notes: list[Note] = []
+    dropped = rng.choice((None, None, HAT, KICK))
+    for bar in range(bars):
+        for drum, text in style.drums.items():
+            if drum == dropped or (drum == CRASH and bar % 8):
+                continue
+            for place in _places(text):
+                accent = 12 if abs(place - round(place)) < 1e-3 else 0
+                start = bar * _per_bar(style) + swung(place, style.swing)
+                notes.append(Note(start, start + 0.1, drum, 76 + accent + rng.randint(-8, 8)))
+    return Part("drums", rng.choice(style.kits), tuple(notes))
+
+
+def _bass(style: Style, harmony: Sequence[Harmony], bars: int, rng: Random) -> Part:
+    low = RANGES["bass"][0] + 2
+    notes: list[Note] = []
+    places = [(float(word[:-1]), word[-1]) for word in style.bass.split()]
+    ends = [place for place, _ in places[1:]] + [float(_per_bar(style))]
+    for bar in range(bars):
+        for (place, degree), end in zip(places, ends, strict=True):
+            start = bar * _per_bar(style) + swung(place, style.swing)
+            chord = chord_at(harmony, bar * _per_bar(style) + place)
+            _, third, fifth, *_ = INTERVALS[chord.quality]
+            pitch = low + (chord.root + {"r": 0, "t": third, "f": fifth}[degree] - low) % 12
+            stop = bar * _per_bar(style) + swung(end, style.swing)
+            notes.append(Note(start, start + (stop - start) * 0.9, pitch, 88 + rng.randint(-6, 6)))
+    return Part("bass", rng.choice(PROGRAMS["bass"]), tuple(notes))
+
+
+def _chords(style: Style, harmony: Sequence[Harmony], bars: int, rng: Random) -> Part:
+    word = (
+        "distorted guitar"
+        if style.genres[0] in ("metal", "rock") and rng.random() < 0.6
+        else rng.choice(COMPERS)
+    )
+    places, low = _places(style.chords), rng.choice((50, 54, 57, 60))
+    power = word == "distorted guitar"
+    notes: list[Note] = []
+    for bar in range(bars):
+        for place, end in zip(places, [*places[1:], float(_per_bar(style))], strict=True):
+            start = bar * _per_bar(style) + swung(place, style.swing)
+            length = (bar * _per_bar(style) + swung(end, style.swing) - start) * (
+                0.4 if style.short else 0.95
+            )
+            chord = chord_at(harmony, bar * _per_bar(style) + place)
+            pitches = voicing(chord, low)[:3] if power else voicing(chord, low)
+            loud = 72 + rng.randint(-8, 8)
+            notes.extend(Note(start, start + length, p, loud) for p in pitches)
+    return Part("chords", some_program(word, rng), tuple(notes))
+
+
+def pad(harmony: Sequence[Harmony], rng: Random) -> Part:
+    """Long chords, one for each span of the harmony."""
+    notes = [Note(h.start, h.end - 0.02, p, 62 + rng.randint(-5, 5)) for h in harmony for p in voicing(h, 55)]
+    return Part("pad", some_program(rng.choice(PADS), rng), tuple(notes))

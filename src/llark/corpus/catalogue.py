@@ -16,9 +16,8 @@ from pathlib import Path
 from random import Random
 
 from llark import engine
-from llark.corpus.piece import Piece
+from llark.corpus.piece import Piece, Unusable, draw
 from llark.corpus.songs import as_piece, phrases, varied
-from llark.corpus.unusable import Unusable, draw
 from llark.errors import UserMustAct
 
 SUFFIXES = (".mid", ".midi")

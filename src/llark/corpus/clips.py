@@ -17,14 +17,12 @@ import numpy as np
 
 from llark import engine
 from llark.audio import save
-from llark.corpus import abc, builtin, effects, freedoom, groove_midi, grooves, mma, scores
+from llark.corpus import abc, builtin, groove_midi, grooves, mma, scores, songs
 from llark.corpus.catalogue import Catalogue, catalogue
 from llark.corpus.hearing import truth
-from llark.corpus.piece import Piece
-from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth
+from llark.corpus.piece import Piece, Unusable, some_sway
+from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth, finish_mix
 from llark.corpus.take import choose, clip_seconds, mix, perform, reduced
-from llark.corpus.timing import some_sway
-from llark.corpus.unusable import Unusable
 from llark.errors import BadAudio, UserMustAct
 from llark.records import Annotation, Track, from_json, to_dict
 from llark.storage import stages
@@ -150,7 +148,7 @@ def make(
     parts = perform(take, Random(f"{seed}:perform"))
     dry, words = mix(parts, take.seconds, synth, Random(f"{seed}:mix"))
     digest = hashlib.sha256(f"{seed}:effects".encode()).digest()
-    audio = effects.finish(dry, np.random.default_rng(list(digest)))
+    audio = finish_mix(dry, np.random.default_rng(list(digest)))
     facts = truth(piece, order.id, take.timing, take.seconds, words)
     track = Track(
         id=order.id, path=f"{order.id}.ogg", dataset=f"corpus-{order.source}", split=order.split,
@@ -166,7 +164,7 @@ def _notated(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
 
 
 MAKERS: dict[str, MakesPiece] = {
-    "mma": mma.piece, "music21": _notated, "freedoom": freedoom.piece, "builtin": builtin.piece,
+    "mma": mma.piece, "music21": _notated, "freedoom": songs.piece, "builtin": builtin.piece,
     "tunes": abc.alone, "grooves": grooves.piece,
 }  # fmt: skip
 """The sources that need no folder."""
@@ -224,16 +222,16 @@ def render(
     chosen = tuple(sources or [name for name, given in folders.items() if given is not None] or SOURCES)
     _refuse_unknown(chosen, renderer)
     require_packages(chosen, renderer)
-    songs, players = _songs(chosen, midi, Path(folder)), _drummers(chosen, groove_midi_folder)
+    own_songs, players = _songs(chosen, midi, Path(folder)), _drummers(chosen, groove_midi_folder)
     own: dict[str, MakesPiece] = {}
     config = {"version": VERSION, "clips": clips, "seed": seed, "sources": list(chosen), "renderer": renderer}
-    if songs is not None:
-        own["midi"], config["midi"] = songs.piece, _digest(songs.groups)
+    if own_songs is not None:
+        own["midi"], config["midi"] = own_songs.piece, _digest(own_songs.groups)
     if players is not None:
         own["groove_midi"], config["groove_midi"] = players.piece, _digest(players.performances)
     writer = stages.open_stage(folder, "corpus", config, flush_seconds=30.0)
-    if songs is not None:
-        songs.keep(Path(folder) / SONGS)
+    if own_songs is not None:
+        own_songs.keep(Path(folder) / SONGS)
     timeout = CLIP_TIMEOUT_SECONDS if workers else None
     return engine.run(
         Render(Path(folder), renderer, own), plan(clips, seed, chosen), writer, workers=workers,
@@ -259,7 +257,7 @@ def _songs(sources: Sequence[str], midi: str | Path | None, folder: Path) -> Cat
     _refuse_lone("midi" in sources, midi, "source midi and a folder of MIDI files (--midi)")
     if midi is None:
         return None
-    return catalogue(Path(midi).absolute(), folder / SONGS, freedoom.songs())
+    return catalogue(Path(midi).absolute(), folder / SONGS, songs.songs())
 
 
 def _drummers(sources: Sequence[str], folder: str | Path | None) -> groove_midi.Drummers | None:
@@ -279,7 +277,7 @@ def require_packages(sources: Sequence[str], renderer: str) -> None:
     """Raises `UserMustAct` naming every Debian package that is missing, and what works without."""
     present = {
         "mma": shutil.which("mma") is not None and mma.LIBRARY.is_dir(),
-        "freedoom": any((freedoom.FOLDER / wad).exists() for wad in freedoom.WADS),
+        "freedoom": any((songs.FOLDER / wad).exists() for wad in songs.WADS),
         "fluidsynth": shutil.which("fluidsynth") is not None,
         "fluid-soundfont-gm": TRAINING_FONT.exists(),
         "musescore-general-soundfont-small": HELD_OUT_FONT.exists(),

@@ -14,11 +14,10 @@ from pathlib import Path
 from random import Random
 
 from llark.corpus import midi
+from llark.corpus.builtin import STYLES, Style, accompany
 from llark.corpus.harmony import harmonise, melody, random_key
-from llark.corpus.patterns import STYLES, Style, accompany
-from llark.corpus.piece import Note, Part, Piece
+from llark.corpus.piece import Note, Part, Piece, Unusable, draw
 from llark.corpus.programs import some_lead, some_program
-from llark.corpus.unusable import Unusable, draw
 from llark.errors import UserMustAct
 
 LICENCE = "CC-BY-4.0"

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-from llark.corpus.harmony import harmonise, melody, random_key
-from llark.corpus.patterns import (
+from llark.corpus.builtin import (
     CLAP,
     CRASH,
     HAT,
@@ -25,9 +24,9 @@ from llark.corpus.patterns import (
     Style,
     accompany,
 )
-from llark.corpus.piece import Part, Piece
+from llark.corpus.harmony import harmonise, melody, random_key
+from llark.corpus.piece import Part, Piece, draw
 from llark.corpus.programs import some_lead, some_program
-from llark.corpus.unusable import draw
 
 LICENCE = "Apache-2.0 (generated)"
 GROOVES = 4000

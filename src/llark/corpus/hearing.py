@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from llark.corpus.harmony import INTERVALS
-from llark.corpus.piece import Part, Piece
-from llark.corpus.timing import Timing
+from llark.corpus.piece import Part, Piece, Timing
 from llark.records import (
     KEYS,
     PITCH_CLASSES,

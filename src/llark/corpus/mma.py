@@ -6,17 +6,16 @@ import functools
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from llark.corpus import midi, styles, tempi
+from llark.corpus import midi, tempi
+from llark.corpus.builtin import STYLES, Style, accompany
 from llark.corpus.harmony import harmonise, melody, random_key
-from llark.corpus.patterns import STYLES, Style, accompany
-from llark.corpus.piece import Control, Harmony, Note, Part, Piece
+from llark.corpus.piece import Control, Harmony, Note, Part, Piece, Unusable, draw
 from llark.corpus.programs import some_lead, some_program, vary
-from llark.corpus.unusable import Unusable, draw
 from llark.records import PITCH_CLASSES
 
 LICENCE = "generated with MMA grooves (GPL-2.0-or-later)"
@@ -66,7 +65,7 @@ class Groove:
 def find_grooves(library: Path = LIBRARY) -> tuple[Groove, ...]:
     """Every usable groove of an installed library, in a fixed order."""
     grooves: list[Groove] = []
-    for file in sorted(styles.GENRES_OF):
+    for file in sorted(GENRES_OF):
         path = library / f"{file}.mma"
         if path.exists():
             grooves.extend(read_grooves(file, path.read_text(errors="replace")))
@@ -75,7 +74,7 @@ def find_grooves(library: Path = LIBRARY) -> tuple[Groove, ...]:
 
 def read_grooves(file: str, text: str) -> list[Groove]:
     """The grooves that one library file defines. `file` is `folder/name`, without `.mma`."""
-    if file in styles.EXCLUDED:
+    if file in EXCLUDED:
         return []
     grooves, time, signature, in_doc = [], "4", "", False
     for raw in text.splitlines():
@@ -90,16 +89,16 @@ def read_grooves(file: str, text: str) -> list[Groove]:
         elif (match := re.match(r"defgroove\s+(\S+)", line, re.IGNORECASE)) and not _SKIPPED.search(match[1]):
             heard = _meter(file, time, signature)
             if heard is not None:
-                grooves.append(Groove(file, match[1], *heard, styles.GENRES_OF.get(file, ())))
+                grooves.append(Groove(file, match[1], *heard, GENRES_OF.get(file, ())))
     return grooves
 
 
 def _meter(file: str, time: str, signature: str) -> tuple[int, int] | None:
     """Meter, and library beats in one of its beats; `None` for meters that have no word here."""
     beats = int(time.split("/")[0])
-    if file in styles.TWO_FOUR:
+    if file in TWO_FOUR:
         return (2, 2) if beats == 4 else None
-    if file in styles.SLOW_SIX_EIGHT:
+    if file in SLOW_SIX_EIGHT:
         return 6, 2
     if beats == 6:
         return 6, 3
@@ -122,10 +121,10 @@ def choose(rng: Random) -> Groove:
     table = _by_meter()
     meters = [meter for meter in METER_SHARES if meter in table]
     files = table[rng.choices(meters, [METER_SHARES[m] for m in meters])[0]]
-    genres = sorted({genre for file in files for genre in styles.GENRES_OF[file]})
-    weights = [_weight(genre, sum(genre in styles.GENRES_OF[file] for file in files)) for genre in genres]
+    genres = sorted({genre for file in files for genre in GENRES_OF[file]})
+    weights = [_weight(genre, sum(genre in GENRES_OF[file] for file in files)) for genre in genres]
     genre = rng.choices(genres, weights)[0]
-    return rng.choice(files[rng.choice(sorted(f for f in files if genre in styles.GENRES_OF[f]))])
+    return rng.choice(files[rng.choice(sorted(f for f in files if genre in GENRES_OF[f]))])
 
 
 def _weight(genre: str, files: int) -> float:
@@ -220,3 +219,139 @@ def _style_for(groove: Groove, rng: Random) -> Style:
     fitting = [s for s in STYLES.values() if s.meter == groove.meter]
     same = [s for s in fitting if set(s.genres) & set(groove.genres)]
     return rng.choice(same or fitting)
+
+
+# --- What the groove library of MMA is heard as: genre words and meter of each of its files.
+
+
+_FILES_OF = {
+    "rock": """
+        stdlib: 50srock 60srock 8beat basicrock bubblerock folkrock rock-128 rockballad rockwaltz softrock
+        twist strut
+        casio: 60srock 8beat1 8beat2 8beat3 digitalrock poprock1 poprock2 rock1 rock2 shufflerock slowrock
+        twist
+        kara: K50s_rock fasttwist twi happyshuffle
+        pflib: 8beat1 8beat2 highfive rock1 slowrock
+        yamaha: w-rock
+        zoom: beat8 hrk punk rock rock34 shuffle
+    """,
+    "pop": """
+        stdlib: arpeggio44 arpeggio68 arpeggiowaltz ballad ballad128 ballad68 guitarballad pianoballad
+        popballad stringballad popspiritual 8beat bubblerock softrock rockballad lullaby
+        casio: 16beat1 16beat2 16beat3 16beatballad1 16beatballad2 16beatballad3 60spop 68ballad 80spop
+        8beatballad1 8beatballad2 8beatballad3 8beatpop1 8beatpop2 8beatpop3 dancepop1 dancepop2 dancepop3
+        electricpop oldieballad pop popballad poppolka poprock1 poprock2 popshuffle1 popshuffle2 popwaltz
+        soulpop worldpop slow16beat serenade
+        kara: 2beatp kwestballad
+        pflib: 16beat1 16beat2
+        zoom: bald bald34 beat16 pop
+    """,
+    "jazz": """
+        stdlib: bebop bigband broadway broadwaywaltz charleston descendingjazz dixie easyswing evansish
+        fastjazzwaltz fastswing foxtrot folkyjazz gypsyjazz jazzcombo jazzguitar jazzrock jazzwaltz
+        jazzrhumba jive lfusion mellowjazz modernjazz modernjazzwaltz nitejazz quickstep ragtime showtune
+        slowbroadway slowjazz softshoe swing westernswing 68swing
+        casio: fastbigband foxtrot jazzcombo jazzwaltz middlebigband modernjazz quickstep slowbigband
+        slowswing swing fusion polkafox
+        yamaha: jazzGrtrio jazzbasie jazzbossa jazzbouncy jazzswing jazztrio jazzwaltz jazzcountry
+        zoom: jazz jazz04 fus16 fusion
+    """,
+    "blues": """
+        stdlib: blues blues128 blues68 boggiewoggie countryblues fastblues slowblues bluefolk
+        shuffleboggie
+        casio: blues shuffleboogie
+        zoom: blues blues34 blues68
+    """,
+    "country": """
+        stdlib: bluegrass countryblues countryswing countrywaltz hillcountry slowcountry westernswing
+        yamaha: jazzcountry western
+        kara: kwestballad
+        zoom: cntry country
+    """,
+    "folk": """
+        stdlib: bluefolk folk folkballad folkrock folkyjazz polka zydeco guitarballad hymn spiritual
+        slowspiritual popspiritual hillcountry
+        casio: polka poppolka polkafox
+    """,
+    "latin": """
+        stdlib: beguine bolero bossanova calypso chacha cubanguitar desert jazzrhumba latinwaltz lfusion
+        lighttango mambo merengue rhumba salsa samba slowbolero son tango
+        casio: latinfusion latinhouse
+        kara: kbossa
+        yamaha: jazzbossa mambo quando-g.s280 salsa1 salsa2
+        zoom: afro bossa latin samba
+    """,
+    "funk": """
+        stdlib: bvfunk
+        casio: funk1 fusion 16shuffle1 16shuffle2
+        kara: Kfunk1
+        zoom: funk fus16
+    """,
+    "soul": """
+        stdlib: dsoul rb rb-ballad
+        casio: 60ssoul discosoul mellowrb modernrb r+b soul soulpop
+        kara: 8beatmotown
+        zoom: rnb
+    """,
+    "reggae": """
+        stdlib: ska
+        zoom: reggae ska
+    """,
+    "dance": """
+        stdlib: boneym trance
+        casio: 8beatdance dance1 dance2 dancepop1 dancepop2 dancepop3 hip-hop house latinhouse rave techno
+        trance1 trance2 triphop discosoul
+        alexis: hiphop teamtechno
+        zoom: dance dnb hiphop house techno trip
+    """,
+    "metal": """
+        casio: heavymetal
+        pflib: metal1 metal2
+        zoom: mtl thr
+    """,
+    "ambient": """
+        casio: ambient1 ambient2 ambient3
+        zoom: ambient
+    """,
+    "march": """
+        stdlib: 68march bwmarch dixiemarch march
+        casio: germanmarch march1
+    """,
+    "waltz": """
+        stdlib: arpeggiowaltz broadwaywaltz countrywaltz fastjazzwaltz fastwaltz frenchwaltz jazzwaltz
+        latinwaltz modernjazzwaltz rockwaltz vienesewaltz waltz
+        casio: jazzwaltz popwaltz
+        yamaha: jazzwaltz
+    """,
+}
+
+TWO_FOUR = frozenset(
+    {"stdlib/polka", "stdlib/march", "stdlib/bwmarch", "stdlib/dixiemarch"}
+    | {"casio/germanmarch", "casio/march1", "casio/polka", "casio/poppolka"}
+)
+"""Files that count four to the bar for music that is written, and tapped, in 2/4: two of their beats are
+one."""
+
+SLOW_SIX_EIGHT = frozenset({"stdlib/ballad68"})
+"""6/8 counted four to the bar: two of their beats are a dotted quarter."""
+
+EXCLUDED = frozenset({"stdlib/afro-cuban", "stdlib/jazz-54", "stdlib/68swing"})
+"""A 6/8 over 3/4 that is honestly both, five to the bar, and a swing that is written in 6/8 but counted in
+four."""
+
+
+def _genres() -> dict[str, tuple[str, ...]]:
+    words: dict[str, tuple[str, ...]] = {}
+    for genre, text in _FILES_OF.items():
+        folder = ""
+        for name in text.split():
+            if name.endswith(":"):
+                folder = name[:-1]
+            else:
+                found = words.get(f"{folder}/{name}", ())
+                words[f"{folder}/{name}"] = found if genre in found else (*found, genre)
+    return words
+
+
+GENRES_OF: Mapping[str, tuple[str, ...]] = _genres()
+"""`folder/file` of the library (without `.mma`) → genre words. Files that are not named here are not used."""

@@ -6,8 +6,12 @@ A beat is what the truth calls a beat: a quarter note, or in 6/8 a dotted quarte
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from random import Random
+from typing import TypeVar
+
+from llark.errors import LlarkError
 
 BEND = -1
 """The `number` of a `Control` that is a pitch bend (−8192…8191) and no controller."""
@@ -115,3 +119,71 @@ def onsets_per_beat(parts: Sequence[Part], length_beats: float) -> float:
     """Different onset times (to a twelfth of a beat) a beat: how busy the music is."""
     onsets = {round(note.start * 12) for part in parts for note in part.notes if note.start < length_beats}
     return len(onsets) / max(length_beats, 1.0)
+
+
+# --- Where beats fall in a clip: at one tempo, or swaying about it as players do.
+
+
+SWAYING_SHARE = 0.15
+"""Share of clips whose tempo sways."""
+
+MOST_SWAY = 0.03
+"""How far the tempo goes from its mean at most, as a share of it."""
+
+SWAY_PERIOD_SECONDS = (4.0, 16.0)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Beats as seconds of the clip, which begins at `start_beat`.
+
+    The tempo is `bpm` on average; it goes up and down by the share `sway` with a period of `period_seconds`,
+    `phase` (a share of the period) telling where in it the clip begins.
+    """
+
+    bpm: float
+    start_beat: float
+    sway: float = 0.0
+    period_seconds: float = 8.0
+    phase: float = 0.0
+
+    def seconds(self, beat: float) -> float:
+        """When a beat falls; before the clip it is negative."""
+        even = (beat - self.start_beat) * 60 / self.bpm
+        turn = 2 * math.pi
+        reach = self.sway * self.period_seconds / turn
+        place = turn * (even / self.period_seconds + self.phase)
+        return even + reach * (math.sin(place) - math.sin(turn * self.phase))
+
+
+def some_sway(rng: Random) -> tuple[float, float, float]:
+    """(sway, period in seconds, phase): none for most clips."""
+    if rng.random() >= SWAYING_SHARE:
+        return 0.0, SWAY_PERIOD_SECONDS[0], 0.0
+    return rng.uniform(0.005, MOST_SWAY), rng.uniform(*SWAY_PERIOD_SECONDS), rng.random()
+
+
+# --- What a source raises for an item that cannot become a clip, and how it draws items of one split.
+
+
+Item = TypeVar("Item")
+
+DRAWS = 400
+
+
+class Unusable(LlarkError):
+    """`reason` is a short slug that drops are counted by; `detail` one sentence."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def draw(choose: Callable[[], Item], admitted: Callable[[Item], bool]) -> Item:
+    """The first item that is admitted. Raises `Unusable` when DRAWS of them are not."""
+    for _ in range(DRAWS):
+        item = choose()
+        if admitted(item):
+            return item
+    raise Unusable("no-such-group", f"none of {DRAWS} draws was of the split that is wanted")

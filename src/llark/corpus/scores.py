@@ -17,9 +17,8 @@ from random import Random
 from typing import Any
 
 from llark.corpus import tempi
-from llark.corpus.piece import Note, Part, Piece, transpose
+from llark.corpus.piece import Note, Part, Piece, Unusable, draw, transpose
 from llark.corpus.programs import into_range, some_program, word_of
-from llark.corpus.unusable import Unusable, draw
 from llark.errors import UserMustAct
 
 LICENCE = "public domain work; encoding from the music21 corpus"

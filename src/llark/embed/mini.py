@@ -15,9 +15,9 @@ from llark import audio
 from llark.networks import beat, chord, pulse, speech, tag
 from llark.networks.chord import CHORD_CLASSES, chord_classes, chroma_profile, harmonic_change
 from llark.networks.pooling import pool, tag_levels
-from llark.networks.tempogram import LAGS_SECONDS as RHYTHM_LAGS_SECONDS
-from llark.networks.tempogram import RATE as RHYTHM_RATE
-from llark.networks.tempogram import lag_weights
+from llark.networks.pulse import LAGS_SECONDS as RHYTHM_LAGS_SECONDS
+from llark.networks.pulse import RATE as RHYTHM_RATE
+from llark.networks.pulse import lag_weights
 
 if TYPE_CHECKING:
     from llark.networks.features import AudioFeatures

@@ -12,6 +12,7 @@ Trained by `scripts/train_pulse.py` on the open corpus alone; Apache-2.0.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from importlib import resources
@@ -22,9 +23,15 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 from torch.nn import functional
 
-from llark.networks import beat, chord, tempogram
+from llark.networks import beat, chord
 
-RATE = tempogram.RATE
+RATE = 50
+"""Values a second of the curves whose periodicity is measured."""
+
+LAGS_SECONDS = np.geomspace(0.2, 6.0, 96)
+"""Lags of the autocorrelations, 19.4 to an octave: their ratio is constant, so that a change of tempo is a
+shift along them."""
+
 WEIGHTS = "weights/pulse.safetensors"
 METERS = (2, 3, 4, 6)
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
@@ -36,12 +43,12 @@ INPUT_WIDTH = HEARD_WIDTH + 24
 CHANGE_REACHES = (3, 8, 20)
 """Frames before and after, whose pitch classes are compared."""
 CHANGES = 2 * len(CHANGE_REACHES)
-LONGEST_LAG = int(1.1 * tempogram.LAGS_SECONDS[-1] * RATE)
-_LAGS = len(tempogram.LAGS_SECONDS)
-_OCTAVE = math.log(2) / math.log(tempogram.LAGS_SECONDS[1] / tempogram.LAGS_SECONDS[0])
-_FIRST = math.ceil(math.log2(60 / FASTEST_BPM / tempogram.LAGS_SECONDS[0]) * _OCTAVE)
-_LAST = math.floor(math.log2(60 / SLOWEST_BPM / tempogram.LAGS_SECONDS[0]) * _OCTAVE)
-BPM = 60 / tempogram.LAGS_SECONDS[_FIRST : _LAST + 1]
+LONGEST_LAG = int(1.1 * LAGS_SECONDS[-1] * RATE)
+_LAGS = len(LAGS_SECONDS)
+_OCTAVE = math.log(2) / math.log(LAGS_SECONDS[1] / LAGS_SECONDS[0])
+_FIRST = math.ceil(math.log2(60 / FASTEST_BPM / LAGS_SECONDS[0]) * _OCTAVE)
+_LAST = math.floor(math.log2(60 / SLOWEST_BPM / LAGS_SECONDS[0]) * _OCTAVE)
+BPM = 60 / LAGS_SECONDS[_FIRST : _LAST + 1]
 """The tempo of each tempo bin, fastest first: 3.6 % from one to the next."""
 
 
@@ -128,7 +135,7 @@ class TinyPulse(nn.Module):
         super().__init__()
         self.mean = nn.Buffer(torch.zeros(INPUT_WIDTH))
         self.deviation = nn.Buffer(torch.ones(INPUT_WIDTH))
-        self.lag_weights = nn.Buffer(torch.tensor(tempogram.lag_weights(LONGEST_LAG)).float())
+        self.lag_weights = nn.Buffer(torch.tensor(lag_weights(LONGEST_LAG)).float())
         self.dropout = nn.Dropout(dropout)
         self.forget = nn.Dropout(forget)
         self.enter = nn.Linear(reads, width)
@@ -250,3 +257,20 @@ class PulseNet:
             torch.stack([tempo.softmax(1) for _, tempo, _ in found]).mean(0)[0].cpu().numpy(),
             torch.stack([meter.softmax(1) for _, _, meter in found]).mean(0)[0].cpu().numpy(),
         )
+
+
+@functools.cache
+def lag_weights(longest: int) -> np.ndarray:
+    """[longest + 1, 96]: averages autocorrelation at whole samples into the lags of `LAGS_SECONDS`.
+
+    Each is a triangle as wide as the distance to the neighbouring lags, and at least one sample, so that no
+    peak falls between two of them. Lags beyond `longest` get no weight.
+    """
+    centres = LAGS_SECONDS * RATE
+    reach = np.maximum(1.0, centres * (LAGS_SECONDS[1] / LAGS_SECONDS[0] - 1.0))
+    samples = np.arange(longest + 1)[:, None]
+    weights: np.ndarray = np.maximum(0.0, 1.0 - np.abs(samples - centres) / reach)
+    weights /= np.maximum(weights.sum(axis=0), 1e-9)
+    weights[:, centres + reach > longest] = 0.0
+    weights.setflags(write=False)
+    return weights
