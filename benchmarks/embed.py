@@ -104,8 +104,7 @@ def mini_speed(rounds: int, onnx: bool) -> None:
     import torch
 
     from llark.embed import load
-    from llark.embed.encoder import Device, Sound
-    from llark.embed.settings import Settings
+    from llark.embed.encoder import Device, Settings, Sound
 
     torch.set_num_threads(1)
     samples = song(30.0)
@@ -145,8 +144,7 @@ def hear(minutes: float, held: bool) -> None:
     """In a process of its own: bytes of samples and frames, CPU seconds and peak memory, as JSON."""
     from llark import audio
     from llark.embed import load, step
-    from llark.embed.encoder import Device
-    from llark.embed.settings import Settings
+    from llark.embed.encoder import Device, Settings
     from llark.records import Clip
     from llark.storage import stages
 

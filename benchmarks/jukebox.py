@@ -110,8 +110,7 @@ def run_theirs(args: argparse.Namespace, folder: Path) -> tuple[list[np.ndarray]
 
 def run_ours(args: argparse.Namespace, folder: Path, dtype: str) -> tuple[list[np.ndarray], float]:
     from llark.embed import load
-    from llark.embed.encoder import Device, Sound
-    from llark.embed.settings import Settings
+    from llark.embed.encoder import Device, Settings, Sound
 
     settings = Settings("jukebox", weights=str(folder / "ours"), compat="llark")
     listen = load(settings, Device(dtype=dtype, batch=args.clips))

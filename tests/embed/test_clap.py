@@ -11,10 +11,9 @@ import tiny_hub
 import torch
 from hub_goldens import CLAP_JOINT, GOLDENS, sound
 
-from llark.embed import clap, clap_weights, load
+from llark.embed import clap, load
 from llark.embed.checkpoint import Checkpoint
-from llark.embed.encoder import Device, Sound
-from llark.embed.settings import Settings
+from llark.embed.encoder import Device, Settings, Sound
 from llark.errors import UserMustAct
 
 
@@ -57,7 +56,7 @@ def test_the_vector_of_a_published_file_is_the_publishers(
     wanted = goldens[f"clap/vector {seconds}"]
     assert heard.shape == (1, CLAP_JOINT)
     np.testing.assert_allclose(heard, wanted, atol=1e-4)
-    model = clap_weights.from_published(published).eval()
+    model = clap.from_published(published).eval()
     with torch.inference_mode():
         mel = clap.spectrogram(clap.feature_extractor(), clap.windows(sound(seconds, 48_000)).pieces)
         pooled = model.audio_model(input_features=mel).pooler_output

@@ -1,8 +1,9 @@
-"""`llark embed --compare`: encoders side by side on a corpus with truth."""
+"""`benchmarks/embed_compare.py`: encoders side by side on a corpus with truth."""
 
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 import tiny_hub
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import embed_compare as compare
+from embed_probes import Result
+
 from llark import audio, corpus
-from llark.embed.encoder import Device
-from llark.embed.probe import Result
-from llark.embed.settings import Settings
+from llark.embed.encoder import Device, Settings
 from llark.errors import UserMustAct
-from llark.pipeline import embed_compare as compare
 from llark.records import KEYS, Annotation, Beats, Chords, ChordSpan, Key, Tag, Tags, Tempo, Track
 
 RATE = 16_000
@@ -112,3 +115,13 @@ def test_the_best_of_each_column_is_marked_and_what_is_open_is_a_dash() -> None:
     lines = compare.as_table(rows).splitlines()
     assert lines[2:4] == ["| a | 0.500 | – |", "| b | **0.700** | – |"]
     assert compare._cell(Result("key", "x", 0.5, 9, 0.0312), None) == "0.500 ± 0.031"
+
+
+def test_too_few_clips_and_a_layer_that_is_none_are_refused_in_one_sentence() -> None:
+    with pytest.raises(UserMustAct, match="too few to compare"):
+        compare.table([], "corpus", Device(), 3, "out")
+    with pytest.raises(UserMustAct, match="b is no layer of hub:a; write it as hub:a#6"):
+        compare.options_of("hub:a#b")
+    assert compare.options_of("hub:a/b#7") == Settings("hub:a/b", layer=7, rate="10")
+    assert compare.options_of("clap=folder") == Settings("clap", "folder", rate="10")
+    assert compare.options_of("mini").rate == "native"

@@ -16,8 +16,7 @@ import tiny_hub
 
 from llark import audio, cli
 from llark.embed import layouts, step
-from llark.embed.encoder import Device, Sound
-from llark.embed.settings import Settings
+from llark.embed.encoder import Device, Settings, Sound
 from llark.errors import StoreMismatch, UserMustAct
 from llark.pipeline import embed as walk
 from llark.records import Clip
@@ -396,7 +395,6 @@ def test_a_user_embeds_verifies_and_exports(
         (("embed",), "There are no clips"),
         (("embed", "nowhere"), "Say with --out"),
         (("embed", "nowhere", "--out", "x"), "nowhere holds no clips: make them with llark prepare"),
-        (("embed", "nowhere", "--out", "x", "--compare", "mini", "--take", "3"), "too few to compare"),
         (("embed", "x", "--out", "y", "--encoder", "hub:a#b"), "b is no layer of hub:a; write it as hub:a#6"),
         (("convert-jukebox", "a", "b", "--out", "x"), "There is no checkpoint b"),
     ],

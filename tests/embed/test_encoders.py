@@ -14,8 +14,7 @@ from jukebox_goldens import GOLDENS
 from tiny_jukebox import converted
 
 from llark.embed import NAMES, load
-from llark.embed.encoder import TOLERANCE, Device, Encoder, Sound, device
-from llark.embed.settings import Settings
+from llark.embed.encoder import TOLERANCE, Device, Encoder, Settings, Sound, device
 from llark.errors import BadAudio, UserMustAct
 
 ENCODERS = ("jukebox", "jukebox-llark", "clap", "mini", "mel", *tiny_hub.HUB)

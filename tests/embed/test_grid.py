@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llark.embed.grid import frame_count, join, regrid, windows
+from llark.embed.windowed import frame_count, join, regrid, windows
 
 
 @given(total=st.integers(1, 500), window=st.integers(2, 60), whole=st.booleans(), data=st.data())

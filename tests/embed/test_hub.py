@@ -14,10 +14,9 @@ from hub_goldens import GOLDENS, sound
 from safetensors.torch import load_file, save_file
 
 from llark.embed import hub, load
-from llark.embed.encoder import Device, Sound
+from llark.embed.encoder import Device, Settings, Sound
 from llark.embed.hub import dasheng, hidden_layer, muq
-from llark.embed.settings import Settings
-from llark.embed.spectra import htk_filters
+from llark.embed.mel import htk_filters
 from llark.errors import UserMustAct
 
 
@@ -41,7 +40,7 @@ def test_every_layer_of_muq_is_the_publishers(
     layer: int, goldens: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     folder = tiny_hub.save(tmp_path / "muq", tiny_hub.MUQ, weights(goldens, "muq"))
-    ears = muq.load(folder, tiny_hub.MUQ, settings(folder, layer=layer), Device())
+    ears = muq.load_muq(folder, tiny_hub.MUQ, settings(folder, layer=layer), Device())
     with torch.inference_mode():
         heard = ears.hear(torch.from_numpy(sound(3.2, 24_000))[None])[0]
     wanted = goldens["muq"][layer]
@@ -54,7 +53,7 @@ def test_every_layer_of_dasheng_is_the_publishers(
     layer: int, goldens: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     folder = tiny_hub.save(tmp_path / "dasheng", tiny_hub.DASHENG, weights(goldens, "dasheng"))
-    ears = dasheng.load(folder, tiny_hub.DASHENG, settings(folder, layer=layer), Device())
+    ears = dasheng.load_dasheng(folder, tiny_hub.DASHENG, settings(folder, layer=layer), Device())
     with torch.inference_mode():
         heard = ears.hear(torch.from_numpy(sound(1.9, 16_000))[None])[0]
     wanted = goldens["dasheng"][layer]

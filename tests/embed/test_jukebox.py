@@ -18,11 +18,10 @@ from jukebox_goldens import GOLDENS, MODELS, sound
 from tiny_jukebox import checkpoint, converted, sizes_of
 
 from llark.embed.checkpoint import Checkpoint
-from llark.embed.encoder import TOLERANCE, Device, Sound
-from llark.embed.jukebox import convert, cost, encoder, published
+from llark.embed.encoder import TOLERANCE, Device, Settings, Sound
+from llark.embed.jukebox import convert, encoder, sizes
 from llark.embed.jukebox.net import Jukebox
 from llark.embed.jukebox.sizes import SAMPLE_RATE, Sizes
-from llark.embed.settings import Settings
 from llark.errors import BadAudio, UserMustAct
 from llark.pipeline import embed as walk
 
@@ -229,7 +228,7 @@ def test_only_what_is_used_is_written_and_the_matrices_take_two_bytes(
     )
     parts = [convert.state(folder, path.name) for path in folder.glob("*.safetensors")]
     prior = [value for part in parts for name, value in part.items() if not name.startswith("vq.")]
-    assert sum(value.nbytes for value in prior) == cost.disk_bytes(sizes_of("square"))
+    assert sum(value.nbytes for value in prior) == sizes.disk_bytes(sizes_of("square"))
     assert "non-commercial" in json.loads((folder / convert.CONFIG).read_text())["licence"]
 
 
@@ -292,10 +291,10 @@ def test_the_wrong_file_is_refused_and_no_folder_says_how_to_get_one(
 
 
 def test_the_full_models_counted_cost_is_what_its_sizes_say() -> None:
-    sizes = Sizes()
-    assert sizes.window_samples == 1_048_576
-    assert cost.prior_weights(sizes.prior) == 36 * (4800 * 3600 + 1200 * 4800 + 2 * 4800**2)
-    assert cost.disk_bytes(sizes) == pytest.approx(5.2e9, rel=0.01)
-    assert cost.memory_bytes(sizes, "bfloat16", 8) < 24e9 / 2
-    assert published.frames_per_second(sizes) == Fraction(44_100, 4352)
-    assert "| 24 GB GPU (GeForce RTX 4090) | bfloat16 |" in cost.table()
+    full = Sizes()
+    assert full.window_samples == 1_048_576
+    assert sizes.prior_weights(full.prior) == 36 * (4800 * 3600 + 1200 * 4800 + 2 * 4800**2)
+    assert sizes.disk_bytes(full) == pytest.approx(5.2e9, rel=0.01)
+    assert sizes.memory_bytes(full, "bfloat16", 8) < 24e9 / 2
+    assert encoder.published_rate(full) == Fraction(44_100, 4352)
+    assert "| 24 GB GPU (GeForce RTX 4090) | bfloat16 |" in sizes.table()

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from llark import audio
-from llark.embed import mini, mini_encoder
-from llark.embed.encoder import Device, Sound
-from llark.embed.settings import Settings
+from llark.embed import mini
+from llark.embed.encoder import Device, Settings, Sound
 from llark.networks.features import AudioFeatures
 
 RATE = 11_025
@@ -26,12 +25,12 @@ def song(seconds: float) -> np.ndarray:
 
 def test_a_clip_gives_exactly_the_frames_that_training_sees() -> None:
     samples = song(2.2)
-    listen = mini_encoder.load(Settings("mini", rate="native"), Device())
+    listen = mini.load(Settings("mini", rate="native"), Device())
     heard = listen([Sound(samples, RATE)])[0]
     np.testing.assert_array_equal(heard, mini.embed(AudioFeatures(samples, RATE)))
     assert listen.card.version == mini.VERSION
     assert heard.shape == (5, mini.WIDTH)
-    slower = mini_encoder.load(Settings("mini", rate="1"), Device())([Sound(samples, RATE)])[0]
+    slower = mini.load(Settings("mini", rate="1"), Device())([Sound(samples, RATE)])[0]
     np.testing.assert_allclose(slower[0], heard[:2].mean(0), atol=1e-4)
     assert slower.shape == (3, mini.WIDTH)
 
@@ -40,7 +39,7 @@ def test_a_song_is_heard_a_window_at_a_time_and_never_held_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audio, "WINDOW_SECONDS", 1.0)
-    monkeypatch.setattr(mini_encoder, "WINDOW_SECONDS", Fraction(1))
+    monkeypatch.setattr(mini, "WINDOW_SECONDS", Fraction(1))
     path = tmp_path / "song.wav"
     audio.save(path, song(3.4), RATE)
     held: list[int] = []
@@ -52,7 +51,7 @@ def test_a_song_is_heard_a_window_at_a_time_and_never_held_whole(
         return samples, rate
 
     monkeypatch.setattr(audio, "load", spy)
-    listen = mini_encoder.load(Settings("mini", rate="native"), Device())
+    listen = mini.load(Settings("mini", rate="native"), Device())
     streamed = list(listen.stream(path))
     assert [(len(frames), seconds) for frames, seconds in streamed] == [
         (2, 1),
@@ -65,5 +64,5 @@ def test_a_song_is_heard_a_window_at_a_time_and_never_held_whole(
     assert seconds == Fraction(round(2.9 * RATE) - round(0.3 * RATE), RATE)
     samples, _ = plain(path, start_seconds=0.3, end_seconds=2.9)
     np.testing.assert_array_equal(frames, listen([Sound(samples, RATE)])[0])
-    one = mini_encoder.load(Settings("mini", rate="clip"), Device())
+    one = mini.load(Settings("mini", rate="clip"), Device())
     np.testing.assert_allclose(one.song(path, 0.0, 3.4)[0], one([Sound(plain(path)[0], RATE)])[0], atol=1e-6)

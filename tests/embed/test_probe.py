@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from llark.embed import probe, ridge
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import embed_probes as probe
+
 from llark.records import KEYS, Annotation, Beats, Chords, ChordSpan, Embedding, Key, Tag, Tags, Tempo
 
 RATE = 10.0
@@ -125,17 +130,17 @@ def test_who_hears_nothing_gives_the_commonest_answer() -> None:
 
 
 def test_average_precision_is_the_mean_precision_at_each_hit_and_ties_have_no_order() -> None:
-    found = ridge.average_precision(np.array([3.0, 2.0, 1.0, 0.0]), np.array([1, 0, 1, 0]))
+    found = probe.average_precision(np.array([3.0, 2.0, 1.0, 0.0]), np.array([1, 0, 1, 0]))
     assert found == pytest.approx((1 + 2 / 3) / 2)
-    assert ridge.average_precision(np.array([1.0]), np.array([0])) == 0.0
-    assert ridge.average_precision(np.zeros(4), np.array([1, 0, 0, 0])) == 0.25
-    assert ridge.average_precision(np.zeros(4), np.array([0, 0, 0, 1])) == 0.25
+    assert probe.average_precision(np.array([1.0]), np.array([0])) == 0.0
+    assert probe.average_precision(np.zeros(4), np.array([1, 0, 0, 0])) == 0.25
+    assert probe.average_precision(np.zeros(4), np.array([0, 0, 0, 1])) == 0.25
 
 
 # --- the head ---------------------------------------------------------------------------------------------
 
 
-def pieces_of_ten(pieces: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, ridge.Rows]:
+def pieces_of_ten(pieces: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, probe.Rows]:
     """Ten rows a piece, all but alike; what they should say is the piece's own whim. The first column is the
     piece's number."""
     rng = np.random.default_rng(seed)
@@ -145,24 +150,24 @@ def pieces_of_ten(pieces: int, width: int, seed: int = 0) -> tuple[np.ndarray, n
     )
     features[:, 0] = piece
     targets = np.repeat(rng.normal(size=(pieces, 1)), 10, axis=0)
-    return features, targets, ridge.Rows(piece % 4 == 3, piece)
+    return features, targets, probe.Rows(piece % 4 == 3, piece)
 
 
 def test_the_strength_is_chosen_on_pieces_that_it_was_not_fitted_to(monkeypatch: pytest.MonkeyPatch) -> None:
     features, targets, rows = pieces_of_ten(40, 60)
     seen: list[tuple[set[float], set[float], Sequence[float]]] = []
-    plain = ridge.ridge
+    plain = probe.ridge
 
     def spy(x: np.ndarray, y: np.ndarray, asked: np.ndarray, strengths: Sequence[float]) -> list[np.ndarray]:
         seen.append((set(x[:, 0]), set(asked[:, 0]), strengths))
         return plain(x, y, asked, strengths)
 
-    monkeypatch.setattr(ridge, "ridge", spy)
-    said = ridge.answers(features, targets, rows, 0)
+    monkeypatch.setattr(probe, "ridge", spy)
+    said = probe.answers(features, targets, rows, 0)
     assert said is not None
     (kept, held, tried), (training, asked, chosen) = seen
     assert not kept & held
-    assert (len(kept), len(held), tried) == (24, 6, ridge.STRENGTHS)
+    assert (len(kept), len(held), tried) == (24, 6, probe.STRENGTHS)
     assert kept | held == training == set(rows.piece[~rows.is_test])
     assert asked == set(rows.piece[rows.is_test])
     assert chosen[0] >= 10.0  # there is nothing to learn but whims: rows of the same pieces would say 0.001
@@ -171,10 +176,10 @@ def test_the_strength_is_chosen_on_pieces_that_it_was_not_fitted_to(monkeypatch:
 
 def test_no_row_that_is_tested_on_changes_what_is_said_of_another() -> None:
     features, targets, rows = pieces_of_ten(30, 8)
-    said = ridge.answers(features, targets, rows, 0)
+    said = probe.answers(features, targets, rows, 0)
     features[rows.test[1:]] *= 1000.0
     targets[rows.test] = 7.0
-    again = ridge.answers(features, targets, rows, 0)
+    again = probe.answers(features, targets, rows, 0)
     assert said is not None
     assert again is not None
     np.testing.assert_array_equal(again[0], said[0])
@@ -189,7 +194,7 @@ def test_a_piece_on_both_sides_is_refused() -> None:
 def test_few_rows_and_few_features_are_solved_alike() -> None:
     rng = np.random.default_rng(0)
     x, y, asked = rng.normal(size=(30, 50)), rng.normal(size=(30, 2)), rng.normal(size=(7, 50))
-    (dual,) = ridge.ridge(x, y, asked, (0.1,))
+    (dual,) = probe.ridge(x, y, asked, (0.1,))
     z, a = (x - x.mean(0)) / (x.std(0) + 1e-6), (asked - x.mean(0)) / (x.std(0) + 1e-6)
     weights = np.linalg.solve(z.T @ z + 0.1 * 30 * np.eye(50), z.T @ (y - y.mean(0)))
     np.testing.assert_allclose(dual, a @ weights + y.mean(0), atol=1e-9)
@@ -197,7 +202,7 @@ def test_few_rows_and_few_features_are_solved_alike() -> None:
 
 def test_the_standard_error_counts_pieces_and_not_rows() -> None:
     right = np.repeat(np.arange(100) % 2, 10).astype(float)
-    alone = ridge.standard_error(lambda rows: float(right[rows].mean()), np.arange(1000), 0)
-    by_tens = ridge.standard_error(lambda rows: float(right[rows].mean()), np.repeat(np.arange(100), 10), 0)
+    alone = probe.standard_error(lambda rows: float(right[rows].mean()), np.arange(1000), 0)
+    by_tens = probe.standard_error(lambda rows: float(right[rows].mean()), np.repeat(np.arange(100), 10), 0)
     assert alone == pytest.approx(0.5 / np.sqrt(1000), rel=0.2)
     assert by_tens == pytest.approx(0.5 / np.sqrt(100), rel=0.2)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from llark.embed.encoder import Device, Sound
-from llark.embed.settings import Settings
+from llark.embed.encoder import Device, Settings, Sound
 from llark.embed.windowed import Ears, WindowedEncoder, encoder
 
 RATE, HOP, WINDOW, OVERLAP = 1000, 10, 40, 8

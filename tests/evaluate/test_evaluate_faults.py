@@ -13,7 +13,7 @@ from test_evaluate_walk import prepared, typed
 
 from llark import audio
 from llark.embed import mini
-from llark.embed.settings import Settings
+from llark.embed.encoder import Settings
 from llark.errors import StoreMismatch, UserMustAct
 from llark.pipeline import ears, listen, rendered, same_sounds, testsets
 from llark.pipeline import evaluate as walk

@@ -18,7 +18,7 @@ import tiny_hub
 
 import llark
 from llark import audio, cli, recipe
-from llark.embed.settings import Settings
+from llark.embed.encoder import Settings
 from llark.errors import StoreMismatch, UserMustAct
 from llark.pipeline import ears
 from llark.pipeline.ask import Choice, bundled_model

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from llark import audio, engine
-from llark.embed.encoder import Device, Sound
-from llark.embed.mini_encoder import load
-from llark.embed.settings import NATIVE, Settings
+from llark.embed.encoder import NATIVE, Device, Settings, Sound
+from llark.embed.mini import load
 from llark.errors import BadAudio, UserMustAct
 from llark.networks.features import one_thread
 from llark.pipeline import ask, embed, facts, listen

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Literal
 
 from llark.errors import UserMustAct
 
 if TYPE_CHECKING:
-    from llark.embed.settings import Settings
+    from llark.embed.encoder import Settings
 
 
 def embed(
@@ -26,8 +24,6 @@ def embed(
     dtype: Literal["float32", "bfloat16"] | None = None,
     batch: int = 8,
     workers: int = 0,
-    compare: Annotated[list[str] | None, Parameter(negative=())] = None,
-    take: int = 400,
     verify: bool = False,
     cost: bool = False,
 ) -> None:
@@ -36,10 +32,9 @@ def embed(
     Parameters
     ----------
     clips
-        A folder that `llark prepare` has filled. With --compare a folder that `llark corpus` has rendered;
-        with --verify a folder of embeddings.
+        A folder that `llark prepare` has filled; with --verify a folder of embeddings.
     out
-        Folder for the embeddings; with --compare for everything that is made.
+        Folder for the embeddings.
     encoder
         mini, jukebox, clap, mel (64 bands of the spectrum as they are), or hub:NAME with a model's name on
         the hub or a folder: MERT, MuQ, Whisper, Dasheng, EnCodec, or any that transformers knows.
@@ -60,10 +55,6 @@ def embed(
         Windows heard at once.
     workers
         Local processes, each with its own encoder; 0 works in this one, in batches.
-    compare
-        Encoders to set side by side by linear probes on a rendered corpus.
-    take
-        With --compare: how many clips.
     verify
         Check that the frames in a folder of embeddings are those that were written.
     cost
@@ -73,7 +64,7 @@ def embed(
     from llark.pipeline import embed as walk
 
     if cost:
-        from llark.embed.jukebox import cost as costs
+        from llark.embed.jukebox import sizes as costs
 
         print(costs.table())
         return
@@ -85,12 +76,6 @@ def embed(
     if out is None:
         raise UserMustAct("Say with --out where the embeddings go.")
     wanted = encoders.device(device, dtype, batch)
-    if compare:
-        from llark.pipeline import embed_compare
-
-        settings = [_compared(name, weights, compat, layer, rate) for name in compare]
-        print(embed_compare.table(settings, clips, wanted, take, out))
-        return
     print(walk.run(clips, out, _settings(encoder, weights, compat, layer, rate), wanted, workers))
 
 
@@ -98,7 +83,7 @@ def _settings(
     name: str, weights: str | None, compat: str | None, layer: int | None, rate: str | None
 ) -> Settings:
     """What was said of one encoder; NAME=WEIGHTS and NAME#LAYER say it in its name."""
-    from llark.embed.settings import NATIVE, Settings
+    from llark.embed.encoder import NATIVE, Settings
 
     name, _, own_layer = name.partition("#")
     if not name.startswith("hub:"):
@@ -110,15 +95,6 @@ def _settings(
         except ValueError as error:
             raise UserMustAct(f"{own_layer} is no layer of {name}; write it as {name}#6.") from error
     return Settings(name, weights, compat, layer, rate or (NATIVE if name == "mini" else "10"))
-
-
-def _compared(
-    name: str, weights: str | None, compat: str | None, layer: int | None, rate: str | None
-) -> Settings:
-    """One of several encoders: what was said of all of them is said of those that have a use for it."""
-    is_hub, kind = name.startswith("hub:"), name.partition("#")[0].partition("=")[0]
-    weights = weights if kind in ("jukebox", "clap") else None
-    return _settings(name, weights, compat if kind == "jukebox" else None, layer if is_hub else None, rate)
 
 
 def convert_jukebox(vqvae: Path, prior: Path, *, out: Path) -> None:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from llark.errors import UserMustAct
 
 if TYPE_CHECKING:
-    from llark.embed.encoder import Device, Encoder
-    from llark.embed.settings import Settings
+    from llark.embed.encoder import Device, Encoder, Settings
 
 HUB = "hub:"
 
 _LOADERS = {
-    "mini": "llark.embed.mini_encoder",
+    "mini": "llark.embed.mini",
     "jukebox": "llark.embed.jukebox.encoder",
     "clap": "llark.embed.clap",
     "mel": "llark.embed.mel",

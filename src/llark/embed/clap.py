@@ -8,7 +8,9 @@ the training code's own, whatever the folder's preprocessor says: see `feature_e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,10 +20,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from llark.embed import clap_weights, grid
-from llark.embed.encoder import Card, Device, Sound
-from llark.embed.hub import fetch, weights
-from llark.embed.settings import CLIP, Settings
+from llark.embed import hub, windowed
+from llark.embed.checkpoint import Checkpoint
+from llark.embed.encoder import CLIP, Card, Device, Settings, Sound
 from llark.errors import UserMustAct
 
 VERSION = "1"
@@ -69,8 +70,8 @@ class ClapEncoder:
     def _frames(self, values: list[np.ndarray], cut: Windows, sound: Sound) -> np.ndarray:
         assert self.frames_per_second is not None
         kept = [value[: end - start] for value, (start, end) in zip(values, cut.spans, strict=True)]
-        joined = grid.join(kept, cut.spans, causal=False)
-        return grid.regrid(joined, RATE, sound.duration_seconds, self.frames_per_second)
+        joined = windowed.join(kept, cut.spans, causal=False)
+        return windowed.regrid(joined, RATE, sound.duration_seconds, self.frames_per_second)
 
     @torch.inference_mode()
     def _heard(self, pieces: list[np.ndarray], *, whole: bool) -> list[np.ndarray]:
@@ -105,7 +106,7 @@ def windows(samples: np.ndarray) -> Windows:
         return Windows([piece], [(0, -(-len(sound) * VALUES // WINDOW))])
     hop = WINDOW // VALUES
     total = -(-len(sound) // hop)
-    spans = grid.windows(total, VALUES, OVERLAP, whole=True)
+    spans = windowed.windows(total, VALUES, OVERLAP, whole=True)
     starts = [min(start * hop, len(sound) - WINDOW) for start, _ in spans]
     return Windows([sound[start : start + WINDOW] for start in starts], spans)
 
@@ -160,16 +161,16 @@ def load(settings: Settings, device: Device) -> ClapEncoder:
         )
     if settings.weights.endswith(".pt"):
         place = Path(settings.weights)
-        model = clap_weights.from_published(place)
+        model = from_published(place)
     else:
-        place = fetch(settings.weights)
-        model = clap_weights.from_hub(place)
+        place = hub.fetch(settings.weights)
+        model = from_hub(place)
     device.settle(model)
     if settings.rate == CLIP:
         rate = None
     else:
         rate = RATE if settings.rate == MOST_RATE_ASKED else settings.frames_per_second(RATE)
-    version = weights.version(VERSION, place)
+    version = hub.version(VERSION, place)
     card = Card(
         name=f"clap, {settings.weights}",
         version=version if device.dtype == "float32" else f"{version}-{device.dtype}",
@@ -180,3 +181,103 @@ def load(settings: Settings, device: Device) -> ClapEncoder:
         licence=LICENCE,
     )
     return ClapEncoder(model, feature_extractor(), card, rate, device)
+
+
+# --- the audio half as transformers has it, from the hub's format or a file of LAION's training code ------
+
+BASE = "HTSAT-base and HTSAT-tiny without fusion"
+
+_NAMES = (
+    (r"^audio_branch\.", "audio_model.audio_encoder."),
+    (r"\.attn\.proj\.", ".attention.output.dense."),
+    (r"\.attn\.", ".attention.self."),
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+    (r"\.norm1\.", ".layernorm_before."),
+    (r"\.norm2\.", ".layernorm_after."),
+    (r"\.bn0\.", ".batch_norm."),
+    (r"^audio_projection\.0\.", "audio_projection.linear1."),
+    (r"^audio_projection\.2\.", "audio_projection.linear2."),
+)
+"""Their names and transformers', applied one after the other."""
+
+_LEFT = ("spectrogram_extractor", "logmel_extractor", "tscam_conv", "head.", "attn_mask")
+"""What the training code keeps beside the network."""
+
+
+def from_hub(folder: Path) -> Any:
+    """The audio half of a folder in the hub's format. Raises `UserMustAct` where there is none."""
+    from transformers import ClapAudioModelWithProjection
+
+    kind = json.loads((folder / "config.json").read_text()).get("model_type")
+    if kind not in ("clap", "clap_audio_model"):
+        raise UserMustAct(f"{folder} is no CLAP, but a model {kind}; --encoder hub:{folder} may hear it.")
+    model, found = ClapAudioModelWithProjection.from_pretrained(
+        folder, trust_remote_code=False, output_loading_info=True
+    )
+    if found["missing_keys"]:
+        raise UserMustAct(f"{folder} is no CLAP: it lacks {sorted(found['missing_keys'])[0]} and others.")
+    return model
+
+
+def from_published(path: Path) -> Any:
+    """The audio half of a `.pt` file of LAION's training code, loaded with `weights_only`.
+
+    Raises:
+        UserMustAct: There is no such file, or its network is another one.
+    """
+    from transformers import ClapAudioModelWithProjection
+
+    found = renamed(Checkpoint(path, "state_dict"))
+    model = ClapAudioModelWithProjection(audio_config(found, path))
+    missing, unexpected = model.load_state_dict(found, strict=False)
+    wrong = [name for name in [*missing, *unexpected] if "relative_position_index" not in name]
+    if wrong:
+        raise UserMustAct(f"{path} is no CLAP of {BASE}: {wrong[0]} does not fit.")
+    return model
+
+
+def renamed(found: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The audio half's tensors under transformers' names, query, key and value apart."""
+    tensors: dict[str, torch.Tensor] = {}
+    for theirs in found:
+        if not theirs.startswith(("audio_branch.", "audio_projection.")):
+            continue
+        if any(part in theirs for part in _LEFT):
+            continue
+        ours = theirs
+        for pattern, name in _NAMES:
+            ours = re.sub(pattern, name, ours)
+        if ".qkv." in ours:
+            parts = ("query", "key", "value")
+            for part, value in zip(parts, found[theirs].chunk(3), strict=True):
+                tensors[ours.replace("qkv", part)] = value.clone()
+        else:
+            tensors[ours] = found[theirs]
+    return tensors
+
+
+def audio_config(found: Mapping[str, torch.Tensor], path: Path) -> Any:
+    """Sizes as the tensors have them. transformers names the last width apart from the first."""
+    from transformers import ClapAudioConfig
+
+    encoder = "audio_model.audio_encoder"
+    first = found.get(f"{encoder}.patch_embed.proj.weight")
+    if first is None or f"{encoder}.patch_embed.mel_conv2d.weight" in found:
+        raise UserMustAct(f"{path} is no CLAP of {BASE}.")
+    depths: list[int] = []
+    heads: list[int] = []
+    while f"{encoder}.layers.{len(depths)}.blocks.0.layernorm_before.weight" in found:
+        stage = f"{encoder}.layers.{len(depths)}.blocks."
+        numbers = [int(name[len(stage) :].split(".")[0]) for name in found if name.startswith(stage)]
+        depths.append(1 + max(numbers))
+        heads.append(found[f"{stage}0.attention.self.relative_position_bias_table"].shape[1])
+    return ClapAudioConfig(
+        patch_embeds_hidden_size=first.shape[0],
+        hidden_size=first.shape[0] * 2 ** (len(depths) - 1),
+        depths=depths,
+        num_attention_heads=heads,
+        num_hidden_layers=len(depths),
+        projection_dim=found["audio_projection.linear2.weight"].shape[0],
+        enable_fusion=False,
+    )

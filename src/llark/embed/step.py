@@ -11,8 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from llark import audio, embed
-from llark.embed.encoder import Device, Encoder, Sound, Streams
-from llark.embed.settings import Settings
+from llark.embed.encoder import Device, Encoder, Settings, Sound, Streams
 from llark.errors import BadAudio
 from llark.records import Clip, Dropped
 from llark.storage import embeddings

@@ -12,7 +12,7 @@ from llark.records import Clip
 from llark.storage import artifacts, stages
 
 if TYPE_CHECKING:
-    from llark.embed.settings import Settings
+    from llark.embed.encoder import Settings
     from llark.recipe import Recipe
 
 MODEL, TRAIN = "model", "train"
@@ -58,7 +58,7 @@ def gather(recipe: Recipe, out: Path, limit: int | None, workers: int) -> None:
 
 def settings_of(recipe: Recipe) -> Settings:
     """The encoder of a recipe."""
-    from llark.embed.settings import NATIVE, Settings
+    from llark.embed.encoder import NATIVE, Settings
 
     said = recipe.embed
     usual = NATIVE if said.encoder == "mini" else "10"

@@ -25,8 +25,7 @@ from llark.storage.folders import Place
 if TYPE_CHECKING:
     import numpy as np
 
-    from llark.embed.encoder import Encoder
-    from llark.embed.settings import Settings
+    from llark.embed.encoder import Encoder, Settings
 
 CONFIG = "config.json"
 
@@ -115,7 +114,7 @@ def of_published(width: int) -> dict[str, Any]:
     """What is recorded of a checkpoint of the published code, which was trained on frames of this width:
     Jukebox as published, or one vector of CLAP a clip; empty for any other.
     """
-    from llark.embed.settings import CLIP, Settings
+    from llark.embed.encoder import CLIP, Settings
 
     known = {
         4800: (Settings("jukebox", compat="llark"), "11025/1088"),
@@ -129,7 +128,7 @@ def of_published(width: int) -> dict[str, Any]:
 
 def of_embeddings(folder: Place) -> Ears | None:
     """The encoder of a finished folder of embeddings; `None` where it does not say."""
-    from llark.embed.settings import Settings
+    from llark.embed.encoder import Settings
 
     said: dict[str, Any] = stages.about(folder)["config"] or {}
     settings: Any = said.get("settings")
@@ -214,7 +213,7 @@ def of_model(model: Path) -> Ears:
     Raises `UserMustAct` where the folder does not say, and its frames are not as wide as those of `mini`.
     """
     from llark.embed import mini
-    from llark.embed.settings import Settings
+    from llark.embed.encoder import Settings
 
     page = config_of(model)
     if said := page.get("audio_encoder"):

@@ -13,8 +13,7 @@ from llark.storage import artifacts, stages
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
-    from llark.embed.encoder import Card, Device
-    from llark.embed.settings import Settings
+    from llark.embed.encoder import Card, Device, Settings
 
 LONGEST_SECONDS_A_CLIP = 3600.0
 

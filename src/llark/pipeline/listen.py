@@ -22,7 +22,7 @@ from llark.storage.folders import Place
 if TYPE_CHECKING:
     import numpy as np
 
-    from llark.embed.settings import Settings
+    from llark.embed.encoder import Settings
 
 LONGEST_SECONDS = 3600.0
 """A record that takes a worker longer than this is dropped."""
@@ -182,7 +182,7 @@ def listen(clips: Place, annotations: Place, embeddings: Place, encoder: Setting
     from llark import annotate
     from llark.embed import encoder as encoders
     from llark.embed import load
-    from llark.embed.settings import NATIVE, Settings
+    from llark.embed.encoder import NATIVE, Settings
     from llark.pipeline import embed
 
     records = list(stages.read(clips, Clip))

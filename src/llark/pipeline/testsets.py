@@ -76,7 +76,7 @@ def gather(
 
 def open_corpus(folder: Path, clips: int, workers: int) -> Path:
     """Renders so many clips of the open corpus, all splits together, hears them, and returns their folder."""
-    from llark.embed.settings import NATIVE, Settings
+    from llark.embed.encoder import NATIVE, Settings
     from llark.pipeline import rendered
 
     rendered.render_corpus(

@@ -1,23 +1,28 @@
 """Encoders of the model hub: `hub:NAME`, where NAME is a model's name there or a folder in its format.
 
-Each adapter is a file with `matches`, which looks at the model's `config.json`, and `load`. The first that
-matches is taken, `auto` last. Code that lies beside a model's weights is never run, whatever its
+Which adapter loads a model is told by its `config.json`: `pretrained` those that are classes of transformers,
+a file each those that are not. Code that lies beside a model's weights is never run, whatever its
 configuration asks for; what such a model needs is written here.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from llark.embed.encoder import Device
-from llark.embed.settings import Settings
+import torch
+
+from llark.embed.encoder import Device, Settings
 from llark.embed.windowed import WindowedEncoder, encoder
 from llark.errors import UserMustAct
 
-ADAPTERS = ("mert", "muq", "whisper", "dasheng", "encodec", "auto")
+_OF_TYPE = {
+    "mert_model": "mert", "mert": "mert", "whisper": "whisper", "dasheng": "dasheng", "encodec": "encodec",
+}  # fmt: skip
+"""Adapters by a configuration's `model_type`; `auto` is that of all others."""
 
 _PATTERNS = ["*.json", "*.safetensors"]
 """Files that are fetched of a model; no code is among them."""
@@ -39,17 +44,16 @@ def load(settings: Settings, device: Device) -> WindowedEncoder:
     name = settings.encoder.removeprefix("hub:")
     folder = fetch(name)
     config = json.loads((folder / "config.json").read_text())
-    for adapter in ADAPTERS:
-        module = import_module(f"llark.embed.hub.{adapter}")
-        if module.matches(config):
-            try:
-                ears = module.load(folder, config, settings, device)
-            except _LOADING as error:
-                why = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-                raise UserMustAct(f"{name} cannot be loaded by the adapter {adapter}: {why}") from error
-            layer = "" if settings.layer is None else f", layer {settings.layer}"
-            return encoder(f"{settings.encoder}{layer}", ears, settings, device)
-    raise AssertionError("the last adapter matches every model")
+    is_muq = "w2v2_config" in config and "encoder_dim" in config
+    adapter = "muq" if is_muq else _OF_TYPE.get(str(config.get("model_type")), "auto")
+    own = import_module(f"llark.embed.hub.{adapter if adapter in ('muq', 'dasheng') else 'pretrained'}")
+    try:
+        ears = getattr(own, f"load_{adapter}")(folder, config, settings, device)
+    except _LOADING as error:
+        why = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        raise UserMustAct(f"{name} cannot be loaded by the adapter {adapter}: {why}") from error
+    layer = "" if settings.layer is None else f", layer {settings.layer}"
+    return encoder(f"{settings.encoder}{layer}", ears, settings, device)
 
 
 def fetch(name: str) -> Path:
@@ -101,3 +105,50 @@ def hidden_layer(states: tuple[Any, ...], layer: int | None, default: int = -1) 
 def licence(config: dict[str, Any], usual: str) -> str:
     """What the configuration says of its licence, or what is known of the published weights."""
     return str(config.get("license") or usual)
+
+
+# --- weights, for networks that are written here ----------------------------------------------------------
+
+_HASHED = (".json", ".safetensors", ".bin", ".pt")
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """All tensors by name: of safetensors, in one file or several, else of a `.bin` with `weights_only`.
+
+    Raises:
+        UserMustAct: There are none.
+    """
+    from safetensors.torch import load_file
+
+    found: dict[str, torch.Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        found |= load_file(path)
+    if not found:
+        for path in sorted(folder.glob("pytorch_model*.bin")):
+            found |= torch.load(path, map_location="cpu", weights_only=True)
+    if not found:
+        raise UserMustAct(f"{folder} holds no weights: no .safetensors and no pytorch_model.bin.")
+    return found
+
+
+def version(adapter: str, folder: Path) -> str:
+    """An adapter's version, and a few digits of the SHA-256 of a file or of all that a folder holds: a model
+    that was trained further under the same name is another encoder."""
+    digest = hashlib.sha256()
+    found = folder.iterdir() if folder.is_dir() else [folder]
+    for path in sorted(path for path in found if path.suffix in _HASHED):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return f"{adapter}-{digest.hexdigest()[:8]}"
+
+
+def fill(module: torch.nn.Module, tensors: dict[str, torch.Tensor], prefix: str, folder: Path) -> None:
+    """Fills a module from the tensors below a prefix; more of them may be there, none may lack."""
+    own = {name: tensors[prefix + name] for name in module.state_dict() if prefix + name in tensors}
+    try:
+        module.load_state_dict(own, strict=True)
+    except RuntimeError as error:
+        why = str(error).splitlines()[1].strip()[:200]
+        raise UserMustAct(f"The weights in {folder} are of another network: {why}") from error
+    module.requires_grad_(False).eval()

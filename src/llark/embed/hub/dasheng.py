@@ -13,10 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from llark.embed.encoder import Device
-from llark.embed.hub import hidden_layer, licence, weights
-from llark.embed.settings import Settings
-from llark.embed.spectra import mel_decibels
+from llark.embed.encoder import Device, Settings
+from llark.embed.hub import fill, hidden_layer, licence, tensors, version
+from llark.embed.mel import mel_decibels
 from llark.embed.windowed import Ears
 
 LICENCE = "Apache-2.0"
@@ -32,10 +31,6 @@ _NAMED = {
     "dasheng-1.2B": (1536, 40, 24),
 }
 """Width, depth and heads, which a configuration gives by name alone."""
-
-
-def matches(config: dict[str, Any]) -> bool:
-    return config.get("model_type") == "dasheng"
 
 
 class _Attention(nn.Module):
@@ -106,17 +101,17 @@ class Dasheng(nn.Module):
         return tuple(states)
 
 
-def load(folder: Path, config: dict[str, Any], settings: Settings, device: Device) -> Ears:
+def load_dasheng(folder: Path, config: dict[str, Any], settings: Settings, device: Device) -> Ears:
     """The encoder with the folder's weights; its sizes are those of its name where nothing else is said."""
     said = {**config, **config.get("encoder_kwargs", {})}
     named = _NAMED.get(str(config.get("name")), _NAMED["dasheng-base"])
     keys = zip(("embed_dim", "depth", "num_heads"), named, strict=True)
     width, depth, heads = (int(said.get(key, usual)) for key, usual in keys)
-    tensors = weights.read(folder)
-    places = tensors.get("encoder.time_pos_embed")
+    found = tensors(folder)
+    places = found.get("encoder.time_pos_embed")
     longest = int(said.get("target_length", 1008)) if places is None else PATCH * places.shape[-1]
     model = Dasheng(width, depth, heads, int(said.get("n_mels", 64)), longest)
-    weights.fill(model, tensors, "encoder.", folder)
+    fill(model, found, "encoder.", folder)
     device.settle(model)
     hidden_layer((None,) * (depth + 1), settings.layer)
     hop = HOP * PATCH
@@ -133,7 +128,7 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
         window=longest // PATCH,
         overlap=min(OVERLAP_SECONDS * SAMPLE_RATE // hop, longest // PATCH // 4),
         width=width,
-        version=weights.version(VERSION, folder),
+        version=version(VERSION, folder),
         licence=licence(config, LICENCE),
         least=FRAME // hop + 1,
     )

@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from llark.embed.encoder import Device
-from llark.embed.hub import hidden_layer, licence, weights
-from llark.embed.settings import Settings
-from llark.embed.spectra import mel_decibels
+from llark.embed.encoder import Device, Settings
+from llark.embed.hub import fill, hidden_layer, licence, tensors, version
+from llark.embed.mel import mel_decibels
 from llark.embed.windowed import Ears
 from llark.errors import UserMustAct
 
@@ -28,10 +27,6 @@ WINDOW_SECONDS, OVERLAP_SECONDS = 30, 4
 
 _STRIDES = {4: (2, 2), 2: (2, 1)}
 """Of the two convolutions in time, by how many mel frames make one value."""
-
-
-def matches(config: dict[str, Any]) -> bool:
-    return "w2v2_config" in config and "encoder_dim" in config
 
 
 class _Residual(nn.Module):
@@ -100,14 +95,14 @@ class MuQ(nn.Module):
         return tuple(states)
 
 
-def load(folder: Path, config: dict[str, Any], settings: Settings, device: Device) -> Ears:
+def load_muq(folder: Path, config: dict[str, Any], settings: Settings, device: Device) -> Ears:
     """The encoder with the folder's weights."""
     if config.get("is_flash"):
         raise UserMustAct(
             f"{folder} is a MuQ of a private attention kernel (is_flash), not the published one."
         )
     model = MuQ(config)
-    weights.fill(model, weights.read(folder), "model.", folder)
+    fill(model, tensors(folder), "model.", folder)
     device.settle(model)
     hop = model.hop * (100 // int(config.get("label_rate", 25)))
     hidden_layer((None,) * (int(config["encoder_depth"]) + 1), settings.layer)
@@ -124,7 +119,7 @@ def load(folder: Path, config: dict[str, Any], settings: Settings, device: Devic
         window=WINDOW_SECONDS * SAMPLE_RATE // hop,
         overlap=OVERLAP_SECONDS * SAMPLE_RATE // hop,
         width=int(config["encoder_dim"]),
-        version=weights.version(VERSION, folder),
+        version=version(VERSION, folder),
         licence=licence(config, LICENCE),
         least=FRAME // hop + 1,
     )

@@ -2,7 +2,7 @@
 
 The corrected mode covers the whole clip: windows of 23.78 s overlap, so that what is heard after the first
 one has at least `OVERLAP_SECONDS` before it; activations are averaged onto an exact grid; the level is left
-as it is. `compat="llark"` is the published extraction, to the number: see `published.py`.
+as it is. `compat="llark"` is the published extraction, to the number: see `published`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from llark.embed import grid
-from llark.embed.encoder import Card, Device, Sound
-from llark.embed.jukebox import convert, published
+from llark.embed import windowed
+from llark.embed.encoder import Card, Device, Settings, Sound
+from llark.embed.jukebox import convert
 from llark.embed.jukebox.net import Jukebox
-from llark.embed.jukebox.sizes import SAMPLE_RATE
-from llark.embed.settings import Settings
-from llark.errors import UserMustAct
+from llark.embed.jukebox.sizes import SAMPLE_RATE, Sizes
+from llark.errors import BadAudio, UserMustAct
 
 VERSION = "1"
 
@@ -41,7 +40,7 @@ class JukeboxEncoder:
     def __call__(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
         """float32 [frames, width] for each clip."""
         if self.compat == "llark":
-            return published.embed(self.net, sounds)
+            return published(self.net, sounds)
         return self._embed(sounds)
 
     def _embed(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
@@ -54,15 +53,15 @@ class JukeboxEncoder:
         for sound in sounds:
             samples = sound.at(SAMPLE_RATE)
             total = max(1, -(-len(samples) // sizes.vq.hop))
-            spans.append(grid.windows(total, sizes.prior.context, overlap))
+            spans.append(windowed.windows(total, sizes.prior.context, overlap))
             for start, end in spans[-1]:
                 windows.append(self._codes(samples, start, end))
         heard = iter(self.net.activations(windows))
         frames = []
         for sound, own in zip(sounds, spans, strict=True):
-            joined = grid.join([next(heard) for _ in own], own, causal=True)
+            joined = windowed.join([next(heard) for _ in own], own, causal=True)
             rate = self.frames_per_second or 1 / sound.duration_seconds
-            frames.append(grid.regrid(joined, sizes.code_rate, sound.duration_seconds, rate))
+            frames.append(windowed.regrid(joined, sizes.code_rate, sound.duration_seconds, rate))
         return frames
 
     def _codes(self, samples: np.ndarray, start: int, end: int) -> torch.Tensor:
@@ -88,7 +87,7 @@ def load(settings: Settings, device: Device) -> JukeboxEncoder:
     rate = settings.frames_per_second(net.sizes.code_rate)
     if settings.compat:
         settings.refuse(rate=None if settings.rate == "10" else settings.rate)
-        rate = published.frames_per_second(net.sizes)
+        rate = published_rate(net.sizes)
     version = f"{VERSION}-{convert.digest(Path(settings.weights))}"
     card = Card(
         name="jukebox" if settings.compat is None else f"jukebox-{settings.compat}",
@@ -100,3 +99,54 @@ def load(settings: Settings, device: Device) -> JukeboxEncoder:
         licence=convert.LICENCE,
     )
     return JukeboxEncoder(net, card, rate, settings.compat)
+
+
+# --- the published extraction, to the number: what LLark's own embeddings were made by --------------------
+
+# The recording is scaled to a peak of 1; what lies after 23.78 s is not heard; activations are averaged over
+# 34 at a time, the rest dropped, so that their rate is 10.133 Hz and not 10. It is there for models that were
+# trained on such frames. A clip shorter than 34 activations (0.1 s) has none, and is refused.
+# https://github.com/spotify-research/llark/blob/a933b94/jukebox/main.py
+
+WANTED_RATE = 10
+
+
+def pooled(sizes: Sizes) -> int:
+    """Activations in a frame: 34."""
+    return int(sizes.code_rate / WANTED_RATE)
+
+
+def published_rate(sizes: Sizes) -> Fraction:
+    """10.133: exact."""
+    return sizes.code_rate / pooled(sizes)
+
+
+def normalise(samples: np.ndarray) -> np.ndarray:
+    """Scaled to a peak of 1; silence stays."""
+    peak = np.abs(samples).max()
+    scaled: np.ndarray = samples / peak if peak > 0 else samples
+    return scaled
+
+
+def average(activations: np.ndarray, length: int) -> np.ndarray:
+    """[n, width] → [n // length, width]: means over `length` at a time, the rest dropped."""
+    frames = len(activations) // length
+    parts = activations[: frames * length].reshape(frames, length, -1)
+    mean: np.ndarray = parts.mean(axis=1, dtype=np.float32)
+    return mean
+
+
+def published(net: Jukebox, sounds: Sequence[Sound]) -> list[np.ndarray]:
+    """float32 [at most 240, width] for each clip. Raises `BadAudio` where a clip is too short."""
+    windows = []
+    for sound in sounds:
+        samples = normalise(sound.at(SAMPLE_RATE))
+        heard = min(len(samples), net.sizes.window_samples)
+        wanted = int(net.sizes.prior.context * len(samples) / net.sizes.window_samples)
+        wanted = min(wanted, net.sizes.prior.context)
+        if wanted < pooled(net.sizes):
+            raise BadAudio(
+                "too-short", f"{float(sound.duration_seconds):.2f} s is too short for compat llark."
+            )
+        windows.append(net.codes(samples[:heard], wanted, net.sizes.window_samples))
+    return [average(one, pooled(net.sizes)) for one in net.activations(windows)]

@@ -1,24 +1,31 @@
-"""The walk of `llark embed --compare`: encoders side by side on the open corpus, by linear probes."""
+"""Encoders side by side on the open corpus, by linear probes: which one lays most of the music open?
+
+    llark corpus corpus --clips 3200 --seed 7
+    python benchmarks/embed_compare.py corpus mini mel hub:m-a-p/MERT-v1-95M#7 --take 400 --out compared
+
+NAME=WEIGHTS and NAME#LAYER say what belongs to one encoder alone. See `embed_probes` for the probes.
+"""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+import embed_probes as probe
+from embed_probes import Result
 
 from llark import engine
+from llark.embed import encoder as encoders
+from llark.embed.encoder import NATIVE, Device, Settings
 from llark.errors import UserMustAct
 from llark.pipeline import embed as embedding
 from llark.records import Annotation, Clip, Track
 from llark.storage import folders, stages
-
-if TYPE_CHECKING:
-    from llark.embed.encoder import Device
-    from llark.embed.probe import Result
-    from llark.embed.settings import Settings
-    from llark.storage.embeddings import Shards
+from llark.storage.embeddings import Shards
 
 LEAST_CLIPS = 40
 
@@ -34,8 +41,6 @@ def table(encoders: Sequence[Settings], corpus: str, device: Device, clips: int,
         UserMustAct: There is no corpus, or it is too small, or a piece is in both splits; or an encoder
             cannot be loaded.
     """
-    from llark.embed import probe
-
     if clips < LEAST_CLIPS:
         raise UserMustAct(f"--take {clips} is too few to compare encoders by; take {LEAST_CLIPS} or more.")
     chosen = _chosen(corpus, clips)
@@ -71,8 +76,6 @@ def _named(settings: Settings) -> str:
 
 def _embedded(settings: Settings, device: Device, out: str) -> Shards:
     """The clips of `out` as an encoder hears them, in a folder of its own."""
-    from llark.storage.embeddings import Shards
-
     key = json.dumps(asdict(replace(settings, dtype=device.dtype)), sort_keys=True)
     folder = str(folders.join(out, f"encoder-{hashlib.sha256(key.encode()).hexdigest()[:12]}"))
     embedding.run(out, folder, settings, device)
@@ -82,8 +85,6 @@ def _embedded(settings: Settings, device: Device, out: str) -> Shards:
 def _chosen(corpus: str, clips: int) -> list[tuple[Track, Annotation]]:
     """Clips of the corpus, a quarter of them of the test split, with their truths. Which ones are taken hangs
     on their ids alone; fewer are some of more."""
-    from pathlib import Path
-
     from llark import corpus as corpora
 
     pairs = sorted(corpora.read(Path(corpus)), key=lambda pair: _order(pair[0].id))
@@ -151,3 +152,37 @@ def _cell(result: Result, best: float | None) -> str:
         return "–"
     text = f"{result.value:.3f}" if result.error is None else f"{result.value:.3f} ± {result.error:.3f}"
     return f"**{text}**" if result.value == best else text
+
+
+def options_of(name: str) -> Settings:
+    """One of several encoders, from its name: NAME, NAME=WEIGHTS, hub:NAME or hub:NAME#LAYER."""
+    name, _, layer = name.partition("#")
+    weights = ""
+    if not name.startswith("hub:"):
+        name, _, weights = name.partition("=")
+    if layer and not layer.lstrip("-").isdigit():
+        raise UserMustAct(f"{layer} is no layer of {name}; write it as {name}#6.")
+    return Settings(
+        name,
+        weights or None,
+        layer=int(layer) if layer else None,
+        rate=NATIVE if name == "mini" else "10",
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("corpus", help="a folder that `llark corpus` has rendered")
+    parser.add_argument("encoders", nargs="+", help="as llark embed --encoder names them")
+    parser.add_argument("--take", type=int, default=400, help="how many clips")
+    parser.add_argument("--out", required=True, help="folder for everything that is made")
+    parser.add_argument("--device", help="cpu, cuda …; a GPU if there is one")
+    asked = parser.parse_args()
+    device = encoders.device(asked.device)
+    print(table([options_of(name) for name in asked.encoders], asked.corpus, device, asked.take, asked.out))
+
+
+if __name__ == "__main__":
+    main()
