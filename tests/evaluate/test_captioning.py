@@ -78,4 +78,4 @@ def test_a_caption_of_nothing_scores_nothing_and_the_best_constant_is_a_control(
     )
     assert values["rouge_l", "audio"] > 0.4
     assert values["rouge_l", "constant"] > 0.3
-    assert result.versions == {"captions": 2}
+    assert result.versions == {"captions": 3}

@@ -8,13 +8,12 @@ from random import Random
 import pytest
 from every_kind import ask_all
 
-from llark.instruct.check import Record, check
-from llark.instruct.fields import fields_of
+from llark.instruct.fields import fields_of, known_of
 from llark.instruct.keep import rules, sift
 from llark.instruct.prompt import Prompt, build, texts
 from llark.instruct.reply import Item
 from llark.instruct.sources import Source
-from llark.music.claims import claims
+from llark.music.claims import check, claims
 from llark.questions.kind import FAMILIES
 from llark.records import Annotation, Dropped, Key, Tags, Tempo, Track
 
@@ -177,7 +176,7 @@ def test_what_the_offline_teacher_says_is_contradicted_by_nothing(many: tuple[An
         fields = fields_of(Source(annotation))
         for one in ask_all(annotation, 5):
             free = one.task == "reasoning" or one.kind in SUPPOSING
-            found = check(Record(annotation, fields), one.question, one.answer, free)
+            found = check(known_of(annotation, fields), one.question, one.answer, free)
             seen += 1
             if found.reason and "tell" not in one.answer and one.kind not in OTHER_VALUES:
                 wrong.append((one.kind, found.reason, one.question, one.answer))
@@ -229,4 +228,6 @@ def test_every_rule_is_a_slug_and_has_words() -> None:
 def test_instruments_that_are_not_known_are_not_denied(silent: Annotation) -> None:
     known = replace(silent, instruments=Tags(), tempo=Tempo(100.0, 1.0, "truth"))
     fields = fields_of(Source(known))
-    assert check(Record(known, fields), "What?", "No drums, 100 BPM.", False).reason == "unknown-instruments"
+    assert (
+        check(known_of(known, fields), "What?", "No drums, 100 BPM.", False).reason == "unknown-instruments"
+    )

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from every_kind import ask_all, basic
 
-from llark.instruct.check import Record, check
-from llark.instruct.fields import fields_of
+from llark.instruct.fields import fields_of, known_of
 from llark.instruct.offline import BASIC_KINDS, BY_SLUG, CORE_KINDS, KINDS, TEACHER, OfflineConfig, teach
 from llark.instruct.sources import Source
+from llark.music.claims import check
 from llark.music.facts_line import describe_facts
 from llark.questions import advice
 from llark.questions.kind import FAMILIES
@@ -85,7 +85,7 @@ def test_what_is_taught_of_all_kinds_is_clean_and_true(many: tuple[Annotation, .
     seen = 0
     for some in many[:120]:
         facts = Facts(some)
-        record = Record(some, fields_of(Source(some)))
+        record = known_of(some, fields_of(Source(some)))
         for exchange in teach(some, OfflineConfig(16, 1)):
             for text in (exchange.question, exchange.answer):
                 assert not UNSAID.search(text), text

@@ -10,8 +10,8 @@ import pytest
 
 from llark import audio
 from llark.errors import UserMustAct
-from llark.evaluate import readers
 from llark.model.base import has_base
+from llark.music import readers
 from llark.pipeline import line
 from llark.records import Annotation, Chords, Key, Tempo
 from llark.report.text import AskResult, as_json

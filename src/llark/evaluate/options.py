@@ -20,8 +20,8 @@ from typing import Any
 from llark.errors import UserMustAct
 from llark.evaluate import bootstrap
 from llark.evaluate.cases import Case
-from llark.evaluate.said import plain, said
 from llark.evaluate.task import ACCURACY, Constants, Points, Reader, Task, Truth
+from llark.music.claims import plain, said
 
 LETTERS = "ABCDEFGHIJ"
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from llark.evaluate import bootstrap, note_readers
-from llark.evaluate.labels import Labels
+from llark.evaluate import bootstrap
+from llark.music import readers
+from llark.music.readers import Labels
 from llark.records import Annotation, Tags
 
 Reader = Callable[..., Any | None]
@@ -200,7 +201,7 @@ Times = tuple[float, ...]
 
 def read_times(answer: str) -> Times | None:
     """Two or more seconds."""
-    times = note_readers.read_times(answer)
+    times = readers.read_times(answer)
     return times if times and len(times) > 1 else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from llark.instruct.sources import Source
+from llark.music.claims import Known
 from llark.music.names import chord_name, note_name
 from llark.questions.known import Facts, plain_number
 from llark.records import Annotation, MetadataValue, Span
@@ -59,6 +60,11 @@ def fields_of(source: Source) -> tuple[Field, ...]:
     if len(facts) == 1 and not shown:  # the length alone
         return ()
     return (*facts, *shown)
+
+
+def known_of(annotation: Annotation, fields: Sequence[Field]) -> Known:
+    """What claims about the clip are checked against: its annotation, and the words of its fields."""
+    return Known(annotation, {field.name: field.value for field in fields if field.name not in NAMES})
 
 
 def clean(value: object) -> str:

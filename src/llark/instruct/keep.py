@@ -18,12 +18,12 @@ from importlib import resources
 
 import yaml
 
-from llark.instruct.check import Record, check
-from llark.instruct.fields import names_of
+from llark.instruct.fields import known_of, names_of
 from llark.instruct.prompt import Prompt, texts, version
 from llark.instruct.reply import Item
 from llark.instruct.sources import Source
 from llark.llm.ledger import Ledger
+from llark.music.claims import check
 from llark.questions.kind import CAPTIONING, REASONING
 from llark.records import Dropped, Exchange
 
@@ -63,7 +63,7 @@ def sift(
 
     `questions` stand in where the family's items have none (captions).
     """
-    source, record = prompt.source, Record(prompt.source.annotation, prompt.fields)
+    source, record = prompt.source, known_of(prompt.source.annotation, prompt.fields)
     names = _name_patterns(source)
     teacher, model, key = by
     kinds = texts()["families"][prompt.family]["kinds"]

@@ -1,9 +1,10 @@
-"""Other words for the instruments and styles of the hall, as people write them."""
+"""The words for instruments and genres, as people write them: one table for fact check and scorers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from llark.records import GENRES, INSTRUMENTS
 
@@ -14,11 +15,24 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 }
 """Words for several instruments at once: each names one member, whichever the music has."""
 
-OTHER_INSTRUMENT = "other"
-"""Stands for instruments that the hall has no word for: named, and not scored."""
+NEAR: Mapping[str, tuple[str, ...]] = {
+    "strings": ("violin", "cello"), "violin": ("strings",), "cello": ("strings",), "brass": ("trumpet",),
+    "trumpet": ("brass",), "voice": ("choir",), "choir": ("voice",), "piano": ("electric piano",),
+    "electric guitar": ("distorted guitar",), "drums": ("mallets",), "synth": ("electric piano", "organ"),
+}  # fmt: skip
+"""A word that is no mistake where only one of these is heard."""
+
+OTHER_INSTRUMENT = "other instrument"
+"""Stands for instruments that the records have no word for: named, and not scored."""
+
+NO_INSTRUMENT = ""
+"""Stands for phrases with the name of an instrument that mean none."""
+
+AMBIGUOUS = frozenset({"keys", "string", "vibes", "ep", "bell", "reed", "kick", "rap", OTHER_INSTRUMENT})
+"""Phrases that name an instrument in an answer to "what plays?", and in prose mostly something else."""
 
 _INSTRUMENT_WORDS: Mapping[str, str] = {
-    "piano": "grand piano|upright piano|acoustic piano|honky tonk piano|pianist|pianoforte",
+    "piano": "grand piano|upright piano|acoustic piano|honky tonk piano|pianist|pianoforte|piano keys",
     "electric piano": (
         "rhodes|rhodes piano|fender rhodes|wurlitzer|e piano|ep|electric grand piano|digital piano"
         "|electronic piano|dx7"
@@ -91,6 +105,7 @@ _INSTRUMENT_WORDS: Mapping[str, str] = {
         "oboe|english horn|cor anglais|bassoon|banjo|mandolin|ukulele|sitar|harmonica|timpani|kettledrum"
         "|bagpipe|lute|zither|koto|shakuhachi|theremin|turntable|ocarina|didgeridoo|castanet"
     ),
+    NO_INSTRUMENT: "bass note|bass clef|bass voice|bass frequency|bass frequencies|bass end|bass range",
 }
 
 _GENRE_WORDS: Mapping[str, str] = {
@@ -132,27 +147,39 @@ _GENRE_WORDS: Mapping[str, str] = {
     "world": "world music|indian|african|arabic|middle eastern",
     "children's": "children's music|nursery rhyme|lullaby",
 }
-"""The last rows are styles that the hall has no word for: an answer, and never a right one."""
+"""The last rows are styles that the records have no word for: an answer, and never a right one."""
+
+
+class Named(NamedTuple):
+    """A phrase of a table that a text has."""
+
+    word: str
+    """The word of the table that the phrase stands for."""
+    phrase: str
+    """The phrase as the table writes it: lower-case, single spaces, no plural ending."""
+    start: int
+    end: int
 
 
 class Phrases:
     """Finds the phrases of a table in a text, the longest first."""
 
     def __init__(self, table: Mapping[str, str]) -> None:
-        self._word = {word: word for word in table}
+        """`table`: each word → other phrases for it, divided by `|`."""
+        self._word = {word: word for word in table if word}
         for word, others in table.items():
             self._word.update({phrase: word for phrase in others.split("|") if phrase})
         longest_first = sorted(self._word, key=lambda phrase: (-len(phrase), phrase))
         options = "|".join(re.escape(phrase).replace(r"\ ", r"[\s\-]+") for phrase in longest_first)
         self._pattern = re.compile(rf"(?<![\w&])({options})(?:e?s)?(?![\w&])")
 
-    def find(self, text: str) -> list[tuple[str, int, int]]:
-        """Each (word of the table, start, end) in `text`, which is lower-case; in the order of the text."""
-        found = []
-        for match in self._pattern.finditer(text):
-            phrase = re.sub(r"[\s\-]+", " ", match.group(1))
-            found.append((self._word[phrase], match.start(), match.end()))
-        return found
+    def find(self, text: str) -> list[Named]:
+        """What is named in `text`, which is lower-case; in the order of the text."""
+        matches = [
+            (re.sub(r"[\s\-]+", " ", match[1]), match.span()) for match in self._pattern.finditer(text)
+        ]
+        mentions = [Named(self._word[phrase], phrase, *span) for phrase, span in matches]
+        return [named for named in mentions if named.word != NO_INSTRUMENT]
 
 
 INSTRUMENT_PHRASES = Phrases({**dict.fromkeys(INSTRUMENTS, ""), **_INSTRUMENT_WORDS})

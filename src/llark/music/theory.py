@@ -172,6 +172,11 @@ class Chord:
         return self.quality if self.quality in ("5", "1") else "maj"
 
     @property
+    def major_or_minor(self) -> str:
+        """`F#:min7` → `F#:min`, `G:7` → `G:maj`: diminished counts as minor, all else as major."""
+        return f"{PITCH_CLASSES[self.root]}:{'min' if self.triad in ('min', 'dim') else 'maj'}"
+
+    @property
     def tones(self) -> tuple[int, ...]:
         """Semitones above the root; those of the triad for a quality that is not in the table."""
         return TONES.get(self.quality, TONES.get(self.triad, (0,)))

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from llark.errors import UserMustAct
-from llark.evaluate import bootstrap, note_readers, readers
+from llark.evaluate import bootstrap
 from llark.evaluate.task import Task
+from llark.music import readers
 
 ORDER = 4
 """BLEU counts sequences of one to so many words."""
@@ -106,7 +107,7 @@ def details(answer: str) -> int:
     """How many musical facts the readers find: tempo, key, meter, style, chords, and each instrument."""
     single = (readers.read_tempo, readers.read_key, readers.read_meter, readers.read_genre)
     found = sum(read(answer) is not None for read in single)
-    chords = note_readers.read_chords(answer) or ()
+    chords = readers.read_chords(answer) or ()
     return found + len(readers.read_instruments(answer) or ()) + (len(chords) > 1)
 
 
@@ -135,7 +136,7 @@ def _read(answer: str) -> str | None:
 
 TASK = Task(
     about=__doc__,
-    version=2,
+    version=3,
     question="Describe this music.",
     headline="rouge_l",
     reader=_read,

@@ -6,8 +6,9 @@ truth is every triad that holds for a twentieth of the labelled time; sevenths c
 
 from __future__ import annotations
 
-from llark.evaluate import note_readers
 from llark.evaluate.task import SetTask
+from llark.music import readers
+from llark.music.theory import Chord
 from llark.records import Annotation
 
 LEAST_SHARE = 0.05
@@ -15,22 +16,23 @@ LEAST_SHARE = 0.05
 
 
 def _read(answer: str) -> frozenset[str] | None:
-    return frozenset(note_readers.read_chords(answer) or ()) or None
+    return frozenset(readers.read_chords(answer) or ()) or None
 
 
 def _read_bare(answer: str) -> frozenset[str] | None:
     """A list of chord names and nothing else."""
     words = answer.replace(",", " ").replace("-", " ").rstrip(". ").split()
-    alone = all(note_readers.read_chords(word) or word in ("and", "major", "minor") for word in words)
+    alone = all(readers.read_chords(word) or word in ("and", "major", "minor") for word in words)
     return _read(answer) if words and alone else None
 
 
 def _truth(annotation: Annotation) -> frozenset[str] | None:
     seconds: dict[str, float] = {}
     for span in annotation.chords.spans:
-        triad = note_readers.triad_of(span.label)
-        if triad is not None:
-            seconds[triad] = seconds.get(triad, 0.0) + span.end_seconds - span.start_seconds
+        chord = Chord.of(span.label)
+        if chord is not None:
+            held = span.end_seconds - span.start_seconds
+            seconds[chord.major_or_minor] = seconds.get(chord.major_or_minor, 0.0) + held
     whole = sum(seconds.values())
     return frozenset(name for name, held in seconds.items() if held >= LEAST_SHARE * whole) or None
 

@@ -6,8 +6,8 @@ wrong. No answer counts as wrong and is counted apart as missing coverage.
 
 from __future__ import annotations
 
-from llark.evaluate import readers, strict
 from llark.evaluate.task import ACCURACY, Task
+from llark.music import readers
 from llark.records import GENRES, Annotation
 
 
@@ -22,7 +22,7 @@ TASK = Task(
     question="What genre is this music?",
     headline="accuracy",
     reader=readers.read_genre,
-    strict_reader=strict.read_genre,
+    strict_reader=readers.read_genre_strictly,
     truth=_truth,
     points=lambda value, truth: (1, value is not None, value in truth),
     rates=ACCURACY,

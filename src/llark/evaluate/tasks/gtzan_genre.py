@@ -7,8 +7,8 @@ all 1,000, as in the LLark paper, are not comparable. Embedding match: `llark.ev
 
 from __future__ import annotations
 
-from llark.evaluate.labels import Labels
 from llark.evaluate.task import LLARK, MOSS, LabelTask, Published, every_label, label_of
+from llark.music.readers import Labels
 
 SOURCE = "gtzan"
 GENRES = Labels(

@@ -12,8 +12,9 @@ from collections.abc import Sequence, Set
 
 import numpy as np
 
-from llark.evaluate import bootstrap, readers, strict
+from llark.evaluate import bootstrap
 from llark.evaluate.task import SetTask, f1, most_frequent
+from llark.music import readers
 from llark.music.lexicon import FAMILIES
 from llark.records import INSTRUMENTS, Annotation
 
@@ -69,10 +70,10 @@ def _constants(truths: Sequence[Set[str]]) -> list[frozenset[str]]:
 
 TASK = SetTask(
     about=__doc__,
-    version=1,
+    version=2,
     question="What instruments do you hear?",
     reader=readers.read_instruments,
-    strict_reader=strict.read_instruments,
+    strict_reader=readers.read_instruments_strictly,
     truth=_truth,
     points=_points,
     rates=_rates,

@@ -6,8 +6,9 @@ key. Enharmonic spellings are the same key. No answer scores 0 and is counted ap
 
 from __future__ import annotations
 
-from llark.evaluate import bootstrap, readers, strict
+from llark.evaluate import bootstrap
 from llark.evaluate.task import CMI, LLARK, Published, Task
+from llark.music import readers
 from llark.records import KEYS
 
 
@@ -25,7 +26,7 @@ TASK = Task(
     question="What key is this music in?",
     headline="mirex",
     reader=readers.read_key,
-    strict_reader=strict.read_key,
+    strict_reader=readers.read_key_strictly,
     truth=lambda annotation: annotation.key.name,
     points=_points,
     rates=bootstrap.means("coverage", "mirex", "exact"),

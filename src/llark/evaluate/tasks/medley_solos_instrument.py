@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llark.evaluate.labels import Labels
 from llark.evaluate.task import MOSS, LabelTask, Published, every_label, label_of
+from llark.music.readers import Labels
 
 SOURCE = "medley_solos_db"
 INSTRUMENTS = Labels(

@@ -6,8 +6,8 @@ clips of eight genres, with intervals that are computed for 1,000.
 
 from __future__ import annotations
 
-from llark.evaluate.labels import Labels
 from llark.evaluate.task import LLARK, LabelTask, Published, every_label, label_of
+from llark.music.readers import Labels
 
 SOURCE = "medleydb"
 GENRES = Labels(

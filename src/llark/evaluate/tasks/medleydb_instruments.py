@@ -8,8 +8,8 @@ instrument that rests in the clip counts as there. `clip_f1` is the published me
 
 from __future__ import annotations
 
-from llark.evaluate.labels import Labels
 from llark.evaluate.task import LLARK, Published, SetTask
+from llark.music.readers import Labels
 from llark.records import Annotation
 
 SOURCE = "medleydb"

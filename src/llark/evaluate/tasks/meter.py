@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from llark.evaluate import readers, strict
 from llark.evaluate.task import ACCURACY, Task, equal_points
+from llark.music import readers
 from llark.records import METER_NAMES
 
 TASK = Task(
@@ -15,7 +15,7 @@ TASK = Task(
     question="What is the time signature?",
     headline="accuracy",
     reader=readers.read_meter,
-    strict_reader=strict.read_meter,
+    strict_reader=readers.read_meter_strictly,
     truth=lambda annotation: annotation.meter.beats_per_bar,
     points=equal_points,
     rates=ACCURACY,

@@ -8,8 +8,8 @@ say piano, the corrected F1 is 2·2 / (2·2 + 0 + 2) = 0.667 and the published o
 
 from __future__ import annotations
 
-from llark.evaluate.labels import Labels
 from llark.evaluate.task import LLARK, Published, SetTask
+from llark.music.readers import Labels
 from llark.records import Annotation
 
 SOURCES = ("musicnet", "musicnet_em")

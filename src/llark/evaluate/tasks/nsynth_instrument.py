@@ -7,8 +7,8 @@ made: MiDashengLM's stored answers are 3,298 of 4,096 exact. "Synth lead" never 
 
 from __future__ import annotations
 
-from llark.evaluate.labels import Labels
 from llark.evaluate.task import MIDASHENG, MOSS, LabelTask, Published, every_label, label_of
+from llark.music.readers import Labels
 
 SOURCE = "nsynth"
 FAMILIES = Labels(

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from llark.evaluate import bootstrap, note_readers
+from llark.evaluate import bootstrap
 from llark.evaluate.task import MOSS, Published, Task
+from llark.music import readers
 from llark.music.names import note_name
 from llark.records import Annotation
 
@@ -15,7 +16,7 @@ SOURCE = "nsynth"
 
 def _read_bare(answer: str) -> int | None:
     """The number or the note's name, alone."""
-    value, text = note_readers.read_pitch(answer), answer.strip().rstrip(".")
+    value, text = readers.read_pitch(answer), answer.strip().rstrip(".")
     return value if value is not None and text in (str(value), note_name(value)) else None
 
 
@@ -34,7 +35,7 @@ TASK = Task(
     version=1,
     question="What is the pitch of this note, as a MIDI note number?",
     headline="accuracy",
-    reader=note_readers.read_pitch,
+    reader=readers.read_pitch,
     strict_reader=_read_bare,
     truth=_truth,
     points=_points,

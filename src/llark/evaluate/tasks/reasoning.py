@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llark.evaluate import readers
 from llark.evaluate.task import SetTask, set_points
 from llark.evaluate.tasks import genre, instruments, tempo
+from llark.music import readers
 from llark.music.lexicon import OTHER_INSTRUMENT
 from llark.records import METER_NAMES, Annotation
 
@@ -90,7 +90,7 @@ def _number(fact: str) -> float:
 
 TASK = SetTask(
     about=__doc__,
-    version=1,
+    version=2,
     question=(
         "How would you recreate this music in a studio? Say which style, tempo, key, meter and instruments it"
         " takes, and why."

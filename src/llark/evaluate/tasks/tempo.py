@@ -7,8 +7,9 @@ and is counted apart as missing coverage.
 
 from __future__ import annotations
 
-from llark.evaluate import bootstrap, readers, strict
+from llark.evaluate import bootstrap
 from llark.evaluate.task import LLARK, Published, Task
+from llark.music import readers
 
 TOLERANCE = 0.04
 FACTORS = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
@@ -30,11 +31,11 @@ def _remark(value: float | None, truth: float) -> str:
 
 TASK = Task(
     about=__doc__,
-    version=1,
+    version=2,
     question="What is the tempo of this music in BPM?",
     headline="acc2",
     reader=readers.read_tempo,
-    strict_reader=strict.read_tempo,
+    strict_reader=readers.read_tempo_strictly,
     truth=lambda annotation: annotation.tempo.bpm,
     points=_points,
     rates=bootstrap.means("coverage", "acc1", "acc2"),

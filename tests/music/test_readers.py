@@ -10,13 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llark.evaluate.note_readers import read_chords, read_pitch, read_times
 from llark.evaluate.options import LETTERS, OptionList, _words, read_bare_option, read_option
-from llark.evaluate.readers import read_genre, read_instruments, read_key, read_meter, read_tempo
-from llark.evaluate.said import plain, said
 from llark.evaluate.tasks import TASKS
+from llark.music.claims import plain, said
 from llark.music.lexicon import FAMILIES
 from llark.music.names import note_name
+from llark.music.readers import (
+    read_chords,
+    read_genre,
+    read_instruments,
+    read_key,
+    read_meter,
+    read_pitch,
+    read_tempo,
+    read_times,
+)
 from llark.records import GENRES, INSTRUMENTS, KEYS, METER_NAMES, PITCH_CLASSES
 
 TABLE = [
