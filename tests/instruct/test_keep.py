@@ -13,7 +13,7 @@ from llark.instruct.keep import rules, sift
 from llark.instruct.prompt import Prompt, build, texts
 from llark.instruct.reply import Item
 from llark.instruct.sources import Source
-from llark.music.claims import check, claims
+from llark.music.claims import check
 from llark.questions.kind import FAMILIES
 from llark.records import Annotation, Dropped, Key, Tags, Tempo, Track
 
@@ -197,27 +197,6 @@ OTHER_VALUES = (
     "learn", "half-time", "double-time", "restyle",
 )  # fmt: skip
 """Kinds that are about values that are not the clip's, in sentences that do not say so."""
-
-
-def test_claims_are_read_with_their_denials() -> None:
-    found = {
-        (claim.what, claim.value, claim.denied)
-        for claim in claims("No drums, but a sax in Bb major at 96 BPM.")
-    }
-    assert found == {
-        ("instrument", "drums", True),
-        ("instrument", "saxophone", False),
-        ("key", "Bb major", False),
-        ("tempo", "96", False),
-    }
-
-
-def test_a_bass_note_or_a_guitar_in_a_bass_is_no_instrument_of_its_own() -> None:
-    assert {c.value for c in claims("A bass guitar plays a bass note.")} == {"bass"}
-    assert {c.value for c in claims("An electric guitar and another guitar.")} == {
-        "electric guitar",
-        "guitar",
-    }
 
 
 def test_every_rule_is_a_slug_and_has_words() -> None:

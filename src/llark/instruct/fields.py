@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from llark.instruct.sources import Source
-from llark.music.claims import Known
+from llark.music.claims import KnownFacts
 from llark.music.names import chord_name, note_name
 from llark.questions.known import Facts, plain_number
 from llark.records import Annotation, MetadataValue, Span
@@ -62,9 +62,9 @@ def fields_of(source: Source) -> tuple[Field, ...]:
     return (*facts, *shown)
 
 
-def known_of(annotation: Annotation, fields: Sequence[Field]) -> Known:
+def known_of(annotation: Annotation, fields: Sequence[Field]) -> KnownFacts:
     """What claims about the clip are checked against: its annotation, and the words of its fields."""
-    return Known(annotation, {field.name: field.value for field in fields if field.name not in NAMES})
+    return KnownFacts(annotation, {field.name: field.value for field in fields if field.name not in NAMES})
 
 
 def clean(value: object) -> str:

@@ -447,7 +447,7 @@ _OF_KEY = re.compile(r"^(?!.*\bchords?\b).*\b(?:key|in)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FactCheck:
     """What the check finds in an answer."""
 
     reason: str | None
@@ -459,7 +459,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownFacts:
     """What claims are compared with."""
 
     annotation: Annotation
@@ -514,7 +514,7 @@ Trouble = tuple[str, str] | None
 """The reason why something may not be said, as a slug and as a sentence."""
 
 
-def check(known: Known, question: str, answer: str, free: bool) -> Verdict:
+def check(known: KnownFacts, question: str, answer: str, free: bool) -> FactCheck:
     """Compares an answer with what is known. `free`: sentences that suppose may say what is not the case."""
     used: set[str] = set()
     for claim in claims(answer):
@@ -527,13 +527,13 @@ def check(known: Known, question: str, answer: str, free: bool) -> Verdict:
             continue
         trouble, fact = _compare(known, claim)
         if trouble:
-            return Verdict(*trouble)
+            return FactCheck(*trouble)
         used.add(fact)
     trouble = _yes_or_no(known, question, answer)
-    return Verdict(*trouble) if trouble else Verdict(None, "", frozenset(used - {""}))
+    return FactCheck(*trouble) if trouble else FactCheck(None, "", frozenset(used - {""}))
 
 
-def _compare(known: Known, claim: Claim) -> tuple[Trouble, str]:
+def _compare(known: KnownFacts, claim: Claim) -> tuple[Trouble, str]:
     """What is wrong with a claim, if anything, and the fact that it rests on."""
     value, what = claim.value, claim.what
     if what == "tempo":
@@ -567,7 +567,7 @@ def _compare(known: Known, claim: Claim) -> tuple[Trouble, str]:
     return ("wrong-harmony", f"{value} is said, and is {role} of the clip."), ""
 
 
-def _compare_instrument(known: Known, claim: Claim) -> tuple[Trouble, str]:
+def _compare_instrument(known: KnownFacts, claim: Claim) -> tuple[Trouble, str]:
     value = claim.value
     if not known.instruments:
         return ("unknown-instruments", f"{value} is said, and the instruments are not known."), ""
@@ -579,7 +579,7 @@ def _compare_instrument(known: Known, claim: Claim) -> tuple[Trouble, str]:
     return ("wrong-instrument", f"{value} is said to play, and is not known to."), ""
 
 
-def _yes_or_no(known: Known, question: str, answer: str) -> Trouble:
+def _yes_or_no(known: KnownFacts, question: str, answer: str) -> Trouble:
     """Whether a yes or a no agrees with the one thing that the question asks for."""
     said_yes, said_no = bool(YES.match(answer)), bool(NO.match(answer))
     if not (said_yes or said_no) or not _YES_NO_QUESTION.match(question):
@@ -590,7 +590,7 @@ def _yes_or_no(known: Known, question: str, answer: str) -> Trouble:
     return "wrong-yes-or-no", f"{question!r} is answered with {'yes' if said_yes else 'no'}."
 
 
-def _truth(known: Known, question: str) -> bool | None:
+def _truth(known: KnownFacts, question: str) -> bool | None:
     """Whether the question's only claim is true; `None` where it makes none, several or an unclear one."""
     compared = _COMPARED.search(question)
     if compared and known.tempo_bpm is not None:

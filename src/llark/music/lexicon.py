@@ -29,7 +29,7 @@ NO_INSTRUMENT = ""
 """Stands for phrases with the name of an instrument that mean none."""
 
 AMBIGUOUS = frozenset({"keys", "string", "vibes", "ep", "bell", "reed", "kick", "rap", OTHER_INSTRUMENT})
-"""Phrases that name an instrument in an answer to "what plays?", and in prose mostly something else."""
+"""PhraseFinder that name an instrument in an answer to "what plays?", and in prose mostly something else."""
 
 _INSTRUMENT_WORDS: Mapping[str, str] = {
     "piano": "grand piano|upright piano|acoustic piano|honky tonk piano|pianist|pianoforte|piano keys",
@@ -161,7 +161,7 @@ class Named(NamedTuple):
     end: int
 
 
-class Phrases:
+class PhraseFinder:
     """Finds the phrases of a table in a text, the longest first."""
 
     def __init__(self, table: Mapping[str, str]) -> None:
@@ -182,5 +182,5 @@ class Phrases:
         return [named for named in mentions if named.word != NO_INSTRUMENT]
 
 
-INSTRUMENT_PHRASES = Phrases({**dict.fromkeys(INSTRUMENTS, ""), **_INSTRUMENT_WORDS})
-GENRE_PHRASES = Phrases({**dict.fromkeys(GENRES, ""), **_GENRE_WORDS})
+INSTRUMENT_PHRASES = PhraseFinder({**dict.fromkeys(INSTRUMENTS, ""), **_INSTRUMENT_WORDS})
+GENRE_PHRASES = PhraseFinder({**dict.fromkeys(GENRES, ""), **_GENRE_WORDS})

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from llark.music import claims
 from llark.music.claims import plain, said
-from llark.music.lexicon import GENRE_PHRASES, INSTRUMENT_PHRASES, OTHER_INSTRUMENT, Named, Phrases
+from llark.music.lexicon import GENRE_PHRASES, INSTRUMENT_PHRASES, OTHER_INSTRUMENT, Named, PhraseFinder
 from llark.music.names import pitch
 from llark.records import GENRES, INSTRUMENTS, PITCH_CLASSES
 
@@ -226,7 +226,7 @@ class Labels:
     def __init__(self, table: Mapping[str, str]) -> None:
         """`table`: each label → other words for it, divided by `|`."""
         self.names = tuple(table)
-        self._phrases = Phrases(table)
+        self._phrases = PhraseFinder(table)
 
     def first(self, answer: str) -> str | None:
         """The first label that is named and not denied."""
