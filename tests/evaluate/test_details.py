@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llark.errors import UserMustAct
-from llark.evaluate import details
-from llark.evaluate.details import Described, count, read
+from llark.evaluate.judge import VERDICTS, Described, count_details, read_details
 
 
 @pytest.mark.parametrize(
@@ -23,16 +22,16 @@ from llark.evaluate.details import Described, count, read
     ],
 )
 def test_details_are_read_from_lists_as_judges_write_them(reply: str, found: list[str]) -> None:
-    assert list((read(reply) or {}).values()) == found
+    assert list((read_details(reply) or {}).values()) == found
 
 
 @pytest.mark.parametrize("reply", ["", "It has many details.", "piano, drums", "piano | yes"])
 def test_a_reply_that_is_no_list_is_not_a_list_of_none(reply: str) -> None:
-    assert read(reply) is None
+    assert read_details(reply) is None
 
 
 def answers(*said: str) -> list[Described]:
-    return [Described(str(i), f"track-{i}", text, "a piano") for i, text in enumerate(said)]
+    return [Described(f"track-{i}", text, "a piano") for i, text in enumerate(said)]
 
 
 def judge(prompt: str) -> str:
@@ -44,7 +43,7 @@ def judge(prompt: str) -> str:
 
 
 def test_details_are_counted_an_answer_and_by_what_is_known() -> None:
-    found = count(answers("piano", "piano drums bass", ""), judge)
+    found = count_details(answers("piano", "piano drums bass", ""), judge)
     assert found.stated.value == pytest.approx(4 / 3)
     assert found.supported.value == pytest.approx(2 / 3)
     assert found.contradicted.value == 0.0
@@ -55,17 +54,17 @@ def test_details_are_counted_an_answer_and_by_what_is_known() -> None:
 
 
 def test_replies_that_cannot_be_read_are_counted_apart() -> None:
-    assert count(answers("piano", "riddle"), judge).unread == 1
+    assert count_details(answers("piano", "riddle"), judge).unread == 1
     with pytest.raises(UserMustAct, match="none of 1 answers"):
-        count(answers("riddle"), judge)
+        count_details(answers("riddle"), judge)
 
 
 def test_an_answer_without_words_has_no_details_and_is_not_asked_about() -> None:
-    found = count(answers("", " "), lambda prompt: pytest.fail("asked"))
+    found = count_details(answers("", " "), lambda prompt: pytest.fail("asked"))
     assert (found.stated.value, found.n) == (0.0, 2)
 
 
 def test_the_judge_is_told_what_is_known() -> None:
     assert "What is known about the music: a piano\n" in answers("x")[0].prompt
-    assert "What is known about the music: nothing\n" in Described("1", "t", "x", "").prompt
-    assert details.VERDICTS == ("supported", "contradicted", "unknown")
+    assert "What is known about the music: nothing\n" in Described("t", "x", "").prompt
+    assert VERDICTS == ("supported", "contradicted", "unknown")

@@ -19,11 +19,14 @@ import pytest
 
 from llark import audio
 from llark.errors import UserMustAct
-from llark.evaluate import endpoint
 from llark.evaluate.cases import Put
-from llark.evaluate.endpoint import Api, Endpoint, cost, takes_sound
+from llark.evaluate.endpoint import EndpointModel, cost, takes_sound
 from llark.evaluate.sounds import Sounds
+from llark.llm import Pace, Retry, embed
+from llark.llm.client import LlmServer
 from llark.records import Annotation, Clip, Key
+
+QUICK = Pace(1, retry=Retry(4, 0.001, 0.001))
 
 
 @dataclass
@@ -36,6 +39,8 @@ class Server:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
+    embedded: int | None = None
+    """So many embeddings come back, whatever was sent."""
 
 
 @pytest.fixture
@@ -52,9 +57,8 @@ def server() -> Iterator[Server]:
             if (count := found.tokens(body)) is not None:
                 page["usage"] = {"prompt_tokens": count}
             if self.path.endswith("/embeddings"):
-                page = {
-                    "data": [{"index": i, "embedding": [len(t), 1.0]} for i, t in enumerate(body["input"])]
-                }
+                rows = [{"index": i, "embedding": [len(t), 1.0]} for i, t in enumerate(body["input"])]
+                page = {"data": rows[: found.embedded]}
             self.send_response(code)
             if code == 307:
                 self.send_header("Location", "http://127.0.0.1:1/elsewhere")
@@ -78,8 +82,17 @@ def clip(folder: Path) -> Clip:
     return Clip("song", "song", str(folder / "song.wav"), 1.0, 3.0)
 
 
+def model_at(url: str, key_variable: str = "NO_KEY_IS_SET") -> EndpointModel:
+    return EndpointModel(url, "x", Sounds({}), key_variable, QUICK)
+
+
+def ask(url: str, key_variable: str = "NO_KEY_IS_SET") -> str:
+    """The answer to one question without sound."""
+    return model_at(url, key_variable)([Put("1", "?")])[0]
+
+
 def test_the_clip_reaches_the_server_as_a_wav_of_its_own_seconds(server: Server, tmp_path: Path) -> None:
-    model = Endpoint(Api(server.url, "somebody"), Sounds({"song": clip(tmp_path)}))
+    model = EndpointModel(server.url, "somebody", Sounds({"song": clip(tmp_path)}))
     assert model([Put("1", "Which key?", "song")]) == ["C major"]
     text, sound = server.bodies[0]["messages"][0]["content"]
     assert text == {"type": "text", "text": "Which key?"}
@@ -92,7 +105,7 @@ def test_the_clip_reaches_the_server_as_a_wav_of_its_own_seconds(server: Server,
 
 
 def test_each_condition_sends_what_it_says(server: Server, tmp_path: Path) -> None:
-    model = Endpoint(Api(server.url, "somebody"), Sounds({"song": clip(tmp_path)}), at_once=1)
+    model = EndpointModel(server.url, "somebody", Sounds({"song": clip(tmp_path)}), pace=QUICK)
     facts = Annotation("song", 0.0, 2.0, key=Key("A minor", 1.0))
     model(
         [
@@ -111,23 +124,22 @@ def test_each_condition_sends_what_it_says(server: Server, tmp_path: Path) -> No
 
 
 def test_a_busy_server_is_asked_again_and_one_that_stays_so_is_an_error(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: Server,
 ) -> None:
-    waited: list[float] = []
-    monkeypatch.setattr(endpoint.time, "sleep", waited.append)
     server.codes = [429, 503]
-    assert Api(server.url, "x").chat("?") == "C major"
-    assert waited == [2.0, 4.0]
+    assert ask(server.url) == "C major"
+    assert len(server.bodies) == 3
     server.codes = [500] * 5
-    with pytest.raises(UserMustAct, match="answered 500"):
-        Api(server.url, "x").chat("?")
+    with pytest.raises(UserMustAct, match=r"gives no reply \(status-500\): 500: busy"):
+        ask(server.url)
+    assert len(server.bodies) == 3 + 5
 
 
 def test_a_refused_key_is_named_and_never_shown(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "secret-1")
     server.codes = [401]
     with pytest.raises(UserMustAct) as error:
-        Api(server.url, "x", "MY_KEY").chat("?")
+        ask(server.url, "MY_KEY")
     assert server.headers[0]["Authorization"] == "Bearer secret-1"
     assert "MY_KEY is set" in str(error.value)
     assert "secret-1" not in str(error.value)
@@ -135,14 +147,14 @@ def test_a_refused_key_is_named_and_never_shown(server: Server, monkeypatch: pyt
 
 def test_a_key_is_not_sent_unencrypted_to_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "secret-1")
-    with pytest.raises(UserMustAct, match="not encrypted"):
-        Api("http://example.invalid/v1", "x", "MY_KEY").chat("?")
+    with pytest.raises(UserMustAct, match="unencrypted"):
+        ask("http://example.invalid/v1", "MY_KEY")
 
 
 def test_a_redirect_is_not_followed(server: Server) -> None:
     server.codes = [307]
-    with pytest.raises(UserMustAct, match="answered 307"):
-        Api(server.url, "x").chat("?")
+    with pytest.raises(UserMustAct, match="status-307"):
+        ask(server.url)
 
 
 @pytest.mark.parametrize("key", ["secret-1\nx", "secret-1 x", "secret-…1"])
@@ -151,7 +163,7 @@ def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(
 ) -> None:
     monkeypatch.setenv("MY_KEY", key)
     with pytest.raises(UserMustAct, match="What MY_KEY holds is no key") as error:
-        Api(server.url, "x", "MY_KEY").chat("?")
+        ask(server.url, "MY_KEY")
     assert "secret" not in str(error.value)
     assert server.bodies == []
 
@@ -160,7 +172,7 @@ def test_the_line_break_at_the_end_of_a_key_is_not_sent(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_KEY", "secret-1\n")
-    Api(server.url, "x", "MY_KEY").chat("?")
+    ask(server.url, "MY_KEY")
     assert server.headers[0]["Authorization"] == "Bearer secret-1"
 
 
@@ -172,16 +184,13 @@ def test_the_line_break_at_the_end_of_a_key_is_not_sent(
         b"hello\r\n\r\n",
     ],
 )
-def test_a_server_that_hangs_up_in_the_middle_of_a_reply_is_asked_again(
-    monkeypatch: pytest.MonkeyPatch, reply: bytes
-) -> None:
-    monkeypatch.setattr(endpoint.time, "sleep", lambda seconds: None)
-    asked = 0
+def test_a_server_that_hangs_up_in_the_middle_of_a_reply_is_asked_again(reply: bytes) -> None:
+    asked, tries = 0, 1 + QUICK.retry.retries
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def hang_up() -> None:
             nonlocal asked
-            for _ in range(endpoint.TRIES):
+            for _ in range(tries):
                 connection, _address = listening.accept()
                 with connection:
                     connection.recv(65536)
@@ -190,10 +199,10 @@ def test_a_server_that_hangs_up_in_the_middle_of_a_reply_is_asked_again(
 
         running = threading.Thread(target=hang_up, daemon=True)
         running.start()
-        with pytest.raises(UserMustAct, match="cannot be reached or sends no JSON"):
-            Api(f"http://127.0.0.1:{listening.getsockname()[1]}/v1", "x").chat("?")
+        with pytest.raises(UserMustAct, match=r"gives no reply \(broken-connection\)"):
+            ask(f"http://127.0.0.1:{listening.getsockname()[1]}/v1")
         running.join(10)
-    assert asked == endpoint.TRIES
+    assert asked == tries
 
 
 @pytest.mark.parametrize(
@@ -208,38 +217,31 @@ def test_a_server_that_hangs_up_in_the_middle_of_a_reply_is_asked_again(
 )
 def test_an_address_or_a_name_that_cannot_be_is_refused(url: str, model: str) -> None:
     with pytest.raises(UserMustAct):
-        Api(url, model)
+        EndpointModel(url, model, Sounds({}))
 
 
 def test_a_server_that_sends_something_else_is_an_error(server: Server) -> None:
     server.reply = lambda body: None  # type: ignore[assignment, return-value]
-    assert Api(server.url, "x").chat("?") == ""
-    with pytest.raises(UserMustAct, match="cannot be reached"):
-        _unreachable().chat("?")
-
-
-def _unreachable() -> Api:
-    endpoint.WAIT_SECONDS = 0.0
-    return Api("http://127.0.0.1:1/v1", "x")
+    assert ask(server.url) == ""
+    with pytest.raises(UserMustAct, match=r"gives no reply \(no-connection\)"):
+        ask("http://127.0.0.1:1/v1")
 
 
 def test_the_cost_counts_what_is_alike_once() -> None:
     clips = {"a": Clip("a", "a", "a.wav", 0.0, 30.0), "b": Clip("b", "b", "b.wav", 0.0, 30.0)}
     puts = [Put("1", "Which key is it?", "a"), Put("2", "Which key is it?", "b")]
     puts += [Put(str(i), "Which key is it?", stand_in="silence") for i in range(9)]
-    found = cost(puts, Sounds(clips), dollars_per_minute=0.06)
-    assert found.requests == 3
-    assert found.audio_minutes == pytest.approx((30 + 30 + 25) / 60)
-    assert found.dollars == pytest.approx(0.085)
-    assert str(found).startswith("3 requests, 1.4 minutes of audio")
-    assert "price unknown" in str(cost(puts, Sounds(clips)))
+    # 30 + 30 + 25 seconds, at 60 dollars a minute
+    found = cost(puts, Sounds(clips), dollars_per_minute=60.0)
+    assert found.startswith("3 requests, 1.4 minutes of audio")
+    assert found.endswith("about $85.00")
+    assert "price unknown" in cost(puts, Sounds(clips))
 
 
-def test_fewer_embeddings_than_texts_are_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = {"data": [{"index": 0, "embedding": [1.0]}]}
-    monkeypatch.setattr(Api, "_post", lambda *_: page)
+def test_fewer_embeddings_than_texts_are_refused(server: Server) -> None:
+    server.embedded = 1
     with pytest.raises(UserMustAct, match="sent 1 embeddings for 2 texts"):
-        Api(server.url, "x").embed(["aaa", "b"])
+        embed(LlmServer(server.url), "x", ["aaa", "b"])
 
 
 def test_a_question_about_a_sound_that_is_not_there_is_refused_in_a_sentence() -> None:
@@ -250,7 +252,7 @@ def test_a_question_about_a_sound_that_is_not_there_is_refused_in_a_sentence() -
 
 
 def test_embeddings_come_in_the_order_of_the_texts(server: Server) -> None:
-    assert Api(server.url, "x").embed(["aaa", "b"]) == [[3.0, 1.0], [1.0, 1.0]]
+    assert embed(LlmServer(server.url), "x", ["aaa", "b"]) == [[3.0, 1.0], [1.0, 1.0]]
 
 
 @pytest.mark.parametrize(
@@ -268,5 +270,5 @@ def test_a_server_that_drops_the_sound_is_found_by_what_it_counts(
     server: Server, tokens: Callable[[dict[str, Any]], int | None], said: str
 ) -> None:
     server.tokens = tokens
-    assert takes_sound(Api(server.url, "x")).startswith(said)
+    assert takes_sound(model_at(server.url)).startswith(said)
     assert len(server.bodies) == 2

@@ -15,6 +15,7 @@ from llark import audio
 from llark.embed import mini
 from llark.embed.encoder import Settings
 from llark.errors import StoreMismatch, UserMustAct
+from llark.evaluate import compare
 from llark.pipeline import ears, listen, rendered, same_sounds, testsets
 from llark.pipeline import evaluate as walk
 from llark.pipeline.evaluate import Wanted
@@ -220,7 +221,7 @@ def test_reports_of_the_same_name_are_headed_by_the_folders_above(
     ],
 )
 def test_as_many_folders_are_named_as_it_takes(first: str, second: str, heads: tuple[str, str]) -> None:
-    assert walk.told_apart(Path(first), Path(second)) == heads
+    assert compare.told_apart(Path(first), Path(second)) == heads
 
 
 # --- a rendered corpus ------------------------------------------------------------------------------------

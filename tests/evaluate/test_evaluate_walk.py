@@ -14,7 +14,8 @@ from evaluate_fakes import annotation, make_items, tell
 from test_endpoint import Server, server  # noqa: F401
 
 from llark import audio, cli
-from llark.evaluate import report, score
+from llark.evaluate import judge, report, score
+from llark.evaluate.answers import Said
 from llark.evaluate.cases import Case, Put, TestSet
 from llark.evaluate.real import Song
 from llark.pipeline import ask, testsets
@@ -58,7 +59,9 @@ def prepared(folder: Path, clips: int = 12, captions: tuple[str, ...] = ()) -> P
 
     tracks = [Track(item.track_id, str(song), split="test", captions=captions) for item in items]
     write("tracks", [(track.id, track) for track in tracks])
-    write("clips", [(i.clip_id, Clip(i.clip_id, i.track_id, str(song), 0.0, 2.0, "test")) for i in items])
+    # Each clip begins a little later, so that no two of them are the same request to an endpoint.
+    stretches = [Clip(i.clip_id, i.track_id, str(song), n / 100, 2.0, "test") for n, i in enumerate(items)]
+    write("clips", [(clip.id, clip) for clip in stretches])
     write("truths", [(i.clip_id, i.truth) for i in items])
     write("annotations", [(i.clip_id, i.facts) for i in items])
     frames = [Embedding(i.clip_id, "fake", np.full((2, 1), n, np.float32), 2.0) for n, i in enumerate(items)]
@@ -256,7 +259,7 @@ def test_a_judge_is_asked_in_both_orders_once_and_its_replies_are_kept(
     server.reply = lambda body: "A"
     server.codes = [200] * 5 + [400]
     status, _, said = typed(capsys, monkeypatch, *words, "--yes")
-    assert (status, "answered 400" in said) == (2, True)
+    assert (status, "gives no reply (status-400)" in said) == (2, True)
     status, said, told = typed(capsys, monkeypatch, *words, "--yes", "--dollars-per-million", "2")
     assert status == 0
     assert "are answered already; about $0.00" in told
@@ -268,6 +271,36 @@ def test_a_judge_is_asked_in_both_orders_once_and_its_replies_are_kept(
     assert [(line["how"], line["judge"], line["found"]) for line in found] == [
         ("prefer", "judge", said.strip())
     ]
+
+
+def test_the_replies_that_a_judge_gave_to_the_release_before_are_not_bought_again(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    server: Server,  # noqa: F811
+) -> None:
+    words = ["judge", genre_report(tmp_path / "one"), "--task", "gtzan_genre", "--url", server.url]
+    words += ["--model", "judge", "--how", "match", "--yes"]
+    verdicts = {v.case_id: v for v in report.read(tmp_path / "one").answers if v.condition == "audio"}
+    known = {id_: str(v.truth) for id_, v in verdicts.items()}
+    asked = judge.asked_to_match({id_: v.answer for id_, v in verdicts.items()}, known)
+    prompts = [prompt for prompt, _ in asked.values()]
+    # Two finished judgements by this judge and one by another; one more of this judge that was stopped.
+    for name, model, some, finished in [
+        ("match-gtzan_genre-0", "judge", prompts[:2], True),
+        ("match-gtzan_genre-1", "other", prompts, True),
+        ("match-gtzan_genre-2", "judge", prompts[2:3], False),
+    ]:
+        about = {"url": server.url, "model": model, "most_tokens": "512"}
+        with stages.open_stage(tmp_path / "one" / "judged" / name, "judge", about) as writer:
+            for number, prompt in enumerate(some):
+                writer.write(str(number), [Said(str(number), prompt, "A")])
+            if finished:
+                writer.finish()
+    server.reply = lambda body: "A"
+    status, _, said = typed(capsys, monkeypatch, *words)
+    assert (status, "about 1 requests" in said, "3 are answered already" in said) == (0, True, True)
+    assert [body["messages"][0]["content"] for body in server.bodies] == [prompts[3]]
 
 
 def test_a_judge_counts_the_details_of_answers_and_of_those_to_other_sound(
@@ -396,7 +429,7 @@ def test_a_judge_matches_answers_to_music_and_an_embedder_to_labels(
     assert status == 0
     assert "gtzan_genre, embedding match by embedder, n = 4: acc@1 " in said
     assert {tuple(body) for body in server.bodies} == {
-        ("model", "messages", "temperature", "max_tokens"),
+        ("model", "messages", "max_tokens", "temperature"),
         ("model", "input"),
     }
     words[words.index("gtzan_genre")] = "key"

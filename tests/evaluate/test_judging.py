@@ -6,10 +6,10 @@ import pytest
 from evaluate_fakes import deaf, hearing, make_items, run
 
 from llark.errors import UserMustAct
-from llark.evaluate import compare, embedding, judge
-from llark.evaluate.judge import Pair, matching, win_rate
+from llark.evaluate import compare, judge
+from llark.evaluate.judge import AnswerPair, asked_to_match, matching, win_rate
 
-PAIRS = [Pair(str(i), f"t{i}", "Describe it.", "a tuba", "good answer", "bad answer") for i in range(20)]
+PAIRS = [AnswerPair(f"t{i}", "Describe it.", "a tuba", "good answer", "bad answer") for i in range(20)]
 
 
 def honest(prompt: str) -> str:
@@ -18,17 +18,17 @@ def honest(prompt: str) -> str:
 
 def test_a_judge_that_prefers_the_first_model_gives_it_every_win() -> None:
     found = win_rate(PAIRS, honest)
-    assert (found.wins, found.losses, found.ties, found.rate, found.swayed) == (20, 0, 0, 1.0, 0.0)
+    assert (found.wins, found.losses, found.ties, found.rate.value, found.swayed) == (20, 0, 0, 1.0, 0.0)
     assert str(found).startswith("win rate 1.000 [1.000, 1.000]: 20 won, 0 lost, 0 tied of 20")
 
 
 def test_a_judge_that_always_says_a_makes_ties_and_is_found_out() -> None:
     found = win_rate(PAIRS, lambda prompt: "A")
-    assert (found.wins, found.losses, found.ties, found.rate, found.swayed) == (0, 0, 20, 0.5, 1.0)
+    assert (found.wins, found.losses, found.ties, found.rate.value, found.swayed) == (0, 0, 20, 0.5, 1.0)
 
 
 def test_pairs_without_a_verdict_are_counted_apart() -> None:
-    pairs = [*PAIRS, Pair("x", "tx", "Describe it.", "a lute", "good answer", "bad answer")]
+    pairs = [*PAIRS, AnswerPair("tx", "Describe it.", "a lute", "good answer", "bad answer")]
     found = win_rate(pairs, lambda prompt: "I cannot say." if "lute" in prompt else honest(prompt))
     assert (found.wins, found.unread) == (20, 1)
     with pytest.raises(UserMustAct, match="no verdict on any of 20 pairs"):
@@ -44,22 +44,23 @@ def test_the_judge_finds_the_music_that_an_answer_is_about() -> None:
         line = next(line for line in prompt.splitlines() if line.startswith("(") and line.endswith(about))
         return line[1]
 
-    assert set(matching(answers, known, reads).values()) == {1.0}
-    guesses = matching(answers, known, lambda prompt: "A")
+    asked = asked_to_match(answers, known)
+    assert set(matching(asked, reads).values()) == {1.0}
+    guesses = matching(asked, lambda prompt: "A")
     assert 0 < sum(guesses.values()) < 9
     with pytest.raises(UserMustAct, match="at least 4"):
-        matching(answers, {"clip-0": "x"}, reads)
+        asked_to_match(answers, {"clip-0": "x"})
 
 
 def test_embedding_match_takes_the_nearest_label_and_the_k_nearest() -> None:
     places = {"rock": [1.0, 0.0], "jazz": [0.0, 1.0], "pop": [0.7, 0.7], "hard rock": [0.9, 0.1]}
-    orders = embedding.ranked(
+    orders = judge.ranked(
         ["hard rock", "jazz", " "], ["rock", "jazz", "pop"], lambda ts: [places.get(t, [1, 1]) for t in ts]
     )
     assert orders == [["rock", "pop", "jazz"], ["jazz", "pop", "rock"], []]
-    found = embedding.accuracies(orders, ["pop", "jazz", "rock"], ["a", "b", "c"])
-    assert found["acc@1"][0] == pytest.approx(1 / 3)
-    assert found["acc@2"][0] == pytest.approx(2 / 3)
+    found = judge.accuracies(orders, ["pop", "jazz", "rock"], ["a", "b", "c"])
+    assert found["acc@1"].value == pytest.approx(1 / 3)
+    assert found["acc@2"].value == pytest.approx(2 / 3)
 
 
 def test_a_better_model_is_better_in_a_paired_comparison_and_not_by_chance() -> None:

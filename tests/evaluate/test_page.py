@@ -12,7 +12,7 @@ import pytest
 from evaluate_fakes import annotation, deaf, hearing, make_items, run, sceptical
 
 from llark import audio
-from llark.evaluate import judged, page, report
+from llark.evaluate import judge, page, report
 from llark.evaluate.cases import TestSet
 from llark.evaluate.outcome import Absent, ScoreRow, Settings
 from llark.evaluate.score import evaluate
@@ -224,9 +224,9 @@ LINE = {"how": "details", "task": "key", "judge": "<j>", "url": "http://x/v1", "
 def test_what_judges_found_is_on_the_page_that_is_written_after_it(tmp_path: Path) -> None:
     result = run(hearing, make_items(3), tasks=("key",))
     report.write(tmp_path, result)
-    judged.note(tmp_path, LINE)
-    judged.note(tmp_path, LINE)
-    found = judged.found(tmp_path, result.answers)
+    judge.note(tmp_path, LINE)
+    judge.note(tmp_path, LINE)
+    found = judge.findings(tmp_path, result.answers)
     assert [{name: one[name] for name in LINE} for one in found] == [LINE]
     text = page.write(tmp_path, result).read_text()
     assert "What judges say" in text
@@ -236,7 +236,7 @@ def test_what_judges_found_is_on_the_page_that_is_written_after_it(tmp_path: Pat
 
 def test_what_a_judge_found_about_other_answers_is_not_on_the_page(tmp_path: Path) -> None:
     report.write(tmp_path, run(hearing, make_items(3), tasks=("key",)))
-    judged.note(tmp_path, LINE)
+    judge.note(tmp_path, LINE)
     assert "What judges say" not in page.write(tmp_path, run(deaf, make_items(3), tasks=("key",))).read_text()
     assert "What judges say" in page.write(tmp_path, run(hearing, make_items(3))).read_text()
 
@@ -246,7 +246,7 @@ def test_a_judges_findings_are_all_there_while_one_is_added(
 ) -> None:
     result = run(hearing, make_items(3), tasks=("key",))
     report.write(tmp_path, result)
-    judged.note(tmp_path, LINE)
+    judge.note(tmp_path, LINE)
 
     def killed(self: Path, *_: object, **__: object) -> None:
         self.write_bytes(b"{")
@@ -254,8 +254,8 @@ def test_a_judges_findings_are_all_there_while_one_is_added(
 
     monkeypatch.setattr(Path, "write_text", killed)
     with pytest.raises(KeyboardInterrupt):
-        judged.note(tmp_path, {**LINE, "found": "audio: 3.00"})
-    assert [one["found"] for one in judged.found(tmp_path, result.answers)] == ["audio: 2.00"]
+        judge.note(tmp_path, {**LINE, "found": "audio: 3.00"})
+    assert [one["found"] for one in judge.findings(tmp_path, result.answers)] == ["audio: 2.00"]
 
 
 def test_an_answer_is_shown_once_among_the_worst_and_the_best() -> None:

@@ -196,11 +196,8 @@ def judge(
     yes
         Send, after it was said what it takes.
     """
-    from llark.pipeline import judge as walk
+    from llark.evaluate.judge import JudgeOptions
+    from llark.evaluate.judge import judge as judging
 
-    wanted = walk.Wanted(url, model, key_variable, task, yes, dollars_per_million)
-    if how == "prefer":
-        print(walk.win_rate(report, against, wanted))
-        return
-    walks = {"match": walk.matching, "details": walk.detail, "embed": walk.embedding_match}
-    print(walks[how](report, wanted))
+    options = JudgeOptions(url, model, key_variable, task, yes, dollars_per_million)
+    print(judging(report, options, how, against))

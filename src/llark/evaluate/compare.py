@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -100,3 +102,13 @@ def table(first: Evaluation, second: Evaluation, one: str = "first", other: str 
         )
     note = "Mean credit of an answer, 0 to 1; for lists that is the clip's F1, for a tempo Acc1."
     return "\n".join([*lines, "", note, ""])
+
+
+def told_apart(first: Path, second: Path) -> tuple[str, str]:
+    """The names of two folders, with as many of the folders above as it takes to tell them apart."""
+    one, other = Path(os.path.abspath(first)).parts, Path(os.path.abspath(second)).parts
+    for count in range(1, max(len(one), len(other)) + 1):
+        names = "/".join(one[-count:]), "/".join(other[-count:])
+        if names[0] != names[1]:
+            return names
+    return "first", "second"

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from llark import audio
 from llark.errors import BadAudio
-from llark.evaluate import judged, lmms, report
+from llark.evaluate import judge, lmms, report
 from llark.evaluate.cases import AUDIO, CONDITIONS, CONTROLS
 from llark.evaluate.faithful import FOLLOWS, KEEPS
 from llark.evaluate.outcome import AGREEMENT, STRICT, Absent, Evaluation, Margin, ScoreRow, Verdict
@@ -101,7 +101,7 @@ def write(
 ) -> Path:
     """Writes the page into the folder, and returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = page(evaluation, about or {}, media or Media(), judged.found(folder, evaluation.answers))
+    text = page(evaluation, about or {}, media or Media(), judge.findings(folder, evaluation.answers))
     report.replace_file(folder / PAGE, text)
     return folder / PAGE
 

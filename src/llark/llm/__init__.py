@@ -2,7 +2,7 @@
 
 `client` sends one request, `ledger` keeps what was bought and counts its cost, and `ChatModel` here joins
 them, at a pace and with retries. Retries are ours alone: a library that retries by itself buys twice.
-`ask_all` and `request` are for callers without an event loop.
+`ask_all`, `request` and `embed` are for callers without an event loop.
 """
 
 from __future__ import annotations
@@ -12,11 +12,21 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
 from llark.errors import UserMustAct
-from llark.llm.client import RATE_LIMITED, Client, LlmServer, Message, Reply, RequestFailed, Sampling
+from llark.llm.client import (
+    RATE_LIMITED,
+    TEXTS_A_REQUEST,
+    Client,
+    LlmServer,
+    Message,
+    Reply,
+    RequestFailed,
+    Sampling,
+)
 from llark.llm.ledger import BYTES_A_TOKEN, Budget, Ledger, Prices, key_of, most_prompt_tokens
 
 Result = TypeVar("Result")
@@ -299,6 +309,13 @@ def request(
         return asyncio.run(run())
     except RequestFailed as failure:
         raise _must_act(server, failure) from failure
+
+
+def embed(server: LlmServer, model: str, texts: Sequence[str]) -> list[list[float]]:
+    """One vector a text, `TEXTS_A_REQUEST` of them a request. Raises `UserMustAct` where one fails."""
+    starts = range(0, len(texts), TEXTS_A_REQUEST)
+    parts = [texts[start : start + TEXTS_A_REQUEST] for start in starts]
+    return [row for part in parts for row in request(server, partial(Client.embed, model=model, texts=part))]
 
 
 def _must_act(server: LlmServer, failure: RequestFailed | UserMustAct) -> UserMustAct:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ from llark.storage import stages
 
 if TYPE_CHECKING:
     from llark.evaluate.cases import Answer, Put
-    from llark.evaluate.endpoint import Endpoint
+    from llark.evaluate.endpoint import EndpointModel
     from llark.evaluate.outcome import Evaluation, Settings
     from llark.records import Embedding
 
@@ -153,7 +152,7 @@ def _named(choice: Choice) -> dict[str, str]:
     return {"model": choice.name, **{name: str(value) for name, value in parts.items() if value is not None}}
 
 
-def _takes_sound(model: Endpoint, path: Path) -> str:
+def _takes_sound(model: EndpointModel, path: Path) -> str:
     """Whether the server takes sound, asked once a model and kept; a warning where it does not."""
     from llark.evaluate.endpoint import DROPPED, takes_sound
     from llark.evaluate.report import replace_file
@@ -161,29 +160,28 @@ def _takes_sound(model: Endpoint, path: Path) -> str:
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if known.get("about") != dict(model.about):
         path.parent.mkdir(parents=True, exist_ok=True)
-        known = {"about": dict(model.about), "found": takes_sound(model.api)}
+        known = {"about": dict(model.about), "found": takes_sound(model)}
         replace_file(path, json.dumps(known, indent=1) + "\n")
     if known["found"].startswith(DROPPED):
         print(f"warning: {known['found']}; its answers are those of a text model", file=sys.stderr)
     return str(known["found"])
 
 
-def _endpoint(wanted: Wanted, material: testsets.Material) -> Endpoint:
-    from llark.evaluate.endpoint import Api, Endpoint
+def _endpoint(wanted: Wanted, material: testsets.Material) -> EndpointModel:
+    from llark.evaluate.endpoint import EndpointModel
     from llark.evaluate.sounds import Sounds
 
-    api = Api(str(wanted.endpoint), wanted.endpoint_model, wanted.key_variable)
-    about = {"endpoint": api.url, "model": api.model, "most_tokens": str(api.most_tokens)}
-    return Endpoint(api, Sounds(material.clips), about=about)
+    sounds = Sounds(material.clips)
+    return EndpointModel(str(wanted.endpoint), wanted.endpoint_model, sounds, wanted.key_variable)
 
 
-def _show_cost(puts: Sequence[Put], model: Endpoint, wanted: Wanted) -> None:
+def _show_cost(puts: Sequence[Put], model: EndpointModel, wanted: Wanted) -> None:
     from llark.evaluate.endpoint import cost
 
-    said = str(cost(puts, model.sounds, wanted.dollars_per_minute))
+    said = cost(puts, model.sounds, wanted.dollars_per_minute)
     if not wanted.yes:
         raise UserMustAct(f"Nothing was sent. It takes {said}. Say --yes to go on.")
-    print(f"{model.api.model}: {said}", file=sys.stderr)
+    print(f"{model.model}: {said}", file=sys.stderr)
 
 
 def running_score(material: testsets.Material, settings: Settings) -> Callable[[str, Mapping[str, str]], str]:
@@ -262,14 +260,4 @@ def compare(first: Path, second: Path) -> str:
     from llark.evaluate import compare as comparing
     from llark.evaluate import report
 
-    return comparing.table(report.read(first), report.read(second), *told_apart(first, second))
-
-
-def told_apart(first: Path, second: Path) -> tuple[str, str]:
-    """The names of two folders, with as many of the folders above as it takes to tell them apart."""
-    one, other = Path(os.path.abspath(first)).parts, Path(os.path.abspath(second)).parts
-    for count in range(1, max(len(one), len(other)) + 1):
-        names = "/".join(one[-count:]), "/".join(other[-count:])
-        if names[0] != names[1]:
-            return names
-    return "first", "second"
+    return comparing.table(report.read(first), report.read(second), *comparing.told_apart(first, second))

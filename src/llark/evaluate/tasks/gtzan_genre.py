@@ -2,7 +2,7 @@
 
 `accuracy` is the published string match: the first of the ten that the answer names, "hip-hop" in any
 spelling. Prepare the fault-filtered test split (290 excerpts) with `llark prepare --dataset gtzan`; scores on
-all 1,000, as in the LLark paper, are not comparable. Embedding match: `llark.evaluate.embedding`.
+all 1,000, as in the LLark paper, are not comparable. Embedding match: `llark judge --how embed`.
 """
 
 from __future__ import annotations
