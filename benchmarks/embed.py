@@ -50,9 +50,9 @@ def megabytes_a_second(read: Callable[[], Iterable[np.ndarray]], clock: Callable
 
 
 def store_speed(folder: Path, clips: int) -> None:
-    from llark.records import Clip
+    from llark.records import Clip, Embedding
     from llark.storage import stages
-    from llark.storage.embeddings import Shards, placed
+    from llark.storage.embeddings import Embeddings
 
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=SHAPE).astype(np.float16) for _ in range(8)]
@@ -62,7 +62,9 @@ def store_speed(folder: Path, clips: int) -> None:
     with stages.open_stage(folder / "shards", "embed") as writer:
         for number, id_ in enumerate(ids):
             clip = Clip(id_, id_, "x.wav", 0.0, 25.0)
-            writer.write(id_, [placed(clip, "x 1", arrays[number % 8], Fraction(10), Fraction(25))])
+            writer.write(
+                id_, [Embedding.of_clip(clip, "x 1", arrays[number % 8], Fraction(10), Fraction(25))]
+            )
         writer.finish()
     written = time.process_time() - began
     (folder / "npy").mkdir()
@@ -76,7 +78,7 @@ def store_speed(folder: Path, clips: int) -> None:
     print("| | write | in order, cold | in order, warm | at random, cold | at random, warm |")
     print("|---|---|---|---|---|---|")
     readers = {
-        "shards": (total / written, lambda which: _from_shards(Shards(folder / "shards"), which)),
+        "shards": (total / written, lambda which: _from_shards(Embeddings(folder / "shards"), which)),
         "npy": (total / written_npy, lambda which: (np.load(folder / "npy" / f"{i}.npy") for i in which)),
     }
     for name, (write, reader) in readers.items():
@@ -147,6 +149,7 @@ def hear(minutes: float, held: bool) -> None:
     from llark.embed.encoder import Device, Settings
     from llark.records import Clip
     from llark.storage import stages
+    from llark.storage.embeddings import Embeddings
 
     step.LONG_SECONDS = 1e9 if held else step.LONG_SECONDS
     with tempfile.TemporaryDirectory() as folder:
@@ -161,7 +164,7 @@ def hear(minutes: float, held: bool) -> None:
                 writer.write(outcome.clip.id, outcome.outputs)
             writer.finish()
         spent = time.process_time() - began
-        shape = stages.read_embeddings(Path(folder) / "out").shape("song@0")
+        shape = Embeddings(Path(folder) / "out").shape("song@0")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps([seconds * 44_100 * 4, shape[0] * shape[1] * 2, spent, peak]))
 

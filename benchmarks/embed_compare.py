@@ -25,7 +25,7 @@ from llark.errors import UserMustAct
 from llark.pipeline import embed as embedding
 from llark.records import Annotation, Clip, Track
 from llark.storage import folders, stages
-from llark.storage.embeddings import Shards
+from llark.storage.embeddings import Embeddings
 
 LEAST_CLIPS = 40
 
@@ -74,12 +74,12 @@ def _named(settings: Settings) -> str:
     return settings.encoder if settings.layer is None else f"{settings.encoder}, layer {settings.layer}"
 
 
-def _embedded(settings: Settings, device: Device, out: str) -> Shards:
+def _embedded(settings: Settings, device: Device, out: str) -> Embeddings:
     """The clips of `out` as an encoder hears them, in a folder of its own."""
     key = json.dumps(asdict(replace(settings, dtype=device.dtype)), sort_keys=True)
     folder = str(folders.join(out, f"encoder-{hashlib.sha256(key.encode()).hexdigest()[:12]}"))
     embedding.run(out, folder, settings, device)
-    return Shards(folder)
+    return Embeddings(folder)
 
 
 def _chosen(corpus: str, clips: int) -> list[tuple[Track, Annotation]]:

@@ -48,6 +48,35 @@ def test_importing_the_package_loads_nothing_but_itself_and_does_nothing(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+_WITHOUT_POSIX = """
+import builtins, importlib, os, pkgutil
+real, posix = builtins.__import__, {"fcntl", "grp", "posix", "pwd", "resource", "termios", "tty"}
+def guarded(name, globals=None, *further, **options):
+    if name.split(".")[0] in posix and (globals or {}).get("__name__", "").startswith("llark"):
+        raise AssertionError(f"{globals['__name__']} imports {name}")
+    return real(name, globals, *further, **options)
+builtins.__import__ = guarded
+import llark
+imported = 0
+for module in pkgutil.walk_packages(llark.__path__, "llark."):
+    if module.name != "llark.__main__":
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            assert error.name.split(".")[0] != "llark", error
+        imported += 1
+print(imported)
+"""
+
+
+def test_no_module_needs_what_only_posix_systems_have(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_POSIX], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 100
+
+
 def test_the_records_need_numpy_and_nothing_else(tmp_path: Path) -> None:
     assert _foreign(_import("llark.records", tmp_path)["modules"]) == {"llark", "numpy"}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import numpy as np
@@ -318,12 +319,32 @@ class Exchange:
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """What an encoder heard in one clip: `frames` is [frames, width], float16 or float32."""
+    """The frames that an encoder made of one clip."""
 
     clip_id: str
     encoder: str
+    """Name and version of what made the frames."""
     frames: np.ndarray
+    """[frames, width], float16 or float32."""
     frames_per_second: float
+    start_seconds: float | None = None
+    """The seconds of the recording's file that the frames cover: their start, and their end."""
+    end_seconds: float | None = None
+    rate: str | None = None
+    """The exact frames a second, as a fraction: `11025/1088`; `None` where `frames_per_second` is exact."""
+
+    @classmethod
+    def of_clip(
+        cls, clip: Clip, encoder: str, frames: np.ndarray, rate: Fraction, seconds: Fraction
+    ) -> Embedding:
+        """An encoder's frames of a clip. `seconds` are those of the samples that were there."""
+        end = clip.start_seconds + float(seconds)
+        return cls(clip.id, encoder, frames, float(rate), clip.start_seconds, end, str(rate))
+
+    @property
+    def exact_rate(self) -> Fraction:
+        """Frames a second."""
+        return Fraction(self.rate or self.frames_per_second)
 
 
 @dataclass(frozen=True)

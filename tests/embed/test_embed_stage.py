@@ -19,9 +19,9 @@ from llark.embed import layouts, step
 from llark.embed.encoder import Device, Settings, Sound
 from llark.errors import StoreMismatch, UserMustAct
 from llark.pipeline import embed as walk
-from llark.records import Clip
+from llark.records import Clip, Embedding
 from llark.storage import folders, stages
-from llark.storage.embeddings import Placed, Shards, placed
+from llark.storage.embeddings import Embeddings
 
 RATE = 16_000
 
@@ -61,14 +61,14 @@ def embedded(prepared: Path, model: Settings, tmp_path_factory: pytest.TempPathF
 
 
 def test_every_clip_says_what_it_covers_and_what_is_lost_has_a_reason(embedded: Path) -> None:
-    found = Shards(embedded)
+    found = Embeddings(embedded)
     assert list(found) == ["rock/song 0@0", "rock/song 1@0", "rock/song 2@0"]
     third = found["rock/song 2@0"]
     assert third.frames.shape == (23, 16)
     assert third.frames.dtype == np.float16
     assert third.exact_rate == 10
     assert (third.start_seconds, third.end_seconds) == (0.0, 2.3)
-    assert found.inner.entry("rock/song 1@0")["shape"] == [4, 16]
+    assert found.entry("rock/song 1@0")["shape"] == [4, 16]
     assert [(drop.id, drop.reason) for drop in stages.read_dropped(embedded)] == [("text@0", "not-audio")]
     page = stages.about(embedded)
     assert page["config"]["frames_per_second"] == "10"
@@ -80,7 +80,7 @@ def test_a_worker_makes_the_same_frames_as_a_batch_here(
     embedded: Path, prepared: Path, model: Settings, tmp_path: Path
 ) -> None:
     walk.run(str(prepared), str(tmp_path / "other"), model, Device(), workers=1)
-    here, there = Shards(embedded), Shards(tmp_path / "other")
+    here, there = Embeddings(embedded), Embeddings(tmp_path / "other")
     for clip_id, embedding in here.items():
         np.testing.assert_allclose(there[clip_id].frames, embedding.frames, atol=2e-3)
     assert stages.about(tmp_path / "other")["counts"] == stages.about(embedded)["counts"]
@@ -143,7 +143,7 @@ def test_a_long_clip_is_heard_from_its_file_and_gives_the_same_frames(
     monkeypatch.setattr(step, "LONG_SECONDS", 2.0)
     walk.run(str(prepared), str(tmp_path / "streamed"), mini, Device(batch=2))
     monkeypatch.setattr(step, "LONG_SECONDS", 60.0)
-    streamed, held = Shards(tmp_path / "streamed"), step.embed.load(mini, Device())
+    streamed, held = Embeddings(tmp_path / "streamed"), step.embed.load(mini, Device())
     for clip in stages.read(prepared / "clips", Clip):
         if clip.id in streamed:
             frames = held([step.read(clip)])[0].astype(np.float16)
@@ -176,9 +176,9 @@ def test_below_a_url_one_clip_is_one_ranged_read() -> None:
     with stages.open_stage(place, "embed") as writer:
         for clip in clips:
             frames = np.full((20, 100), float(clip.start_seconds), np.float16)
-            writer.write(clip.id, [placed(clip, "x 1", frames, Fraction(10), Fraction(2))])
+            writer.write(clip.id, [Embedding.of_clip(clip, "x 1", frames, Fraction(10), Fraction(2))])
         writer.finish()
-    found = Shards(place)
+    found = Embeddings(place)
     read: list[int] = []
     system, _ = folders.filesystem(place)
     plain = type(system).cat_file
@@ -201,8 +201,8 @@ def test_an_object_store_holds_the_same_frames_and_finds_what_was_changed(
 ) -> None:
     place = f"{bucket}/{uuid.uuid4().hex}"
     walk.run(str(prepared), place, model, Device(batch=2))
-    there = Shards(place)
-    for clip_id, embedding in Shards(embedded).items():
+    there = Embeddings(place)
+    for clip_id, embedding in Embeddings(embedded).items():
         np.testing.assert_array_equal(there[clip_id].frames, embedding.frames)
         assert there[clip_id].exact_rate == 10
     assert "3 clips, all as they were written" in walk.verify(place)
@@ -222,7 +222,7 @@ def test_an_object_store_holds_the_same_frames_and_finds_what_was_changed(
 def test_an_export_comes_back_as_it_was(layout: str, embedded: Path, tmp_path: Path) -> None:
     assert walk.export(str(embedded), tmp_path / "out", layout).startswith("3 clips in")
     walk.import_(tmp_path / "out", str(tmp_path / "back"), "dasheng", "10")
-    there, back = Shards(embedded), Shards(tmp_path / "back")
+    there, back = Embeddings(embedded), Embeddings(tmp_path / "back")
     assert sorted(back) == sorted(there)
     for clip_id, embedding in there.items():
         np.testing.assert_array_equal(back[clip_id].frames, embedding.frames)
@@ -251,7 +251,7 @@ def test_the_published_files_are_read_whether_they_are_1_n_d_or_n_d(tmp_path: Pa
     np.save(source / "text.npy", np.array(["a"]))
     np.save(source / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     walk.import_(source, str(tmp_path / "out"), "jukebox-llark", "44100/4352")
-    found = Shards(tmp_path / "out")
+    found = Embeddings(tmp_path / "out")
     assert found["one-start30.000-end60.000"].frames.shape == (240, 6)
     np.testing.assert_array_equal(found["two"].frames, frames.astype(np.float16))
     assert found["vector"].frames.shape == (1, 6)
@@ -267,12 +267,12 @@ def test_what_an_export_says_of_each_clip_holds_over_what_is_said_of_all(tmp_pat
         for n in (1, 2):
             clip = Clip(f"s{n}@5", f"s{n}", "x.wav", 5.0, 5.0 + n)
             frames = np.full((1, 3), n, np.float16)
-            writer.write(clip.id, [placed(clip, "x 1", frames, Fraction(1, n), Fraction(n))])
+            writer.write(clip.id, [Embedding.of_clip(clip, "x 1", frames, Fraction(1, n), Fraction(n))])
         writer.finish()
     for layout in layouts.LAYOUTS:
         walk.export(str(place), tmp_path / layout, layout)
         walk.import_(tmp_path / layout, str(tmp_path / f"back {layout}"), "x", "10")
-        back = Shards(tmp_path / f"back {layout}")
+        back = Embeddings(tmp_path / f"back {layout}")
         assert [one.exact_rate for one in back.values()] == [1, Fraction(1, 2)]
         assert [(one.start_seconds, one.end_seconds) for one in back.values()] == [(5.0, 6.0), (5.0, 7.0)]
 
@@ -283,7 +283,7 @@ def test_two_samples_of_one_id_are_counted_and_folders_tell_them_apart(tmp_path:
         (tmp_path / "npy" / folder).mkdir(parents=True)
         np.save(tmp_path / "npy" / folder / "same.npy", frames)
     walk.import_(tmp_path / "npy", str(tmp_path / "out"), "x", "10")
-    assert list(Shards(tmp_path / "out")) == ["a/same", "b/same"]
+    assert list(Embeddings(tmp_path / "out")) == ["a/same", "b/same"]
     (tmp_path / "tars").mkdir()
     for number in range(2):
         with tarfile.open(tmp_path / "tars" / f"{number}.tar", "w") as tar:
@@ -293,7 +293,7 @@ def test_two_samples_of_one_id_are_counted_and_folders_tell_them_apart(tmp_path:
                 layouts._add(tar, f"{name}.audio_encoding.npy", data.getvalue())
                 layouts._add(tar, f"{name}.json", json.dumps({"clip_id": name}).encode())
     walk.import_(tmp_path / "tars", str(tmp_path / "two"), "x", "10")
-    found = Shards(tmp_path / "two")
+    found = Embeddings(tmp_path / "two")
     assert list(found) == ["one", "own 0", "own 1"]
     assert found["one"].frames.max() == 1.0
     drops = [(drop.id, drop.reason) for drop in stages.read_dropped(tmp_path / "two")]
@@ -423,9 +423,7 @@ def test_the_cost_of_the_full_model_is_printed(
     assert "Not measured" in said
 
 
-def test_a_placed_embedding_is_read_by_what_knows_plain_ones_only(embedded: Path) -> None:
-    plain = stages.read_embeddings(embedded)["rock/song 0@0"]
-    assert not isinstance(plain, Placed)
-    assert plain.frames_per_second == 10.0
+def test_the_exact_rate_is_in_the_index(embedded: Path) -> None:
+    assert Embeddings(embedded)["rock/song 0@0"].frames_per_second == 10.0
     line = (embedded / "part-00000.jsonl").read_text().splitlines()[0]
     assert json.loads(line)["rate"] == "10"

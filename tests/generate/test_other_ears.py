@@ -24,7 +24,7 @@ from llark.pipeline import ears
 from llark.pipeline.ask import Choice, bundled_model
 from llark.records import Annotation, Clip, Embedding, Key
 from llark.storage import stages
-from llark.storage.embeddings import Shards
+from llark.storage.embeddings import Embeddings
 from llark.train import smoke
 
 RECIPE = """
@@ -71,7 +71,7 @@ def test_a_build_of_songs_records_what_its_model_hears_with(built: Path) -> None
 
 
 def test_a_song_is_heard_in_the_frames_that_its_clips_were_trained_on(built: Path) -> None:
-    trained = Shards(built / "out" / "embeddings")
+    trained = Embeddings(built / "out" / "embeddings")
     assert list(trained) == ["a@0.00", "a@5.00", "b@0.00"]
     heard = llark.load(built / "out" / "model").embed(built / "songs" / "a.flac")
     assert heard.shape == (35, 16)
@@ -205,9 +205,9 @@ def test_answers_to_frames_of_another_encoder_are_refused(built: Path, tmp_path:
 def test_clips_are_heard_again_for_a_model_of_other_ears_and_once_only(built: Path, tmp_path: Path) -> None:
     model = built / "out" / "model"
     clips = {clip.id: clip for clip in stages.read(built / "out" / "clips", Clip)}
-    own = stages.read_embeddings(built / "out" / "embeddings")
+    own = Embeddings(built / "out" / "embeddings")
     assert ears.for_model(model, own, clips, tmp_path / "again") is own
-    foreign = stages.read_embeddings(embeddings(tmp_path / "e", {"encoder": "mini-3"}, 16))
+    foreign = Embeddings(embeddings(tmp_path / "e", {"encoder": "mini-3"}, 16))
     heard = ears.for_model(model, foreign, clips, tmp_path / "again")
     for clip in clips:
         np.testing.assert_allclose(heard[clip].frames, own[clip].frames, atol=2e-3)
@@ -243,8 +243,8 @@ def test_an_evaluation_takes_the_encoder_from_where_its_weights_have_moved(
     with pytest.raises(UserMustAct, match="does not give"):
         run("--encoder-weights", tiny_hub.whisper(tmp_path / "whisper"))
     run("--encoder-weights", tiny_hub.hubert(tmp_path / "moved"))
-    heard = stages.read_embeddings(tmp_path / "out" / "heard" / "model")
-    own = stages.read_embeddings(built / "out" / "embeddings")
+    heard = Embeddings(tmp_path / "out" / "heard" / "model")
+    own = Embeddings(built / "out" / "embeddings")
     assert heard[clips[0].id].frames.shape == own[clips[0].id].frames.shape
     np.testing.assert_allclose(heard[clips[0].id].frames, own[clips[0].id].frames, atol=2e-3)
     about = json.loads((tmp_path / "out" / "scores.json").read_text())["about"]

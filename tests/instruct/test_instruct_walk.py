@@ -18,7 +18,7 @@ from llark.instruct import export
 from llark.pipeline import encodings
 from llark.records import Annotation, Clip, Embedding, Exchange, Key, Tempo, Track, to_dict
 from llark.storage import stages
-from llark.storage.embeddings import Placed, Shards
+from llark.storage.embeddings import Embeddings
 
 SECRET = "sk-walk-0123456789abcdef"
 
@@ -169,7 +169,7 @@ def heard(folder: Path, many: tuple[Annotation, ...]) -> Path:
     """Frames of five clips; of each another number of frames."""
     frames = [np.arange(4 * n + 4, dtype=np.float16).reshape(n + 1, 4) for n in range(5)]
     placed = [
-        Placed(one.clip_id, "mini-2", frames[n], 10.0, 2.0 * n, 2.0 * n + 1.5, "10")
+        Embedding(one.clip_id, "mini-2", frames[n], 10.0, 2.0 * n, 2.0 * n + 1.5, "10")
         for n, one in enumerate(many[:5])
     ]
     write(folder, "embed", list(placed))
@@ -209,7 +209,7 @@ def test_tars_that_are_exported_are_read_by_infer_with_every_question_and_frame(
     assert len(tars) == 3
     with tarfile.open(tars[0]) as tar:
         assert {Path(name).suffix for name in tar.getnames()} == {".json", ".npy"}
-    data, own = encodings.read([str(tars[0].parent)]), Shards(place)
+    data, own = encodings.read([str(tars[0].parent)]), Embeddings(place)
     assert data.dropped == []
     exchanges = list(stages.read(out / "exchanges", Exchange))
     asked = sorted((one.clip_id, one.question, one.answer) for one in exchanges if one.clip_id in own)
@@ -230,7 +230,7 @@ def test_tars_that_are_exported_are_imported_as_the_embeddings_that_they_were_ma
     llark("instruct", annotations, "--out", out, *words)
     source = out / "export" / "webdataset"
     llark("import-embeddings", source, "--out", tmp_path / "in", "--encoder", "mini-2", "--rate", "99")
-    own, again = Shards(place), Shards(tmp_path / "in")
+    own, again = Embeddings(place), Embeddings(tmp_path / "in")
     assert set(own) == set(again)
     for clip, mine in own.items():
         np.testing.assert_array_equal(again[clip].frames, mine.frames)

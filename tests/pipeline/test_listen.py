@@ -16,6 +16,7 @@ from llark.networks.features import one_thread
 from llark.pipeline import ask, embed, facts, listen
 from llark.records import Annotation, Clip, Dropped, Embedding, Track
 from llark.storage import stages
+from llark.storage.embeddings import Embeddings
 
 MINI = Settings("mini", rate=NATIVE)
 
@@ -55,7 +56,7 @@ def test_two_folders_take_what_is_theirs_and_agree_on_what_is_done(tmp_path: Pat
         assert both.done == {"a", "b"}
         both.finish()
     assert [a.clip_id for a in stages.read(tmp_path / "annotate", Annotation)] == ["a"]
-    assert stages.read_embeddings(tmp_path / "embed").shape("a") == (2, 3)
+    assert Embeddings(tmp_path / "embed").shape("a") == (2, 3)
     assert [d.reason for d in stages.read_dropped(tmp_path / "embed")] == ["damaged"]
 
 
@@ -96,7 +97,7 @@ def test_a_stopped_pass_keeps_every_clip_that_was_done_in_both_folders(
     assert again.done == set(ids[:30])
     assert engine.run(Stopped(40, stop), ids, again).inputs == 10
     assert [a.clip_id for a in stages.read(tmp_path / "annotate", Annotation)] == ids
-    assert list(stages.read_embeddings(tmp_path / "embed")) == ids
+    assert list(Embeddings(tmp_path / "embed")) == ids
 
 
 def test_what_one_folder_lacks_is_made_again_for_that_one_alone(tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_what_one_folder_lacks_is_made_again_for_that_one_alone(tmp_path: Path) 
     assert both.done == set()
     assert engine.run(Stopped(2, KeyboardInterrupt()), ["a", "b"], both).inputs == 2
     assert [a.clip_id for a in stages.read(tmp_path / "annotate", Annotation)] == ["a", "b"]
-    assert list(stages.read_embeddings(tmp_path / "embed")) == ["a", "b"]
+    assert list(Embeddings(tmp_path / "embed")) == ["a", "b"]
 
 
 def prepared(folder: Path, seconds: float) -> Path:
@@ -135,14 +136,14 @@ def test_one_pass_gives_the_facts_and_frames_that_two_stages_give(tmp_path: Path
         )
         for path in (tmp_path / one).iterdir():
             assert path.read_bytes() == (tmp_path / other / path.name).read_bytes()
-    assert stages.read_embeddings(tmp_path / "embeddings").shape("song@0.50")[0] == 2 * (seconds - 0.5)
+    assert Embeddings(tmp_path / "embeddings").shape("song@0.50")[0] == 2 * (seconds - 0.5)
 
 
 def test_an_encoder_without_those_networks_listens_in_a_pass_of_its_own(tmp_path: Path) -> None:
     clips = prepared(tmp_path, 4.0)
     listen.listen(clips, tmp_path / "annotations", tmp_path / "embeddings", Settings("mel"), 0)
     assert [a.clip_id for a in stages.read(tmp_path / "annotations", Annotation)] == ["song@0.50"]
-    assert stages.read_embeddings(tmp_path / "embeddings").shape("song@0.50") == (35, 64)
+    assert Embeddings(tmp_path / "embeddings").shape("song@0.50") == (35, 64)
 
 
 def test_a_song_is_heard_by_the_encoder_as_a_recording_is_listened_to(tmp_path: Path) -> None:

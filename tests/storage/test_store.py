@@ -21,6 +21,7 @@ import pytest
 from llark.errors import StoreMismatch, UserMustAct
 from llark.records import Clip, Dropped, Embedding
 from llark.storage import stages
+from llark.storage.embeddings import Embeddings
 
 
 def _clip(number: int, part: int = 0) -> Clip:
@@ -72,7 +73,7 @@ def test_strange_ids_survive(tmp_path: Path) -> None:
         for id_ in ids:
             writer.write(id_, [_embedding(id_, np.ones((2, 3)))])
         writer.finish()
-    assert list(stages.read_embeddings(tmp_path / "s")) == ids
+    assert list(Embeddings(tmp_path / "s")) == ids
 
 
 def test_embeddings_come_back_by_id_as_float16_also_in_another_process(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_embeddings_come_back_by_id_as_float16_also_in_another_process(tmp_path:
         for id_, frames in made.items():
             writer.write(id_, [_embedding(id_, frames)])
         writer.finish()
-    read = stages.read_embeddings(tmp_path / "s")
+    read = Embeddings(tmp_path / "s")
     assert list(read) == list(made)
     assert read.shape("clip 3") == (47, 8)
     for embeddings in (read, pickle.loads(pickle.dumps(read))):
@@ -102,7 +103,7 @@ def test_frames_that_float16_cannot_hold_are_dropped_and_counted(tmp_path: Path,
         writer.write("good", [_embedding("good", np.ones((2, 2)))])
         writer.write("bad", [_embedding("bad", np.full((2, 2), value))])
         writer.finish()
-    assert list(stages.read_embeddings(tmp_path / "s")) == ["good"]
+    assert list(Embeddings(tmp_path / "s")) == ["good"]
     assert stages.about(tmp_path / "s")["counts"]["dropped"] == {"not-finite": 1}
 
 
@@ -197,7 +198,7 @@ def test_dying_at_any_step_of_writing_costs_and_doubles_nothing(
                 if not writer.finished and str(n) not in writer.done:
                     writer.write(str(n), [_embedding(str(n), np.full((2, 2), n))])
             writer.finish()
-        read = stages.read_embeddings(folder)
+        read = Embeddings(folder)
         assert [(id_, float(read[id_].frames[0, 0])) for id_ in read] == [(str(n), n) for n in range(5)]
         assert stages.about(folder)["counts"]["in"] == 5
         assert not [path for path in folder.rglob("*") if path.suffix == ".tmp"]

@@ -20,6 +20,7 @@ import pytest
 from llark.errors import StoreMismatch, UserMustAct
 from llark.records import Clip, Dropped, Embedding
 from llark.storage import folders, stages
+from llark.storage.embeddings import Embeddings
 
 
 @pytest.fixture(params=["memory", "s3", "file"])
@@ -82,7 +83,7 @@ def test_embeddings_below_a_url_are_read_one_by_one_also_in_another_process(plac
         for id_, frames in made.items():
             writer.write(id_, [Embedding(id_, "mini", frames, 2.0)])
         writer.finish()
-    read = stages.read_embeddings(place)
+    read = Embeddings(place)
     for embeddings in (read, pickle.loads(pickle.dumps(read))):
         assert list(embeddings) == list(made)
         for id_, frames in made.items():

@@ -25,9 +25,9 @@ import numpy as np
 
 from llark import engine
 from llark.errors import StoreMismatch, UserMustAct
-from llark.records import Dropped
+from llark.records import Dropped, Embedding
 from llark.storage import stages
-from llark.storage.embeddings import Placed, Shards
+from llark.storage.embeddings import Embeddings
 from llark.storage.folders import Place
 
 LAYOUTS = ("npy", "webdataset")
@@ -56,7 +56,7 @@ def export(folder: Place, out: Path, layout: str) -> int:
         raise UserMustAct(f"{layout} is no layout; it can be {' or '.join(LAYOUTS)}.")
     if out.exists() and any(out.iterdir()):
         raise StoreMismatch(f"{out} is not empty; name a new folder.")
-    shards = Shards(folder)
+    shards = Embeddings(folder)
     out.mkdir(parents=True, exist_ok=True)
     names = _names(list(shards))
     lines = []
@@ -76,7 +76,7 @@ def export(folder: Place, out: Path, layout: str) -> int:
 
 
 def _export_tars(
-    shards: Shards, out: Path, names: dict[str, str], tick: engine.Ticker
+    shards: Embeddings, out: Path, names: dict[str, str], tick: engine.Ticker
 ) -> Iterator[dict[str, object]]:
     ids = list(shards)
     for number, at in enumerate(range(0, len(ids), SHARD_CLIPS)):
@@ -99,7 +99,7 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(info, io.BytesIO(data))
 
 
-def _entry(embedding: Placed, file: str) -> dict[str, object]:
+def _entry(embedding: Embedding, file: str) -> dict[str, object]:
     return {
         "clip_id": embedding.clip_id,
         "file": file,
@@ -262,7 +262,7 @@ def _key(member: tarfile.TarInfo) -> tuple[str, str]:
 
 def _records(
     samples: Iterator[Sample], encoder: str, rate: Fraction
-) -> Iterator[tuple[str, Placed | Dropped]]:
+) -> Iterator[tuple[str, Embedding | Dropped]]:
     """(id of the input, its record). Of two samples of one id the first is kept."""
     seen: Counter[str] = Counter()
     for sample in samples:
@@ -275,7 +275,7 @@ def _records(
             yield input_id, Dropped(input_id, "embed", "same-id", why)
 
 
-def _read(sample: Sample, encoder: str, rate: Fraction) -> Placed | Dropped:
+def _read(sample: Sample, encoder: str, rate: Fraction) -> Embedding | Dropped:
     """One array as a record: [1, frames, width], [frames, width] or [width]."""
     clip_id, said = sample.clip_id, sample.said
     try:
@@ -293,4 +293,4 @@ def _read(sample: Sample, encoder: str, rate: Fraction) -> Placed | Dropped:
         return Dropped(
             clip_id, "embed", "not-times", f"What is said of its times is no number: {error}"[:300]
         )
-    return Placed(clip_id, encoder, frames, float(own), start, end, str(own))
+    return Embedding(clip_id, encoder, frames, float(own), start, end, str(own))

@@ -13,8 +13,7 @@ import numpy as np
 from llark import audio, embed
 from llark.embed.encoder import Device, Encoder, Settings, Sound, Streams
 from llark.errors import BadAudio
-from llark.records import Clip, Dropped
-from llark.storage import embeddings
+from llark.records import Clip, Dropped, Embedding
 
 NAME = "embed"
 
@@ -28,15 +27,15 @@ def read(clip: Clip) -> Sound:
     return Sound(samples, rate)
 
 
-def placed(encoder: Encoder, clip: Clip, seconds: Fraction, frames: np.ndarray) -> embeddings.Placed:
+def placed(encoder: Encoder, clip: Clip, seconds: Fraction, frames: np.ndarray) -> Embedding:
     """The record of what an encoder heard in a clip."""
     card = encoder.card
     rate = card.frames_per_second or Fraction(len(frames)) / seconds
     name = card.version if card.version.startswith(card.name) else f"{card.name} {card.version}"
-    return embeddings.placed(clip, name, frames, rate, seconds)
+    return Embedding.of_clip(clip, name, frames, rate, seconds)
 
 
-def embedded(encoder: Encoder, clip: Clip) -> embeddings.Placed:
+def embedded(encoder: Encoder, clip: Clip) -> Embedding:
     """One clip, from its file. Raises `BadAudio`."""
     if _is_streamed(encoder, clip):
         assert isinstance(encoder, Streams)
@@ -65,7 +64,7 @@ class Embed:
     def open(self) -> None:
         self.encoder = embed.load(self.settings, own_device(self.device))
 
-    def __call__(self, record: Clip) -> Iterator[embeddings.Placed]:
+    def __call__(self, record: Clip) -> Iterator[Embedding]:
         assert self.encoder is not None
         yield embedded(self.encoder, record)
 
@@ -90,7 +89,7 @@ class Outcome:
     """What one clip became."""
 
     clip: Clip
-    outputs: list[embeddings.Placed | Dropped]
+    outputs: list[Embedding | Dropped]
 
 
 class Unpack:
@@ -104,7 +103,7 @@ class Unpack:
     def open(self) -> None:
         """Nothing is heavy."""
 
-    def __call__(self, record: Outcome) -> list[embeddings.Placed | Dropped]:
+    def __call__(self, record: Outcome) -> list[Embedding | Dropped]:
         return record.outputs
 
 
@@ -151,7 +150,7 @@ def _heard(encoder: Encoder, read_clips: list[tuple[Clip, Sound | BadAudio | Non
             yield Outcome(clip, [_from_file(encoder, clip)])
 
 
-def _from_file(encoder: Encoder, clip: Clip) -> embeddings.Placed | Dropped:
+def _from_file(encoder: Encoder, clip: Clip) -> Embedding | Dropped:
     try:
         return embedded(encoder, clip)
     except BadAudio as error:

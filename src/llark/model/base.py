@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -16,12 +14,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from llark.errors import UserMustAct
 
@@ -85,7 +84,7 @@ def base_folder(name: str = DEFAULT_BASE, progress: Progress | None = None) -> P
     say = progress or (lambda sentence: None)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.with_name(folder.name + ".lock")):
+        with FileLock(folder.with_name(folder.name + ".lock")):
             if not folder.is_dir():
                 _make(base, folder, say)
     except OSError as error:
@@ -110,14 +109,6 @@ def _make(base: Base, folder: Path, say: Progress) -> None:
         made = work / "made"
         convert(gguf_path, made)
         os.rename(made, folder)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock file; the kernel lets go of it if this process dies."""
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _wheel(base: Base, work: Path, say: Progress) -> Path:

@@ -20,6 +20,7 @@ from llark.errors import BadAudio, UserMustAct
 from llark.pipeline import same_sounds
 from llark.records import Clip, Embedding
 from llark.storage import stages
+from llark.storage.embeddings import Embeddings
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def of_embeddings(folder: Place) -> Ears | None:
 
     said: dict[str, Any] = stages.about(folder)["config"] or {}
     settings: Any = said.get("settings")
-    shards = stages.read_embeddings(folder)
+    shards = Embeddings(folder)
     first = next(iter(shards), None)
     if first is None:
         return None
@@ -155,7 +156,7 @@ def of_embeddings(folder: Place) -> Ears | None:
     )
 
 
-def _seconds(shards: stages.Embeddings, clip: str) -> float:
+def _seconds(shards: Embeddings, clip: str) -> float:
     entry = shards.entry(clip)
     if "end_seconds" in entry:
         return round(float(entry["end_seconds"]) - float(entry["start_seconds"]), 6)
@@ -358,7 +359,7 @@ def for_model(
     engine.run(Hear(ears, encoder), clips.values(), writer, total=len(clips))
     if lost := list(stages.read_dropped(folder)):
         raise UserMustAct(f"{ears.name} cannot hear {lost[0].id}: {lost[0].detail}")
-    return stages.read_embeddings(folder)
+    return Embeddings(folder)
 
 
 def _are_of(model: Path, embeddings: Mapping[str, Embedding]) -> bool:

@@ -116,9 +116,9 @@ def import_(source: Path, out: str, encoder: str, rate: str) -> str:
 
 def verify(folder: str) -> str:
     """Whether every clip's frames are those that were written. Raises `UserMustAct` where some are not."""
-    from llark.storage.embeddings import Shards
+    from llark.storage.embeddings import Embeddings
 
-    found = Shards(folder)
+    found = Embeddings(folder)
     damaged = found.damaged()
     if damaged:
         raise UserMustAct(

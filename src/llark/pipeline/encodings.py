@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from llark.errors import UserMustAct
-from llark.pipeline import train
 from llark.records import Clip, Dropped, Exchange
 from llark.storage import artifacts, folders, stages
+from llark.storage.embeddings import Embeddings
 from llark.storage.folders import Place
 
 STAGE = "infer"
@@ -111,9 +111,9 @@ def _is_ours(place: str) -> bool:
 
 
 def _shards(folder: Place) -> Iterator[Encoded]:
-    shards = train.Checked(stages.read_embeddings(folder))
+    shards = Embeddings(folder, verify=True)
     for clip in shards:
-        entry, (frames, width) = shards.inner.entry(clip), shards.inner.shape(clip)
+        entry, (frames, width) = shards.entry(clip), shards.shape(clip)
         yield Encoded(
             clip,
             clip,

@@ -377,7 +377,7 @@ def _lines(summary: Summary, spent: Spent | None) -> Iterator[str]:
 def _export(place: str, sources: Sources, options: InstructOptions) -> Iterator[str]:
     """Writes the exchanges in the other formats that are wanted; yields where."""
     from llark.instruct import export
-    from llark.storage.embeddings import Shards
+    from llark.storage.embeddings import Embeddings
 
     folder = (Path("export") if files.is_url(place) else Path(place) / EXPORT).absolute()
     for name in options.export or ():
@@ -388,6 +388,6 @@ def _export(place: str, sources: Sources, options: InstructOptions) -> Iterator[
         elif name == "chat":
             paths = [export.chat(exchanges, folder, sources.clips({}, {}))]
         else:
-            shards = Shards(str(options.embeddings))
+            shards = Embeddings(str(options.embeddings))
             paths = export.webdataset(exchanges, folder, shards, published=options.published)
         yield from (f"exported: {path}" for path in paths)

@@ -15,6 +15,7 @@ from llark.pipeline import listen as listening
 from llark.pipeline import same_sounds
 from llark.records import Annotation, Clip, Embedding, Track
 from llark.storage import stages
+from llark.storage.embeddings import Embeddings
 
 if TYPE_CHECKING:
     from llark.pipeline.ask import MusicLM
@@ -108,7 +109,7 @@ def _built(data: Path, wanted: Wanted) -> Material:
     from llark.pipeline import rendered
 
     annotations = {a.clip_id: a for a in stages.read(data / "annotations", Annotation)}
-    embeddings = stages.read_embeddings(data / "embeddings")
+    embeddings = Embeddings(data / "embeddings")
     truth = rendered.truths(data)
     every = [clip for clip in stages.read(data / "clips", Clip) if clip.id in embeddings]
     held_out = [clip for clip in every if clip.split == wanted.split] or every
@@ -203,7 +204,7 @@ def listen(clips: Sequence[Clip], data: Path, folder: Path, workers: int) -> Hea
         )
         listening.to_clips(clips, writer, workers)
     annotations = {a.clip_id: a for a in stages.read(folder / "annotations", Annotation)}
-    return Heard(annotations, stages.read_embeddings(folder / "embeddings"))
+    return Heard(annotations, Embeddings(folder / "embeddings"))
 
 
 def spread(clips: Sequence[One], most: int) -> list[One]:
@@ -288,7 +289,7 @@ def hear_whole(clips: Sequence[Clip], folder: Path, workers: int) -> Mapping[str
     timeout = listening.LONGEST_SECONDS if workers else None
     step, tracks = listening.Listen(facts=False, name="hear"), [Track(clip.id, clip.path) for clip in clips]
     engine.run(step, tracks, writer, workers=workers, timeout_seconds=timeout, total=len(tracks))
-    return stages.read_embeddings(folder)
+    return Embeddings(folder)
 
 
 # --- real songs -------------------------------------------------------------------------------------------

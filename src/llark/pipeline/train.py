@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llark import recipe
 from llark.errors import UserMustAct
-from llark.records import Annotation, Clip, Embedding, Exchange
+from llark.records import Annotation, Clip, Exchange
 from llark.storage import artifacts, stages
 from llark.storage.artifacts import Artifacts
+from llark.storage.embeddings import Embeddings
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def read_data(places: Artifacts, made: Recipe) -> TrainData:
     """What the recipe's training reads of these folders. Test clips are left out."""
     from llark.train.data import TrainData
 
-    embeddings = [Checked(stages.read_embeddings(place)) for place in places.embeddings]
+    embeddings = [Embeddings(place, verify=True) for place in places.embeddings]
     clips = [clip for place in places.clips for clip in stages.read(place, Clip)]
     splits = {clip.id: clip.split for clip in clips}
     rates = {shard.frames_per_second for shard in embeddings}
@@ -165,7 +166,7 @@ def read_data(places: Artifacts, made: Recipe) -> TrainData:
     data = TrainData(
         exchanges=exchanges(places.exchanges),
         embeddings=ChainMap(*embeddings),  # type: ignore[arg-type]
-        shapes={clip: shard.inner.shape(clip) for shard in embeddings for clip in shard},
+        shapes={clip: shard.shape(clip) for shard in embeddings for clip in shard},
         frames_per_second=rates.pop(),
         validation=frozenset(clip for clip, split in splits.items() if split == "validation"),
         source=_digest([*places.exchanges, *places.embeddings, *places.clips]),
@@ -225,32 +226,6 @@ def folders(data: Sequence[str]) -> Artifacts:
                 "folders after --data."
             )
     return places
-
-
-class Checked(Mapping[str, Embedding]):
-    """Embeddings whose frames are compared with what was written when they are first read."""
-
-    def __init__(self, inner: stages.Embeddings) -> None:
-        self.inner = inner
-        self._known: set[str] = set()
-        first = next(iter(inner), None)
-        self.frames_per_second = float(inner.entry(first)["frames_per_second"]) if first else 0.0
-
-    def __getitem__(self, clip: str) -> Embedding:
-        embedding = self.inner[clip]
-        if clip not in self._known:
-            if hashlib.sha256(embedding.frames.tobytes()).hexdigest() != self.inner.entry(clip)["sha256"]:
-                raise UserMustAct(
-                    f"{self.inner.folder}: the frames of {clip} are not those that were written."
-                )
-            self._known.add(clip)
-        return embedding
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.inner)
-
-    def __len__(self) -> int:
-        return len(self.inner)
 
 
 def _digest(places: Sequence[Place]) -> str:

@@ -1,4 +1,4 @@
-"""The embeddings' store: a stage's folder (see `llark.storage.stages`) whose frames say what they cover.
+"""Reading embeddings: a stage's folder (see `llark.storage.stages`) whose frames say what they cover.
 
 Frames lie in float16 in safetensors shards, so that any tool opens them; each line of the index beside a
 shard gives a clip's id, its encoder, the exact frames a second as a fraction, the seconds of the recording
@@ -9,74 +9,103 @@ one ranged read below a URL.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from llark.records import Clip, Embedding
-from llark.storage import stages
+from llark.errors import UserMustAct
+from llark.records import Embedding
+from llark.storage import folders, stages
 from llark.storage.folders import Place
 
+OPEN_SHARDS = 32
+"""Shards of one folder that are open at once: each is a file handle, and systems allow some hundreds."""
 
-@dataclass(frozen=True, eq=False)
-class Placed(Embedding):
-    """An embedding that says what it covers: `start_seconds` and `end_seconds` of its recording's file, and
-    `rate`, the exact frames a second, as a fraction."""
 
-    start_seconds: float = 0.0
-    end_seconds: float = 0.0
-    rate: str = ""
+class Embeddings(Mapping[str, Embedding]):
+    """The embeddings of a finished folder by clip id, each read when asked for: from disk, or, below a URL,
+    with one ranged read of its shard.
+
+    Iterates over the ids in the order of the stage's input. Can be sent to another process.
+
+    Args:
+        verify: Compare each clip's frames with what was written, the first time they are read; then
+            `[clip_id]` raises `UserMustAct` where they differ.
+
+    Raises:
+        UserMustAct: The folder is not finished.
+    """
+
+    def __init__(self, folder: Place, *, verify: bool = False) -> None:
+        self.folder = folder
+        self._verify = verify
+        self._verified: set[str] = set()
+        self._index: dict[str, tuple[str, dict[str, Any]]] = {}
+        for part, line in stages.lines(folder):
+            entry = json.loads(line)
+            self._index[entry["clip_id"]] = (f"{part}.safetensors", entry)
+        self._open_files()
+
+    def _open_files(self) -> None:
+        """Opened shards; the one that was used longest ago is closed for a new one."""
+        self._files = folders.folder(self.folder)
+        self._tensors = lru_cache(OPEN_SHARDS)(self._files.tensors)
+
+    def __getitem__(self, clip_id: str) -> Embedding:
+        shard, entry = self._index[clip_id]
+        frames: np.ndarray = self._tensors(shard).get_tensor(clip_id)
+        if self._verify and clip_id not in self._verified:
+            if hashlib.sha256(frames.tobytes()).hexdigest() != entry["sha256"]:
+                raise UserMustAct(f"{self.folder}: the frames of {clip_id} are not those that were written.")
+            self._verified.add(clip_id)
+        rate = float(entry["frames_per_second"])
+        start = float(entry.get("start_seconds", 0.0))
+        end = float(entry.get("end_seconds", start + (len(frames) / rate if rate else 0.0)))
+        exact = str(entry.get("rate") or Fraction(rate))
+        return Embedding(clip_id, entry["encoder"], frames, rate, start, end, exact)
 
     @property
-    def exact_rate(self) -> Fraction:
-        return Fraction(self.rate)
+    def frames_per_second(self) -> float:
+        """Of the first clip; 0 where there is none."""
+        return next((float(entry["frames_per_second"]) for _, entry in self._index.values()), 0.0)
 
+    def shape(self, clip_id: str) -> tuple[int, int]:
+        """(frames, width), without reading them."""
+        frames, width = self._index[clip_id][1]["shape"]
+        return frames, width
 
-def placed(clip: Clip, encoder: str, frames: np.ndarray, rate: Fraction, heard_seconds: Fraction) -> Placed:
-    """What an encoder heard in a clip: `heard_seconds` are those of the samples that were there."""
-    end = clip.start_seconds + float(heard_seconds)
-    return Placed(clip.id, encoder, frames, float(rate), clip.start_seconds, end, str(rate))
-
-
-class Shards(Mapping[str, Placed]):
-    """The embeddings of a finished folder by clip id; see `store.Embeddings`, which it wraps."""
-
-    def __init__(self, folder: Place) -> None:
-        self.inner = stages.Embeddings(folder)
-
-    def __getitem__(self, clip_id: str) -> Placed:
-        found, entry = self.inner[clip_id], self.inner.entry(clip_id)
-        seconds = len(found.frames) / found.frames_per_second if found.frames_per_second else 0.0
-        start = float(entry.get("start_seconds", 0.0))
-        return Placed(
-            clip_id,
-            found.encoder,
-            found.frames,
-            found.frames_per_second,
-            start,
-            float(entry.get("end_seconds", start + seconds)),
-            str(entry.get("rate") or Fraction(found.frames_per_second)),
-        )
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.inner)
-
-    def __len__(self) -> int:
-        return len(self.inner)
+    def entry(self, clip_id: str) -> dict[str, Any]:
+        """The line of the index about a clip."""
+        return self._index[clip_id][1]
 
     def damaged(self) -> list[str]:
         """Ids of the clips whose frames are not those that were written, or cannot be read any more."""
-        return [clip_id for clip_id in self.inner if not self._is_as_written(clip_id)]
+        return [clip_id for clip_id in self if not self._is_as_written(clip_id)]
 
     def _is_as_written(self, clip_id: str) -> bool:
         from safetensors import SafetensorError
 
         try:
-            frames = self.inner[clip_id].frames
-        except (OSError, SafetensorError, KeyError, ValueError):
+            frames = self[clip_id].frames
+        except (OSError, SafetensorError, KeyError, ValueError, UserMustAct):
             return False
-        entry = self.inner.entry(clip_id)
+        entry = self.entry(clip_id)
         digest = hashlib.sha256(frames.tobytes()).hexdigest()
         return (digest, list(frames.shape)) == (entry["sha256"], entry["shape"])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_files", "_tensors")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._open_files()

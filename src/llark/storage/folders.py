@@ -9,7 +9,6 @@ at once (SFTP, say) are addressable too, but a kill may then tear a file.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -21,6 +20,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
+
+from filelock import FileLock, Timeout
 
 from llark.errors import UserMustAct
 
@@ -133,7 +134,7 @@ def clear_errors(place: Place, what: str = "write to") -> Iterator[None]:
 class _LocalFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: int | None = None
+        self._lock: FileLock | None = None
 
     def is_file(self) -> bool:
         return self.path.exists() and not self.path.is_dir()
@@ -181,20 +182,19 @@ class _LocalFolder:
         """The system lets go of it when this process ends, however it ends."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        lock = FileLock(path, blocking=False, thread_local=False)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(descriptor)
+            lock.acquire()
+        except Timeout as error:
             raise UserMustAct(f"Another process is writing to {self.path}; wait for it to end.") from error
-        self._lock = descriptor
+        self._lock = lock
 
     def still_locked(self) -> None:
         """Nobody can take it away."""
 
     def unlock(self) -> None:
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.release()
             self._lock = None
 
     def tensors(self, name: str) -> Any:

@@ -12,13 +12,16 @@ A folder may lie below any URL that fsspec can address (`s3://`, `gs://`, `memor
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import platform
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, is_dataclass, replace
+from importlib import metadata
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,7 +30,7 @@ from safetensors.numpy import save
 from llark import records
 from llark.errors import StoreMismatch, UserMustAct
 from llark.records import Dropped, Embedding
-from llark.storage import folders, plans
+from llark.storage import folders
 from llark.storage.folders import Folder, Place
 
 Record = TypeVar("Record")
@@ -144,7 +147,7 @@ class StageWriter:
         counts = {"in": len(journal), "out": out, "dropped": reasons}
         page = {
             **self._plan,
-            "versions": plans.versions(),
+            "versions": versions(),
             "counts": counts,
             "sha256": _sha256(self._files, *_parts(self._files)),
         }
@@ -197,14 +200,14 @@ def open_stage(
     made_from = [
         {"stage": about(path)["stage"], "sha256": _sha256(folders.folder(path), ABOUT)} for path in inputs
     ]
-    wanted = {"format": FORMAT, "stage": stage, "config": plans.plain(config), "inputs": made_from}
+    wanted = {"format": FORMAT, "stage": stage, "config": plain(config), "inputs": made_from}
     place = folders.folder(folder)
     with folders.clear_errors(folder, "read"):
         if place.is_file():
             raise UserMustAct(f"{folder} is a file; the output of {stage} needs a folder.")
         there = plan_of(folder)
         if there is not None:
-            plans.refuse_other(folder, there, wanted)
+            refuse_other(folder, there, wanted)
         elif any(name != UNFINISHED for name in place.names()):
             raise StoreMismatch(f"{folder} holds other files; name a new or an empty folder for {stage}.")
     return StageWriter(folder, wanted, flush_records, flush_seconds)
@@ -260,15 +263,14 @@ def read(folder: Place, kind: type[Record]) -> Iterator[Record]:
     Raises:
         UserMustAct: The folder is not finished, or a line is no such record.
     """
-    about(folder)
-    place = folders.folder(folder)
-    for name in _parts(place):
-        for number, line in enumerate(_lines(folder, name), 1):
-            try:
-                yield records.from_json(kind, line)
-            except ValueError as error:
-                where = folders.join(folder, name)
-                raise UserMustAct(f"{where}, line {number}, is no {kind.__name__}.") from error
+    number, last = 0, ""
+    for part, line in lines(folder):
+        number, last = (number + 1 if part == last else 1), part
+        try:
+            yield records.from_json(kind, line)
+        except ValueError as error:
+            where = folders.join(folder, f"{part}.jsonl")
+            raise UserMustAct(f"{where}, line {number}, is no {kind.__name__}.") from error
 
 
 def read_all(many: Iterable[Place], kind: type[Record]) -> Iterator[Record]:
@@ -277,59 +279,19 @@ def read_all(many: Iterable[Place], kind: type[Record]) -> Iterator[Record]:
         yield from read(folder, kind)
 
 
+def lines(folder: Place) -> Iterator[tuple[str, bytes]]:
+    """The lines of a finished folder, each with the name of its part. `UserMustAct`: it is not finished."""
+    about(folder)
+    for name in _parts(folders.folder(folder)):
+        for line in _lines(folder, name):
+            yield _stem(name), line
+
+
 def read_dropped(folder: Place) -> Iterator[Dropped]:
     """What a finished stage dropped, with the reasons."""
     about(folder)
     for line in _lines(folder, DROPPED):
         yield records.from_json(Dropped, line)
-
-
-class Embeddings(Mapping[str, Embedding]):
-    """The embeddings of a finished folder by clip id, each read when asked for: from disk, or, below a URL,
-    with one ranged read of its part.
-
-    Iterates over the ids in the order of the stage's input. Can be sent to another process.
-    Raises `UserMustAct` if the folder is not finished.
-    """
-
-    def __init__(self, folder: Place) -> None:
-        about(folder)
-        self.folder = folder
-        self._files = folders.folder(folder)
-        self._index: dict[str, tuple[str, dict[str, Any]]] = {}
-        self._open: dict[str, Any] = {}
-        for name in _parts(self._files):
-            for line in _lines(folder, name):
-                entry = json.loads(line)
-                self._index[entry["clip_id"]] = (f"{_stem(name)}.safetensors", entry)
-
-    def __getitem__(self, clip_id: str) -> Embedding:
-        part, entry = self._index[clip_id]
-        if part not in self._open:
-            self._open[part] = self._files.tensors(part)
-        frames: np.ndarray = self._open[part].get_tensor(clip_id)
-        return Embedding(clip_id, entry["encoder"], frames, entry["frames_per_second"])
-
-    def shape(self, clip_id: str) -> tuple[int, int]:
-        """(frames, width), without reading them."""
-        frames, width = self._index[clip_id][1]["shape"]
-        return frames, width
-
-    def entry(self, clip_id: str) -> dict[str, Any]:
-        """What the index says of a clip, the fields of its own kind of embedding included."""
-        return self._index[clip_id][1]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._index)
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": {}}
-
-
-read_embeddings = Embeddings
 
 
 # --- parts ------------------------------------------------------------------------------------------------
@@ -392,9 +354,11 @@ def _line(record: object, arrays: dict[str, np.ndarray]) -> str:
         "frames_per_second": record.frames_per_second,
         "shape": list(frames.shape),
         "sha256": hashlib.sha256(frames.tobytes()).hexdigest(),
+        "start_seconds": record.start_seconds,
+        "end_seconds": record.end_seconds,
+        "rate": record.rate,
     }
-    further = {name: value for name, value in vars(record).items() if name not in entry and name != "frames"}
-    return json.dumps(entry | further, ensure_ascii=False)
+    return json.dumps({name: value for name, value in entry.items() if value is not None}, ensure_ascii=False)
 
 
 def _sha256(place: Folder, *names: str) -> str:
@@ -407,3 +371,48 @@ def _sha256(place: Folder, *names: str) -> str:
 
 def _json_bytes(value: object) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+# --- what a folder is made for ---------------------------------------------------------------------------
+
+
+def refuse_other(folder: Place, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raises `StoreMismatch` that says what differs. Versions and counts may."""
+    if found.get("stage") != wanted["stage"]:
+        what = f"holds the output of {found.get('stage')}, not of {wanted['stage']}"
+    elif found.get("config") != wanted["config"]:
+        what = f"was made with another configuration ({_difference(found.get('config'), wanted['config'])})"
+    elif found.get("inputs") != wanted["inputs"]:
+        what = "was made from other input"
+    elif found.get("format") != wanted["format"]:
+        what = "has the layout of another version of llark"
+    else:
+        return
+    raise StoreMismatch(f"{folder} {what}; name a new folder, or delete this one.")
+
+
+def _difference(found: object, wanted: object, key: str = "") -> str:
+    """The first key that differs, with both values."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for name in sorted(found.keys() | wanted.keys()):
+            if found.get(name) != wanted.get(name):
+                return _difference(found.get(name), wanted.get(name), f"{key}.{name}".lstrip("."))
+    return f"{key or 'all of it'}: {json.dumps(found)} there, {json.dumps(wanted)} here"[:300]
+
+
+def plain(config: object) -> Any:
+    """Plain JSON values, so that they compare equal to what is read back."""
+    if hasattr(config, "model_dump"):
+        config = config.model_dump(mode="json")
+    elif is_dataclass(config) and not isinstance(config, type):
+        config = asdict(config)
+    return json.loads(json.dumps(config, default=str))
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that an outcome depends on, as far as they are installed."""
+    found = {"python": platform.python_version()}
+    for package in ("llark", "numpy", "soundfile", "av", "soxr", "torch", "transformers", "safetensors"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found

@@ -18,7 +18,7 @@ from llark.errors import UserMustAct
 from llark.model import checkpoint
 from llark.model.model import LlarkForConditionalGeneration
 from llark.records import Dropped
-from llark.storage import plans
+from llark.storage import stages
 from llark.train import checkpoints, distributed, heads, loop, packing
 from llark.train.data import Batches, ExampleSet, Reading, TrainData, example_sets
 from llark.train.distributed import World
@@ -161,7 +161,7 @@ def _plan(recipe: Recipe, data: TrainData) -> dict[str, Any]:
     digest = hashlib.sha256()
     for one in (*data.exchanges, *data.fact_exchanges):
         digest.update((json.dumps((one.clip_id, one.task, one.question, one.answer)) + "\n").encode())
-    sections = plans.plain(recipe)
+    sections = stages.plain(recipe)
     config = {key: value for key, value in sections["train"].items() if key not in _FREE}
     return {
         "model": sections["model"],

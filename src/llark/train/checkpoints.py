@@ -25,7 +25,7 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save as write
 
 from llark.errors import StoreMismatch
-from llark.storage import plans
+from llark.storage import stages
 from llark.train.distributed import World
 
 ABOUT = "about.json"
@@ -99,7 +99,7 @@ def refuse_other(folder: Path, there: dict[str, Any], plan: dict[str, Any]) -> N
     if there.keys() & {"tune", "align"}:
         _raise_old(folder)
     same = {"stage": "train", "inputs": None, "format": None}
-    plans.refuse_other(folder, {**same, "config": there}, {**same, "config": plan})
+    stages.refuse_other(folder, {**same, "config": there}, {**same, "config": plan})
 
 
 def _refuse_old(folder: Path) -> None:
