@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llark import audio, engine
-from llark.errors import BadAudio, UserMustAct
+from llark.errors import UserMustAct
 from llark.pipeline import same_sounds
 from llark.records import Clip, Embedding
 from llark.storage import stages
@@ -286,18 +286,12 @@ def hear(
 
     from llark.embed.encoder import Sound
 
-    whole = audio.probe(path).duration_seconds
-    stop = whole if end is None else min(end, whole)
-    spans = audio.windows(stop - start, window_seconds)
-    if not spans:
-        least = audio.SHORTEST_SECONDS
-        raise BadAudio("too-short", f"{path} is {stop - start:.2f} s long; at least {least:.0f} s is needed.")
+    spans = audio.windows_of(path, start, end, window_seconds)
     frames: list[np.ndarray] = []
     with engine.Ticker("embed", len(spans), show=len(spans) > 2) as tick:
         for at in range(0, len(spans), AT_ONCE):
             group = spans[at : at + AT_ONCE]
-            loaded = [audio.load(path, start_seconds=start + a, end_seconds=start + b) for a, b in group]
-            frames += encoder([Sound(*one) for one in loaded])
+            frames += encoder([Sound(samples, rate) for _, samples, rate in audio.stream(path, group)])
             tick(len(frames))
     return np.concatenate(frames)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, get_args
 
-from llark.audio import SHORTEST_SECONDS, WINDOW_SECONDS, probe, windows
+from llark.audio import SHORTEST_SECONDS, WINDOW_SECONDS, Span, probe, windows
 from llark.errors import UserMustAct
 from llark.records import Clip, Dropped, Track
 
@@ -29,8 +29,6 @@ _UNHEARD_SECONDS = 0.05
 
 _SHORTEST_HOP_SECONDS = 0.01
 """Clip ids tell hundredths of a second apart."""
-
-Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,7 @@ class Crop:
         if self.strategy == "published-multi":
             return [(n * window, (n + 1) * window) for n in range(int(seconds / window + 1e-9))]
         if self.strategy == "every":
-            hop = self.hop_seconds
-            return windows(seconds, window) if hop is None else _hopped(seconds, window, hop)
+            return windows(seconds, window, self.hop_seconds)
         if seconds < self._shortest():
             return []
         start = self._one_start(seconds, track_id)
@@ -149,17 +146,6 @@ def named(
         return Crop(usual if window_seconds is None else window_seconds, strategy, hop_seconds, seed)
     except ValueError as error:
         raise UserMustAct(f"This cropping cannot be: {error}.") from error
-
-
-def _hopped(seconds: float, window: float, hop: float) -> list[Span]:
-    """Windows whose starts are a hop apart, up to the first that reaches the end."""
-    spans: list[Span] = []
-    while seconds - len(spans) * hop >= min(SHORTEST_SECONDS, window):
-        start = len(spans) * hop
-        spans.append((start, min(start + window, seconds)))
-        if start + window >= seconds:
-            break
-    return spans
 
 
 def _tidy(seconds: float) -> float:

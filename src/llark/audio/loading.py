@@ -1,0 +1,271 @@
+"""Reads and writes audio files.
+
+Two decoders: libsndfile (fast, exact to the sample) here, and FFmpeg (`decoders.py`) for what libsndfile
+cannot read or reads wrongly. Both count time from the first sample that the encoder was given, so a window is
+the same stretch of music whichever of them reads it; an mp3 or aac file that does not say how long its
+encoder's delay was keeps that delay, in both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+
+from llark.audio import decoders
+from llark.audio import source as sources
+from llark.audio.source import PREROLL_SECONDS, AudioInfo, Source
+from llark.errors import BadAudio
+from llark.storage.folders import Place
+
+LOUDEST_SAMPLE = 8.0
+"""Full scale is 1; a decoder that goes beyond this has read a damaged file."""
+
+AUDIO_SUFFIXES = (
+    ".wav", ".w64", ".flac", ".aif", ".aiff", ".au", ".caf", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".m4b",
+    ".mp4", ".aac", ".webm", ".mka", ".wma", ".mp2", ".aifc", ".wv", ".tta", ".ape",
+)  # fmt: skip
+"""Lower-case suffixes that a search for audio files takes."""
+
+_BLOCK_VALUES = 1 << 21
+"""Samples × channels read at a time, so that many channels at a high rate need little memory."""
+
+_OGG_END_SECONDS = 10
+"""libsndfile seeks to wrong samples in the last page of an Ogg file: it is read from before that."""
+
+_TAIL_SAMPLES = 512
+"""Read twice to see whether a window of an Ogg file has a hole."""
+
+_TOLD_BY_THEIR_END = ("FLAC", "OGG", "MP3", "MPEG")
+"""libsndfile's names of formats in which nothing but a label can follow the sound."""
+
+_AFTER_THE_END_BYTES = 16_384
+"""More than this after the last sample is more sound, or a large label: FFmpeg counts then."""
+
+
+class _Unreadable(Exception):
+    """libsndfile does not know this format, or reads it wrongly."""
+
+
+class _Damaged(_Unreadable):
+    """libsndfile knows the format and cannot read all of the file."""
+
+
+def probe(path: Place) -> AudioInfo:
+    """What the file holds, without decoding it where that can be avoided.
+
+    The duration is that of what can be decoded, whatever the header says. Raises as `load` does.
+    """
+    with sources.opened(path) as source:
+        try:
+            return _soundfile_probe(source)
+        except _Unreadable as error:
+            return decoders.probe(source, decode_all=isinstance(error, _Damaged))
+
+
+def load(
+    path: Place,
+    *,
+    start_seconds: float = 0.0,
+    end_seconds: float | None = None,
+    sample_rate: int | None = None,
+) -> tuple[np.ndarray, int]:
+    """The samples between two times, all channels averaged into one.
+
+    Args:
+        path: A local file, or a URL that fsspec can address: then only what is needed is fetched.
+        start_seconds: From the start of the file.
+        end_seconds: `None`, or a time after the end, stands for the end of what can be decoded.
+        sample_rate: Samples a second wanted; `None` keeps the file's own.
+
+    Returns:
+        float32 [samples], full scale ±1, and its sample rate.
+
+    Raises:
+        MissingAudio: There is no such file. It is both a `UserMustAct` and a `BadAudio`.
+        BadAudio: `empty`, `not-audio`, `no-audio` (a film without sound) or `damaged`.
+        OSError: A remote store could not be reached.
+    """
+    if start_seconds < 0 or (end_seconds is not None and end_seconds <= start_seconds):
+        raise ValueError(f"a window from {start_seconds} s to {end_seconds} s holds no sound")
+    with sources.opened(path) as source:
+        try:
+            samples, rate = _soundfile_load(source, start_seconds, end_seconds)
+        except _Unreadable:
+            samples, rate = decoders.load(source, start_seconds, end_seconds)
+        _refuse_damaged(samples, source.name, start_seconds)
+    wanted = sample_rate or rate
+    return resample(samples, rate, wanted), wanted
+
+
+def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
+    """float32 [samples] at another rate, band-limited (soxr, high quality)."""
+    if from_rate == to_rate:
+        return samples
+    resampled: np.ndarray = soxr.resample(samples, from_rate, to_rate, quality="HQ")
+    return resampled
+
+
+def decode(data: bytes) -> tuple[np.ndarray, int]:
+    """The samples of a whole file in memory that libsndfile reads: float32 [samples], and their rate."""
+    samples, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    return _mixed(samples), rate
+
+
+def save(path: str | Path, samples: np.ndarray, sample_rate: int) -> None:
+    """Writes [samples] or [samples, channels] in the format the suffix names, wholly or not at all.
+
+    A second at a time: libsndfile's Vorbis encoder can overflow the stack on more.
+    """
+    path = Path(path)
+    kind = {".oga": "OGG", ".opus": "OGG", ".aif": "AIFF"}.get(path.suffix.lower(), path.suffix[1:].upper())
+    subtype = {"WAV": "PCM_16", "FLAC": "PCM_16"}.get(
+        kind, "OPUS" if path.suffix.lower() == ".opus" else None
+    )
+    channels = 1 if samples.ndim == 1 else samples.shape[1]
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with soundfile.SoundFile(temporary, "w", sample_rate, channels, subtype, format=kind) as file:
+            for start in range(0, len(samples), sample_rate):
+                file.write(samples[start : start + sample_rate])
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _refuse_damaged(samples: np.ndarray, name: str, start_seconds: float) -> None:
+    if not len(samples):
+        where = f" after {start_seconds:g} s" if start_seconds else ""
+        raise BadAudio("empty", f"{name} has no sound{where}: not one sample.")
+    loudest = float(np.abs(samples).max())
+    if not math.isfinite(loudest):
+        raise BadAudio("damaged", f"{name} is damaged: it holds samples that are not numbers.")
+    if loudest > LOUDEST_SAMPLE:
+        raise BadAudio("damaged", f"{name} is damaged: a sample is {loudest:.3g} times full scale.")
+
+
+# --- libsndfile -------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keeps libmpg123, which prints from C, off the terminal.
+
+    File descriptor 2 belongs to the whole process, so a server's decoding threads leave it alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    try:
+        kept = os.dup(2)
+    except OSError:  # no standard error to protect
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _soundfile_open(source: Source) -> Iterator[tuple[Any, BinaryIO]]:
+    """An open `SoundFile`, and the bytes it reads from. It is not told the name: the content decides."""
+    if sources.is_ogg_without_beginning(source):
+        raise BadAudio("damaged", f"{source.name} is damaged: its beginning cannot be read.")
+    if sources.is_mp3_without_length(source):
+        raise _Unreadable("it would leave out the end")
+    if sources.is_chained_ogg(source):
+        raise _Damaged("it would leave out the streams after the first")
+    with source.open() as data, _quiet_stderr():
+        try:
+            file = soundfile.SoundFile(data if source.path is None else os.dup(data.fileno()), closefd=True)
+        except (soundfile.LibsndfileError, TypeError) as error:
+            raise _Unreadable(str(error)) from error
+        try:
+            with file:
+                yield file, data
+        except soundfile.LibsndfileError as error:
+            raise _Damaged(str(error)) from error
+
+
+def _refuse_false_end(file: Any, data: BinaryIO, source: Source) -> None:
+    """Reads the last sample that the header tells of: it must be there, and nothing much after it."""
+    file.seek(file.frames - 1)
+    if len(file.read(1)) != 1:
+        raise _Damaged("shorter than its header says")
+    if file.format in _TOLD_BY_THEIR_END:
+        here = data.tell() if source.path is None else os.lseek(data.fileno(), 0, os.SEEK_CUR)
+        if source.size_bytes - here > _AFTER_THE_END_BYTES:
+            raise _Damaged("longer than its header says")
+
+
+def _refuse_hole(file: Any, last: int, tail: np.ndarray) -> None:
+    """libsndfile joins the ends where pages of an Ogg file are lost: then the end of a window comes late."""
+    if file.format == "OGG" and len(tail):
+        file.seek(last - len(tail))
+        again = _mixed(file.read(len(tail), dtype="float32", always_2d=True))
+        if len(again) != len(tail) or np.abs(again - tail).max() > 1e-3:
+            raise _Damaged("pages are missing")
+
+
+def _soundfile_probe(source: Source) -> AudioInfo:
+    with _soundfile_open(source) as (file, data):
+        if not file.frames:
+            raise BadAudio("empty", f"{source.name} has no sound: not one sample.")
+        _refuse_false_end(file, data, source)
+        return AudioInfo(file.samplerate, file.channels, file.frames / file.samplerate, file.format.lower())
+
+
+def _soundfile_load(
+    source: Source, start_seconds: float, end_seconds: float | None
+) -> tuple[np.ndarray, int]:
+    with _soundfile_open(source) as (file, data):
+        rate = file.samplerate
+        if file.frames and (end_seconds is None or end_seconds * rate >= file.frames):
+            _refuse_false_end(file, data, source)
+        last = file.frames if end_seconds is None else min(round(end_seconds * rate), file.frames)
+        first = min(round(start_seconds * rate), last)
+        begin, until = max(0, first - round(PREROLL_SECONDS * rate)), last
+        to_the_end = file.format == "OGG" and last > file.frames - _OGG_END_SECONDS * rate
+        if to_the_end:
+            begin, until = max(0, min(begin, file.frames - _OGG_END_SECONDS * rate)), file.frames
+        samples = _read(file, begin, until)[first - begin : last - begin]
+        if not to_the_end:
+            _refuse_hole(file, last, samples[-_TAIL_SAMPLES:])
+    return samples, rate
+
+
+def _read(file: Any, begin: int, until: int) -> np.ndarray:
+    """float32 [samples], the mean of the channels; a block at a time, for files of many channels."""
+    file.seek(begin)
+    wanted, blocks, block = until - begin, [], max(1, _BLOCK_VALUES // file.channels)
+    while wanted:
+        read = file.read(min(block, wanted), dtype="float32", always_2d=True)
+        if not len(read):
+            raise _Damaged("shorter than its header says")
+        blocks.append(_mixed(read))
+        wanted -= len(read)
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+
+def _mixed(block: np.ndarray) -> np.ndarray:
+    """[samples]: the mean of [samples, channels], by columns: numpy is slow along so short an axis."""
+    mixed: np.ndarray = block[:, 0].copy()
+    for channel in range(1, block.shape[1]):
+        mixed += block[:, channel]
+    if block.shape[1] > 1:
+        mixed /= np.float32(block.shape[1])
+    return mixed
