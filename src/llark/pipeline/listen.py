@@ -13,9 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from llark import audio, engine
-from llark.errors import BadAudio
 from llark.records import Annotation, Clip, Dropped, Embedding, Track
-from llark.storage import embeddings as shards
 from llark.storage import stages
 from llark.storage.folders import Place
 
@@ -43,15 +41,7 @@ def windows_of(track: Track) -> list[tuple[float, float]]:
 
     Raises `BadAudio` as `audio.probe` does, and `too-short` for less than a second.
     """
-    whole = audio.probe(track.path).duration_seconds
-    end = whole if track.end_seconds is None else min(track.end_seconds, whole)
-    spans = audio.windows(end - track.start_seconds)
-    if not spans:
-        seconds, least = end - track.start_seconds, audio.SHORTEST_SECONDS
-        raise BadAudio(
-            "too-short", f"{track.path} is {seconds:.2f} s long; at least {least:.0f} s is needed."
-        )
-    return [(track.start_seconds + first, track.start_seconds + last) for first, last in spans]
+    return audio.windows_of(track.path, track.start_seconds, track.end_seconds)
 
 
 def to_recording(
@@ -129,7 +119,7 @@ class Listen:
                 yield annotate.annotate(features, record.id, record.start_seconds, notes=self.notes)
             if self.frames:
                 seconds = Fraction(len(features.samples), features.sample_rate)
-                yield shards.placed(record, mini.VERSION, mini.embed_long(features), rate, seconds)
+                yield Embedding.of_clip(record, mini.VERSION, mini.embed_long(features), rate, seconds)
 
 
 class ListenWriter:
