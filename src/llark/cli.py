@@ -95,7 +95,7 @@ def datasets(name: str | None = None) -> None:
     name
         A data set's name.
     """
-    from llark.prepare import listing
+    from llark.prepare import datasets as listing
 
     listing.show(name)
 
@@ -161,7 +161,7 @@ def prepare(
     from llark.pipeline import prepare as walk
     from llark.prepare import crop as cropping
     from llark.prepare import stage
-    from llark.prepare.options import pairs
+    from llark.prepare.datasets import pairs
 
     settings = stage.Settings(
         source=source,

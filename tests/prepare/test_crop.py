@@ -10,7 +10,7 @@ import pytest
 from llark import audio, engine
 from llark.errors import BadAudio, UserMustAct
 from llark.prepare.crop import Crop, named
-from llark.prepare.files import read_tracks
+from llark.prepare.datasets.folder import tracks_of
 from llark.records import Clip, Dropped, Track
 from llark.storage import stages
 
@@ -62,7 +62,7 @@ def test_a_folder_of_good_and_bad_files_becomes_clips_and_counted_drops(tmp_path
     (music / "empty.mp3").touch()
     (music / "text.mp3").write_text("words\n" * 1000)
     writer = stages.open_stage(tmp_path / "clips", "prepare", {"window_seconds": 25.0})
-    engine.run(Crop(), read_tracks([music]), writer, progress=False)
+    engine.run(Crop(), tracks_of([music]), writer, progress=False)
     assert [clip.id for clip in stages.read(tmp_path / "clips", Clip)] == ["good@0.00", "good@25.00"]
     counts = stages.about(tmp_path / "clips")["counts"]
     assert counts == {"in": 4, "out": 2, "dropped": {"empty": 1, "not-audio": 1, "too-short": 1}}

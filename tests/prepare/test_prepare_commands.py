@@ -16,7 +16,7 @@ from rich.console import Console
 
 from llark import cli
 from llark.errors import UserMustAct
-from llark.prepare import crop, datasets, listing
+from llark.prepare import crop, datasets
 from llark.records import Annotation, Clip, Track
 from llark.storage import stages
 
@@ -65,7 +65,7 @@ def test_the_command_line_offers_every_way_to_crop() -> None:
 @pytest.mark.parametrize("width", [60, 100])
 def test_the_list_says_of_each_data_set_its_licence_and_splits(width: int) -> None:
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    listing.show(console=console)
+    datasets.show(console=console)
     printed = console.file.getvalue()  # type: ignore[attr-defined]
     assert all(name in printed for name in datasets.names())
     assert len(datasets.names()) >= 3
@@ -75,10 +75,10 @@ def test_the_list_says_of_each_data_set_its_licence_and_splits(width: int) -> No
 
 def test_one_data_set_is_shown_with_all_that_is_needed_to_get_it() -> None:
     console = Console(file=io.StringIO(), width=200, highlight=False)
-    listing.show("gtzan", console)
+    datasets.show("gtzan", console)
     printed = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
     gtzan = datasets.load("gtzan")
     for text in (gtzan.about, gtzan.licence, gtzan.where, *gtzan.files, *gtzan.splits, gtzan.citation):
         assert " ".join(text.split()) in printed
     with pytest.raises(UserMustAct, match="Did you mean gtzan"):
-        listing.show("gtzna")
+        datasets.show("gtzna")

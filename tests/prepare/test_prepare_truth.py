@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llark.prepare.truth import crop_annotation
+from llark.prepare.crop import crop_annotation
 from llark.records import (
     Annotation,
     Beats,

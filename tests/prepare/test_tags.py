@@ -14,7 +14,8 @@ from mutagen.id3 import APIC, COMM, ID3, TALB, TBPM, TCON, TDRC, TIT2, TKEY, TPE
 from mutagen.mp4 import MP4FreeForm
 
 from llark import audio
-from llark.prepare import tags
+from llark.prepare.datasets import folder
+from llark.prepare.datasets.folder import read_tags
 
 EXPECTED = {
     "title": "Für Élise",
@@ -72,7 +73,7 @@ def test_vorbis_comments_become_typed_fields(tmp_path: Path, suffix: str) -> Non
     if suffix == ".opus":
         audio.save(path, np.zeros(48000, np.float32), 48000)
     _vorbis(path)
-    assert tags.read(str(path)) == EXPECTED
+    assert read_tags(str(path)) == EXPECTED
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".wav", ".aiff"])
@@ -84,7 +85,7 @@ def test_id3_becomes_the_same_fields_and_its_picture_none(tmp_path: Path, suffix
     for frame in _id3().values():
         file.tags.add(frame)
     file.save()
-    assert tags.read(str(path)) == EXPECTED
+    assert read_tags(str(path)) == EXPECTED
 
 
 def test_mp4_atoms_become_the_same_fields(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_mp4_atoms_become_the_same_fields(tmp_path: Path) -> None:
     file["©cmt"] = "a comment"
     file["----:com.apple.iTunes:initialkey"] = MP4FreeForm(b"Am")
     file.save()
-    assert tags.read(str(path)) == {**EXPECTED, "bpm": 72.0}
+    assert read_tags(str(path)) == {**EXPECTED, "bpm": 72.0}
 
 
 def test_a_genre_that_is_a_number_is_named_and_a_key_in_a_user_frame_is_found(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_a_genre_that_is_a_number_is_named_and_a_key_in_a_user_frame_is_found(tm
     found.add(TCON(text="(17)"))
     found.add(TXXX(desc="INITIALKEY", text="8A"))
     found.save(path)
-    assert tags.read(str(path)) == {"genre": ("Rock",), "key": "8A"}
+    assert read_tags(str(path)) == {"genre": ("Rock",), "key": "8A"}
 
 
 def test_numbers_that_are_none_and_empty_texts_are_left_out(tmp_path: Path) -> None:
@@ -112,20 +113,20 @@ def test_numbers_that_are_none_and_empty_texts_are_left_out(tmp_path: Path) -> N
     file: Any = mutagen.File(path)
     file.update(bpm=["fast"], date=["n.d."], title=["  "], artist=["A\x00\nB"], genre=[""])
     file.save()
-    assert tags.read(str(path)) == {"artist": "A B"}
+    assert read_tags(str(path)) == {"artist": "A B"}
 
 
 def test_a_broken_tag_is_said_so_and_costs_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     path.write_bytes(b"fLaC" + bytes([0x84, 0xFF, 0xFF, 0xFF]) + b"\xff" * 100)
-    found = tags.read(str(path))
+    found = read_tags(str(path))
     assert list(found) == ["tags_unreadable"]
     assert "rror" in str(found["tags_unreadable"])
 
 
 def test_a_pipe_is_not_waited_on(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.mp3")
-    assert tags.read(str(tmp_path / "a.mp3")) == {}
+    assert read_tags(str(tmp_path / "a.mp3")) == {}
 
 
 def test_without_mutagen_there_are_no_tags_and_no_error(
@@ -133,5 +134,5 @@ def test_without_mutagen_there_are_no_tags_and_no_error(
 ) -> None:
     path = _tone(tmp_path / "a.ogg")
     _vorbis(path)
-    monkeypatch.setattr(tags, "available", lambda: False)
-    assert tags.read(str(path)) == {}
+    monkeypatch.setattr(folder, "tags_available", lambda: False)
+    assert read_tags(str(path)) == {}

@@ -59,11 +59,11 @@ def of_songs(paths: Sequence[Path], wanted: Wanted) -> Iterator[str]:
 
     Raises `BadAudio` or `UserMustAct` with one clear sentence.
     """
-    from llark.prepare.files import read_tracks
+    from llark.prepare.datasets.folder import tracks_of
 
     if folders := [str(path) for path in paths if path.is_dir()]:
         raise UserMustAct(f"{folders[0]} is a folder: say with --out where the facts of all its songs go.")
-    by_path = {Path(track.path): track for track in read_tracks(paths)}
+    by_path = {Path(track.path): track for track in tracks_of(paths)}
     _refuse_plot(wanted, len(by_path))
     for track in by_path.values():
         facts = listen.to_recording(track, notes=wanted.notes, progress=track.id).facts
@@ -105,7 +105,7 @@ def _version() -> str:
 
 def _records(paths: Sequence[Path]) -> tuple[list[Track] | list[Clip], dict[str, str], Sequence[Place]]:
     """(records, plan, input folders): the clips of a prepared folder, or the tracks of files and folders."""
-    from llark.prepare.files import fingerprint, read_tracks
+    from llark.prepare.datasets.folder import fingerprint, tracks_of
 
     prepared = {path: folders for path in paths if (folders := artifacts.look(path).clips)}
     if prepared and len(paths) > 1:
@@ -113,7 +113,7 @@ def _records(paths: Sequence[Path]) -> tuple[list[Track] | list[Clip], dict[str,
     if prepared:
         folders = prepared[paths[0]]
         return list(stages.read_all(folders, Clip)), {}, folders
-    tracks = read_tracks(paths)
+    tracks = tracks_of(paths)
     return tracks, {"tracks": fingerprint(tracks)}, []
 
 

@@ -15,10 +15,9 @@ from typing import Any
 
 from llark import audio, engine
 from llark.errors import BadAudio, UserMustAct
-from llark.prepare import datasets, options, summary, tags
-from llark.prepare.convert import Convert, Kind
-from llark.prepare.crop import Crop
-from llark.prepare.truth import crop_annotation
+from llark.prepare import datasets, summary
+from llark.prepare.crop import Convert, Crop, Kind, crop_annotation
+from llark.prepare.datasets.folder import tags_available
 from llark.records import Annotation, Clip, Dropped, MetadataValue, Track
 from llark.storage import folders as files
 from llark.storage import stages
@@ -67,7 +66,7 @@ class Settings:
 
     def plan(self) -> dict[str, Any]:
         """Plain values for `about.json`: with equal ones the outcome is the same."""
-        plan = {**asdict(self), "source": absolute(self.source), "tags": tags.available()}
+        plan = {**asdict(self), "source": absolute(self.source), "tags": tags_available()}
         return plan if self.options else {name: value for name, value in plan.items() if name != "options"}
 
 
@@ -106,7 +105,7 @@ class Source:
 
 def _read(settings: Settings) -> Iterable[Track | Dropped]:
     read = datasets.load(settings.dataset).read_tracks
-    further = options.typed(settings.dataset, read, settings.options)
+    further = datasets.typed_options(settings.dataset, read, settings.options)
     if not settings.columns:
         return read(settings.source, settings.split, **further)
     if "columns" not in inspect.signature(read).parameters:

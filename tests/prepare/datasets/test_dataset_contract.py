@@ -14,7 +14,7 @@ from dataset_trees import TREES
 
 from llark.errors import UserMustAct
 from llark.prepare import datasets
-from llark.prepare.datasets._rows import split_of
+from llark.prepare.reading import split_of
 from llark.records import KEYS, Dropped, Track, from_json, to_json
 
 PAGE = Path(__file__).parents[3] / "docs" / "datasets.md"

@@ -12,7 +12,7 @@ import pytest
 from dataset_trees import TREES, sound, write
 
 from llark.prepare.datasets import giantsteps_key, giantsteps_tempo, gtzan, medley_solos_db, medleydb
-from llark.prepare.datasets._rows import BadRow, key_of, known, literal_list, number, sure, whole
+from llark.prepare.reading import BadRow, key_of, known, literal_list, number, sure, whole
 from llark.records import Dropped, Tempo, Track
 
 

@@ -12,7 +12,7 @@ from llark.errors import UserMustAct
 from llark.music.facts_line import describe_facts
 from llark.music.names import note_name
 from llark.prepare.datasets import musicnet, nsynth, slakh
-from llark.prepare.datasets._notes import drum_name, program_name
+from llark.prepare.reading import drum_name, program_name
 from llark.records import Annotation, Dropped, Note, Notes, Track, from_json, to_json
 
 

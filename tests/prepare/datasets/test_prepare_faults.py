@@ -16,7 +16,7 @@ from dataset_trees import TREES, write
 from llark import audio
 from llark.errors import UserMustAct
 from llark.prepare import datasets, stage
-from llark.prepare.convert import Convert
+from llark.prepare.crop import Convert
 from llark.prepare.stage import Settings
 from llark.records import Clip, Dropped, Track
 from llark.storage import stages

@@ -10,27 +10,32 @@ from dataset_trees import TREES
 
 from llark import audio
 from llark.errors import UserMustAct
-from llark.prepare import datasets, options, stage
+from llark.prepare import datasets, stage
 from llark.prepare.stage import Settings
 from llark.records import Annotation
 from llark.storage import stages
 
 
-def _read(name: str) -> options.ReadTracks:
+def _read(name: str) -> datasets.ReadTracks:
     return datasets.load(name).read_tracks
 
 
 def test_the_options_of_a_reader_are_those_of_its_signature() -> None:
-    assert options.known(_read("giantsteps_tempo")) == {"version": (2, 1)}
-    assert options.known(_read("wavcaps")) == {"music_only": (True, False), "fewest_words": (4, int)}
+    assert datasets.known_options(_read("giantsteps_tempo")) == {"version": (2, 1)}
+    assert datasets.known_options(_read("wavcaps")) == {"music_only": (True, False), "fewest_words": (4, int)}
     others = set(datasets.names()) - {"giantsteps_tempo", "wavcaps"}
-    assert {name: options.known(_read(name)) for name in others} == {name: {} for name in others}
+    assert {name: datasets.known_options(_read(name)) for name in others} == {name: {} for name in others}
 
 
 def test_words_become_the_values_that_the_reader_takes() -> None:
     given = {"music_only": "False", "fewest_words": "12"}
-    assert options.typed("wavcaps", _read("wavcaps"), given) == {"music_only": False, "fewest_words": 12}
-    assert options.typed("giantsteps_tempo", _read("giantsteps_tempo"), {"version": "1"}) == {"version": 1}
+    assert datasets.typed_options("wavcaps", _read("wavcaps"), given) == {
+        "music_only": False,
+        "fewest_words": 12,
+    }
+    assert datasets.typed_options("giantsteps_tempo", _read("giantsteps_tempo"), {"version": "1"}) == {
+        "version": 1
+    }
 
 
 @pytest.mark.parametrize(
@@ -45,7 +50,7 @@ def test_words_become_the_values_that_the_reader_takes() -> None:
 )
 def test_another_option_is_refused_with_those_there_are(name: str, given: dict[str, str], says: str) -> None:
     with pytest.raises(UserMustAct) as caught:
-        options.typed(name, _read(name), given)
+        datasets.typed_options(name, _read(name), given)
     assert says in str(caught.value)
 
 

@@ -11,7 +11,7 @@ from dataset_trees import TREES, fma_row, sound, write
 
 from llark.errors import UserMustAct
 from llark.prepare.datasets import fma, fsl10k, magnatagatune, mtg_jamendo
-from llark.prepare.datasets._rows import split_of
+from llark.prepare.reading import split_of
 from llark.records import Dropped, Tag, Track
 
 

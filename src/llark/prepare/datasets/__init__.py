@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from llark.errors import UserMustAct
-from llark.prepare.options import ReadTracks, described
-from llark.prepare.options import known as options_of
+from llark.records import Dropped, Track
+
+ReadTracks = Callable[..., Iterator[Track | Dropped]]
+"""A data set's reader: what it takes beside its folder and split is keyword-only."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,9 @@ def as_markdown() -> str:
     for one in sets:
         lines += ["", f"## {one.name}", "", one.about, "", f"Splits: {one.splits_from}", ""]
         lines += [f"- `{path}`: {what}" for path, what in one.files.items()]
-        options = [f"`{name}={described(values)}`" for name, values in options_of(one.read_tracks).items()]
+        options = [
+            f"`{name}={_described(values)}`" for name, values in known_options(one.read_tracks).items()
+        ]
         lines += ["", f"`--options`, the usual value first: {', '.join(options)}"] if options else []
         lines += ["", one.checked] if one.checked else []
         if "@" in one.citation:
@@ -102,3 +111,113 @@ _INTRODUCTION = (
     "read as `unreadable`, and counted. [datasets-checked.md](datasets-checked.md) compares the readers with",
     "mirdata's.",
 )
+
+
+# --- options of a reader ------------------------------------------------------------------------------------
+
+
+def pairs(words: Sequence[str], flag: str, example: str) -> dict[str, str]:
+    """`path=file title=name` as {path: file, title: name}. Raises `UserMustAct` for a word without `=`."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (equals and name and value) or name in found:
+            raise UserMustAct(f"{flag} takes {example}, each once; not {word!r}.")
+        found[name] = value
+    return found
+
+
+def known_options(read: ReadTracks) -> dict[str, tuple[Any, ...]]:
+    """Option → the values it may have, the usual one first; `(25, int)` stands for any whole number."""
+    kinds = get_type_hints(read)
+    found: dict[str, tuple[Any, ...]] = {}
+    for name, parameter in inspect.signature(read).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            usual, kind = parameter.default, kinds[name]
+            choices = {bool: (True, False)}.get(
+                kind, get_args(kind) if get_origin(kind) is Literal else (kind,)
+            )
+            found[name] = (usual, *(value for value in choices if value is not usual))
+    return found
+
+
+def typed_options(dataset: str, read: ReadTracks, given: Mapping[str, str]) -> dict[str, Any]:
+    """The options as the reader takes them. Raises `UserMustAct` for another name or value."""
+    allowed, found = known_options(read), dict[str, Any]()
+    for name, text in given.items():
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            some = ", ".join(allowed) or "none"
+            raise UserMustAct(f"{dataset} has no option {name!r}.{hint} It has {some}.")
+        if allowed[name][1] is int and text.isdecimal():
+            found[name] = int(text)
+            continue
+        matching = [value for value in allowed[name] if str(value).lower() == text.lower()]
+        if not matching:
+            raise UserMustAct(f"{dataset} takes {name}={_described(allowed[name])}; not {text!r}.")
+        found[name] = matching[0]
+    return found
+
+
+def _described(values: tuple[Any, ...]) -> str:
+    """`2 or 1`, `true or false`, or `a whole number (4)`."""
+    if values[1] is int:
+        return f"a whole number ({values[0]})"
+    return " or ".join(str(value).lower() for value in values)
+
+
+# --- what `llark datasets` prints ---------------------------------------------------------------------------
+
+_OWN = ("folder", "csv", "jsonl")
+"""People's own music, which stands first."""
+
+
+def show(name: str | None = None, console: Console | None = None) -> None:
+    """A table of all data sets, or all that is known of one. `UserMustAct`: there is no such data set."""
+    console = console or Console(highlight=False)
+    if name is None:
+        ordered = sorted(names(), key=lambda known: (known not in _OWN, known))
+        console.print(_table([load(known) for known in ordered]))
+        console.print("llark datasets NAME says what must lie where, and how to cite it.", style="dim")
+    else:
+        console.print(_one(load(name)))
+
+
+def _table(sets: list[Dataset]) -> Table:
+    """Three lines a data set: they fit any terminal, as seven columns would not."""
+    page = Table.grid(padding=(0, 2, 0, 0))
+    page.add_column(style="bold cyan", no_wrap=True)
+    page.add_column(overflow="fold")
+    for one in sets:
+        lines = [f"{', '.join(one.splits)}: {_some(one.labels)}", one.licence, one.where]
+        first, licence, where = map(escape, lines)
+        page.add_row(one.name, f"{first}\n[green]{licence}[/green]\n[dim]{where}[/dim]\n")
+    return page
+
+
+def _some(words: tuple[str, ...], most: int = 8) -> str:
+    return ", ".join(words[:most]) + (" …" if len(words) > most else "")
+
+
+def _one(one: Dataset) -> Table:
+    options = known_options(one.read_tracks)
+    page = Table.grid(padding=(0, 2, 0, 0))
+    page.add_column(style="bold", no_wrap=True)
+    page.add_column(overflow="fold")
+    rows = [
+        (one.name, one.about),
+        ("licence", one.licence),
+        ("where", one.where),
+        ("splits", f"{', '.join(one.splits)}\n{one.splits_from}"),
+        ("labels", ", ".join(one.labels)),
+        ("files", "\n".join(f"{path}\n    {what}" for path, what in one.files.items())),
+        ("options", "\n".join(f"{option}={_described(values)}" for option, values in options.items())),
+        ("checked", one.checked.removeprefix("Layout checked ")),
+        ("cite", one.citation.strip()),
+    ]
+    for title, text in rows:
+        if text:
+            page.add_row(title, escape(text))
+            page.add_row("", "")
+    return page

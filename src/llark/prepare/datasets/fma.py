@@ -12,20 +12,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import (
-    BadRow,
-    Row,
-    known,
-    literal_list,
-    malformed,
-    number,
-    recording,
-    sure,
-    tracks,
-    truth,
-    whole,
-)
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, tracks
 from llark.records import Dropped, MetadataValue, Track
 
 ABOUT = (
@@ -98,7 +86,7 @@ Genres = Mapping[str, tuple[str, str]]
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """One track a row of the subset; its id has six digits, as the files have."""
-    return tracks(_rows(Root(root)), split, SPLITS)
+    return tracks(_rows(Root(root)), split, SPLITS, dataset="fma")
 
 
 def _rows(root: Root) -> Iterator[Row | Dropped]:
@@ -111,9 +99,9 @@ def _rows(root: Root) -> Iterator[Row | Dropped]:
         split = _SPLIT_NAMES.get(row.get("set.split", ""))
         if not number_.isdecimal() or split is None:
             detail = f"A row of {table} has the id {number_!r} and the split {row.get('set.split')!r}."
-            yield malformed(id_, detail)
+            yield reading.malformed(id_, detail)
         elif row.get("set.subset") in SUBSETS[folder]:
-            yield Row(id_, split, partial(_track, root, folder, split, genres, row))
+            yield Row(id_, split, partial(_track, root, folder, genres, row))
 
 
 def _table(root: Root, table: str) -> Iterator[dict[str, str]]:
@@ -131,24 +119,22 @@ def _genres(root: Root) -> Genres:
     return {row["genre_id"]: (row["title"], row["parent"]) for row in rows}
 
 
-def _track(root: Root, folder: str, split: str, genres: Genres, row: dict[str, str]) -> Track:
+def _track(root: Root, folder: str, genres: Genres, row: dict[str, str]) -> Track:
     id_ = row["track.id"].zfill(6)
-    path = recording(root, f"{folder}/{id_[:3]}/{id_}".removeprefix("/"))
+    path = reading.recording(root, f"{folder}/{id_[:3]}/{id_}".removeprefix("/"))
     metadata = _metadata(row, genres)
-    seconds = number(row.get("track.duration"), "track.duration") if folder == "fma_full" else None
+    seconds = reading.number(row.get("track.duration"), "track.duration") if folder == "fma_full" else None
     named = [row.get("track.genre_top", ""), *_names(row, "track.genres", genres)]
     return Track(
         id_,
         path,
-        dataset="fma",
-        split=split,
         licence=row.get("track.license") or "unknown",
         title=row.get("track.title") or None,
         artist=row.get("artist.name") or None,
         duration_seconds=seconds,
         group=f"artist {row.get('artist.id')}",
         album=row.get("album.title") or None,
-        truth=truth(id_, seconds, genre=sure(named, "fma")),
+        truth=reading.truth(id_, seconds, genre=reading.sure(named, "fma")),
         metadata=metadata,
     )
 
@@ -157,24 +143,24 @@ def _metadata(row: dict[str, str], genres: Genres) -> dict[str, MetadataValue]:
     """Every column, typed, and `track.genre_paths`: each genre under its parents, `Rock / Punk`."""
     fields: dict[str, object] = dict(row)
     for name in _LISTS:
-        fields[name] = literal_list(row.get(name, ""), name)
+        fields[name] = reading.literal_list(row.get(name, ""), name)
     for name in ("track.genres", "track.genres_all"):
         fields[name] = _names(row, name, genres)
     for name in _WHOLE:
-        value = whole(row.get(name), name)
+        value = reading.whole(row.get(name), name)
         fields[name] = None if value == -1 else value
     for name in _NUMBERS:
-        fields[name] = number(row.get(name), name)
+        fields[name] = reading.number(row.get(name), name)
     for name in _HTML:
         fields[name] = plain_text(row.get(name, ""))
     fields["track.genre_paths"] = [
-        _path(genre, genres) for genre in literal_list(row.get("track.genres", ""), "track.genres")
+        _path(genre, genres) for genre in reading.literal_list(row.get("track.genres", ""), "track.genres")
     ]
-    return known(fields)
+    return reading.known(fields)
 
 
 def _names(row: dict[str, str], column: str, genres: Genres) -> list[str]:
-    ids = literal_list(row.get(column, ""), column)
+    ids = reading.literal_list(row.get(column, ""), column)
     unknown = [genre for genre in ids if genre not in genres]
     if unknown:
         raise BadRow(

@@ -13,20 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from llark.prepare.datasets._root import Root, Unreadable
-from llark.prepare.datasets._rows import (
-    RULE,
-    BadRow,
-    Row,
-    key_of,
-    known,
-    malformed,
-    number,
-    page_of,
-    split_of,
-    tracks,
-    truth,
-)
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, Unreadable, tracks
 from llark.records import METER_NAMES, Dropped, Key, Meter, Tag, Tags, Tempo, Track
 
 ABOUT = (
@@ -34,7 +22,8 @@ ABOUT = (
     "or more with tempo, meter, key, genre and the parts that play. Where annotators differ, the commonest "
     "answer is kept, with the share of annotators who gave it as its confidence. A loop that an annotator "
     "discarded is a drop; an answer that was saved for later is no answer. The tempo and key that a program "
-    "found (`ac_analysis`) are not read. The split keeps all loops of a Freesound user together: " + RULE
+    "found (`ac_analysis`) are not read. The split keeps all loops of a Freesound user together: "
+    + reading.RULE
 )
 
 CITATION = """
@@ -63,7 +52,7 @@ WHERE = "zenodo.org/records/3967852 (Freesound Loop Dataset)"
 
 SPLITS = ("train", "validation", "test")
 
-SPLITS_FROM = RULE
+SPLITS_FROM = reading.RULE
 
 LABELS = ("tempo", "meter", "key", "genre", "parts", "tags", "description", "licence")
 
@@ -72,7 +61,7 @@ PARTS = ("percussion", "bass", "chords", "melody", "fx", "vocal")
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """One track a loop, annotated or not; its id is the number of the sound on Freesound."""
-    return tracks(_rows(Root(root)), split, SPLITS)
+    return tracks(_rows(Root(root)), split, SPLITS, dataset="fsl10k")
 
 
 def _rows(root: Root) -> Iterator[Row | Dropped]:
@@ -87,11 +76,11 @@ def _rows(root: Root) -> Iterator[Row | Dropped]:
         try:
             page = _page(root, f"{base}fs_analysis/{id_}.json", joined.get(id_))
         except (BadRow, Unreadable) as bad:
-            yield malformed(id_, str(bad))
+            yield reading.malformed(id_, str(bad))
             continue
         group = f"user {page['username']}" if page.get("username") else id_
         loop = f"{base}audio/wav/{loops[id_]}" if id_ in loops else ""
-        split = split_of(group)
+        split = reading.split_of(group)
         page = {**page, "parent_genres": genres.get(id_)}
         yield Row(id_, split, partial(_track, root, id_, loop, split, group, page, judged.get(id_, [])))
 
@@ -105,7 +94,7 @@ def _table(root: Root, path: str) -> Mapping[str, Any]:
 def _page(root: Root, path: str, joined: Any) -> Mapping[str, Any]:
     """What the maker wrote, from the loop's own file or the one of all."""
     if root.has(path):
-        return page_of(root, path)
+        return reading.page_of(root, path)
     return joined if isinstance(joined, dict) else {}
 
 
@@ -121,24 +110,28 @@ def _annotation_files(root: Root, base: str) -> dict[str, list[str]]:
 
 
 def _track(
-    root: Root, id_: str, loop: str, split: str, group: str, page: Mapping[str, Any], judged: Sequence[str]
+    root: Root,
+    id_: str,
+    loop: str,
+    split: str,
+    group: str,
+    page: Mapping[str, Any],
+    judged: Sequence[str],
 ) -> Track:
     if not loop:
         raise BadRow("missing-audio", f"{root.where} has no recording that begins with {id_}_ in audio/wav.")
-    answers = [answer for path in judged if not (answer := page_of(root, path)).get("save_for_later")]
+    answers = [answer for path in judged if not (answer := reading.page_of(root, path)).get("save_for_later")]
     if any(answer.get("discard") for answer in answers):
         raise BadRow("discarded-by-annotator", f"An annotator of the loop {id_} chose to leave it out.")
     return Track(
         id_,
         root.full(loop),
-        dataset="fsl10k",
-        split=split,
         licence=str(page.get("license") or LICENCE),
         title=str(page.get("name") or "") or None,
         artist=str(page.get("username") or "") or None,
         group=group,
         album=str(page.get("pack_name") or "") or None,
-        truth=truth(
+        truth=reading.truth(
             id_,
             None,
             tempo=_tempo(answers),
@@ -146,7 +139,7 @@ def _track(
             key=_key(answers),
             genre=_shares([answer.get("genres") or [] for answer in answers]),
         ),
-        metadata=known(_metadata(page, answers)),
+        metadata=reading.known(_metadata(page, answers)),
     )
 
 
@@ -197,7 +190,7 @@ def _tempo(answers: Sequence[Mapping[str, Any]]) -> Tempo:
 
 def _bpm(written: object) -> float | None:
     try:
-        bpm = number(written, "bpm")
+        bpm = reading.number(written, "bpm")
     except BadRow:
         return None
     return bpm if bpm and bpm > 0 else None
@@ -211,5 +204,5 @@ def _meter(answers: Sequence[Mapping[str, Any]]) -> Meter:
 
 def _key(answers: Sequence[Mapping[str, Any]]) -> Key:
     text, share = _commonest([f"{answer.get('key')} {answer.get('mode')}" for answer in answers])
-    name = key_of(text, "fsl10k").name
+    name = reading.key_of(text, "fsl10k").name
     return Key(name, share, "fsl10k") if name else Key()

@@ -11,20 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import (
-    TEST,
-    BadRow,
-    Row,
-    key_of,
-    known,
-    number,
-    page_of,
-    recording,
-    sure,
-    tracks,
-    truth,
-)
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, tracks
 from llark.records import Dropped, Track
 
 ABOUT = (
@@ -56,7 +44,7 @@ FILES = {
 
 WHERE = "github.com/GiantSteps/giantsteps-key-dataset; zenodo.org/records/1095691 (GiantSteps+)"
 
-SPLITS = (TEST,)
+SPLITS = (reading.TEST,)
 
 SPLITS_FROM = "published as one test set."
 
@@ -65,7 +53,7 @@ LABELS = ("key", "genre", "title", "artist", "album", "label", "the shop's tempo
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """One track a key file; its id is the file's name without suffix, `10089.LOFI`."""
-    return tracks(_rows(Root(root)), split, SPLITS)
+    return tracks(_rows(Root(root)), split, SPLITS, dataset="giantsteps_key", licence=LICENCE)
 
 
 def _rows(root: Root) -> Iterator[Row]:
@@ -74,11 +62,13 @@ def _rows(root: Root) -> Iterator[Row]:
     suffix = ".key" if folder.endswith("/key") else ".txt"
     for name in root.files(folder, suffix):
         id_ = name.removesuffix(suffix)
-        yield Row(id_, TEST, partial(_track, root, base, id_, f"{folder}/{name}"))
+        yield Row(id_, reading.TEST, partial(_track, root, base, id_, f"{folder}/{name}"))
 
 
 def _track(root: Root, base: str, id_: str, path: str) -> Track:
-    sound = recording(root, f"{base}audio/{id_}", f"audio/{id_}", f"{base}wav/{id_}", f"wav/{id_}", id_)
+    sound = reading.recording(
+        root, f"{base}audio/{id_}", f"audio/{id_}", f"{base}wav/{id_}", f"wav/{id_}", id_
+    )
     said = root.text(path).strip()
     if not said:
         raise BadRow("malformed-row", f"{path} is empty; a key is wanted.")
@@ -89,20 +79,22 @@ def _track(root: Root, base: str, id_: str, path: str) -> Track:
     return Track(
         id_,
         sound,
-        dataset="giantsteps_key",
-        split=TEST,
-        licence=LICENCE,
         title=title,
         artist=", ".join(shop["artists"]) or None,
         album=album,
-        truth=truth(id_, None, key=key_of(said, "giantsteps_key"), genre=sure(genres, "giantsteps_key")),
-        metadata=known({**shop, "key": said, "genres": genres}),
+        truth=reading.truth(
+            id_,
+            None,
+            key=reading.key_of(said, "giantsteps_key"),
+            genre=reading.sure(genres, "giantsteps_key"),
+        ),
+        metadata=reading.known({**shop, "key": said, "genres": genres}),
     )
 
 
 def _shop(root: Root, path: str) -> dict[str, Any]:
     """What the shop says of the recording, in GiantSteps+. Its tempo and key are its own, and no truth."""
-    page = page_of(root, path) if root.has(path) else {}
+    page = reading.page_of(root, path) if root.has(path) else {}
     date = page.get("date")
     return {
         "title": page.get("title"),
@@ -114,7 +106,7 @@ def _shop(root: Root, path: str) -> dict[str, Any]:
         "label": _name(page.get("label")),
         "mix": page.get("mix"),
         "released": date.get("released") if isinstance(date, Mapping) else None,
-        "bpm_by_shop": number(page.get("bpm"), "bpm"),
+        "bpm_by_shop": reading.number(page.get("bpm"), "bpm"),
         "key_by_shop": page.get("key"),
     }
 

@@ -11,20 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import (
-    TEST,
-    BadRow,
-    Row,
-    known,
-    malformed,
-    number,
-    page_of,
-    recording,
-    sure,
-    tracks,
-    truth,
-)
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, tracks
 from llark.records import Dropped, Tempo, Track
 
 ABOUT = (
@@ -65,7 +53,7 @@ FILES = {
 
 WHERE = "github.com/GiantSteps/giantsteps-tempo-dataset"
 
-SPLITS = (TEST,)
+SPLITS = (reading.TEST,)
 
 SPLITS_FROM = "published as one test set; the ten folds for cross-validation are metadata."
 
@@ -79,7 +67,7 @@ def read_tracks(
     root: str | Path, split: str | None = None, *, version: Literal[1, 2] = 2
 ) -> Iterator[Track | Dropped]:
     """One track a tempo file of the version; its id is the file's name without suffix, `28952.LOFI`."""
-    return tracks(_rows(Root(root), version), split, SPLITS)
+    return tracks(_rows(Root(root), version), split, SPLITS, dataset="giantsteps_tempo", licence=LICENCE)
 
 
 def _rows(root: Root, version: int) -> Iterator[Row | Dropped]:
@@ -89,9 +77,9 @@ def _rows(root: Root, version: int) -> Iterator[Row | Dropped]:
     suffix = _SUFFIXES[folder.rpartition("/")[2]]
     ids = [name.removesuffix(suffix) for name in root.files(folder, suffix)]
     for id_ in ids:
-        yield Row(id_, TEST, partial(_track, root, base, id_, version, folds))
+        yield Row(id_, reading.TEST, partial(_track, root, base, id_, version, folds))
     for id_ in sorted(set(folds) - set(ids)):
-        yield malformed(id_, f"{id_} is in a fold, and {folder} has no {id_}{suffix}.")
+        yield reading.malformed(id_, f"{id_} is in a fold, and {folder} has no {id_}{suffix}.")
 
 
 def _folds(root: Root, folder: str) -> dict[str, int]:
@@ -106,7 +94,9 @@ def _folds(root: Root, folder: str) -> dict[str, int]:
 
 
 def _track(root: Root, base: str, id_: str, version: int, folds: Mapping[str, int]) -> Track:
-    path = recording(root, f"{base}audio/{id_}", f"audio/{id_}", f"{base}wav/{id_}", f"wav/{id_}", id_)
+    path = reading.recording(
+        root, f"{base}audio/{id_}", f"audio/{id_}", f"{base}wav/{id_}", f"wav/{id_}", id_
+    )
     tempi = {number_: _bpm(root, f"{base}{place}", id_) for number_, place in _PLACES.items()}
     slow, fast, share = _two_tempi(root, f"{base}{_PLACES[2]}", id_)
     bpm = tempi[version]
@@ -125,11 +115,8 @@ def _track(root: Root, base: str, id_: str, version: int, folds: Mapping[str, in
     return Track(
         id_,
         path,
-        dataset="giantsteps_tempo",
-        split=TEST,
-        licence=LICENCE,
-        truth=truth(id_, None, tempo=tempo, genre=sure(genres, "giantsteps_tempo")),
-        metadata=known(metadata),
+        truth=reading.truth(id_, None, tempo=tempo, genre=reading.sure(genres, "giantsteps_tempo")),
+        metadata=reading.known(metadata),
     )
 
 
@@ -137,10 +124,10 @@ def _bpm(root: Root, place: str, id_: str) -> float | None:
     """The tempo, of the JAMS file the one with most votes; `None` for no file, nothing, or 0."""
     path = f"{place}/tempo/{id_}.bpm"
     if root.has(path):
-        return number(root.text(path), path) or None
+        return reading.number(root.text(path), path) or None
     voted = _observed(root, f"{place}/jams/{id_}.jams", "tempo")
-    best = max(voted, key=lambda vote: number(vote.get("confidence"), path) or 0.0, default={})
-    return number(best.get("value"), path) or None
+    best = max(voted, key=lambda vote: reading.number(vote.get("confidence"), path) or 0.0, default={})
+    return reading.number(best.get("value"), path) or None
 
 
 def _two_tempi(root: Root, place: str, id_: str) -> tuple[float | None, float | None, float | None]:
@@ -150,10 +137,13 @@ def _two_tempi(root: Root, place: str, id_: str) -> tuple[float | None, float | 
         cells = root.text(path).split()
         if len(cells) != 3:
             return None, None, None
-        slow, fast, share = (number(cell, path) for cell in cells)
+        slow, fast, share = (reading.number(cell, path) for cell in cells)
         return slow or None, fast or None, share if slow or fast else None
     voted = _observed(root, f"{place}/jams/{id_}.jams", "tempo")
-    votes = [(number(v.get("value"), path) or 0.0, number(v.get("confidence"), path)) for v in voted]
+    votes = [
+        (reading.number(v.get("value"), path) or 0.0, reading.number(v.get("confidence"), path))
+        for v in voted
+    ]
     votes.sort(key=lambda vote: vote[0])
     if not 1 <= len(votes) <= 2:
         return None, None, None
@@ -175,7 +165,9 @@ def _observed(root: Root, path: str, namespace: str) -> list[Mapping[str, Any]]:
     if not root.has(path):
         return []
     try:
-        parts = [part for part in page_of(root, path)["annotations"] if part["namespace"] == namespace]
+        parts = [
+            part for part in reading.page_of(root, path)["annotations"] if part["namespace"] == namespace
+        ]
         return [dict(observation) for part in parts for observation in part["data"]]
     except (KeyError, TypeError, ValueError) as error:
         raise BadRow("malformed-row", f"{path} is not as JAMS files are: {error}.") from error

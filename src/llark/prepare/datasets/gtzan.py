@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
 
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import BadRow, Row, in_ranges, known, number, recording, sure, tracks, truth
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, tracks
 from llark.records import Beats, Dropped, Tempo, Track
 
 ABOUT = (
@@ -107,7 +107,7 @@ _EXCERPTS = 100
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """All 1,000 excerpts: those that are not there are drops, `missing-audio`."""
-    return tracks(_rows(Root(root)), split, SPLITS)
+    return tracks(_rows(Root(root)), split, SPLITS, dataset="gtzan", licence=LICENCE)
 
 
 def _rows(root: Root) -> Iterator[Row]:
@@ -120,22 +120,19 @@ def _rows(root: Root) -> Iterator[Row]:
 
 def _track(root: Root, folder: str, genre: str, index: int) -> Track:
     id_ = f"{genre}.{index:05d}"
-    path = recording(root, f"{folder}/{genre}/{id_}".removeprefix("/"))
-    facts = truth(
+    path = reading.recording(root, f"{folder}/{genre}/{id_}".removeprefix("/"))
+    facts = reading.truth(
         id_,
         None,
-        genre=sure([genre], "gtzan"),
+        genre=reading.sure([genre], "gtzan"),
         tempo=_tempo(root, genre, index),
         beats=_beats(root, genre, index),
     )
     return Track(
         id_,
         path,
-        dataset="gtzan",
-        split=split_of_excerpt(genre, index),
-        licence=LICENCE,
         truth=facts,
-        metadata=known({"genre": genre}),
+        metadata=reading.known({"genre": genre}),
     )
 
 
@@ -150,13 +147,13 @@ def _splits() -> dict[tuple[str, int], str]:
         (genre, index): name
         for name, genres in _SPLIT_NUMBERS.items()
         for genre, ranges in genres.items()
-        for index in in_ranges(ranges)
+        for index in reading.in_ranges(ranges)
     }
 
 
 def _tempo(root: Root, genre: str, index: int) -> Tempo:
     path = root.first(*(f"{base}tempo/gtzan_{genre}_{index:05d}.bpm" for base in _BEAT_FOLDERS))
-    bpm = number(root.text(path), path) if path else None
+    bpm = reading.number(root.text(path), path) if path else None
     return Tempo(bpm, 1.0, "gtzan_tempo_beat") if bpm else Tempo()
 
 

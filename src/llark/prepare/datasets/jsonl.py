@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from llark.prepare.datasets import _columns
-from llark.prepare.datasets._columns import Numbered, Table, bad_line, open_table
+from llark.prepare.datasets import csv as tables
+from llark.prepare.datasets.csv import Numbered, Table, bad_line, open_table
 from llark.records import Dropped, Track
 
 ABOUT = "Your own table of recordings: one JSON object a line, with a field of paths and any others."
@@ -15,9 +15,9 @@ CITATION = "None: the recordings are yours."
 LICENCE = "the field licence, or unknown"
 FILES = {"*.jsonl": "UTF-8; one object a line, whose fields are text, numbers, true, false or lists of text"}
 WHERE = "Any file, or an fsspec URL of one. Its paths are below the file's folder, absolute, or URLs."
-SPLITS = _columns.SPLITS
-SPLITS_FROM = _columns.SPLITS_FROM
-LABELS = _columns.LABELS
+SPLITS = tables.SPLITS
+SPLITS_FROM = tables.SPLITS_FROM
+LABELS = tables.LABELS
 
 
 def read_tracks(

@@ -11,20 +11,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import (
-    TEST,
-    TRAIN,
-    VALIDATION,
-    BadRow,
-    Row,
-    known,
-    malformed,
-    number,
-    recording,
-    tracks,
-    whole,
-)
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, tracks
 from llark.records import Dropped, Track
 
 ABOUT = (
@@ -52,13 +40,17 @@ FILES = {
 
 WHERE = "mirg.city.ac.uk (The MagnaTagATune Dataset)"
 
-SPLITS = (TRAIN, VALIDATION, TEST)
+SPLITS = (reading.TRAIN, reading.VALIDATION, reading.TEST)
 
 SPLITS_FROM = "the one the field uses: chunks 0 to b are train, c validation, d to f test."
 
 LABELS = ("tags", "title", "artist", "album")
 
-CHUNKS = {**dict.fromkeys("0123456789ab", TRAIN), "c": VALIDATION, **dict.fromkeys("def", TEST)}
+CHUNKS = {
+    **dict.fromkeys("0123456789ab", reading.TRAIN),
+    "c": reading.VALIDATION,
+    **dict.fromkeys("def", reading.TEST),
+}
 
 _AUDIO = ("", "mp3/", "mp3s/", "audio/")
 _OTHER_COLUMNS = ("clip_id", "mp3_path", "")
@@ -66,7 +58,7 @@ _OTHER_COLUMNS = ("clip_id", "mp3_path", "")
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """One track a row of the annotations; its id is the clip's number."""
-    return tracks(_rows(Root(root)), split, SPLITS)
+    return tracks(_rows(Root(root)), split, SPLITS, dataset="magnatagatune", licence=LICENCE)
 
 
 def _rows(root: Root) -> Iterator[Row | Dropped]:
@@ -76,35 +68,32 @@ def _rows(root: Root) -> Iterator[Row | Dropped]:
         id_, split = row.get("clip_id", ""), CHUNKS.get(row.get("mp3_path", "")[:1].lower())
         if not id_.isdecimal() or split is None:
             detail = f"Line {line} of {annotations} has the path {row.get('mp3_path')!r}; a chunk is 0 to f."
-            yield malformed(id_ or f"line {line}", detail)
+            yield reading.malformed(id_ or f"line {line}", detail)
             continue
-        yield Row(id_, split, partial(_track, root, split, row, info.get(id_, {})))
+        yield Row(id_, split, partial(_track, root, row, info.get(id_, {})))
 
 
-def _track(root: Root, split: str, row: dict[str, str], info: Mapping[str, str]) -> Track:
+def _track(root: Root, row: dict[str, str], info: Mapping[str, str]) -> Track:
     id_, stem = row["clip_id"], row["mp3_path"].removesuffix(".mp3")
-    path = recording(root, *(f"{folder}{stem}" for folder in _AUDIO))
+    path = reading.recording(root, *(f"{folder}{stem}" for folder in _AUDIO))
     strange = [name for name, value in row.items() if name not in _OTHER_COLUMNS and value not in ("0", "1")]
     if strange:
         raise BadRow("malformed-row", f"The tag {strange[0]!r} is {row[strange[0]]!r}; 0 or 1 is wanted.")
     metadata = {
         "tags": [name for name, value in row.items() if name not in _OTHER_COLUMNS and value == "1"],
         "mp3_path": row["mp3_path"],
-        "track_number": whole(info.get("track_number"), "track_number"),
-        "segmentStart": number(info.get("segmentStart"), "segmentStart"),
-        "segmentEnd": number(info.get("segmentEnd"), "segmentEnd"),
+        "track_number": reading.whole(info.get("track_number"), "track_number"),
+        "segmentStart": reading.number(info.get("segmentStart"), "segmentStart"),
+        "segmentEnd": reading.number(info.get("segmentEnd"), "segmentEnd"),
         "url": info.get("url"),
         "original_url": info.get("original_url"),
     }
     return Track(
         id_,
         path,
-        dataset="magnatagatune",
-        split=split,
-        licence=LICENCE,
         title=info.get("title") or None,
         artist=info.get("artist") or None,
         group=info.get("url") or info.get("album") or id_,
         album=info.get("album") or None,
-        metadata=known(metadata),
+        metadata=reading.known(metadata),
     )

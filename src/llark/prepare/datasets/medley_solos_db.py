@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import BadRow, Row, known, malformed, recording, sure, tracks, truth, whole
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, tracks
 from llark.records import Dropped, Track
 
 ABOUT = (
@@ -57,7 +57,7 @@ _NAME = "Medley-solos-DB_metadata.csv"
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """One track a clip; its id is the clip's UUID."""
-    return tracks(_rows(Root(root)), split, SPLITS)
+    return tracks(_rows(Root(root)), split, SPLITS, dataset="medley_solos_db", licence=LICENCE)
 
 
 def _rows(root: Root) -> Iterator[Row | Dropped]:
@@ -65,26 +65,23 @@ def _rows(root: Root) -> Iterator[Row | Dropped]:
     for line, row in enumerate(root.rows(table), start=2):
         id_, split = row.get("uuid4", ""), _SPLIT_NAMES.get(row.get("subset", ""))
         if id_ and split:
-            yield Row(id_, split, partial(_track, root, split, row))
+            yield Row(id_, split, partial(_track, root, row))
         else:
             detail = f"Line {line} of {table} has the subset {row.get('subset')!r} and the UUID {id_!r}."
-            yield malformed(id_ or f"line {line}", detail)
+            yield reading.malformed(id_ or f"line {line}", detail)
 
 
-def _track(root: Root, split: str, row: dict[str, str]) -> Track:
-    number = whole(row.get("instrument_id"), "instrument_id")
+def _track(root: Root, row: dict[str, str]) -> Track:
+    number = reading.whole(row.get("instrument_id"), "instrument_id")
     name = row.get("instrument", "")
     if number is None or number not in range(len(INSTRUMENTS)) or INSTRUMENTS[number] != name:
         raise BadRow("malformed-row", f"The instrument {name!r} has the number {row.get('instrument_id')!r}.")
     clip = f"Medley-solos-DB_{row['subset']}-{number}_{row['uuid4']}"
-    path = recording(root, *(f"{folder}{clip}" for folder in _AUDIO))
+    path = reading.recording(root, *(f"{folder}{clip}" for folder in _AUDIO))
     return Track(
         row["uuid4"],
         path,
-        dataset="medley_solos_db",
-        split=split,
-        licence=LICENCE,
         group=f"song {row.get('song_id')}",
-        truth=truth(row["uuid4"], None, instruments=sure([name], "medley_solos_db")),
-        metadata=known({"instrument": name, "song_id": whole(row.get("song_id"), "song_id")}),
+        truth=reading.truth(row["uuid4"], None, instruments=reading.sure([name], "medley_solos_db")),
+        metadata=reading.known({"instrument": name, "song_id": reading.whole(row.get("song_id"), "song_id")}),
     )

@@ -11,19 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from llark.prepare.datasets._root import Root, Unreadable
-from llark.prepare.datasets._rows import (
-    RULE,
-    BadRow,
-    Row,
-    known,
-    malformed,
-    recording,
-    split_of,
-    sure,
-    tracks,
-    truth,
-)
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, Unreadable, tracks
 from llark.records import Dropped, Track
 
 ABOUT = (
@@ -31,7 +20,7 @@ ABOUT = (
     "are named, with genre, bleed, and which stems carry melody or bass. The mixtures are read. The "
     "metadata also describe 134 recordings that are not given out with it: those are drops, "
     "`missing-audio`. The pitch curves of the melody are not read. The split keeps an artist together: "
-    + RULE
+    + reading.RULE
 )
 
 CITATION = """
@@ -61,7 +50,7 @@ WHERE = "medleydb.weebly.com; github.com/marl/medleydb for the metadata"
 
 SPLITS = ("train", "validation", "test")
 
-SPLITS_FROM = RULE
+SPLITS_FROM = reading.RULE
 
 LABELS = ("instruments", "genre", "title", "artist", "album", "composer", "melody", "bleed")
 
@@ -74,7 +63,7 @@ _NO_INSTRUMENT = ("Main System", "Unlabeled", "")
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """One track a multitrack recording: its mixture; its id is `Artist_Title`."""
-    return tracks(_rows(Root(root)), split, SPLITS)
+    return tracks(_rows(Root(root)), split, SPLITS, dataset="medleydb", licence=LICENCE)
 
 
 def _rows(root: Root) -> Iterator[Row | Dropped]:
@@ -83,11 +72,10 @@ def _rows(root: Root) -> Iterator[Row | Dropped]:
         try:
             page = root.yaml(path)
         except (ValueError, Unreadable) as error:
-            yield malformed(id_, f"{str(error).rstrip('.')}.")
+            yield reading.malformed(id_, f"{str(error).rstrip('.')}.")
             continue
         group = f"artist {page.get('artist') or id_.partition('_')[0]}"
-        split = split_of(group)
-        yield Row(id_, split, partial(_track, root, id_, split, group, page))
+        yield Row(id_, reading.split_of(group), partial(_track, root, id_, group, page))
 
 
 def _metadata_files(root: Root) -> list[str]:
@@ -100,8 +88,8 @@ def _metadata_files(root: Root) -> list[str]:
     return beside or [root.need(*_METADATA)]
 
 
-def _track(root: Root, id_: str, split: str, group: str, page: Mapping[str, Any]) -> Track:
-    path = recording(root, *(f"{place}/{id_}/{id_}_MIX".removeprefix("/") for place in _AUDIO))
+def _track(root: Root, id_: str, group: str, page: Mapping[str, Any]) -> Track:
+    path = reading.recording(root, *(f"{place}/{id_}/{id_}_MIX".removeprefix("/") for place in _AUDIO))
     stems = page.get("stems")
     if not isinstance(stems, Mapping) or not all(isinstance(stem, Mapping) for stem in stems.values()):
         raise BadRow("malformed-row", f"The metadata of {id_} has no stems.")
@@ -111,15 +99,14 @@ def _track(root: Root, id_: str, split: str, group: str, page: Mapping[str, Any]
     return Track(
         id_,
         path,
-        dataset="medleydb",
-        split=split,
-        licence=LICENCE,
         title=str(page.get("title") or "") or None,
         artist=str(page.get("artist") or "") or None,
         group=group,
         album=str(page.get("album") or "") or None,
-        truth=truth(id_, None, genre=sure([genre], "medleydb"), instruments=sure(played, "medleydb")),
-        metadata=known(_metadata(page, ordered)),
+        truth=reading.truth(
+            id_, None, genre=reading.sure([genre], "medleydb"), instruments=reading.sure(played, "medleydb")
+        ),
+        metadata=reading.known(_metadata(page, ordered)),
     )
 
 

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from llark.errors import UserMustAct
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import BadRow, Row, known, malformed, number, recording, sure, tracks, truth
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, tracks
 from llark.records import Dropped, Track
 
 ABOUT = (
@@ -74,7 +74,7 @@ class _Beside:
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """One track a row; its id is the publisher's, `track_0000948`."""
-    return tracks(_rows(Root(root)), split, SPLITS)
+    return tracks(_rows(Root(root)), split, SPLITS, dataset="mtg_jamendo")
 
 
 def _rows(root: Root) -> Iterator[Row | Dropped]:
@@ -83,10 +83,11 @@ def _rows(root: Root) -> Iterator[Row | Dropped]:
     path, beside = _followed(root, path), _Beside(_meta(root), _licences(root))
     for line, cells in enumerate(_lines(root, path), start=2):
         if len(cells) < 5 or not cells[0].startswith("track_"):
-            yield malformed(cells[0] or f"line {line}", f"Line {line} of {path} has {len(cells)} columns.")
+            yield reading.malformed(
+                cells[0] or f"line {line}", f"Line {line} of {path} has {len(cells)} columns."
+            )
             continue
-        split = splits.get(cells[0], "omitted")
-        yield Row(cells[0], split, partial(_track, root, split, beside, cells))
+        yield Row(cells[0], splits.get(cells[0], "omitted"), partial(_track, root, beside, cells))
 
 
 def _followed(root: Root, path: str) -> str:
@@ -138,11 +139,13 @@ def _licences(root: Root) -> dict[str, str]:
     return found
 
 
-def _track(root: Root, split: str, beside: _Beside, cells: list[str]) -> Track:
+def _track(root: Root, beside: _Beside, cells: list[str]) -> Track:
     id_, artist_id, album_id, file, length, *tags = cells
     stem = file.removesuffix(".mp3")
-    path = recording(root, *(f"{folder}{name}" for folder in _AUDIO for name in (stem, f"{stem}.low")))
-    seconds = number(length, "DURATION")
+    path = reading.recording(
+        root, *(f"{folder}{name}" for folder in _AUDIO for name in (stem, f"{stem}.low"))
+    )
+    seconds = reading.number(length, "DURATION")
     by_category = _by_category([tag for tag in tags if tag])
     genre, instrument, mood = (by_category.get(category, []) for category in _CATEGORIES)
     meta = beside.meta.get(id_, [""] * _META_COLUMNS)
@@ -150,22 +153,20 @@ def _track(root: Root, split: str, beside: _Beside, cells: list[str]) -> Track:
     return Track(
         id_,
         path,
-        dataset="mtg_jamendo",
-        split=split,
         licence=beside.licences.get(file) or LICENCE,
         title=meta[3] or None,
         artist=meta[4] or None,
         duration_seconds=seconds,
         group=artist_id,
         album=meta[5] or None,
-        truth=truth(
+        truth=reading.truth(
             id_,
             seconds,
-            genre=sure(genre, "mtg_jamendo"),
-            instruments=sure(instrument, "mtg_jamendo"),
-            mood=sure(mood, "mtg_jamendo"),
+            genre=reading.sure(genre, "mtg_jamendo"),
+            instruments=reading.sure(instrument, "mtg_jamendo"),
+            mood=reading.sure(mood, "mtg_jamendo"),
         ),
-        metadata=known({**metadata, **by_category}),
+        metadata=reading.known({**metadata, **by_category}),
     )
 
 

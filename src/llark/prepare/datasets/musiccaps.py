@@ -10,20 +10,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import (
-    TEST,
-    TRAIN,
-    BadRow,
-    Row,
-    known,
-    literal_list,
-    malformed,
-    number,
-    tracks,
-    whole,
-)
-from llark.prepare.datasets._segments import segment_of
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, tracks
 from llark.records import Dropped, Track
 
 ABOUT = (
@@ -54,7 +42,7 @@ FILES = {
 
 WHERE = "kaggle.com (googleai/musiccaps) or huggingface.co (google/MusicCaps); the audio from YouTube"
 
-SPLITS = (TRAIN, TEST)
+SPLITS = (reading.TRAIN, reading.TEST)
 
 SPLITS_FROM = "the publisher's: `is_audioset_eval` is test (2,858 segments), the others are train."
 
@@ -65,7 +53,7 @@ FOLDERS = ("audio/", "wav/", "data/", "")
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """One track a caption; its id is the video's with the second that the segment starts at."""
-    return tracks(_rows(Root(root)), split, SPLITS)
+    return tracks(_rows(Root(root)), split, SPLITS, dataset="musiccaps", licence=LICENCE)
 
 
 def _rows(root: Root) -> Iterator[Row | Dropped]:
@@ -73,15 +61,15 @@ def _rows(root: Root) -> Iterator[Row | Dropped]:
         is_eval = {"true": True, "false": False}.get(row.get("is_audioset_eval", "").lower())
         if not row.get("ytid") or is_eval is None:
             detail = f"Line {line} of musiccaps-public.csv has no ytid or no is_audioset_eval."
-            yield malformed(row.get("ytid") or f"line {line}", detail)
+            yield reading.malformed(row.get("ytid") or f"line {line}", detail)
             continue
-        split = TEST if is_eval else TRAIN
+        split = reading.TEST if is_eval else reading.TRAIN
         id_ = f"{row['ytid']}-{row['start_s']}"
         yield Row(id_, split, partial(_track, root, id_, split, row))
 
 
 def _track(root: Root, id_: str, split: str, row: dict[str, str]) -> Track:
-    start, end = number(row["start_s"], "start_s"), number(row["end_s"], "end_s")
+    start, end = reading.number(row["start_s"], "start_s"), reading.number(row["end_s"], "end_s")
     if start is None or end is None or not 0 <= start < end:
         raise BadRow("malformed-row", f"The segment is {row['start_s']!r} to {row['end_s']!r} s.")
     if not row["caption"]:
@@ -90,23 +78,20 @@ def _track(root: Root, id_: str, split: str, row: dict[str, str]) -> Track:
         "ytid": row["ytid"],
         "start_s": start,
         "end_s": end,
-        "aspect_list": literal_list(row["aspect_list"], "aspect_list"),
+        "aspect_list": reading.literal_list(row["aspect_list"], "aspect_list"),
         "audioset_positive_labels": row["audioset_positive_labels"].split(","),
-        "author_id": whole(row["author_id"], "author_id"),
+        "author_id": reading.whole(row["author_id"], "author_id"),
         "is_balanced_subset": {"true": True, "false": False}.get(row["is_balanced_subset"].lower()),
-        "is_audioset_eval": split == TEST,
+        "is_audioset_eval": split == reading.TEST,
     }
-    segment = segment_of(root, FOLDERS, row["ytid"], row["start_s"], row["end_s"])
+    segment = reading.segment_of(root, FOLDERS, row["ytid"], row["start_s"], row["end_s"])
     return Track(
         id_,
         segment.path,
-        dataset="musiccaps",
-        split=split,
-        licence=LICENCE,
         duration_seconds=segment.duration_seconds,
         group=row["ytid"],
         start_seconds=segment.start_seconds,
         end_seconds=segment.end_seconds,
         captions=(row["caption"],),
-        metadata=known(metadata),
+        metadata=reading.known(metadata),
     )

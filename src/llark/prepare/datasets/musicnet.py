@@ -11,21 +11,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from llark.prepare.datasets._notes import by_onset, program_name, read_midi
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import (
-    TEST,
-    TRAIN,
-    BadRow,
-    Row,
-    known,
-    malformed,
-    number,
-    recording,
-    sure,
-    tracks,
-    truth,
-)
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, tracks
 from llark.records import Dropped, Note, Notes, Track
 
 ABOUT = (
@@ -56,7 +43,7 @@ FILES = {
 
 WHERE = "zenodo.org/records/5120004 (MusicNet)"
 
-SPLITS = (TRAIN, TEST)
+SPLITS = (reading.TRAIN, reading.TEST)
 
 SPLITS_FROM = "the publisher's: the ten pieces of `test_data` are test, the other 320 train."
 
@@ -71,7 +58,7 @@ _BASES = ("", "musicnet/", "musicnet/musicnet/")
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """One track a piece."""
-    return tracks(_rows(Root(root)), split, SPLITS)
+    return tracks(_rows(Root(root)), split, SPLITS, dataset="musicnet", licence=LICENCE)
 
 
 def _rows(root: Root) -> Iterator[Row | Dropped]:
@@ -79,45 +66,44 @@ def _rows(root: Root) -> Iterator[Row | Dropped]:
     for line, row in enumerate(root.rows(table), start=2):
         id_ = row.get("id", "")
         if id_.isdecimal():
-            split = TEST if int(id_) in TEST_IDS else TRAIN
+            split = reading.TEST if int(id_) in TEST_IDS else reading.TRAIN
             yield Row(id_, split, partial(_track, root, split, row))
         else:
-            yield malformed(id_ or f"line {line}", f"Line {line} of {table} has no number in `id`.")
+            yield reading.malformed(id_ or f"line {line}", f"Line {line} of {table} has no number in `id`.")
 
 
 def _track(root: Root, split: str, row: dict[str, str]) -> Track:
     id_ = row["id"]
-    folders = [f"{base}{part}_data" for base in _BASES for part in (split, TRAIN, TEST)]
-    path = recording(root, *(f"{folder}/{id_}" for folder in folders))
-    seconds = number(row.get("seconds"), "seconds")
+    folders = [f"{base}{part}_data" for base in _BASES for part in (split, reading.TRAIN, reading.TEST)]
+    path = reading.recording(root, *(f"{folder}/{id_}" for folder in folders))
+    seconds = reading.number(row.get("seconds"), "seconds")
     notes = _notes(root, id_)
-    facts = truth(
-        id_, seconds, notes=notes, instruments=sure((n.instrument for n in notes.notes), notes.source)
+    facts = reading.truth(
+        id_, seconds, notes=notes, instruments=reading.sure((n.instrument for n in notes.notes), notes.source)
     )
     columns = ("composer", "composition", "movement", "ensemble", "source", "transcriber", "catalog_name")
     return Track(
         id_,
         path,
-        dataset="musicnet",
-        split=split,
-        licence=LICENCE,
         title=", ".join(filter(None, (row.get("composition"), row.get("movement")))) or None,
         artist=row.get("composer") or None,
         duration_seconds=seconds,
         group=f"{row.get('composer')}: {row.get('composition')}",
         truth=facts,
-        metadata=known({name: row.get(name) for name in columns}),
+        metadata=reading.known({name: row.get(name) for name in columns}),
     )
 
 
 def _notes(root: Root, id_: str) -> Notes:
-    tables = [f"{base}{part}_labels/{id_}.csv" for base in _BASES for part in (TRAIN, TEST)]
+    tables = [f"{base}{part}_labels/{id_}.csv" for base in _BASES for part in (reading.TRAIN, reading.TEST)]
     table = root.first(*tables)
     if table is not None:
-        return by_onset([_note(row, table) for row in root.rows(table)], "musicnet")
+        return reading.by_onset([_note(row, table) for row in root.rows(table)], "musicnet")
     bases = (*_BASES, "musicnet_em/")
     midi = root.first(*(f"{base}musicnet_em/{id_}.mid" for base in bases))
-    return by_onset(read_midi(root.read_bytes(midi), midi), "musicnet_em") if midi else Notes()
+    return (
+        reading.by_onset(reading.read_midi(root.read_bytes(midi), midi), "musicnet_em") if midi else Notes()
+    )
 
 
 def _note(row: dict[str, str], table: str) -> Note:
@@ -130,6 +116,6 @@ def _note(row: dict[str, str], table: str) -> Note:
         onset_seconds=round(start / LABEL_RATE, 6),
         offset_seconds=round(end / LABEL_RATE, 6),
         pitch_midi=pitch,
-        instrument=program_name(program),
+        instrument=reading.program_name(program),
         program=program,
     )

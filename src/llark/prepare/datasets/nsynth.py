@@ -13,8 +13,8 @@ from typing import Any
 
 from llark.errors import UserMustAct
 from llark.music.names import note_name
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import BadRow, Row, known, recording, sure, tracks, truth
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, tracks
 from llark.records import Dropped, Note, Notes, Track
 
 ABOUT = (
@@ -56,7 +56,7 @@ HELD_SECONDS = 3.0
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """One track a note; its id is `note_str`, `keyboard_acoustic_004-060-025`."""
-    return tracks(_rows(Root(root), split), split, SPLITS)
+    return tracks(_rows(Root(root), split), split, SPLITS, dataset="nsynth", licence=LICENCE)
 
 
 def _rows(root: Root, split: str | None) -> Iterator[Row | Dropped]:
@@ -73,7 +73,7 @@ def _rows(root: Root, split: str | None) -> Iterator[Row | Dropped]:
 
 
 def _track(root: Root, id_: str, split: str, example: Mapping[str, Any]) -> Track:
-    path = recording(root, f"{FOLDERS[split]}/audio/{id_}")
+    path = reading.recording(root, f"{FOLDERS[split]}/audio/{id_}")
     try:
         pitch, velocity = int(example["pitch"]), int(example["velocity"])
         family, source = str(example["instrument_family_str"]), str(example["instrument_source_str"])
@@ -95,13 +95,13 @@ def _track(root: Root, id_: str, split: str, example: Mapping[str, Any]) -> Trac
     return Track(
         id_,
         path,
-        dataset="nsynth",
-        split=split,
-        licence=LICENCE,
         duration_seconds=DURATION_SECONDS,
         group=instrument,
-        truth=truth(
-            id_, DURATION_SECONDS, notes=Notes((note,), 1.0, "nsynth"), instruments=sure([family], "nsynth")
+        truth=reading.truth(
+            id_,
+            DURATION_SECONDS,
+            notes=Notes((note,), 1.0, "nsynth"),
+            instruments=reading.sure([family], "nsynth"),
         ),
-        metadata=known(metadata),
+        metadata=reading.known(metadata),
     )

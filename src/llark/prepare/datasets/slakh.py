@@ -11,9 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from llark.prepare.datasets._notes import by_onset, drum_name, read_midi
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import BadRow, Row, in_ranges, known, recording, sure, tracks, truth
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, tracks
 from llark.records import Dropped, Note, Notes, Track
 
 ABOUT = (
@@ -51,7 +50,7 @@ SPLITS_FROM = "the publisher's redux split: 1,289 train, 270 validation, 151 tes
 
 LABELS = ("instruments", "notes", "stems")
 
-OMITTED = in_ranges(
+OMITTED = reading.in_ranges(
     "49 77 146 170 212 232 240 251 256 280 296 299 350 356 365-366 386 401 422 424-425 450 470 476 486 495 "
     "504 521 536 539 554 566 602 611 613 620 623 640 642 646-647 675 678 688 697 699 706 714-715 719-720 "
     "732 744 750 757 762 764 773 790 796 800 810 820-821 829 833 847-848 851 862 877 884 895 899 916 919 "
@@ -79,7 +78,7 @@ LAST_TRAIN, LAST_VALIDATION = 1500, 1875
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """One track a mixture; its id is the folder's name, `Track00001`."""
-    return tracks(_rows(Root(root)), split, SPLITS)
+    return tracks(_rows(Root(root)), split, SPLITS, dataset="slakh", licence=LICENCE)
 
 
 def _rows(root: Root) -> Iterator[Row]:
@@ -90,7 +89,7 @@ def _rows(root: Root) -> Iterator[Row]:
         for name in root.folders(place.rstrip("/")):
             if name.startswith("Track") and name[5:].isdecimal():
                 split = split_of_number(int(name[5:]))
-                yield Row(name, split, partial(_track, root, f"{place}{name}", split))
+                yield Row(name, split, partial(_track, root, f"{place}{name}"))
 
 
 def split_of_number(number: int) -> str:
@@ -100,9 +99,9 @@ def split_of_number(number: int) -> str:
     return "train" if number <= LAST_TRAIN else "validation" if number <= LAST_VALIDATION else "test"
 
 
-def _track(root: Root, folder: str, split: str) -> Track:
+def _track(root: Root, folder: str) -> Track:
     id_ = folder.rpartition("/")[2]
-    path = recording(root, f"{folder}/mix")
+    path = reading.recording(root, f"{folder}/mix")
     if not root.has(f"{folder}/metadata.yaml"):
         raise BadRow("missing-metadata", f"{root.where} has no {folder}/metadata.yaml.")
     try:
@@ -116,12 +115,9 @@ def _track(root: Root, folder: str, split: str) -> Track:
     return Track(
         id_,
         path,
-        dataset="slakh",
-        split=split,
-        licence=LICENCE,
         group=str(about.get("UUID", id_)),
-        truth=truth(id_, None, instruments=sure(programs, "slakh"), notes=notes),
-        metadata=known(_metadata(about, heard)),
+        truth=reading.truth(id_, None, instruments=reading.sure(programs, "slakh"), notes=notes),
+        metadata=reading.known(_metadata(about, heard)),
     )
 
 
@@ -147,8 +143,8 @@ def _notes(root: Root, folder: str, heard: Mapping[str, Mapping[str, Any]]) -> N
         path = f"{folder}/MIDI/{name}.mid"
         if not root.has(path):
             return Notes()
-        notes += [_as_stem(note, stem) for note in read_midi(root.read_bytes(path), path)]
-    return by_onset(notes, "slakh")
+        notes += [_as_stem(note, stem) for note in reading.read_midi(root.read_bytes(path), path)]
+    return reading.by_onset(notes, "slakh")
 
 
 def _as_stem(note: Note, stem: Mapping[str, Any]) -> Note:
@@ -159,7 +155,7 @@ def _as_stem(note: Note, stem: Mapping[str, Any]) -> Note:
         note.onset_seconds,
         note.offset_seconds,
         note.pitch_midi,
-        drum_name(note.pitch_midi),
+        reading.drum_name(note.pitch_midi),
         note.velocity,
         is_drum=True,
     )

@@ -15,26 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from llark.errors import UserMustAct
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import (
-    RULE,
-    BadRow,
-    Row,
-    known,
-    literal_list,
-    malformed,
-    number,
-    recording,
-    split_of,
-    tracks,
-)
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, tracks
 from llark.records import Dropped, Track
 
 ABOUT = (
     "403,050 sounds of FreeSound, BBC Sound Effects, SoundBible and AudioSet, each with a caption that "
     "ChatGPT made from its description or labels. Captions without a word of music (`MUSIC_WORDS`, whole "
     "words) and of fewer than 4 words are drops, `not-music` and `short-caption`. The split keeps the "
-    "sounds of an author together: " + RULE
+    "sounds of an author together: " + reading.RULE
 )
 
 CITATION = """
@@ -64,7 +53,7 @@ WHERE = "huggingface.co (cvssp/WavCaps)"
 
 SPLITS = ("train", "validation", "test")
 
-SPLITS_FROM = RULE
+SPLITS_FROM = reading.RULE
 
 LABELS = ("caption", "description", "tags", "title", "author")
 
@@ -123,7 +112,13 @@ def read_tracks(
     fewest_words: int = FEWEST_WORDS,
 ) -> Iterator[Track | Dropped]:
     """One track a sound; its id is the source and the source's id. `music_only=False` keeps all sounds."""
-    return tracks(_rows(Root(root), _Filter(music_only, fewest_words)), split, SPLITS)
+    return tracks(
+        _rows(Root(root), _Filter(music_only, fewest_words)),
+        split,
+        SPLITS,
+        dataset="wavcaps",
+        licence=LICENCE,
+    )
 
 
 def _rows(root: Root, wanted: _Filter) -> Iterator[Row | Dropped]:
@@ -135,13 +130,13 @@ def _rows(root: Root, wanted: _Filter) -> Iterator[Row | Dropped]:
         for index, entry in enumerate(_entries(root, path) if path else ()):
             id_ = str(entry.get("id") or "") if isinstance(entry, dict) else ""
             if not id_ or not str(entry.get("caption") or "").strip():
-                yield malformed(
+                yield reading.malformed(
                     f"{source}/{id_ or index}", f"Entry {index} of {path} has no id or no caption."
                 )
                 continue
             author = entry.get("author")
             group = f"{source} author {author}" if author else f"{source}/{id_}"
-            split = split_of(group)
+            split = reading.split_of(group)
             make = partial(_track, root, wanted, source, split, group, entry)
             yield Row(f"{source}/{id_.removesuffix('.wav')}", split, make)
 
@@ -163,22 +158,19 @@ def _track(
     if len(caption.split()) < wanted.fewest_words:
         raise BadRow("short-caption", f"Fewer than {wanted.fewest_words} words: {caption}")
     stems = [f"{base}{folder}/{name}" for base in _AUDIO for folder in (source, f"{source}_flac")]
-    path = recording(root, *stems)
+    path = reading.recording(root, *stems)
     kept = {field: value for field, value in entry.items() if field not in _NOT_KEPT}
     if str(kept.get("category")).startswith("["):  # BBC Sound Effects writes the list as text
-        kept["category"] = literal_list(str(kept["category"]), "category")
+        kept["category"] = reading.literal_list(str(kept["category"]), "category")
     return Track(
         f"{source}/{name}",
         path,
-        dataset="wavcaps",
-        split=split,
-        licence=LICENCE,
         title=str(entry.get("title") or entry.get("file_name") or "") or None,
         artist=str(entry.get("author") or "") or None,
-        duration_seconds=number(entry.get("duration"), "duration"),
+        duration_seconds=reading.number(entry.get("duration"), "duration"),
         group=group,
         captions=(caption,),
-        metadata=known({"source": source, **kept}),
+        metadata=reading.known({"source": source, **kept}),
     )
 
 

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from llark.prepare.datasets._root import Root
-from llark.prepare.datasets._rows import TEST, TRAIN, BadRow, Row, known, malformed, number, tracks
-from llark.prepare.datasets._segments import segment_of
+from llark.prepare import reading
+from llark.prepare.reading import BadRow, Root, Row, tracks
 from llark.records import Dropped, Track
 
 ABOUT = (
@@ -40,7 +39,7 @@ FILES = {
 
 WHERE = "zenodo.org/records/8040754 (YouTube8M-MusicTextClips); the audio from YouTube"
 
-SPLITS = (TRAIN, TEST)
+SPLITS = (reading.TRAIN, reading.TEST)
 
 SPLITS_FROM = "the publisher's: 1,000 train and 3,169 test segments."
 
@@ -51,37 +50,34 @@ FOLDERS = ("audio/", "wav/", "data/", "")
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """One track a description; its id is the video's. One that is in both tables is read from `train.csv`."""
-    return tracks(_rows(Root(root)), split, SPLITS)
+    return tracks(_rows(Root(root)), split, SPLITS, dataset="yt8m_musictextclips", licence=LICENCE)
 
 
 def _rows(root: Root) -> Iterator[Row | Dropped]:
-    tables = {TRAIN: root.need("train.csv"), TEST: root.need("test.csv")}
+    tables = {reading.TRAIN: root.need("train.csv"), reading.TEST: root.need("test.csv")}
     for split, table in tables.items():
         for line, row in enumerate(root.rows(table), start=2):
             video = row.get("video_id", "")
             if video:
-                yield Row(video, split, partial(_track, root, split, row))
+                yield Row(video, split, partial(_track, root, row))
             else:
-                yield malformed(f"{table} line {line}", f"Line {line} of {table} has no video_id.")
+                yield reading.malformed(f"{table} line {line}", f"Line {line} of {table} has no video_id.")
 
 
-def _track(root: Root, split: str, row: dict[str, str]) -> Track:
-    start, end = number(row.get("start"), "start"), number(row.get("end"), "end")
+def _track(root: Root, row: dict[str, str]) -> Track:
+    start, end = reading.number(row.get("start"), "start"), reading.number(row.get("end"), "end")
     if start is None or end is None or not 0 <= start < end:
         raise BadRow("malformed-row", f"The segment is {row.get('start')!r} to {row.get('end')!r} s.")
     if not row.get("text"):
         raise BadRow("malformed-row", "The text is empty.")
-    segment = segment_of(root, FOLDERS, row["video_id"], row["start"], row["end"])
+    segment = reading.segment_of(root, FOLDERS, row["video_id"], row["start"], row["end"])
     return Track(
         row["video_id"],
         segment.path,
-        dataset="yt8m_musictextclips",
-        split=split,
-        licence=LICENCE,
         duration_seconds=segment.duration_seconds,
         group=row["video_id"],
         start_seconds=segment.start_seconds,
         end_seconds=segment.end_seconds,
         captions=(row["text"],),
-        metadata=known({"video_id": row["video_id"], "start": start, "end": end}),
+        metadata=reading.known({"video_id": row["video_id"], "start": start, "end": end}),
     )
