@@ -82,10 +82,7 @@ def test_what_a_drawing_says_is_escaped_in_texts_titles_and_attributes() -> None
     hostile = '"><script>'
     drawings = [
         plots.matrix([(hostile, hostile)], [hostile], hostile),
-        plots.sets([((hostile,), (hostile,))]),
         plots.calibration({hostile: plots.bins([(0.5, 1.0)])}),
-        plots.beside(0.5, [(hostile, 0.5)]),
-        plots.estimates([plots.Estimate(hostile, 0.5, 0.4, 0.6, 3, "own")]),
     ]
     for drawing in drawings:
         assert isinstance(drawing, Markup)
@@ -95,3 +92,23 @@ def test_what_a_drawing_says_is_escaped_in_texts_titles_and_attributes() -> None
 
 def test_a_drawing_of_no_samples_is_a_flat_line() -> None:
     assert plots.waveform(np.zeros(0)) == plots.waveform(np.zeros(1))
+
+
+def test_labels_are_counted_as_rightly_named_missed_and_wrongly_named_the_commonest_first() -> None:
+    counted = plots.count_labels([({"piano", "harp"}, {"piano", "voice"}), (None, {"piano"})])
+    assert counted == [("piano", 1, 1, 0), ("voice", 0, 1, 0), ("harp", 0, 0, 1)]
+    assert [one.total for one in counted] == [2, 1, 1]
+    assert len(plots.count_labels([(None, map(str, range(90)))])) == plots.MOST_LABELS
+
+
+def test_an_interval_a_bar_and_a_line_stand_at_their_shares_of_the_track() -> None:
+    parts = page._environment().get_template("parts.html.jinja").module
+    row = {"condition": "audio", "value": 0.5, "low": 0.25, "high": 1.0, "n": 3}
+    drawn = parts.estimates([row])  # type: ignore[attr-defined]
+    assert 'class="whisker own" style="left:25.0%;width:75.0%"' in drawn
+    assert 'class="dot own" style="left:50.0%"' in drawn
+    hostile = parts.others([("<b>", 1.2)], 0.3)  # type: ignore[attr-defined]
+    assert 'class="other" style="width:100.0%"' in hostile
+    assert 'class="ours" style="left:30.0%"' in hostile
+    assert "&lt;b&gt;" in hostile
+    assert 'class="ours"' not in parts.others([("x", 0.2)])  # type: ignore[attr-defined]

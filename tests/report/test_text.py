@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from llark.records import Annotation, Answer, Chords, ChordSpan, Key, Tag, Tags, Tempo
-from llark.report.text import AskResult, as_json, as_text
+from llark.report.text import AskResult, as_json, as_text, facts_as_row, facts_as_text
 from llark.report.timeline import clock
 
 FACTS = Annotation(
@@ -48,3 +49,14 @@ def test_the_json_holds_answers_facts_model_and_timings() -> None:
     assert page["model"] == "mini"
     assert page["facts"]["tempo"]["bpm"] == 95.04
     assert page["timings_seconds"] == {"hear": 1.25, "total": 2.5}
+
+
+def test_what_a_terminal_would_obey_is_shown_and_not_sent() -> None:
+    """A name of a file or an answer may hold ESC, and with it colours, titles and links."""
+    hostile = "\x1b]0;title\x07song\x9b2J"
+    row = facts_as_row(replace(FACTS, clip_id=hostile))
+    answer = replace(RESULT, answers=(Answer(hostile, f"{hostile}\n\tnext", "mini", None),))
+    for text in (facts_as_text(hostile, FACTS), row, as_text(answer)):
+        assert "\ufffd]0;title\ufffdsong\ufffd2J" in text
+        assert not {"\x1b", "\x07", "\x9b"} & set(text)
+    assert "song\ufffd2J\n\tnext" in as_text(answer)

@@ -17,7 +17,7 @@ from llark.errors import BadAudio
 from llark.evaluate import judge, lmms, report
 from llark.evaluate.cases import AUDIO, CONDITIONS, CONTROLS
 from llark.evaluate.faithful import FOLLOWS, KEEPS
-from llark.evaluate.outcome import AGREEMENT, STRICT, Absent, Evaluation, Margin, ScoreRow, Verdict
+from llark.evaluate.outcome import AGREEMENT, STRICT, Evaluation, Margin, ScoreRow, Verdict
 from llark.evaluate.score import HEARD_CONTROLS
 from llark.evaluate.tasks import TASKS
 from llark.records import Annotation, Clip
@@ -42,58 +42,6 @@ class Media:
 
     clips: Mapping[str, Clip] = field(default_factory=dict)
     facts: Mapping[str, Annotation] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Headline:
-    """A task's headline metric beside what it is compared with; each is `None` where it was not computed."""
-
-    task: str
-    metric: str
-    own: ScoreRow | None
-    """With sound, or under the first other condition that has a value."""
-    margin: Margin | None = None
-    control: ScoreRow | None = None
-    strict: ScoreRow | None = None
-    coverage: ScoreRow | None = None
-    says: str = ""
-    """What the lead says, in a word."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """One answer beside what is right, with its sound."""
-
-    case_id: str
-    verdict: str
-    good: bool
-    question: str
-    """Empty where all cases of the task are asked the same."""
-    answer: str
-    reading: str
-    truth: str
-    waveform: Markup | str
-    sound: str
-    """The first seconds, an Ogg file in base 64."""
-    problem: str
-    """Why there is no sound."""
-
-
-@dataclass(frozen=True)
-class TaskSection:
-    """What the page shows of one task."""
-
-    name: str
-    metric: str
-    about: str
-    question: str
-    variant: str
-    pictures: Sequence[Markup]
-    examples: Sequence[Example]
-    rows: Sequence[tuple[str, ScoreRow]]
-    """(name of the metric, value)."""
-    absent: Sequence[tuple[str, str]]
-    """(name of the metric, why it was not computed)."""
 
 
 def write(
@@ -125,36 +73,35 @@ def page(
         judged=verdicts,
         tasks=[_task(evaluation, task, media) for task in tasks],
         calibration=_calibration(evaluation, media),
-        published=[
-            (task, report.name_of(one.metric), one) for task in tasks for one in TASKS[task].published
-        ],
-        beside=_beside(evaluation, tasks),
+        beside=[_beside(evaluation, task) for task in tasks if TASKS[task].published],
         explanation=report.EXPLANATION,
         versions=", ".join(f"{name} {version}" for name, version in evaluation.versions.items()),
         controls=", ".join(CONTROLS),
     )
 
 
-def _headline(evaluation: Evaluation, task: str) -> Headline:
+def _headline(evaluation: Evaluation, task: str) -> dict[str, Any]:
+    """The headline metric beside what it is compared with; each is `None` where it was not computed.
+
+    `own` is with sound, or under the first other condition that has a value; `lead` is what the lead says.
+    """
     metric = TASKS[task].headline
     rows = {(row.metric, row.condition): row for row in evaluation.rows if row.task == task}
     own = rows.get((metric, AUDIO)) or next((row for row in rows.values() if row.metric == metric), None)
-    if own is None:
-        return Headline(task, report.name_of(metric), None)
     margin = next((margin for margin in evaluation.margins if margin.task == task), None)
-    return Headline(
-        task,
-        report.name_of(metric),
-        own,
-        margin,
-        control=rows.get((metric, margin.control)) if margin else None,
-        strict=rows.get((STRICT + metric, own.condition)),
-        coverage=rows.get(("coverage", own.condition)),
-        says=_lead_says(margin, any((metric, name) in rows for name in HEARD_CONTROLS)) if margin else "",
-    )
+    return {
+        "task": task,
+        "metric": report.name_of(metric),
+        "own": own,
+        "margin": margin,
+        "control": rows.get((metric, margin.control)) if margin else None,
+        "strict": rows.get((STRICT + metric, own.condition)) if own else None,
+        "coverage": rows.get(("coverage", own.condition)) if own else None,
+        "lead": _lead(margin, any((metric, name) in rows for name in HEARD_CONTROLS)) if margin else "",
+    }
 
 
-def _lead_says(margin: Margin, tested: bool) -> str:
+def _lead(margin: Margin, tested: bool) -> str:
     """In a word, what the lead says. `tested`: the model was also asked without hearing the clip."""
     if margin.deaf:
         return "deaf"
@@ -178,40 +125,37 @@ def _faithfulness(
     return listed
 
 
-def _task(evaluation: Evaluation, name: str, media: Media) -> TaskSection:
+def _task(evaluation: Evaluation, name: str, media: Media) -> dict[str, Any]:
+    """What the page shows of one task; metrics stand beside their names as people write them."""
     task = TASKS[name]
     rows = [row for row in evaluation.rows if row.task == name]
-    headline = [row for row in rows if row.metric == task.headline]
-    headline.sort(key=lambda row: CONDITIONS.index(row.condition))
-    scored = [v for v in _with_sound(evaluation, name) if v.truth is not None]
-    absent: list[Absent] = [one for one in evaluation.absent if one.task == name]
-    estimates = [
-        plots.Estimate(row.condition, row.value, row.low, row.high, row.n, _colour(row.condition))
-        for row in headline
-    ]
-    return TaskSection(
-        name,
-        report.name_of(task.headline),
-        about=task.about or "",
-        question=task.question,
-        variant=task.variant,
-        pictures=[plots.estimates(estimates), *pictures(name, [(v.reading, v.truth) for v in scored])],
-        examples=_examples(scored, media),
-        rows=[(report.name_of(row.metric), row) for row in rows],
-        absent=[(report.name_of(one.metric), one.why) for one in absent],
-    )
+    scored = [one for one in _with_sound(evaluation, name) if one.truth is not None]
+    pairs = [(one.reading, one.truth) for one in scored]
+    in_sets = bool(pairs) and all(isinstance(truth, frozenset) for _, truth in pairs)
+    return {
+        "name": name,
+        "metric": report.name_of(task.headline),
+        "about": task.about or "",
+        "question": task.question,
+        "variant": task.variant,
+        "headline": sorted(
+            (row for row in rows if row.metric == task.headline),
+            key=lambda row: CONDITIONS.index(row.condition),
+        ),
+        "labels": plots.count_labels(pairs) if in_sets else [],
+        "pictures": pictures(name, pairs),
+        "examples": _examples(scored, media),
+        "rows": [(report.name_of(row.metric), row) for row in rows],
+        "absent": [(report.name_of(one.metric), one) for one in evaluation.absent if one.task == name],
+    }
 
 
 def _with_sound(evaluation: Evaluation, task: str) -> list[Verdict]:
-    return [v for v in evaluation.answers if (v.task, v.condition) == (task, AUDIO)]
-
-
-def _colour(condition: str) -> str:
-    return "own" if condition == AUDIO else "facts" if "facts" in condition else "control"
+    return [one for one in evaluation.answers if (one.task, one.condition) == (task, AUDIO)]
 
 
 def pictures(task: str, answers: Sequence[tuple[Any, Any]]) -> list[Markup]:
-    """The pictures for a task's (reading, truth) pairs, by the kind of its truths."""
+    """The pictures for a task's (reading, truth) pairs, by the kind of its truths; none for sets."""
     if not answers:
         return []
     truths = [truth for _, truth in answers]
@@ -220,8 +164,6 @@ def pictures(task: str, answers: Sequence[tuple[Any, Any]]) -> list[Markup]:
         return [plots.fifths(answers), plots.matrix(named, plots.KEY_ORDER, "key")]
     if task == "tempo":
         return [plots.tempo(answers)]
-    if all(isinstance(truth, frozenset) for truth in truths):
-        return [plots.sets(answers)]
     if hasattr(truths[0], "texts"):
         letters = [(NO_ANSWER if a is None else LETTERS[a], LETTERS[t.right]) for a, t in answers]
         return [plots.matrix(letters, sorted({t for _, t in letters}), "letter of the right option")]
@@ -236,7 +178,7 @@ def _right_label(answer: Any, truth: Any) -> str:
     return str((answer if answer in truth else truth[0]) if isinstance(truth, tuple) else truth)
 
 
-def _examples(scored: Sequence[Verdict], media: Media) -> list[Example]:
+def _examples(scored: Sequence[Verdict], media: Media) -> list[dict[str, Any]]:
     """The worst answers, and some of the best."""
     ranked = sorted(scored, key=lambda one: (one.right or 0.0, one.reading is None, one.case_id))
     worst = [one for one in ranked if (one.right or 0.0) < 1]
@@ -245,49 +187,44 @@ def _examples(scored: Sequence[Verdict], media: Media) -> list[Example]:
     return [_example(one, media.clips.get(one.clip_id)) for one in (*worst, *best)]
 
 
-def _example(one: Verdict, clip: Clip | None) -> Example:
-    part = f" ({one.right:.2f})" if one.right not in (None, 0.0, 1.0) else ""
-    remark = f" ({remark})" if (remark := _remark(one)) else ""
+def _remark(verdict: Verdict) -> str:
+    """What the task adds to a verdict, if it adds anything."""
+    return TASKS[verdict.task].remark(verdict.reading, verdict.truth)
+
+
+def _example(one: Verdict, clip: Clip | None) -> dict[str, Any]:
+    """An answer beside what is right, with its sound. The question is empty where every clip is asked the
+    same."""
     if one.reading is None:
         reading = NO_ANSWER
     elif hasattr(one.truth, "texts"):
         reading = str(one.truth.texts[one.reading])
     else:
         reading = lmms.target(one.reading)[:200]
-    waveform, sound, problem = _sound(clip) if clip else ("", "", "")
-    return Example(
-        one.case_id,
-        verdict=f"{one.verdict}{part}{remark}",
-        good=(one.right or 0.0) > 0.5,
-        question="" if TASKS[one.task].question else one.question.splitlines()[0],
-        answer=one.answer[:600],
-        reading=reading,
-        truth=lmms.target(one.truth)[:300],
-        waveform=waveform,
-        sound=sound,
-        problem=problem,
-    )
+    return {
+        "verdict": one,
+        "remark": _remark(one),
+        "question": "" if TASKS[one.task].question else one.question.splitlines()[0],
+        "reading": reading,
+        "truth": lmms.target(one.truth)[:300],
+        "sound": _sound(clip) if clip else None,
+    }
 
 
-def _remark(verdict: Verdict) -> str:
-    """What the task adds to a verdict, if it adds anything."""
-    task = TASKS[verdict.task]
-    return task.remark(verdict.reading, verdict.truth)
-
-
-def _sound(clip: Clip) -> tuple[Markup | str, str, str]:
-    """(waveform, Ogg file in base 64, "") of the first seconds of a clip, or ("", "", why there is none)."""
+def _sound(clip: Clip) -> dict[str, Any]:
+    """The first seconds of a clip: their waveform and an Ogg file in base 64, or why there are none."""
     end = min(clip.end_seconds, clip.start_seconds + PLAYED_SECONDS)
     try:
         samples, rate = audio.load(
             clip.path, start_seconds=clip.start_seconds, end_seconds=end, sample_rate=PLAYED_RATE
         )
     except (BadAudio, OSError) as error:
-        return "", "", str(error)
+        return {"problem": str(error)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.ogg"
         audio.save(path, samples, rate)
-        return plots.waveform(samples, to_loudest=True), base64.b64encode(path.read_bytes()).decode(), ""
+        ogg = base64.b64encode(path.read_bytes()).decode()
+    return {"problem": "", "waveform": plots.waveform(samples, to_loudest=True), "ogg": ogg}
 
 
 def _calibration(evaluation: Evaluation, media: Media) -> Markup | None:
@@ -315,21 +252,21 @@ def _sure(verdict: Verdict, facts: Annotation | None) -> tuple[float, float] | N
     return float(fact.confidence), task.credit(value[0] if several else value, verdict.truth)
 
 
-def _beside(evaluation: Evaluation, tasks: Sequence[str]) -> list[tuple[str, Markup]]:
-    """(task, picture) of what others have printed.
+def _beside(evaluation: Evaluation, task: str) -> dict[str, Any]:
+    """What others have printed of a task, as it is named in a picture and in a table.
 
     Ours is drawn beside it for tasks that have one data set; a key of other music is another number.
     """
+    metric, printed = TASKS[task].headline, TASKS[task].published
+    same_set = bool(TASKS[task].sources or TASKS[task].variant)
     own = {(row.task, row.metric): row.value for row in evaluation.rows if row.condition == AUDIO}
-    drawn = []
-    for task in tasks:
-        metric = TASKS[task].headline
-        others = [
+    return {
+        "task": task,
+        "ours": own.get((task, metric)) if same_set else None,
+        "others": [
             (shorten(f"{one.model}: {one.variant}", 52, placeholder=" …"), one.value)
-            for one in TASKS[task].published
+            for one in printed
             if one.metric == metric
-        ]
-        same_set = bool(TASKS[task].sources or TASKS[task].variant)
-        if others:
-            drawn.append((task, plots.beside(own.get((task, metric)) if same_set else None, others)))
-    return drawn
+        ],
+        "printed": [(report.name_of(one.metric), one) for one in printed],
+    }

@@ -17,7 +17,7 @@ from llark.errors import UserMustAct
 from llark.music.facts_line import common_chords
 from llark.music.names import chord_name, note_name
 from llark.records import PITCH_CLASSES, UNKNOWN, Annotation, Note
-from llark.report.text import fact_rows
+from llark.report.text import fact_rows, printable
 from llark.report.timeline import Stretch, clock, lanes
 from llark.storage import folders
 
@@ -97,8 +97,8 @@ def save(path: Path, picture: Picture) -> Path:
     for column, (title, listed) in enumerate(summary.items()):
         _draw_list(figure.add_subplot(columns[column]), title, listed, rows)
     figure.suptitle(
-        picture.title, x=0.085, y=1 - 0.12 / height, ha="left", va="top", fontsize=12, fontweight="bold",
-        color=_BLACK, parse_math=False,
+        printable(picture.title), x=0.085, y=1 - 0.12 / height, ha="left", va="top", fontsize=12,
+        fontweight="bold", color=_BLACK, parse_math=False,
     )  # fmt: skip
     with folders.clear_errors(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -322,7 +322,7 @@ def _summary(facts: Annotation) -> dict[str, list[tuple[str, float]]]:
         [(tag.label, tag.confidence) for tag in tags.tags]
         for tags in (facts.instruments, facts.genre, facts.mood)
     )
-    whole = [(row.brief, row.confidence) for row in fact_rows(facts) if row.brief]
+    whole = [(row.brief, row.confidence) for row in fact_rows(facts) if row.value and row.brief]
     return {"whole": whole[:6], "instruments": instruments[:6], "style": [*genre[:3], *mood[:3]]}
 
 

@@ -13,14 +13,13 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
-"""Control characters, as ESC in a file's name, and halves of characters, which no file can hold."""
+from llark.report.text import printable
 
 
 def render(template: str, **values: object) -> str:
     """The page of a template of this folder, filled with values, as text that UTF-8 can write."""
     page = _environment().get_template(f"{template}.html.jinja").render(values)
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", page)
+    return printable(page)
 
 
 @cache

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -26,8 +27,7 @@ FIFTHS_LEGEND = (
     "outer ring: in the right mode; inner: in the other,",
     "the relative key at 0. Yellow: scored in part.",
 )
-SET_LEGEND = {"right": "rightly named", "missed": "missed", "wrong": "wrongly named"}
-MOST_SETS = 40
+MOST_LABELS = 40
 SLOW_BPM, FAST_BPM = 40.0, 260.0
 OCTAVES = ((1.0, "1"), (2.0, "2"), (0.5, "½"), (3.0, "3"), (1 / 3, "⅓"))
 WAVE_COLUMNS = 300
@@ -73,42 +73,6 @@ class Drawing:
 def _title(words: str) -> Markup:
     """What a shape says under the mouse."""
     return Markup("<title>{}</title>").format(words) if words else Markup("")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value from 0 to 1 with its 95 % interval."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-    n: int
-    kind: str
-    """`own`, `facts` or `control`: the colour."""
-
-
-def estimates(rows: Sequence[Estimate]) -> Markup:
-    """A dot with its interval for each, from 0 to 1."""
-    left, wide, step, top = 98, 276, 22, 8
-    base = top + step * len(rows)
-    drawing = Drawing()
-
-    def at(share: float) -> float:
-        return left + wide * min(1.0, max(0.0, share))
-
-    for tick in (0, 0.25, 0.5, 0.75, 1):
-        drawing.line(at(tick), top, at(tick), base, "grid")
-    for place, row in enumerate(rows):
-        y = top + step * (place + 0.5)
-        note = f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}], n = {row.n}"
-        drawing.text(left - 8, y + 4, row.name, anchor="end")
-        drawing.line(at(row.low), y, at(row.high), y, f"whisker {row.kind}")
-        drawing.circle(at(row.value), y, 5, f"dot {row.kind}", note)
-        drawing.text(left + wide + 8, y + 4, f"{row.value:.2f}", "value", "start")
-    for tick in (0, 0.5, 1):
-        drawing.text(at(tick), base + 14, f"{tick:g}")
-    return drawing.svg(422, base + 20, "score by condition, with 95 % intervals")
 
 
 def fifths(pairs: Sequence[tuple[str | None, str]]) -> Markup:
@@ -226,31 +190,29 @@ def matrix(pairs: Sequence[tuple[str, str]], names: Sequence[str], label: str) -
     return drawing.svg(width, height, f"{label}: truth in rows, answers in columns")
 
 
-def sets(pairs: Sequence[tuple[Iterable[str] | None, Iterable[str]]]) -> Markup:
+class LabelCount(NamedTuple):
+    """How often a label was rightly named, missed, and wrongly named."""
+
+    label: str
+    right: int
+    missed: int
+    wrong: int
+
+    @property
+    def total(self) -> int:
+        return self.right + self.missed + self.wrong
+
+
+def count_labels(pairs: Iterable[tuple[Iterable[str] | None, Iterable[str]]]) -> list[LabelCount]:
     """For each label, the commonest ones, how often it was rightly named, missed, and wrongly named."""
-    counts: dict[str, Counter[str]] = {kind: Counter() for kind in SET_LEGEND}
+    right, missed, wrong = Counter[str](), Counter[str](), Counter[str]()
     for answer, truth in pairs:
         named, there = set(answer or ()), set(truth)
-        counts["right"].update(named & there)
-        counts["missed"].update(there - named)
-        counts["wrong"].update(named - there)
-    true = counts["right"] + counts["missed"]
-    whole = true + counts["wrong"]
-    names = sorted(whole, key=lambda name: (-true[name], name))[:MOST_SETS]
-    longest = max((whole[name] for name in names), default=1)
-    left, step, wide, drawing = 120.0, 19.0, 330.0, Drawing()
-    for place, name in enumerate(names):
-        x, y = left, 6 + step * place
-        drawing.text(left - 6, y + 11, name, anchor="end")
-        for kind, of_kind in counts.items():
-            width = wide * of_kind[name] / longest
-            drawing.box(x, y, width, step - 5, f"stack {kind}", f"{name}: {of_kind[name]} {kind}")
-            x += width
-    y = 18 + step * len(names)
-    for place, (kind, words) in enumerate(SET_LEGEND.items()):
-        drawing.box(left + 110 * place, y - 9, 10, 10, f"stack {kind}")
-        drawing.text(left + 110 * place + 14, y, words, anchor="start")
-    return drawing.svg(left + wide + 20, y + 8, "labels rightly named, missed, wrongly named")
+        right.update(named & there)
+        missed.update(there - named)
+        wrong.update(named - there)
+    names = sorted(right | missed | wrong, key=lambda name: (-right[name] - missed[name], name))
+    return [LabelCount(name, right[name], missed[name], wrong[name]) for name in names[:MOST_LABELS]]
 
 
 @dataclass(frozen=True)
@@ -289,21 +251,6 @@ def calibration(curves: Mapping[str, Sequence[Bin]]) -> Markup:
     drawing.text(left + side / 2, top + side + 30, "confidence of the measured fact")
     drawing.text(left + 6, top + 14, "share right", anchor="start")
     return drawing.svg(left + side + 120, top + side + 38, "calibration of the measured facts")
-
-
-def beside(own: float | None, others: Sequence[tuple[str, float]]) -> Markup:
-    """Printed scores of others as bars, the best first, and a line where ours is."""
-    left, wide, step, drawing = 330.0, 260.0, 18.0, Drawing()
-    if own is not None:
-        x, low = left + wide * own, 6 + step * len(others)
-        drawing.line(x, 2, x, low, "ours")
-        drawing.text(x, low + 12, f"here {own:.3f}")
-    for place, (name, value) in enumerate(others):
-        y, width = 6 + step * place, wide * min(1.0, max(0.0, value))
-        drawing.text(left - 6, y + 11, name, anchor="end")
-        drawing.box(left, y, width, step - 5, "stack others")
-        drawing.text(left + width + 5, y + 11, f"{value:.3f}", "value", "start")
-    return drawing.svg(left + wide + 60, 24 + step * len(others), "printed scores of others, and ours")
 
 
 def waveform(samples: np.ndarray, *, to_loudest: bool = False) -> Markup:

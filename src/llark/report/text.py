@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from llark.music.names import chord_name, note_name
@@ -55,6 +56,16 @@ class Stopwatch:
         self.seconds[name] = time.perf_counter() - began
 
 
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters but for tabs and ends of lines, as the ESC that begins what a terminal obeys; and halves
+of characters, as in a file's name that is no UTF-8, which nothing can print."""
+
+
+def printable(text: str) -> str:
+    """Text from outside that a terminal or a page shows as it is, and never obeys."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def as_json(result: AskResult) -> str:
     """Answers, facts, model and timings."""
     page: dict[str, Any] = {
@@ -81,13 +92,13 @@ def as_text(result: AskResult) -> str:
     seconds = result.timings_seconds
     parts = ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items() if name != "total")
     lines += ["", f"{parts}; in all {seconds.get('total', 0.0):.1f} s"]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def facts_as_text(title: str, facts: Annotation) -> str:
     """Every fact of a recording with its confidence, and under them the timeline; at most 100 columns."""
     head = f"{title}  {clock(facts.start_seconds)} to {clock(facts.end_seconds)}"
-    return "\n".join([head, *_fact_lines(facts), "", timeline.draw(facts), ""])
+    return printable("\n".join([head, *_fact_lines(facts), "", timeline.draw(facts), ""]))
 
 
 def facts_as_json(audio: str, facts: Annotation) -> str:
@@ -100,7 +111,7 @@ TABLE_HEAD = f"{'recording':<30}  length  tempo meter   key         LUFS  instru
 
 def facts_as_row(facts: Annotation) -> str:
     """One line of a table under `TABLE_HEAD`; what is not known is a dash."""
-    name = facts.clip_id if len(facts.clip_id) <= 30 else f"…{facts.clip_id[-29:]}"
+    name = printable(facts.clip_id if len(facts.clip_id) <= 30 else f"…{facts.clip_id[-29:]}")
     tempo = "–" if facts.tempo.bpm is None else f"{facts.tempo.bpm:.1f}"
     meter = METER_NAMES.get(facts.meter.beats_per_bar or 0, "–")
     loud = facts.loudness.integrated_lufs
@@ -114,8 +125,8 @@ def facts_as_row(facts: Annotation) -> str:
 def _fact_lines(facts: Annotation) -> list[str]:
     lines = []
     for row in fact_rows(facts):
-        sure = f"{row.confidence:4.2f} {_bar(row.confidence)}" if row.is_known and row.confidence else ""
-        lines.append(f"  {row.name:<12}{row.value:<58} {sure}".rstrip())
+        sure = f"{row.confidence:4.2f} {_bar(row.confidence)}" if row.value and row.confidence else ""
+        lines.append(f"  {row.name:<12}{row.value or UNKNOWN:<58} {sure}".rstrip())
     return lines
 
 
@@ -125,15 +136,11 @@ class FactRow:
 
     name: str
     value: str
-    """`unknown` where it is not known."""
+    """Empty where it is not known."""
     confidence: float = 0.0
     """From 0 to 1; 0 also for a plain measurement."""
     brief: str = ""
-    """What of it holds for the whole recording, in a few words; empty where that is nothing or unknown."""
-
-    @property
-    def is_known(self) -> bool:
-        return self.value != UNKNOWN
+    """What of it holds for the whole recording, in a few words; empty where that is nothing."""
 
 
 ALWAYS_SHOWN = ("tempo", "beats", "meter", "key", "chords", "instruments", "genre")
@@ -181,8 +188,7 @@ def fact_rows(facts: Annotation) -> list[FactRow]:
         FactRow("loudness", _loudness_line(loudness)),
         FactRow("dynamics", _listed(loudness.dynamics), loudness.confidence),
     ]
-    known = [row if row.value else replace(row, value=UNKNOWN, brief="") for row in rows]
-    return [row for row in known if row.is_known or row.name in ALWAYS_SHOWN]
+    return [row for row in rows if row.value or row.name in ALWAYS_SHOWN]
 
 
 def _bar(confidence: float) -> str:
