@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from llark.errors import UserMustAct
 from llark.records import Annotation, Clip, Dropped, Exchange, Track
+from llark.storage import artifacts, stages
 from llark.storage import folders as files
-from llark.storage import stages
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
@@ -160,46 +160,23 @@ class Sources:
     """
 
     def __init__(self, places: Sequence[Place], limit: int | None = None) -> None:
-        self._limit = limit
-        self._found: dict[str, list[Place]] = {
-            kind: [] for kind in ("annotations", "clips", "truths", "tracks", "corpus")
-        }
-        for place in places:
-            self._add(place)
-
-    def _add(self, place: Place) -> None:
-        inside = files.folder(place)
-        named = [kind for kind in self._found if inside.exists(f"{kind}/{stages.ABOUT}")]
-        for kind in named:
-            self._found[kind].append(files.join(place, kind))
-        if named:
-            return
-        stage = stages.about(place)["stage"]
-        if stage not in ("annotate", "corpus"):
-            raise UserMustAct(
-                f"{place} is the folder of the stage {stage}; facts are in what annotate, prepare, build or "
-                "corpus have filled."
-            )
-        self._found["annotations" if stage == "annotate" else "corpus"].append(place)
-
-    @property
-    def folders(self) -> list[Place]:
-        return [folder for folders in self._found.values() for folder in folders]
+        kinds = ("annotations", "clips", "truths", "tracks", "corpora")
+        hint = "facts are in what annotate, prepare, build or corpus have filled"
+        self._limit, self._artifacts = limit, artifacts.find(places, kinds, hint)
+        self.folders = [folder for kind in kinds for folder in getattr(self._artifacts, kind)]
 
     def __iter__(self) -> Iterator[Source]:
         """One source a clip."""
         from llark.instruct.sources import join
 
-        tracks = {one.id: one for folder in self._found["tracks"] for one in stages.read(folder, Track)}
-        truths = {
-            truth.clip_id: truth
-            for folder in self._found["truths"]
-            for truth in stages.read(folder, Annotation)
-        }
+        folders = self._artifacts
+        tracks = {track.id: track for folder in folders.tracks for track in stages.read(folder, Track)}
+        truths = {one.clip_id: one for folder in folders.truths for one in stages.read(folder, Annotation)}
         clips = self.clips(truths, tracks)
-        annotated = self._found["annotations"]
-        measured = (one for folder in annotated for one in stages.read(folder, Annotation))
-        for number, source in enumerate(join(measured if annotated else None, clips, truths, tracks)):
+        measured = (one for folder in folders.annotations for one in stages.read(folder, Annotation))
+        for number, source in enumerate(
+            join(measured if folders.annotations else None, clips, truths, tracks)
+        ):
             if number == self._limit:
                 return
             yield source
@@ -211,11 +188,11 @@ class Sources:
         """
         from llark import corpus
 
-        clips = {clip.id: clip for folder in self._found["clips"] for clip in stages.read(folder, Clip)}
+        clips = {clip.id: clip for folder in self._artifacts.clips for clip in stages.read(folder, Clip)}
         by_track: dict[str, list[Clip]] = {}
         for clip in clips.values():
             by_track.setdefault(clip.track_id, []).append(clip)
-        for folder in self._found["corpus"]:
+        for folder in self._artifacts.corpora:
             for track, truth in corpus.read(files.local_path(folder)):
                 tracks[track.id] = track
                 span = truth.start_seconds, truth.end_seconds
