@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -174,12 +175,8 @@ class Sources:
         truths = {one.clip_id: one for folder in folders.truths for one in stages.read(folder, Annotation)}
         clips = self.clips(truths, tracks)
         measured = (one for folder in folders.annotations for one in stages.read(folder, Annotation))
-        for number, source in enumerate(
-            join(measured if folders.annotations else None, clips, truths, tracks)
-        ):
-            if number == self._limit:
-                return
-            yield source
+        joined = join(measured if folders.annotations else None, clips, truths, tracks)
+        yield from itertools.islice(joined, self._limit)
 
     def clips(self, truths: dict[str, Annotation], tracks: dict[str, Track]) -> dict[str, Clip]:
         """The clips by id, as far as they are known; what corpora say of them is added to the arguments.
