@@ -5,15 +5,13 @@ from __future__ import annotations
 from random import Random
 
 from llark.music.theory import Chord, Scale
-from llark.questions.caption import ALL, PACES, described, short_caption
-from llark.questions.kind import CAPTIONING, REASONING, Ask, Kind, known, unknown
+from llark.questions.caption import ALL, PACES, described, description, short_caption
+from llark.questions.kind import CAPTIONING, REASONING, Ask, Kind, known, need, unknown
 from llark.questions.known import Facts, listed, plain_number
 from llark.questions.rhythm import pace
 from llark.questions.sound import genre_phrase, other_genre
 from llark.questions.timing import COUNTS
 from llark.records import GENRES, KEYS
-
-LEAST_FACTS = 2
 
 PLACES = {
     "slow": ("a quiet evening", "a late drive home", "falling asleep", "a rainy afternoon"),
@@ -79,29 +77,11 @@ def _values(facts: Facts, rng: Random) -> dict[str, str]:
     return values
 
 
-def _advice(facts: Facts, rng: Random, needs: tuple[str, ...]) -> Ask:
-    values = _values(facts, rng)
-    return Ask("known" if len(values.keys() & {*needs}) >= LEAST_FACTS else "unknown", values)
-
-
-def learn(facts: Facts, rng: Random) -> Ask:
-    return _advice(facts, rng, ("bpm", "key", "chords", "meter"))
-
-
-def produce(facts: Facts, rng: Random) -> Ask:
-    return _advice(facts, rng, ("bpm", "key", "instruments", "meter"))
-
-
-def generator(facts: Facts, rng: Random) -> Ask:
-    return _advice(facts, rng, ("bpm", "key", "instruments", "genre", "meter"))
-
-
 def professor(facts: Facts, rng: Random) -> Ask | None:
     """The pull from dominant to tonic, with what else a class could hear."""
-    if facts.scale is None:
-        return unknown()
-    dominant, tonic = Chord((facts.scale.tonic + 7) % 12, "maj"), facts.scale.chord(0)
-    if not (facts.scale.spells(dominant) and facts.scale.spells(tonic)):
+    scale = need(facts.scale)
+    dominant, tonic = Chord((scale.tonic + 7) % 12, "maj"), scale.chord(0)
+    if not (scale.spells(dominant) and scale.spells(tonic)):
         return None
     values = _values(facts, rng)
     return known(**values, dominant=dominant.name, home=tonic.name)
@@ -155,26 +135,19 @@ def _relation(key: Scale, other: Scale) -> str:
 
 
 def half_time(facts: Facts, rng: Random) -> Ask | None:
-    if facts.bpm is None or facts.meter is None:
-        return unknown(missing=facts.missing("tempo", "meter"))
-    if facts.meter != 4:
-        return None
-    return known(bpm=str(facts.bpm), half=plain_number(facts.bpm / 2))
+    bpm, meter = need(facts.bpm), need(facts.meter)
+    return known(bpm=str(bpm), half=plain_number(bpm / 2)) if meter == 4 else None
 
 
 def double_time(facts: Facts, rng: Random) -> Ask | None:
-    if facts.bpm is None or facts.meter is None:
-        return unknown(missing=facts.missing("tempo", "meter"))
-    if facts.meter != 4 or facts.bpm > 140:
-        return None
-    return known(bpm=str(facts.bpm), double=str(2 * facts.bpm))
+    bpm, meter = need(facts.bpm), need(facts.meter)
+    return known(bpm=str(bpm), double=str(2 * bpm)) if meter == 4 and bpm <= 140 else None
 
 
 def substitute(facts: Facts, rng: Random) -> Ask | None:
     """A chord that shares two notes with one that is heard: the relative one."""
-    if not facts.common:
-        return unknown()
-    plain = [chord for chord in facts.common if chord.quality in ("maj", "min")]
+    common = need(facts.common)
+    plain = [chord for chord in common if chord.quality in ("maj", "min")]
     if not plain:
         return None
     chord = rng.choice(plain)
@@ -187,9 +160,7 @@ def substitute(facts: Facts, rng: Random) -> Ask | None:
 
 def borrow(facts: Facts, rng: Random) -> Ask | None:
     """The minor subdominant in a major key; the major subdominant in a minor one."""
-    if facts.scale is None:
-        return unknown()
-    scale = facts.scale
+    scale = need(facts.scale)
     chord = Chord((scale.tonic + 5) % 12, "min" if scale.mode == "major" else "maj")
     if not (scale.parallel.spells(chord) and scale.spells(chord)):
         return None
@@ -199,38 +170,32 @@ def borrow(facts: Facts, rng: Random) -> Ask | None:
 
 def secondary(facts: Facts, rng: Random) -> Ask | None:
     """The dominant of the dominant."""
-    if facts.scale is None:
-        return unknown()
-    first, second = Chord((facts.scale.tonic + 2) % 12, "7"), Chord((facts.scale.tonic + 7) % 12, "maj")
-    if not (facts.scale.spells(first) and facts.scale.spells(second)):
+    scale = need(facts.scale)
+    first, second = Chord((scale.tonic + 2) % 12, "7"), Chord((scale.tonic + 7) % 12, "maj")
+    if not (scale.spells(first) and scale.spells(second)):
         return None
-    return known(key=facts.scale.name, first=first.name, second=second.name)
+    return known(key=scale.name, first=first.name, second=second.name)
 
 
 def modulate(facts: Facts, rng: Random) -> Ask | None:
     """Into a near key by its dominant seventh."""
     name, steps = rng.choice((("a semitone", 1), ("a whole tone", 2), ("a minor third", 3)))
-    if facts.scale is None:
-        return unknown(step=name)
-    target = facts.scale.moved(steps)
+    scale = need(facts.scale, step=name)
+    target = scale.moved(steps)
     dominant = Chord((target.tonic + 7) % 12, "7")
     if not target.spells(dominant):
         return None
-    return known(step=name, key=facts.scale.name, target=target.name, dominant=dominant.name)
+    return known(step=name, key=scale.name, target=target.name, dominant=dominant.name)
 
 
 def second_voice(facts: Facts, rng: Random) -> Ask:
     """Thirds above the first three notes of the scale."""
-    if facts.scale is None:
-        return unknown()
-    notes = facts.scale.notes
-    return known(key=facts.scale.name, low=listed(notes[:3]), high=listed(notes[2:5]))
+    scale = need(facts.scale)
+    return known(key=scale.name, low=listed(scale.notes[:3]), high=listed(scale.notes[2:5]))
 
 
 def origin(facts: Facts, rng: Random) -> Ask | None:
-    if not facts.genres:
-        return unknown()
-    name = facts.genres[0]
+    name = need(facts.genres)[0]
     return known(music=genre_phrase(name), origin=ORIGINS[name]) if name in ORIGINS else None
 
 
@@ -241,18 +206,15 @@ def restyle(facts: Facts, rng: Random) -> Ask:
     return known(style=style, recipe=RECIPES[style], music=genre_phrase(facts.genres[0]))
 
 
+LEARN = ("tempo", "meter", "key", "chords")
+PRODUCE = (*LEARN, "instruments", "genre")
+GENERATE = ("tempo", "meter", "key", "instruments", "genre", "mood")
+PRODUCED = ("bpm", "key", "instruments")
+
 KINDS = (
-    Kind("learn", REASONING, ("tempo", "meter", "key", "chords"), learn, weight=0.9),
-    Kind(
-        "produce", REASONING, ("tempo", "meter", "key", "chords", "instruments", "genre"), produce, weight=0.9
-    ),
-    Kind(
-        "generator",
-        REASONING,
-        ("tempo", "meter", "key", "instruments", "genre", "mood"),
-        generator,
-        weight=0.9,
-    ),
+    Kind("learn", REASONING, LEARN, description("bpm", "key", "chords", "meter", of=_values), weight=0.9),
+    Kind("produce", REASONING, PRODUCE, description(*PRODUCED, "meter", of=_values), weight=0.9),
+    Kind("generator", REASONING, GENERATE, description(*PRODUCED, "genre", "meter", of=_values), weight=0.9),
     Kind("professor", REASONING, ("key", "meter", "chords"), professor, weight=0.8),
     Kind("scenario", REASONING, ("tempo", "genre"), scenario, weight=0.7),
     Kind("compare", REASONING, ("tempo", "key"), compare, weight=0.9),

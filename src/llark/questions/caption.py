@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from llark.questions.kind import CAPTIONING, CLIP, Ask, Kind, unknown
@@ -11,7 +12,6 @@ from llark.questions.sound import genre_phrase, with_article
 
 ALL = ("tempo", "meter", "key", "chords", "instruments", "genre", "mood")
 MOST_INSTRUMENTS = 6
-SAYABLE = ("bpm", "meter", "key", "chords", "instruments", "genre", "mood")
 LEAST_FACTS = 2
 NOUNS = ("piece", "track", "recording")
 PACES = {"slow": "slow", "moderate": "mid-tempo", "fast": "fast"}
@@ -65,19 +65,22 @@ def _sounds(facts: Facts, rng: Random) -> dict[str, str]:
     return values
 
 
-def caption(facts: Facts, rng: Random, sayable: tuple[str, ...] = SAYABLE) -> Ask:
+def description(
+    *sayable: str, of: Callable[[Facts, Random], dict[str, str]] = described
+) -> Callable[[Facts, Random], Ask]:
     """Any description; `unknown` where fewer than two of the values it could use are known."""
-    values = described(facts, rng)
-    return Ask("known" if len(values.keys() & {*sayable}) >= LEAST_FACTS else "unknown", values)
+
+    def asks(facts: Facts, rng: Random) -> Ask:
+        values = of(facts, rng)
+        return Ask("known" if len(values.keys() & {*sayable}) >= LEAST_FACTS else "unknown", values)
+
+    return asks
 
 
-def short_caption(facts: Facts, rng: Random) -> Ask:
-    return caption(facts, rng, ("bpm", "meter", "key", "instruments", "genre"))
-
-
-def listener_caption(facts: Facts, rng: Random) -> Ask:
-    """What needs no theory: key and mood as colour, tempo as pace."""
-    return caption(facts, rng, ("pace", "colour", "mood", "instruments", "genre"))
+caption = description("bpm", "meter", "key", "chords", "instruments", "genre", "mood")
+short_caption = description("bpm", "meter", "key", "instruments", "genre")
+listener_caption = description("pace", "colour", "mood", "instruments", "genre")
+"""What needs no theory: key and mood as colour, tempo as pace."""
 
 
 def basics(facts: Facts, rng: Random) -> Ask:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from llark.music.theory import Chord, Scale, conventional_name
-from llark.questions.kind import UNDERSTANDING, Ask, Kind, either, known, unknown, yes_no
+from llark.questions.kind import UNDERSTANDING, Ask, Kind, either, known, need, unknown, yes_no
 from llark.questions.known import Facts, Heard, counted, listed, plain_number
 from llark.records import KEYS
 
@@ -31,7 +31,7 @@ def glossed(scale: Scale, sharps: int) -> str:
 
 
 def key(facts: Facts, rng: Random) -> Ask:
-    return unknown() if facts.scale is None else known(key=facts.scale.name)
+    return known(key=need(facts.scale).name)
 
 
 def key_yesno(facts: Facts, rng: Random) -> Ask:
@@ -50,65 +50,59 @@ def key_choice(facts: Facts, rng: Random) -> Ask:
 
 
 def mode(facts: Facts, rng: Random) -> Ask:
-    return unknown() if facts.scale is None else known(mode=facts.scale.mode, key=facts.scale.name)
+    scale = need(facts.scale)
+    return known(mode=scale.mode, key=scale.name)
 
 
 def mode_yesno(facts: Facts, rng: Random) -> Ask:
     asked = rng.choice(("major", "minor"))
-    if facts.scale is None:
-        return unknown(asked=asked)
-    return yes_no(asked == facts.scale.mode, asked=asked, mode=facts.scale.mode, key=facts.scale.name)
+    scale = need(facts.scale, asked=asked)
+    return yes_no(asked == scale.mode, asked=asked, mode=scale.mode, key=scale.name)
 
 
 def tonic(facts: Facts, rng: Random) -> Ask:
-    return unknown() if facts.scale is None else known(tonic=facts.scale.tonic_name, key=facts.scale.name)
+    scale = need(facts.scale)
+    return known(tonic=scale.tonic_name, key=scale.name)
 
 
 def key_signature(facts: Facts, rng: Random) -> Ask:
-    if facts.scale is None:
-        return unknown()
-    sharps = facts.scale.sharps
+    scale = need(facts.scale)
+    sharps = scale.sharps
     if sharps == 0:
-        return Ask("none", {"key": facts.scale.name})
+        return Ask("none", {"key": scale.name})
     sign = "sharp" if sharps > 0 else "flat"
     count = f"{counted(abs(sharps))} {sign}{'' if abs(sharps) == 1 else 's'}"
-    return known(key=facts.scale.name, count=count)
+    return known(key=scale.name, count=count)
 
 
 def relative_key(facts: Facts, rng: Random) -> Ask:
-    if facts.scale is None:
-        return unknown()
-    return known(
-        key=facts.scale.name,
-        mode=facts.scale.relative.mode,
-        relative=glossed(facts.scale.relative, facts.scale.sharps),
-    )
+    scale = need(facts.scale)
+    relative = glossed(scale.relative, scale.sharps)
+    return known(key=scale.name, mode=scale.relative.mode, relative=relative)
 
 
 def parallel_key(facts: Facts, rng: Random) -> Ask:
-    if facts.scale is None:
-        return unknown()
-    return known(key=facts.scale.name, parallel=facts.scale.parallel.name)
+    scale = need(facts.scale)
+    return known(key=scale.name, parallel=scale.parallel.name)
 
 
 def chords(facts: Facts, rng: Random) -> Ask:
-    if not facts.common:
-        return unknown()
-    names = tuple(chord.name for chord in facts.common)
+    common = need(facts.common)
+    names = tuple(chord.name for chord in common)
     form = "one" if len(names) == 1 else "known" if len(facts.different) == len(names) else "many"
     return Ask(form, {"chords": listed(names)})
 
 
 def chord_most(facts: Facts, rng: Random) -> Ask:
-    return unknown() if not facts.common else known(chord=facts.common[0].name)
+    return known(chord=need(facts.common)[0].name)
 
 
 def chord_first(facts: Facts, rng: Random) -> Ask:
-    return unknown() if not facts.chords else known(chord=facts.chords[0].chord.name)
+    return known(chord=need(facts.chords)[0].chord.name)
 
 
 def chord_last(facts: Facts, rng: Random) -> Ask:
-    return unknown() if not facts.chords else known(chord=facts.chords[-1].chord.name)
+    return known(chord=need(facts.chords)[-1].chord.name)
 
 
 def chord_at(facts: Facts, rng: Random) -> Ask | None:
@@ -146,8 +140,7 @@ def chord_yesno(facts: Facts, rng: Random) -> Ask | None:
 
 
 def chord_count(facts: Facts, rng: Random) -> Ask:
-    if not facts.chords:
-        return unknown()
+    need(facts.chords)
     count = len(facts.different)
     names = listed([chord.name for chord in facts.common])
     values = {"count": counted(count), "all" if count == len(facts.common) else "some": names}
@@ -155,28 +148,25 @@ def chord_count(facts: Facts, rng: Random) -> Ask:
 
 
 def chord_progression(facts: Facts, rng: Random) -> Ask | None:
-    if not facts.chords:
-        return unknown()
-    names = [heard.chord.name for heard in facts.chords[:PROGRESSION]]
+    chords = need(facts.chords)
+    names = [heard.chord.name for heard in chords[:PROGRESSION]]
     return None if len(set(names)) < 2 else known(chords=listed(names, last="and then"))
 
 
 def chord_changes(facts: Facts, rng: Random) -> Ask | None:
     """How often the harmony moves, in bars where they are known."""
-    if not facts.chords or facts.bar_seconds is None:
-        return unknown()
-    if len(facts.chords) < 3:
+    chords, bar = need(facts.chords), need(facts.bar_seconds)
+    if len(chords) < 3:
         return None
-    length = sum(heard.end_seconds - heard.start_seconds for heard in facts.chords) / len(facts.chords)
-    bars = length / facts.bar_seconds
+    length = sum(heard.end_seconds - heard.start_seconds for heard in chords) / len(chords)
+    bars = length / bar
     steps = ((0.35, "several times a bar"), (0.75, "about twice a bar"), (1.4, "about once a bar"))
     often = next((words for below, words in steps if bars < below), None)
     return known(often=often or f"about every {counted(max(2, round(bars)))} bars")
 
 
 def chord_sevenths(facts: Facts, rng: Random) -> Ask:
-    if not facts.chords:
-        return unknown()
+    need(facts.chords)
     names = sorted({chord.name for chord in facts.different if chord.has_seventh})
     return yes_no(bool(names), sevenths=listed(names[:3]))
 

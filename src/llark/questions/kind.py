@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import TypeVar
 
 from llark.questions.known import Facts
 
@@ -28,19 +29,49 @@ class Ask:
 
 @dataclass(frozen=True)
 class Kind:
-    """A sort of question.
-
-    `ask` gives None where the facts are known but the question would make no sense; where they are not known
-    it gives the form `unknown`. `facts` are fields of the annotation; `weight` is relative, among core kinds
-    or among the others.
-    """
+    """A sort of question: what it asks of the facts of a clip, and how often it is asked."""
 
     slug: str
+    """Its name, under which `phrases/` has its words: `key-yesno`."""
     task: str
+    """Its family, one of `FAMILIES`."""
     facts: tuple[str, ...]
-    ask: Callable[[Facts, Random], Ask | None]
+    """The fields of the annotation that its answers may rest on."""
+    asks: Callable[[Facts, Random], Ask | None]
+    """What is asked and answered, drawn at random where there is a choice; see `ask`."""
     weight: float = 1.0
+    """How often it is asked, relative to the other core kinds, or to the others that are none."""
     core: bool = False
+    """Whether it is one of the few that evaluation asks, and that every clip is asked most."""
+
+    def ask(self, facts: Facts, rng: Random) -> Ask | None:
+        """One question about a clip. `None` where the facts are known but the question would make no sense;
+        where they are not known, its form is `unknown`, and `{missing}` says which they are."""
+        try:
+            return self.asks(facts, rng)
+        except FactMissing as error:
+            return unknown(**error.values, missing=facts.missing(*self.facts))
+
+
+class FactMissing(Exception):
+    """A fact is not known without which the question can be asked, and cannot be answered."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        super().__init__()
+        self.values = values
+
+
+Fact = TypeVar("Fact")
+
+
+def need(fact: Fact | None, **values: str) -> Fact:
+    """A fact that the answer cannot do without. Raises `FactMissing` where it is `None`, or empty.
+
+    `values` are those of the question's `{names}`.
+    """
+    if fact is None or fact == ():
+        raise FactMissing(values)
+    return fact
 
 
 def unknown(**values: str) -> Ask:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 from statistics import mean, pstdev
 
-from llark.questions.kind import CLIP, UNDERSTANDING, Ask, Kind, either, known, unknown, yes_no
+from llark.questions.kind import CLIP, UNDERSTANDING, Ask, Kind, either, known, need, unknown, yes_no
 from llark.questions.known import Facts, counted, in_seconds, plain_number
 from llark.records import METER_NAMES
 
@@ -17,13 +17,9 @@ UNSTEADY_ABOVE = 0.12
 """Spread of the beat intervals, as a share of their mean."""
 
 MARKINGS = (
-    (45, "grave"),
-    (60, "largo"),
-    (76, "adagio"),
-    (108, "andante"),
-    (120, "moderato"),
-    (160, "allegro"),
-)
+    (45, "grave"), (60, "largo"), (76, "adagio"), (108, "andante"), (120, "moderato"), (160, "allegro"),
+    (176, "vivace"), (200, "presto"),
+)  # fmt: skip
 """Italian tempo words, each up to (not including) its BPM."""
 
 OTHER_METERS = {2: (3,), 3: (2, 4), 4: (3, 6), 6: (3, 4)}
@@ -39,30 +35,24 @@ def pace(bpm: float) -> str:
 
 def marking(bpm: float) -> str:
     """The Italian word, from `grave` to `prestissimo`."""
-    for below, word in MARKINGS:
-        if bpm < below:
-            return word
-    return "vivace" if bpm < 176 else "presto" if bpm < 200 else "prestissimo"
-
-
-def bpm_values(facts: Facts) -> dict[str, str]:
-    """`bpm`, and `beat` where the beat is no plain quarter note."""
-    values = {"bpm": str(facts.bpm)}
-    if facts.meter == 6:
-        values["dotted"] = "dotted quarter"
-    return values
+    return next((word for below, word in MARKINGS if bpm < below), "prestissimo")
 
 
 def tempo(facts: Facts, rng: Random) -> Ask:
-    return unknown() if facts.bpm is None else known(**bpm_values(facts))
+    values = {"bpm": str(need(facts.bpm))}
+    if facts.meter == 6:  # the beat is no plain quarter note
+        values["dotted"] = "dotted quarter"
+    return known(**values)
 
 
 def tempo_words(facts: Facts, rng: Random) -> Ask:
-    return unknown() if facts.bpm is None else known(bpm=str(facts.bpm), pace=pace(facts.bpm))
+    bpm = need(facts.bpm)
+    return known(bpm=str(bpm), pace=pace(bpm))
 
 
 def tempo_marking(facts: Facts, rng: Random) -> Ask:
-    return unknown() if facts.bpm is None else known(bpm=str(facts.bpm), marking=marking(facts.bpm))
+    bpm = need(facts.bpm)
+    return known(bpm=str(bpm), marking=marking(bpm))
 
 
 def tempo_compare(facts: Facts, rng: Random) -> Ask:
@@ -74,11 +64,8 @@ def tempo_compare(facts: Facts, rng: Random) -> Ask:
     above = truth == (way == "slower")
     gap = rng.choice((10, 15, 20, 30, 40)) if above or facts.bpm >= 80 else 10
     than = 5 * round((facts.bpm + (gap if above else -gap)) / 5)
-    return yes_no(truth, bpm=str(facts.bpm), than=str(than), way=way, other=_other_way(way))
-
-
-def _other_way(way: str) -> str:
-    return "slower" if way == "faster" else "faster"
+    other = "slower" if way == "faster" else "faster"
+    return yes_no(truth, bpm=str(facts.bpm), than=str(than), way=way, other=other)
 
 
 def tempo_range(facts: Facts, rng: Random) -> Ask:
@@ -103,21 +90,19 @@ def tempo_choice(facts: Facts, rng: Random) -> Ask:
 
 
 def tempo_half(facts: Facts, rng: Random) -> Ask:
-    if facts.bpm is None:
-        return unknown()
-    return known(bpm=str(facts.bpm), half=plain_number(facts.bpm / 2))
+    bpm = need(facts.bpm)
+    return known(bpm=str(bpm), half=plain_number(bpm / 2))
 
 
 def tempo_double(facts: Facts, rng: Random) -> Ask:
-    return unknown() if facts.bpm is None else known(bpm=str(facts.bpm), double=str(2 * facts.bpm))
+    bpm = need(facts.bpm)
+    return known(bpm=str(bpm), double=str(2 * bpm))
 
 
 def tempo_other(facts: Facts, rng: Random) -> Ask | None:
     """The other octave that a listener might tap, where the annotation names one."""
-    if facts.bpm is None:
-        return unknown()
-    other = facts.annotation.tempo.alternative_bpm
-    return None if not other else known(bpm=str(facts.bpm), other=f"{other:.0f}")
+    bpm, other = need(facts.bpm), facts.annotation.tempo.alternative_bpm
+    return None if not other else known(bpm=str(bpm), other=f"{other:.0f}")
 
 
 def tempo_steady(facts: Facts, rng: Random) -> Ask | None:
@@ -133,19 +118,15 @@ def tempo_steady(facts: Facts, rng: Random) -> Ask | None:
 
 
 def beats_heard(facts: Facts, rng: Random) -> Ask:
-    if not facts.beats_seconds:
-        return unknown()
-    return known(count=str(len(facts.beats_seconds)), seconds=plain_number(facts.seconds))
+    return known(count=str(len(need(facts.beats_seconds))), seconds=plain_number(facts.seconds))
 
 
 def first_downbeat(facts: Facts, rng: Random) -> Ask:
-    if not facts.downbeats_seconds:
-        return unknown()
-    return known(at=in_seconds(facts.downbeats_seconds[0]))
+    return known(at=in_seconds(need(facts.downbeats_seconds)[0]))
 
 
 def meter(facts: Facts, rng: Random) -> Ask:
-    return unknown() if facts.meter_name is None else known(meter=facts.meter_name)
+    return known(meter=need(facts.meter_name))
 
 
 def meter_yesno(facts: Facts, rng: Random) -> Ask:
@@ -157,40 +138,30 @@ def meter_yesno(facts: Facts, rng: Random) -> Ask:
 
 
 def meter_choice(facts: Facts, rng: Random) -> Ask:
-    if facts.meter_name is None:
-        return unknown(first="3/4", second="4/4")
-    return known(**either(rng, facts.meter_name, METER_NAMES[rng.choice(OTHER_METERS[facts.meter or 4])]))
+    name = need(facts.meter_name, first="3/4", second="4/4")
+    return known(**either(rng, name, METER_NAMES[rng.choice(OTHER_METERS[facts.meter or 4])]))
 
 
 def meter_waltz(facts: Facts, rng: Random) -> Ask:
-    if facts.meter_name is None:
-        return unknown()
-    return yes_no(facts.meter == 3, meter=facts.meter_name)
+    return yes_no(facts.meter == 3, meter=need(facts.meter_name))
 
 
 def meter_feel(facts: Facts, rng: Random) -> Ask:
-    if facts.meter_name is None:
-        return unknown()
-    return known(meter=facts.meter_name, feel=METER_FEELS[facts.meter or 4])
+    return known(meter=need(facts.meter_name), feel=METER_FEELS[facts.meter or 4])
 
 
 def beats_per_bar(facts: Facts, rng: Random) -> Ask:
-    if facts.beats_in_bar is None or facts.meter_name is None:
-        return unknown()
-    values = {"count": counted(facts.beats_in_bar), "meter": facts.meter_name}
+    values = {"count": counted(need(facts.beats_in_bar)), "meter": need(facts.meter_name)}
     return Ask("compound" if facts.meter == 6 else "known", values)
 
 
 def bar_seconds(facts: Facts, rng: Random) -> Ask:
-    if facts.bar_seconds is None or facts.meter_name is None:
-        return unknown()
-    return known(bar=in_seconds(facts.bar_seconds), bpm=str(facts.bpm), meter=facts.meter_name)
+    bar, name = need(facts.bar_seconds), need(facts.meter_name)
+    return known(bar=in_seconds(bar), bpm=str(facts.bpm), meter=name)
 
 
 def beat_seconds(facts: Facts, rng: Random) -> Ask:
-    if facts.tempo_bpm is None:
-        return unknown()
-    return known(beat=f"{60 / facts.tempo_bpm:.2f}", bpm=str(facts.bpm))
+    return known(beat=f"{60 / need(facts.tempo_bpm):.2f}", bpm=str(facts.bpm))
 
 
 def duration(facts: Facts, rng: Random) -> Ask:
@@ -198,14 +169,10 @@ def duration(facts: Facts, rng: Random) -> Ask:
 
 
 def bars_heard(facts: Facts, rng: Random) -> Ask | None:
-    if facts.bar_seconds is None or facts.meter_name is None:
-        return unknown()
-    bars = round(facts.seconds / facts.bar_seconds)
+    bars, name = round(facts.seconds / need(facts.bar_seconds)), need(facts.meter_name)
     if bars < 2:
         return None
-    return known(
-        bars=str(bars), bpm=str(facts.bpm), meter=facts.meter_name, seconds=plain_number(facts.seconds)
-    )
+    return known(bars=str(bars), bpm=str(facts.bpm), meter=name, seconds=plain_number(facts.seconds))
 
 
 KINDS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from llark.questions.kind import UNDERSTANDING, Ask, Kind, either, known, unknown, weighted, yes_no
+from llark.questions.kind import UNDERSTANDING, Ask, Kind, either, known, need, unknown, weighted, yes_no
 from llark.questions.known import Facts, counted, listed
 from llark.records import GENRES, INSTRUMENTS
 
@@ -74,10 +74,9 @@ def other_genre(genres: tuple[str, ...], rng: Random) -> str:
 
 
 def instruments(facts: Facts, rng: Random) -> Ask:
-    if not facts.instruments:
-        return unknown()
-    form = "one" if len(facts.instruments) == 1 else "known"
-    return Ask(form, {"instruments": listed(facts.instruments), "an": with_article(facts.instruments[0])})
+    instruments = need(facts.instruments)
+    form = "one" if len(instruments) == 1 else "known"
+    return Ask(form, {"instruments": listed(instruments), "an": with_article(instruments[0])})
 
 
 def instrument_yesno(facts: Facts, rng: Random) -> Ask | None:
@@ -128,35 +127,28 @@ def instrument_odd(facts: Facts, rng: Random) -> Ask | None:
 
 
 def drums(facts: Facts, rng: Random) -> Ask:
-    if not facts.instruments:
-        return unknown()
-    return yes_no("drums" in facts.instruments)
+    return yes_no("drums" in need(facts.instruments))
 
 
 def voice(facts: Facts, rng: Random) -> Ask:
-    if not facts.instruments:
-        return unknown()
-    if "choir" in facts.instruments:
+    instruments = need(facts.instruments)
+    if "choir" in instruments:
         return Ask("choir")
-    return yes_no("voice" in facts.instruments)
+    return yes_no("voice" in instruments)
 
 
 def ensemble(facts: Facts, rng: Random) -> Ask:
-    names = facts.instruments
-    if not names:
-        return unknown()
+    names = need(facts.instruments)
     if len(names) == 1:
-        return Ask(
-            "section" if names[0] in SECTIONS else "solo", {"an": with_article(names[0]), "one": names[0]}
-        )
+        form = "section" if names[0] in SECTIONS else "solo"
+        return Ask(form, {"an": with_article(names[0]), "one": names[0]})
     return Ask("ensemble", {"instruments": listed(names), "count": counted(len(names))})
 
 
 def instrument_count(facts: Facts, rng: Random) -> Ask:
-    if not facts.instruments:
-        return unknown()
-    values = {"instruments": listed(facts.instruments), "count": counted(len(facts.instruments))}
-    return Ask("one" if len(facts.instruments) == 1 else "known", values)
+    instruments = need(facts.instruments)
+    values = {"instruments": listed(instruments), "count": counted(len(instruments))}
+    return Ask("one" if len(instruments) == 1 else "known", values)
 
 
 def instrument_family(facts: Facts, rng: Random) -> Ask | None:
@@ -177,12 +169,11 @@ def instrument_family(facts: Facts, rng: Random) -> Ask | None:
 
 
 def genre(facts: Facts, rng: Random) -> Ask:
-    if not facts.genres:
-        return unknown()
-    values = {"genre": facts.genres[0], "music": genre_phrase(facts.genres[0])}
-    if len(facts.genres) > 1:
-        values["second"] = facts.genres[1]
-    return Ask("two" if len(facts.genres) > 1 else "known", values)
+    genres = need(facts.genres)
+    values = {"genre": genres[0], "music": genre_phrase(genres[0])}
+    if len(genres) > 1:
+        values["second"] = genres[1]
+    return Ask("two" if len(genres) > 1 else "known", values)
 
 
 def genre_yesno(facts: Facts, rng: Random) -> Ask:
@@ -203,7 +194,7 @@ def genre_choice(facts: Facts, rng: Random) -> Ask:
 
 
 def mood(facts: Facts, rng: Random) -> Ask:
-    return unknown() if not facts.moods else known(mood=listed(facts.moods))
+    return known(mood=listed(need(facts.moods)))
 
 
 KINDS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from llark.questions.kind import REASONING, Ask, Kind, known, unknown
+from llark.questions.kind import REASONING, Ask, Kind, known, need, unknown
 from llark.questions.known import Facts, counted, in_seconds, plain_number
 from llark.questions.sound import with_article
 
@@ -42,24 +42,20 @@ DANCES = {
 
 def practice(facts: Facts, rng: Random) -> Ask:
     percent = rng.choice((50, 60, 70, 75, 80, 90))
-    if facts.bpm is None:
-        return unknown(percent=str(percent))
-    return known(percent=str(percent), bpm=str(facts.bpm), slower=f"{facts.bpm * percent / 100:.0f}")
+    bpm = need(facts.bpm, percent=str(percent))
+    return known(percent=str(percent), bpm=str(bpm), slower=f"{bpm * percent / 100:.0f}")
 
 
 def metronome(facts: Facts, rng: Random) -> Ask:
-    if facts.bpm is None:
-        return unknown()
     note = {None: {}, 6: {"note": "dotted quarter"}}.get(facts.meter, {"note": "quarter note"})
-    return known(bpm=str(facts.bpm), **note)
+    return known(bpm=str(need(facts.bpm)), **note)
 
 
 def mix_tempo(facts: Facts, rng: Random) -> Ask:
-    if facts.bpm is None:
-        return unknown()
-    low, high = facts.bpm * (1 - PITCH_SHIFT), facts.bpm * (1 + PITCH_SHIFT)
-    other = facts.bpm * 2 if facts.bpm < 100 else facts.bpm / 2
-    return known(bpm=str(facts.bpm), low=f"{low:.0f}", high=f"{high:.0f}", other=plain_number(other))
+    bpm = need(facts.bpm)
+    low, high = bpm * (1 - PITCH_SHIFT), bpm * (1 + PITCH_SHIFT)
+    other = bpm * 2 if bpm < 100 else bpm / 2
+    return known(bpm=str(bpm), low=f"{low:.0f}", high=f"{high:.0f}", other=plain_number(other))
 
 
 def calmer(facts: Facts, rng: Random) -> Ask:
@@ -87,9 +83,8 @@ def livelier(facts: Facts, rng: Random) -> Ask:
 
 
 def arrange(facts: Facts, rng: Random) -> Ask | None:
-    if not facts.instruments:
-        return unknown()
-    lacking = [(name, why) for name, same, why in TO_ADD if not set(same) & set(facts.instruments)]
+    instruments = need(facts.instruments)
+    lacking = [(name, why) for name, same, why in TO_ADD if not set(same) & set(instruments)]
     if not lacking:
         return None
     name, why = rng.choice(lacking)
@@ -99,48 +94,32 @@ def arrange(facts: Facts, rng: Random) -> Ask | None:
 
 
 def dance(facts: Facts, rng: Random) -> Ask:
-    if facts.bpm is None or facts.meter is None or facts.meter_name is None:
-        return unknown(missing=facts.missing("tempo", "meter"))
-    fits = next(
-        name
-        for below, name in DANCES[facts.meter]
-        if facts.bpm < below or below == DANCES[facts.meter][-1][0]
-    )
-    return known(bpm=str(facts.bpm), meter=facts.meter_name, dance=fits)
+    bpm, dances = need(facts.bpm), DANCES[need(facts.meter)]
+    fitting = next((name for below, name in dances if bpm < below), dances[-1][1])
+    return known(bpm=str(bpm), meter=need(facts.meter_name), dance=fitting)
 
 
 def count_in(facts: Facts, rng: Random) -> Ask:
-    if facts.meter is None or facts.meter_name is None:
-        return unknown()
-    values = {"count": COUNTS[facts.meter], "meter": facts.meter_name}
+    values = {"count": COUNTS[need(facts.meter)], "meter": need(facts.meter_name)}
     if facts.bar_seconds is not None:
         values |= {"bpm": str(facts.bpm), "bar": in_seconds(facts.bar_seconds)}
     return Ask("compound" if facts.meter == 6 else "known", values)
 
 
 def bars_a_minute(facts: Facts, rng: Random) -> Ask:
-    if facts.tempo_bpm is None or facts.beats_in_bar is None or facts.meter_name is None:
-        return unknown(missing=facts.missing("tempo", "meter"))
-    return known(
-        bpm=str(facts.bpm),
-        meter=facts.meter_name,
-        beats=counted(facts.beats_in_bar),
-        bars=plain_number(facts.tempo_bpm / facts.beats_in_bar),
-    )
+    tempo_bpm, beats = need(facts.tempo_bpm), need(facts.beats_in_bar)
+    values = {"bpm": str(facts.bpm), "meter": need(facts.meter_name), "beats": counted(beats)}
+    return known(bars=plain_number(tempo_bpm / beats), **values)
 
 
 def section(facts: Facts, rng: Random) -> Ask:
     bars = rng.choice((4, 8, 12, 16, 32))
-    if facts.bar_seconds is None or facts.meter_name is None:
-        return unknown(bars=str(bars), missing=facts.missing("tempo", "meter"))
-    length = in_seconds(round(bars * facts.bar_seconds))
-    return known(bars=str(bars), bpm=str(facts.bpm), meter=facts.meter_name, length=length)
+    length = in_seconds(round(bars * need(facts.bar_seconds, bars=str(bars))))
+    return known(bars=str(bars), bpm=str(facts.bpm), meter=need(facts.meter_name), length=length)
 
 
 def delay(facts: Facts, rng: Random) -> Ask:
-    if facts.tempo_bpm is None:
-        return unknown()
-    beat = 60_000 / facts.tempo_bpm
+    beat = 60_000 / need(facts.tempo_bpm)
     return known(bpm=str(facts.bpm), beat=f"{beat:.0f}", half=f"{beat / 2:.0f}")
 
 

@@ -6,7 +6,7 @@ from random import Random
 
 from llark.music.theory import INTERVALS, Chord, Scale, capo, mixes_with
 from llark.questions.harmony import glossed
-from llark.questions.kind import REASONING, Ask, Kind, known, unknown, yes_no
+from llark.questions.kind import REASONING, Ask, Kind, known, need, unknown, yes_no
 from llark.questions.known import Facts, listed
 
 TRANSPOSING = {
@@ -17,16 +17,13 @@ TRANSPOSING = {
 
 
 def improvise(facts: Facts, rng: Random) -> Ask:
-    if facts.scale is None:
-        return unknown()
-    scale = facts.scale
+    scale = need(facts.scale)
     return Ask(scale.mode, {"key": scale.name, "tonic": scale.tonic_name, "five": listed(scale.pentatonic)})
 
 
 def scale_notes(facts: Facts, rng: Random) -> Ask:
-    if facts.scale is None:
-        return unknown()
-    return Ask(facts.scale.mode, {"key": facts.scale.name, "notes": listed(facts.scale.notes)})
+    scale = need(facts.scale)
+    return Ask(scale.mode, {"key": scale.name, "notes": listed(scale.notes)})
 
 
 def transpose(facts: Facts, rng: Random) -> Ask:
@@ -34,11 +31,10 @@ def transpose(facts: Facts, rng: Random) -> Ask:
     interval = rng.choice(tuple(INTERVALS))
     way = rng.choice(("up", "down"))
     asked = {"interval": interval, "way": way}
-    if facts.scale is None:
-        return unknown(**asked)
+    scale = need(facts.scale, **asked)
     semitones = INTERVALS[interval] * (1 if way == "up" else -1)
-    moved = facts.scale.moved(semitones)
-    values = asked | {"key": facts.scale.name, "moved": moved.name}
+    moved = scale.moved(semitones)
+    values = asked | {"key": scale.name, "moved": moved.name}
     chords = [chord.moved(semitones) for chord in facts.common]
     if len(chords) > 1 and all(moved.spells(chord) for chord in chords):
         values |= {"chords": listed([chord.name for chord in facts.common])}
@@ -47,18 +43,16 @@ def transpose(facts: Facts, rng: Random) -> Ask:
 
 
 def capo_fret(facts: Facts, rng: Random) -> Ask:
-    if facts.scale is None:
-        return unknown()
-    fret, shape = capo(facts.scale)
-    values = {"key": facts.scale.name, "fret": str(fret), "shape": shape.name}
+    scale = need(facts.scale)
+    fret, shape = capo(scale)
+    values = {"key": scale.name, "fret": str(fret), "shape": shape.name}
     return Ask("open" if fret == 0 else "known", values)
 
 
 def mix_key(facts: Facts, rng: Random) -> Ask:
-    if facts.scale is None:
-        return unknown()
-    relative, above, below = mixes_with(facts.scale)
-    return known(key=facts.scale.name, relative=relative.name, above=above.name, below=below.name)
+    scale = need(facts.scale)
+    relative, above, below = mixes_with(scale)
+    return known(key=scale.name, relative=relative.name, above=above.name, below=below.name)
 
 
 def chord_function(facts: Facts, rng: Random) -> Ask | None:
@@ -71,43 +65,36 @@ def chord_function(facts: Facts, rng: Random) -> Ask | None:
     if not placed:
         return None
     chord = rng.choice(placed)
-    return known(
-        chord=chord.name,
-        numeral=scale.numeral(chord) or "",
-        role=scale.role(chord) or "",
-        key=scale.name,
-    )
+    numeral, role = scale.numeral(chord) or "", scale.role(chord) or ""
+    return known(chord=chord.name, numeral=numeral, role=role, key=scale.name)
 
 
 def numerals(facts: Facts, rng: Random) -> Ask | None:
     """Roman numerals of the main chords, where each has one."""
-    if facts.scale is None or not facts.common:
-        return unknown(missing=facts.missing("key", "chords"))
-    placed = {facts.scale.numeral(chord): chord.name for chord in reversed(facts.common)}
-    if None in placed or len(placed) < 2 or not all(map(facts.scale.spells, facts.common)):
+    scale, common = need(facts.scale), need(facts.common)
+    placed = {scale.numeral(chord): chord.name for chord in reversed(common)}
+    if None in placed or len(placed) < 2 or not all(map(scale.spells, common)):
         return None
     pairs = [f"{name} is {numeral}" for numeral, name in reversed(placed.items())]
-    return known(key=facts.scale.name, placed=listed(pairs))
+    return known(key=scale.name, placed=listed(pairs))
 
 
 def diatonic(facts: Facts, rng: Random) -> Ask | None:
-    if facts.scale is None:
-        return unknown()
-    triads = [facts.scale.chord(degree) for degree in range(7)]
+    scale = need(facts.scale)
+    triads = [scale.chord(degree) for degree in range(7)]
     triads = [chord for chord in triads if chord.quality != "dim"]
-    if not all(map(facts.scale.spells, triads)):
+    if not all(map(scale.spells, triads)):
         return None
-    return known(key=facts.scale.name, chords=listed([chord.name for chord in triads]))
+    return known(key=scale.name, chords=listed([chord.name for chord in triads]))
 
 
 def primary(facts: Facts, rng: Random) -> Ask | None:
     """Tonic, subdominant and (major) dominant."""
-    if facts.scale is None:
-        return unknown()
-    chords = _primary(facts.scale)
-    if not all(map(facts.scale.spells, chords)):
+    scale = need(facts.scale)
+    chords = _primary(scale)
+    if not all(map(scale.spells, chords)):
         return None
-    return known(key=facts.scale.name, chords=listed([chord.name for chord in chords]))
+    return known(key=scale.name, chords=listed([chord.name for chord in chords]))
 
 
 def _primary(scale: Scale) -> tuple[Chord, Chord, Chord]:
@@ -115,40 +102,36 @@ def _primary(scale: Scale) -> tuple[Chord, Chord, Chord]:
 
 
 def dominant(facts: Facts, rng: Random) -> Ask | None:
-    if facts.scale is None:
-        return unknown()
-    chord = _primary(facts.scale)[2]
-    if not facts.scale.spells(chord):
+    scale = need(facts.scale)
+    chord = _primary(scale)[2]
+    if not scale.spells(chord):
         return None
-    return known(key=facts.scale.name, chord=chord.name, tonic=facts.scale.chord(0).name)
+    return known(key=scale.name, chord=chord.name, tonic=scale.chord(0).name)
 
 
 def outside(facts: Facts, rng: Random) -> Ask:
     """Whether the main chords stay in the key."""
-    if facts.scale is None or not facts.common:
-        return unknown()
-    strangers = [chord.name for chord in facts.common if not facts.scale.holds(chord)]
-    values = {"key": facts.scale.name, "strangers": listed(strangers)}
+    scale, common = need(facts.scale), need(facts.common)
+    strangers = [chord.name for chord in common if not scale.holds(chord)]
+    values = {"key": scale.name, "strangers": listed(strangers)}
     values["does"] = "does" if len(strangers) == 1 else "do"
     return yes_no(not strangers, **values)
 
 
 def bass_root(facts: Facts, rng: Random) -> Ask:
-    if not facts.chords:
-        return unknown()
-    name = facts.chords[0].chord.name
+    name = need(facts.chords)[0].chord.name
     return known(chord=name, root=name.partition(" ")[0])
 
 
 def final_note(facts: Facts, rng: Random) -> Ask:
-    return unknown() if facts.scale is None else known(tonic=facts.scale.tonic_name, key=facts.scale.name)
+    scale = need(facts.scale)
+    return known(tonic=scale.tonic_name, key=scale.name)
 
 
 def transposing(facts: Facts, rng: Random) -> Ask:
     player = rng.choice(tuple(TRANSPOSING))
-    if facts.scale is None:
-        return unknown(player=player)
-    return known(player=player, key=facts.scale.name, written=facts.scale.moved(TRANSPOSING[player]).name)
+    scale = need(facts.scale, player=player)
+    return known(player=player, key=scale.name, written=scale.moved(TRANSPOSING[player]).name)
 
 
 def mood_reason(facts: Facts, rng: Random) -> Ask | None:
@@ -162,9 +145,8 @@ def mood_reason(facts: Facts, rng: Random) -> Ask | None:
 
 
 def same_notes(facts: Facts, rng: Random) -> Ask:
-    if facts.scale is None:
-        return unknown()
-    return known(key=facts.scale.name, relative=glossed(facts.scale.relative, facts.scale.sharps))
+    scale = need(facts.scale)
+    return known(key=scale.name, relative=glossed(scale.relative, scale.sharps))
 
 
 KINDS = (
