@@ -45,7 +45,7 @@ def offline(corpus: Path, exchanges: int) -> None:
 
 def _taught(truths: list[Any], most: int, asked: Any) -> dict[str, str]:
     from llark.instruct.offline import OfflineConfig, kinds_of, teach
-    from llark.questions.phrasing import phrases
+    from llark.questions.grammar import phrases
 
     config = OfflineConfig(most, say_unknown=False, kinds=asked)
     phrases(asked)

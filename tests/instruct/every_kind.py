@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from llark.instruct.offline import ALL_KINDS, OfflineConfig, exchange_of
-from llark.questions.known import Facts
+from llark.questions.facts import Facts
 from llark.records import Annotation, Exchange
 
 

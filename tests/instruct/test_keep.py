@@ -14,7 +14,7 @@ from llark.instruct.prompt import Prompt, build, texts
 from llark.instruct.reply import Item
 from llark.instruct.sources import Source
 from llark.music.claims import check
-from llark.questions.kind import FAMILIES
+from llark.questions import FAMILIES
 from llark.records import Annotation, Dropped, Key, Tags, Tempo, Track
 
 TRACK = Track(

@@ -13,9 +13,8 @@ from llark.instruct.offline import BASIC_KINDS, BY_SLUG, CORE_KINDS, KINDS, TEAC
 from llark.instruct.sources import Source
 from llark.music.claims import check
 from llark.music.facts_line import describe_facts
-from llark.questions import advice
-from llark.questions.kind import FAMILIES
-from llark.questions.known import Facts, listed
+from llark.questions import FAMILIES, advice
+from llark.questions.facts import Facts, listed
 from llark.records import INSTRUMENTS, KEYS, METER_NAMES, Annotation, ChordSpan, Exchange, Key
 
 BPM = re.compile(r"(\d+(?:\.\d+)?) BPM")

@@ -12,7 +12,7 @@ from llark.instruct.prompt import build, schema, texts, version
 from llark.instruct.reply import parse
 from llark.instruct.sources import FACTS, Source, join, with_truth
 from llark.llm.ledger import key_of
-from llark.questions.kind import FAMILIES
+from llark.questions import FAMILIES
 from llark.records import (
     Annotation,
     Clip,

@@ -6,10 +6,9 @@ from random import Random
 import pytest
 
 from llark.instruct.offline import BY_SLUG, CORE_KINDS, KINDS
-from llark.questions.grammar import GrammarError, compile_line, every, say, tidy
-from llark.questions.phrasing import phrases
+from llark.questions.grammar import GrammarError, compile_line, compile_rules, every, phrases, say, tidy
 
-RULES = {"clip": "[clip|song]", "this": "[this|the] <clip>"}
+RULES = compile_rules({"clip": "[clip|song]", "this": "[this|the] <clip>"})
 
 
 def sentence(line: str, **values: str) -> str | None:

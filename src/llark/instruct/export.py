@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from llark.errors import UserMustAct
-from llark.questions.kind import CAPTIONING, REASONING, UNDERSTANDING
+from llark.questions import CAPTIONING, REASONING, UNDERSTANDING
 from llark.records import Clip, Embedding, Exchange
 
 FORMATS = ("parquet", "chat", "webdataset")

@@ -14,7 +14,7 @@ import yaml
 from llark.instruct.sources import Source
 from llark.music.claims import KnownFacts
 from llark.music.names import chord_name, note_name
-from llark.questions.known import Facts, plain_number
+from llark.questions.facts import Facts, plain_number
 from llark.records import Annotation, MetadataValue, Span
 
 LONGEST_VALUE = 400

@@ -24,7 +24,7 @@ from llark.instruct.reply import Item
 from llark.instruct.sources import Source
 from llark.llm.ledger import Ledger
 from llark.music.claims import check
-from llark.questions.kind import CAPTIONING, REASONING
+from llark.questions import CAPTIONING, REASONING
 from llark.records import Dropped, Exchange
 
 LONGEST_QUESTION, LONGEST_ANSWER, FEWEST_WORDS = 600, 4000, 2

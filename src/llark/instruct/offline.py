@@ -15,11 +15,22 @@ from typing import Any, Literal
 
 from llark import engine
 from llark.instruct.sources import Source
-from llark.questions import advice, caption, form, harmony, rhythm, sound, timing, tonal
-from llark.questions.grammar import Said
-from llark.questions.kind import CAPTIONING, FAMILIES, Ask, Kind
-from llark.questions.known import Facts
-from llark.questions.phrasing import phrases
+from llark.questions import (
+    CAPTIONING,
+    FAMILIES,
+    Ask,
+    Kind,
+    advice,
+    caption,
+    form,
+    harmony,
+    rhythm,
+    sound,
+    timing,
+    tonal,
+)
+from llark.questions.facts import Facts
+from llark.questions.grammar import Sentence, phrases
 from llark.records import Annotation, Dropped, Exchange
 from llark.storage.stages import StageWriter
 
@@ -197,7 +208,7 @@ def exchange_of(facts: Facts, kind: Kind, asked: Ask, rng: Random, config: Offli
     return Exchange(clip_id, question, answer.text, kind.task, kind.slug, TEACHER, rests_on)
 
 
-def _rests_on(facts: Facts, kind: Kind, asked: Ask, answer: Said) -> tuple[str, ...]:
+def _rests_on(facts: Facts, kind: Kind, asked: Ask, answer: Sentence) -> tuple[str, ...]:
     """Fields of the annotation: for captions and advice those of the values in it, else those of its kind."""
     if asked.form == "unknown":
         return kind.facts

@@ -19,7 +19,7 @@ import yaml
 from llark.instruct.fields import Field, fields_of, glossary
 from llark.instruct.sources import Source
 from llark.llm.client import Message
-from llark.questions.kind import CAPTIONING, UNDERSTANDING
+from llark.questions import CAPTIONING, UNDERSTANDING
 
 
 @functools.cache

@@ -24,8 +24,8 @@ from llark.instruct.reply import Item, parse
 from llark.instruct.sources import Source
 from llark.llm.client import Message, Reply, RequestFailed
 from llark.llm.ledger import Ledger
-from llark.questions.kind import CAPTIONING, FAMILIES
-from llark.questions.phrasing import phrases
+from llark.questions import CAPTIONING, FAMILIES
+from llark.questions.grammar import phrases
 from llark.records import Dropped
 from llark.storage.stages import StageWriter
 

@@ -110,7 +110,7 @@ class InstructOptions:
 
     @property
     def families(self) -> tuple[str, ...]:
-        from llark.questions.kind import FAMILIES
+        from llark.questions import FAMILIES
 
         return tuple(name for name in FAMILIES if self.family is None or name in self.family)
 

@@ -1,1 +1,104 @@
-"""The kinds of question that can be asked about an annotation: one module a family, each ends in KINDS."""
+"""What can be asked about an annotation: one module a family of kinds, each ends in KINDS.
+
+This file says what a kind of question is, `facts.py` what is known of a clip. The words are in
+`grammar.py` and `phrases/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import TypeVar
+
+from llark.questions.facts import Facts
+
+UNDERSTANDING = "understanding"
+CAPTIONING = "captioning"
+REASONING = "reasoning"
+FAMILIES = (UNDERSTANDING, CAPTIONING, REASONING)
+
+CLIP = ("start_seconds", "end_seconds")
+"""The fields of an annotation that say how long its clip is."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One thing asked and answered: the form of the answer (`known`, `yes`, `no`, `unknown` …) and the
+    values of the sentence's `{names}`."""
+
+    form: str
+    values: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A sort of question: what it asks of the facts of a clip, and how often it is asked."""
+
+    slug: str
+    """Its name, under which `phrases/` has its words: `key-yesno`."""
+    task: str
+    """Its family, one of `FAMILIES`."""
+    facts: tuple[str, ...]
+    """The fields of the annotation that its answers may rest on."""
+    asks: Callable[[Facts, Random], Ask | None]
+    """What is asked and answered, drawn at random where there is a choice; see `ask`."""
+    weight: float = 1.0
+    """How often it is asked, relative to the other core kinds, or to the others that are none."""
+    core: bool = False
+    """Whether it is one of the few that evaluation asks, and that every clip is asked most."""
+
+    def ask(self, facts: Facts, rng: Random) -> Ask | None:
+        """One question about a clip. `None` where the facts are known but the question would make no sense;
+        where they are not known, its form is `unknown`, and `{missing}` says which they are."""
+        try:
+            return self.asks(facts, rng)
+        except FactMissing as error:
+            return unknown(**error.values, missing=facts.missing(*self.facts))
+
+
+class FactMissing(Exception):
+    """A fact is not known without which the question can be asked, and cannot be answered."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        super().__init__()
+        self.values = values
+
+
+Fact = TypeVar("Fact")
+
+
+def need(fact: Fact | None, **values: str) -> Fact:
+    """A fact that the answer cannot do without. Raises `FactMissing` where it is `None`, or empty.
+
+    `values` are those of the question's `{names}`.
+    """
+    if fact is None or fact == ():
+        raise FactMissing(values)
+    return fact
+
+
+def unknown(**values: str) -> Ask:
+    """Asked, but it cannot be told."""
+    return Ask("unknown", values)
+
+
+def known(**values: str) -> Ask:
+    return Ask("known", values)
+
+
+def yes_no(truth: bool, **values: str) -> Ask:
+    return Ask("yes" if truth else "no", values)
+
+
+def either(rng: Random, right: str, wrong: str) -> dict[str, str]:
+    """Two choices in random order, and which of them is right."""
+    first, second = rng.sample((right, wrong), 2)
+    return {"first": first, "second": second, "right": right, "wrong": wrong}
+
+
+def weighted(rng: Random, weights: Sequence[tuple[str, float]]) -> str:
+    """One name, drawn by its weight."""
+    names, numbers = zip(*weights, strict=True)
+    drawn: str = rng.choices(names, numbers)[0]
+    return drawn

@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 
 from llark.music.theory import Chord, Scale
+from llark.questions import CAPTIONING, REASONING, Ask, Kind, known, need, unknown
 from llark.questions.caption import ALL, PACES, described, description, short_caption
-from llark.questions.kind import CAPTIONING, REASONING, Ask, Kind, known, need, unknown
-from llark.questions.known import Facts, listed, plain_number
+from llark.questions.facts import Facts, listed, plain_number
 from llark.questions.rhythm import pace
 from llark.questions.sound import genre_phrase, other_genre
 from llark.questions.timing import COUNTS

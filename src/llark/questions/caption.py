@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from llark.questions.kind import CAPTIONING, CLIP, Ask, Kind, unknown
-from llark.questions.known import Facts, counted, listed, plain_number
+from llark.questions import CAPTIONING, CLIP, Ask, Kind, unknown
+from llark.questions.facts import Facts, counted, listed, plain_number
 from llark.questions.rhythm import marking, pace
 from llark.questions.sound import genre_phrase, with_article
 

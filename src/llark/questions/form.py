@@ -8,8 +8,8 @@ from __future__ import annotations
 from random import Random
 
 from llark.music.names import chord_name, note_name
-from llark.questions.kind import UNDERSTANDING, Ask, Kind, known, yes_no
-from llark.questions.known import Facts, counted, listed, plain_number
+from llark.questions import UNDERSTANDING, Ask, Kind, known, yes_no
+from llark.questions.facts import Facts, counted, listed, plain_number
 from llark.records import Span
 
 MOST_SPANS = 6

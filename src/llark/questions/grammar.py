@@ -1,4 +1,6 @@
-"""A small generative grammar: one line of it stands for many sentences.
+"""The words of every kind of question: a small generative grammar, and the YAML files that are written in it.
+
+One line of the grammar stands for many sentences:
 
     [a|b|c]        one of these (an empty choice, `[a|]`, makes it optional)
     <name>         a shared rule
@@ -14,12 +16,15 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from random import Random
+from typing import Any, Literal
+
+import yaml
 
 Values = Mapping[str, str]
-Rules = Mapping[str, str]
 
 TOKEN = re.compile(r"//|[\[\]|()]|<[a-z_]+>|\{[a-z_]+\}|[^\[\]|()<>{}/]+|/")
 AN = re.compile(r"\b([Aa])~ (\S+)")
@@ -27,12 +32,9 @@ SAID_WITH_VOWEL = re.compile(r"(?:8|11\b|18\b|[aeio]|un(?!i)|[AEF](?:[#b]?\b))",
 
 
 @dataclass(frozen=True)
-class Text:
-    text: str
-
-
-@dataclass(frozen=True)
 class Value:
+    """`{name}`."""
+
     name: str
 
 
@@ -52,28 +54,34 @@ class Known:
 
 @dataclass(frozen=True)
 class Chain:
+    """Parts that follow each other."""
+
     parts: tuple[Node, ...]
 
 
-Node = Text | Value | Choice | Known | Chain
+Node = str | Value | Choice | Known | Chain
+Rules = Mapping[str, Node]
 
 
 class GrammarError(ValueError):
     """A line of the grammar that cannot be read: a fault of the package, not of the user."""
 
 
+def compile_rules(lines: Mapping[str, str]) -> Rules:
+    """The trees of the shared rules, each of which may hold those before it."""
+    rules: dict[str, Node] = {}
+    for name, line in lines.items():
+        rules[name] = compile_line(line, rules)
+    return rules
+
+
 def compile_line(line: str, rules: Rules) -> Node:
-    """The tree of one line, with its `<rules>` resolved. Raises `GrammarError` for any other line."""
-    return _compile(line, tuple(sorted(rules.items())))
-
-
-@functools.cache
-def _compile(line: str, rules: tuple[tuple[str, str], ...]) -> Node:
+    """The tree of one line, with its `<rules>` put in. Raises `GrammarError` for any other line."""
     tokens = TOKEN.findall(line)
     if "".join(tokens) != line:
         raise GrammarError(f"a stray bracket in {line!r}")
-    reader = _Reader(line, tokens, dict(rules), rules)
-    node = reader.chain(stop="")
+    reader = _Reader(line, tokens, rules)
+    node = reader.chain(())
     if reader.at < len(tokens):
         raise GrammarError(f"{tokens[reader.at]!r} closes nothing in {line!r}")
     return node
@@ -82,18 +90,16 @@ def _compile(line: str, rules: tuple[tuple[str, str], ...]) -> Node:
 class _Reader:
     """Recursive descent over the tokens of one line."""
 
-    def __init__(
-        self, line: str, tokens: Sequence[str], rules: Rules, key: tuple[tuple[str, str], ...]
-    ) -> None:
-        self.line, self.tokens, self.rules, self.key = line, tokens, rules, key
+    def __init__(self, line: str, tokens: Sequence[str], rules: Rules) -> None:
+        self.line, self.tokens, self.rules = line, tokens, rules
         self.at = 0
 
-    def chain(self, stop: str) -> Node:
-        """Reads up to (not over) a token of `stop`, or to the end where `stop` is empty."""
+    def chain(self, stops: tuple[str, ...]) -> Node:
+        """Reads up to (not over) one of these tokens or a closing one, or to the end."""
         parts: list[Node] = []
         while self.at < len(self.tokens):
             token = self.tokens[self.at]
-            if token and (token in stop.split() or token in "])"):
+            if token in (*stops, "]", ")"):
                 break
             self.at += 1
             parts.append(self.part(token))
@@ -107,19 +113,17 @@ class _Reader:
         if token.startswith("{"):
             return Value(token[1:-1])
         if token.startswith("<"):
-            name = token[1:-1]
-            if name not in self.rules:
-                raise GrammarError(
-                    f"no rule {token} for {self.line!r}; rules: {', '.join(sorted(self.rules))}"
-                )
-            return _compile(self.rules[name], self.key)
-        return Text(token)
+            if token[1:-1] not in self.rules:
+                rules = ", ".join(sorted(self.rules))
+                raise GrammarError(f"no rule {token} for {self.line!r}; rules: {rules}")
+            return self.rules[token[1:-1]]
+        return token
 
     def options(self, separator: str, close: str) -> tuple[Node, ...]:
-        options = [self.chain(f"{separator} {close}")]
+        options = [self.chain((separator,))]
         while self.at < len(self.tokens) and self.tokens[self.at] == separator:
             self.at += 1
-            options.append(self.chain(f"{separator} {close}"))
+            options.append(self.chain((separator,)))
         if self.at == len(self.tokens) or self.tokens[self.at] != close:
             raise GrammarError(f"{close!r} is missing in {self.line!r}")
         self.at += 1
@@ -127,23 +131,23 @@ class _Reader:
 
 
 @dataclass(frozen=True)
-class Said:
+class Sentence:
     """A sentence, and the names of the values in it."""
 
     text: str
     used: frozenset[str]
 
 
-def say(node: Node, values: Values, rng: Random) -> Said | None:
+def say(node: Node, values: Values, rng: Random) -> Sentence | None:
     """One sentence of the tree, tidied; None where a value it cannot do without is missing."""
     used: list[str] = []
     text = _say(node, values, rng, used)
-    return None if text is None else Said(tidy(text), frozenset(used))
+    return None if text is None else Sentence(tidy(text), frozenset(used))
 
 
 def _say(node: Node, values: Values, rng: Random, used: list[str]) -> str | None:
-    if isinstance(node, Text):
-        return node.text
+    if isinstance(node, str):
+        return node
     if isinstance(node, Value):
         used.append(node.name)
         return values.get(node.name)
@@ -167,8 +171,8 @@ def _say(node: Node, values: Values, rng: Random, used: list[str]) -> str | None
 
 def every(node: Node) -> Iterator[str]:
     """Every sentence of the tree, with its values left as `{name}`; not tidied, may repeat."""
-    if isinstance(node, Text):
-        yield node.text
+    if isinstance(node, str):
+        yield node
     elif isinstance(node, Value):
         yield f"{{{node.name}}}"
     elif isinstance(node, Chain):
@@ -184,9 +188,105 @@ def tidy(text: str) -> str:
     text = re.sub(r"\s+", " ", text).strip()
     text = re.sub(r" ([.,?!;:])", r"\1", text)
     text = AN.sub(_article, text)
-    return re.sub(r"(^|[.?!] )([a-z])", lambda found: found[1] + found[2].upper(), text)
+    return re.sub(r"(^|[.?!] )([a-z])", lambda match: match[1] + match[2].upper(), text)
 
 
-def _article(found: re.Match[str]) -> str:
-    article, word = found.groups()
+def _article(match: re.Match[str]) -> str:
+    article, word = match.groups()
     return f"{article}{'n' if SAID_WITH_VOWEL.match(word) else ''} {word}"
+
+
+# --- the phrases of every kind ----------------------------------------------------------------------------
+
+PLAIN_SHARE = 0.35
+"""How often a kind that has plain phrasings is asked in one of them: the way most people ask."""
+
+FRAMED_SHARE = 0.35
+"""How often, otherwise, a question is a fragment in a frame (`Can you tell me {x}?`)."""
+
+SHARED, MORE = "words.yaml", "more.yaml"
+FRAMED = {"of": ("of", "how"), "ofs": ("ofs", "how"), "how": ("how",)}
+"""Which frames each sort of fragment goes into."""
+
+PARTS = {"plain", "ask", "of", "ofs", "how", "say", "unknown", "so"}
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """All that can be said for one kind: its questions (plain, whole, framed), and answers by their form."""
+
+    plain: tuple[Node, ...]
+    whole: tuple[Node, ...]
+    framed: tuple[Node, ...]
+    answers: Mapping[str, tuple[Node, ...]]
+
+    def question(self, values: Values, rng: Random) -> Sentence:
+        if self.plain and rng.random() < PLAIN_SHARE:
+            return _one(self.plain, values, rng)
+        framed = self.framed and rng.random() < FRAMED_SHARE
+        return _one(self.framed if framed else self.whole, values, rng)
+
+    def answer(self, form: str, values: Values, rng: Random) -> Sentence:
+        return _one(self.answers[form], values, rng)
+
+    def every_question(self) -> Iterator[str]:
+        """Every question, untidied, with its values left as `{name}`; may repeat."""
+        for node in (*self.plain, *self.whole, *self.framed):
+            yield from every(node)
+
+
+def _one(lines: tuple[Node, ...], values: Values, rng: Random) -> Sentence:
+    """A sentence of the first of the shuffled lines that can be said."""
+    for line in rng.sample(lines, len(lines)):
+        sentence = say(line, values, rng)
+        if sentence is not None and sentence.text:
+            return sentence
+    raise GrammarError(f"no line can be said with {sorted(values)}")
+
+
+@functools.cache
+def phrases(kinds: Literal["basic", "all"] = "basic") -> Mapping[str, Phrases]:
+    """Phrases by kind; for `all` with the lines of `MORE`. Raises `GrammarError` for an unusable file."""
+    folder = resources.files("llark.questions") / "phrases"
+    files = [file for file in folder.iterdir() if file.name.endswith(".yaml")]
+    pages = {file.name: yaml.safe_load(file.read_text("utf-8")) for file in files}
+    shared, further = pages.pop(SHARED), pages.pop(MORE)
+    rules = compile_rules(shared["rules"])
+    by_kind: dict[str, Phrases] = {}
+    for name, page in sorted(pages.items()):
+        for slug, parts in page.items():
+            if slug in by_kind or parts.keys() - PARTS:
+                raise GrammarError(f"{name}: {slug} comes twice or has parts other than {sorted(PARTS)}")
+            more = further.get(slug, {}) if kinds == "all" else {}
+            by_kind[slug] = _phrases(parts, more, shared["frames"], rules)
+    if strange := further.keys() - by_kind.keys():
+        raise GrammarError(f"{MORE}: there are no kinds {sorted(strange)}")
+    return by_kind
+
+
+def _phrases(
+    parts: Mapping[str, Any], more: Mapping[str, Any], frames: Mapping[str, list[str]], rules: Rules
+) -> Phrases:
+    """The parts of a kind, with further questions and answers."""
+    framed = [
+        line.replace("{x}", fragment)
+        for part, names in FRAMED.items()
+        for fragment in parts.get(part, ())
+        for name in names
+        for line in frames[name]
+    ]
+    answers = {form: [*lines, *more.get("say", {}).get(form, ())] for form, lines in parts["say"].items()}
+    if "unknown" in parts:
+        so = f", {parts['so']}" if "so" in parts else ""
+        lines = frames["unknown"]
+        answers["unknown"] = [line.replace("{x}", parts["unknown"]).replace("{so}", so) for line in lines]
+
+    def compiled(lines: Iterable[str]) -> tuple[Node, ...]:
+        return tuple(compile_line(line, rules) for line in lines)
+
+    return Phrases(
+        plain=compiled(parts.get("plain", ())),
+        whole=compiled([*parts["ask"], *more.get("ask", ())]),
+        framed=compiled(framed),
+        answers={form: compiled(lines) for form, lines in answers.items()},
+    )

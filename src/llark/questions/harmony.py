@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from llark.music.theory import Chord, Scale, conventional_name
-from llark.questions.kind import UNDERSTANDING, Ask, Kind, either, known, need, unknown, yes_no
-from llark.questions.known import Facts, Heard, counted, listed, plain_number
+from llark.questions import UNDERSTANDING, Ask, Kind, either, known, need, unknown, yes_no
+from llark.questions.facts import Facts, Heard, counted, listed, plain_number
 from llark.records import KEYS
 
 CHORD_MARGIN_SECONDS = 0.3

@@ -6,8 +6,8 @@ from itertools import pairwise
 from random import Random
 from statistics import mean, pstdev
 
-from llark.questions.kind import CLIP, UNDERSTANDING, Ask, Kind, either, known, need, unknown, yes_no
-from llark.questions.known import Facts, counted, in_seconds, plain_number
+from llark.questions import CLIP, UNDERSTANDING, Ask, Kind, either, known, need, unknown, yes_no
+from llark.questions.facts import Facts, counted, in_seconds, plain_number
 from llark.records import METER_NAMES
 
 SLOW_BELOW_BPM = 80

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from llark.questions.kind import UNDERSTANDING, Ask, Kind, either, known, need, unknown, weighted, yes_no
-from llark.questions.known import Facts, counted, listed
+from llark.questions import UNDERSTANDING, Ask, Kind, either, known, need, unknown, weighted, yes_no
+from llark.questions.facts import Facts, counted, listed
 from llark.records import GENRES, INSTRUMENTS
 
 COMMON = {

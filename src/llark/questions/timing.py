@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from llark.questions.kind import REASONING, Ask, Kind, known, need, unknown
-from llark.questions.known import Facts, counted, in_seconds, plain_number
+from llark.questions import REASONING, Ask, Kind, known, need, unknown
+from llark.questions.facts import Facts, counted, in_seconds, plain_number
 from llark.questions.sound import with_article
 
 PITCH_SHIFT = 0.06

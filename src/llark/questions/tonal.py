@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 
 from llark.music.theory import INTERVALS, Chord, Scale, capo, mixes_with
+from llark.questions import REASONING, Ask, Kind, known, need, unknown, yes_no
+from llark.questions.facts import Facts, listed
 from llark.questions.harmony import glossed
-from llark.questions.kind import REASONING, Ask, Kind, known, need, unknown, yes_no
-from llark.questions.known import Facts, listed
 
 TRANSPOSING = {
     "a trumpet in Bb": 2, "a clarinet in Bb": 2, "a tenor saxophone": 2, "an alto saxophone": 9,

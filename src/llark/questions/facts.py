@@ -1,4 +1,4 @@
-"""What a clip's annotation says, in the form that questions are asked about."""
+"""What a clip's annotation says, in the form that questions are asked about; and how its values are said."""
 
 from __future__ import annotations
 
