@@ -30,18 +30,21 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u20
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a record: `name` as the prompt shows it, `value` as text, `meaning` one sentence."""
+    """One field of a record."""
 
     name: str
+    """As the prompt shows it."""
     value: str
+    """As text."""
     meaning: str
+    """One sentence of the glossary."""
 
 
 @functools.cache
 def glossary() -> Mapping[str, Any]:
     text = (resources.files("llark.instruct") / "prompts" / "glossary.yaml").read_text("utf-8")
-    found: dict[str, Any] = yaml.safe_load(text)
-    return found
+    page: dict[str, Any] = yaml.safe_load(text)
+    return page
 
 
 @functools.cache
@@ -55,11 +58,8 @@ def fields_of(source: Source) -> tuple[Field, ...]:
     facts = [
         Field(name, value, meanings["facts"][name]) for name, value in _facts(source.annotation) if value
     ]
-    said = [*_background(source), *_metadata(source)]
-    shown = [field for field in said if field.value][: MOST_FIELDS - len(facts)]
-    if len(facts) == 1 and not shown:  # the length alone
-        return ()
-    return (*facts, *shown)
+    written = [field for field in _written(source) if field.value][: MOST_FIELDS - len(facts)]
+    return () if len(facts) == 1 and not written else (*facts, *written)  # the length alone is no record
 
 
 def known_of(annotation: Annotation, fields: Sequence[Field]) -> KnownFacts:
@@ -81,7 +81,7 @@ def _facts(annotation: Annotation) -> Iterator[tuple[str, str]]:
     yield "meter", facts.meter_name or ""
     yield "key", facts.scale.name if facts.scale else ""
     yield "local_keys", _spans(facts, annotation.local_keys.spans)
-    chords = [f"{plain_number(heard.start_seconds)} s {heard.chord.name}" for heard in facts.chords]
+    chords = [f"{plain_number(span.start_seconds)} s {span.chord.name}" for span in facts.chords]
     yield "chords", ", ".join(chords[:MOST_CHORDS]) + (" …" if len(chords) > MOST_CHORDS else "")
     yield "instruments", ", ".join(facts.instruments)
     yield "genre", ", ".join(facts.genres)
@@ -134,28 +134,21 @@ def _melody(annotation: Annotation) -> str:
     return f"{melody.contour}, from {note_name(melody.lowest_midi)} to {note_name(melody.highest_midi)}"
 
 
-def _background(source: Source) -> Iterator[Field]:
+def _written(source: Source) -> Iterator[Field]:
+    """What the data set says of the recording: its names, captions and all fields that need not be hidden."""
     if source.track is None:
         return
-    meanings = glossary()["background"]
-    for name in NAMES:
-        yield Field(name, clean(getattr(source.track, name) or ""), meanings[name])
-    captions = " / ".join(filter(None, map(clean, source.track.captions[:5])))
-    yield Field("captions", captions, meanings["captions"])
-
-
-def _metadata(source: Source) -> Iterator[Field]:
-    if source.track is None:
-        return
-    meanings = glossary()["metadata"]
+    meanings = glossary()
+    texts = {name: clean(getattr(source.track, name) or "") for name in NAMES}
+    texts["captions"] = " / ".join(filter(None, map(clean, source.track.captions[:5])))
+    yield from (Field(name, text, meanings["background"][name]) for name, text in texts.items())
     for name, value in source.track.metadata.items():
-        known = meanings.get(name)
-        if known is not None or not _hidden().search(name):
-            shown = f"metadata.{clean(name)[:40]}"
-            yield Field(shown, _said(value), known or glossary()["other"])
+        meaning = meanings["metadata"].get(name)
+        if meaning is not None or not _hidden().search(name):
+            yield Field(f"metadata.{clean(name)[:40]}", _as_text(value), meaning or meanings["other"])
 
 
-def _said(value: MetadataValue) -> str:
+def _as_text(value: MetadataValue) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple | list):
@@ -168,5 +161,5 @@ def names_of(source: Source) -> tuple[str, ...]:
     track = source.track
     if track is None:
         return ()
-    said = [getattr(track, name) for name in NAMES] + [track.metadata.get(name) for name in NAMING_METADATA]
-    return tuple(dict.fromkeys(clean(name) for name in said if name))
+    names = [getattr(track, name) for name in NAMES] + [track.metadata.get(name) for name in NAMING_METADATA]
+    return tuple(dict.fromkeys(clean(name) for name in names if name))

@@ -207,9 +207,13 @@ def tempos(text: str) -> list[tuple[int, float]]:
         if SLOWEST_BPM <= (low := _number(match[1])) < (high := _number(match[3])) <= FASTEST_BPM
         and (not match["joined"] or re.search(r"between\s*$", text[: match.start()]))
     ]
-    spans += [(match.start(), match.end(), _number(match[1])) for match in _TEMPO.finditer(text)]
+    spans += [
+        (match.start(), match.end(), _number(match[1]))
+        for match in _TEMPO.finditer(text)
+        if not any(start <= match.start() < end for start, end, _ in spans)
+    ]
     readings = []
-    for start, end, bpm in sorted(spans, key=lambda span: span[0]):  # of one place, the range comes first
+    for start, end, bpm in sorted(spans):
         before, followed = text[max(0, start - 40) : start], _BPM_AFTER.match(text, end)
         other = _BOUND.search(before) or (_DIFFERENCE if followed else _OTHER_UNIT).match(text, end)
         if SLOWEST_BPM <= bpm <= FASTEST_BPM and not other:
