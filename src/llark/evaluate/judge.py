@@ -501,22 +501,12 @@ def ranked(
     answers: Sequence[str], labels: Sequence[str], embed: Callable[[Sequence[str]], Sequence[Sequence[float]]]
 ) -> list[list[str]]:
     """For each answer all labels, the nearest by cosine first. An empty answer has none."""
-    order = np.argsort(
-        -(_unit(embed([answer or " " for answer in answers])) @ _unit(embed(list(labels))).T),
-        axis=1,
-        kind="stable",
-    )
+    vectors = np.asarray(embed([*(answer or " " for answer in answers), *labels]), dtype=float)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)  # [texts, width] of length 1
+    order = np.argsort(-(vectors[: len(answers)] @ vectors[len(answers) :].T), axis=1, kind="stable")
     return [
         [labels[i] for i in row] if answer.strip() else [] for row, answer in zip(order, answers, strict=True)
     ]
-
-
-def _unit(vectors: Sequence[Sequence[float]]) -> np.ndarray:
-    """[texts, width], each of length 1."""
-    array = np.asarray(vectors, dtype=float)
-    lengths: np.ndarray = np.linalg.norm(array, axis=1, keepdims=True)
-    unit: np.ndarray = array / np.maximum(lengths, 1e-12)
-    return unit
 
 
 def accuracies(

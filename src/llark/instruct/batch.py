@@ -110,22 +110,30 @@ class BatchTeacher:
 
     async def _round(self, prompts: Callable[[], Iterable[Prompt | Dropped]], tick: Ticker) -> bool:
         """Submits every request that has no reply; whether there was one."""
-        missing, any_sent = self._missing(prompts()), False
-        held: BatchRequest | None = None
-        while True:
-            chunk, held = self._chunk(missing, held)
-            if chunk:
-                any_sent = True
-                await self._submit(self._write(chunk))
-            if held is None and len(chunk) < self.config.most_requests:
-                break
-            if held is not None:  # the budget is full until replies show what they really cost
+        chunk: list[BatchRequest] = []
+        any_missing = False
+        for request in self._missing(prompts()):
+            any_missing = True
+            try:
+                self.budget.reserve(*request.most_tokens)
+            except OutOfBudget:
+                # The budget is full until replies show what they really cost. Where they leave no room for
+                # this request either, the second reservation ends the run.
+                await self._send(chunk)
+                chunk = []
                 await self._finish_begun(tick)
-                if not chunk:
-                    self.budget.reserve(*held.most_tokens)  # raises, with how much is missing
-                    raise AssertionError("unreachable")
+                self.budget.reserve(*request.most_tokens)
+            chunk.append(request)
+            if len(chunk) == self.config.most_requests:
+                await self._send(chunk)
+                chunk = []
+        await self._send(chunk)
         await self._finish_begun(tick)
-        return any_sent
+        return any_missing
+
+    async def _send(self, chunk: list[BatchRequest]) -> None:
+        if chunk:
+            await self._submit(self._write(chunk))
 
     def _missing(self, prompts: Iterable[Prompt | Dropped]) -> Iterator[BatchRequest]:
         """Requests without a reply, each once; a reply that cannot be read makes one more."""
@@ -145,23 +153,6 @@ class BatchTeacher:
     def _request(self, messages: tuple[Message, ...], family: str) -> BatchRequest:
         body = self.sampling.body(messages)
         return BatchRequest(key_of(body), body, family)
-
-    def _chunk(
-        self, missing: Iterator[BatchRequest], held: BatchRequest | None
-    ) -> tuple[list[BatchRequest], BatchRequest | None]:
-        """The next requests that a batch and the budget hold, and the one that the budget does not."""
-        chunk: list[BatchRequest] = []
-        while len(chunk) < self.config.most_requests:
-            request = held or next(missing, None)
-            held = None
-            if request is None:
-                break
-            try:
-                self.budget.reserve(*request.most_tokens)
-            except OutOfBudget:
-                return chunk, request
-            chunk.append(request)
-        return chunk, None
 
     def _write(self, chunk: list[BatchRequest]) -> SentBatch:
         """The file of a batch, then its entry in the ledger."""
