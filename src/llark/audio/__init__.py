@@ -13,23 +13,8 @@ from llark.audio.timing import (
     windows_of,
 )
 
-__all__ = [
-    "AUDIO_SUFFIXES",
-    "LOUDEST_SAMPLE",
-    "MINI_FRAMES_PER_SECOND",
-    "SHORTEST_SECONDS",
-    "WINDOW_SECONDS",
-    "AudioInfo",
-    "MissingAudio",
-    "Span",
-    "decode",
-    "frame_count",
-    "load",
-    "probe",
-    "resample",
-    "save",
-    "stream",
-    "too_short",
-    "windows",
-    "windows_of",
-]
+__all__ = (
+    "AUDIO_SUFFIXES", "LOUDEST_SAMPLE", "MINI_FRAMES_PER_SECOND", "SHORTEST_SECONDS", "WINDOW_SECONDS",
+    "AudioInfo", "MissingAudio", "Span", "decode", "frame_count", "load", "probe", "resample", "save",
+    "stream", "too_short", "windows", "windows_of",
+)  # fmt: skip

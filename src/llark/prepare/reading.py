@@ -391,6 +391,41 @@ _ROUNDING_SECONDS = 0.5
 """A cut file may be this much longer than its segment, and a video this much shorter than is said."""
 
 
+VIDEO_FOLDERS = ("audio/", "wav/", "data/", "")
+"""Where the recordings of videos lie below a data set's root."""
+
+
+def segment_track(
+    root: Root, id_: str, row: Mapping[str, str], columns: tuple[str, str, str, str], **further: Any
+) -> Track:
+    """A row about a segment of a video as a track.
+
+    Args:
+        columns: Those of the video's id, the segment's start and end in seconds, and what a person wrote.
+        further: What else is kept as metadata.
+
+    Raises:
+        BadRow: The times are none, nothing is written, or there is no recording.
+    """
+    video, start, end, caption = (row.get(column, "") for column in columns)
+    first, last = number(start, columns[1]), number(end, columns[2])
+    if first is None or last is None or not 0 <= first < last:
+        raise BadRow("malformed-row", f"The segment is {start!r} to {end!r} s.")
+    if not caption:
+        raise BadRow("malformed-row", f"The {columns[3]} is empty.")
+    segment = segment_of(root, VIDEO_FOLDERS, video, start, end)
+    return Track(
+        id_,
+        segment.path,
+        duration_seconds=segment.duration_seconds,
+        group=video,
+        start_seconds=segment.start_seconds,
+        end_seconds=segment.end_seconds,
+        captions=(caption,),
+        metadata=known({**dict(zip(columns, (video, first, last), strict=False)), **further}),
+    )
+
+
 @dataclass(frozen=True)
 class Segment:
     """`start_seconds` to `end_seconds` of the file at `path`; `end_seconds` is `None` for the whole of it."""

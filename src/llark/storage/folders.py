@@ -19,7 +19,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from filelock import FileLock, Timeout
 
@@ -35,37 +35,6 @@ LEASE_SECONDS = 3 * BEAT_SECONDS
 """A lease that stays the same for so long was left behind by a process that ended. Clocks play no part."""
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+(::[a-z][a-z0-9+.-]+)*:/")
-
-
-class Folder(Protocol):
-    """The files of one folder, by names that may have one slash in them. Errors are `OSError`s."""
-
-    def is_file(self) -> bool:
-        """Whether there is a file where the folder should be."""
-
-    def names(self, inside: str = "") -> list[str]:
-        """What lies in the folder, or in a folder inside it, sorted; nothing where there is none."""
-
-    def exists(self, name: str) -> bool: ...
-
-    def read(self, name: str) -> bytes: ...
-
-    def write(self, name: str, data: bytes) -> None:
-        """Writes a whole file or none."""
-
-    def delete(self, name: str) -> None:
-        """Deletes a file, or a folder with all that is in it, if it is there and may be deleted."""
-
-    def lock(self, name: str) -> None:
-        """Holds the folder for this process. Raises `UserMustAct` where another one writes to it."""
-
-    def still_locked(self) -> None:
-        """Raises `UserMustAct` where another process has taken the folder from this one."""
-
-    def unlock(self) -> None: ...
-
-    def tensors(self, name: str) -> Any:
-        """An open safetensors file: `get_tensor(key)` reads one array."""
 
 
 def is_url(place: Place) -> bool:
@@ -116,8 +85,8 @@ def filesystem(place: Place) -> tuple[Any, str]:
 
 
 def _scheme(place: Place) -> str:
-    found = _URL.match(str(place))
-    return found.group().partition(":")[0] if found else ""
+    match = _URL.match(str(place))
+    return match.group().partition(":")[0] if match else ""
 
 
 @contextlib.contextmanager
@@ -132,14 +101,18 @@ def clear_errors(place: Place, what: str = "write to") -> Iterator[None]:
 
 
 class _LocalFolder:
+    """A folder on this machine. Names of its files may have one slash in them. Errors are `OSError`s."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: FileLock | None = None
 
     def is_file(self) -> bool:
+        """Whether there is a file where the folder should be."""
         return self.path.exists() and not self.path.is_dir()
 
     def names(self, inside: str = "") -> list[str]:
+        """What lies in the folder, or in a folder inside it, sorted; nothing where there is none."""
         where = self.path / inside
         return sorted(os.listdir(where)) if where.is_dir() else []
 
@@ -150,7 +123,7 @@ class _LocalFolder:
         return (self.path / name).read_bytes()
 
     def write(self, name: str, data: bytes) -> None:
-        """A temporary name, then a rename, both made to last."""
+        """Writes a whole file or none: a temporary name, then a rename, both made to last."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".tmp")
@@ -171,6 +144,7 @@ class _LocalFolder:
             os.close(directory)
 
     def delete(self, name: str) -> None:
+        """Deletes a file, or a folder with all that is in it, if it is there and may be deleted."""
         path = self.path / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -179,7 +153,10 @@ class _LocalFolder:
             path.unlink()
 
     def lock(self, name: str) -> None:
-        """The system lets go of it when this process ends, however it ends."""
+        """Holds the folder for this process; the system lets go of it however this process ends.
+
+        Raises `UserMustAct` where another one writes to it.
+        """
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, blocking=False, thread_local=False)
@@ -190,7 +167,7 @@ class _LocalFolder:
         self._lock = lock
 
     def still_locked(self) -> None:
-        """Nobody can take it away."""
+        """Raises `UserMustAct` where another process has taken the folder from this one: here nobody can."""
 
     def unlock(self) -> None:
         if self._lock is not None:
@@ -198,12 +175,15 @@ class _LocalFolder:
             self._lock = None
 
     def tensors(self, name: str) -> Any:
+        """An open safetensors file: `get_tensor(key)` reads one array."""
         from safetensors import safe_open
 
         return safe_open(self.path / name, framework="np")
 
 
 class _RemoteFolder:
+    """A folder below a URL, with the methods of a local one."""
+
     def __init__(self, place: Place) -> None:
         self.url = url(place)
         self._system, self._root = filesystem(place)
@@ -224,11 +204,11 @@ class _RemoteFolder:
         with foreign_errors():
             self._system.invalidate_cache()
             try:
-                found = self._system.ls(where, detail=False)
+                paths = self._system.ls(where, detail=False)
             except (FileNotFoundError, NotADirectoryError):
                 return []
         own = where.rpartition("/")[2]
-        last = {path.rstrip("/").rpartition("/")[2] for path in found if path.strip("/") != where.strip("/")}
+        last = {path.rstrip("/").rpartition("/")[2] for path in paths if path.strip("/") != where.strip("/")}
         return sorted(last - {""}) if own or last else []
 
     def exists(self, name: str) -> bool:
@@ -267,6 +247,10 @@ class _RemoteFolder:
         return _RemoteTensors(self._system, self._at(name))
 
 
+Folder: TypeAlias = _LocalFolder | _RemoteFolder
+"""The files of one folder. Neither kind need exist before something is written to it."""
+
+
 class _Lease:
     """An object that says who writes to a folder, kept fresh by a thread.
 
@@ -283,20 +267,20 @@ class _Lease:
         self._thread = threading.Thread(target=self._keep, name="llark-lease", daemon=True)
 
     def take(self) -> None:
-        found = self._found()
-        if found is not None:
-            self._watch(found)
-        self._beat(new=found is None)
+        lease = self._read()
+        if lease is not None:
+            self._watch(lease)
+        self._beat(new=lease is None)
         self.check()
         self._thread.start()
 
-    def _watch(self, found: dict[str, Any]) -> None:
+    def _watch(self, lease: dict[str, Any]) -> None:
         """Waits until a lease has stood still for long enough. Raises `UserMustAct` where it does not."""
         deadline = time.monotonic() + LEASE_SECONDS
         while time.monotonic() < deadline:
             time.sleep(BEAT_SECONDS / 2)
-            now = self._found()
-            if now is not None and now != found:
+            now = self._read()
+            if now is not None and now != lease:
                 raise self._taken(now)
 
     def _taken(self, by: dict[str, Any] | None) -> UserMustAct:
@@ -304,8 +288,7 @@ class _Lease:
         return UserMustAct(f"Another process ({who}) is writing to {self._place.url}; wait for it to end.")
 
     def check(self) -> None:
-        found = self._found()
-        if found is None or found["holder"] != self._holder:
+        if not self._is_ours():
             raise UserMustAct(f"Another process has taken over {self._place.url}; this one stops.")
 
     def give_back(self) -> None:
@@ -313,16 +296,19 @@ class _Lease:
         if self._thread.is_alive():
             self._thread.join()
         with contextlib.suppress(OSError):  # left behind, it is taken over by whoever comes next
-            found = self._found()
-            if found is not None and found["holder"] == self._holder:
+            if self._is_ours():
                 self._place.delete(self._name)
 
-    def _found(self) -> dict[str, Any] | None:
+    def _read(self) -> dict[str, Any] | None:
         try:
             page: dict[str, Any] = json.loads(self._place.read(self._name))
         except FileNotFoundError:
             return None
         return page
+
+    def _is_ours(self) -> bool:
+        lease = self._read()
+        return lease is not None and lease["holder"] == self._holder
 
     def _beat(self, new: bool = False) -> None:
         self._beats += 1
@@ -335,8 +321,7 @@ class _Lease:
     def _keep(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
             with contextlib.suppress(OSError):  # a store that cannot be reached fails the next flush, clearly
-                found = self._found()
-                if found is None or found["holder"] != self._holder:
+                if not self._is_ours():
                     return
                 self._beat()
 

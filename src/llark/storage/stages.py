@@ -200,17 +200,17 @@ def open_stage(
     made_from = [
         {"stage": about(path)["stage"], "sha256": _sha256(folders.folder(path), ABOUT)} for path in inputs
     ]
-    wanted = {"format": FORMAT, "stage": stage, "config": plain(config), "inputs": made_from}
+    plan = {"format": FORMAT, "stage": stage, "config": plain(config), "inputs": made_from}
     place = folders.folder(folder)
     with folders.clear_errors(folder, "read"):
         if place.is_file():
             raise UserMustAct(f"{folder} is a file; the output of {stage} needs a folder.")
         there = plan_of(folder)
         if there is not None:
-            refuse_other(folder, there, wanted)
+            refuse_other(folder, there, plan)
         elif any(name != UNFINISHED for name in place.names()):
             raise StoreMismatch(f"{folder} holds other files; name a new or an empty folder for {stage}.")
-    return StageWriter(folder, wanted, flush_records, flush_seconds)
+    return StageWriter(folder, plan, flush_records, flush_seconds)
 
 
 def plan_of(folder: Place) -> dict[str, Any] | None:
@@ -376,28 +376,28 @@ def _json_bytes(value: object) -> bytes:
 # --- what a folder is made for ---------------------------------------------------------------------------
 
 
-def refuse_other(folder: Place, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+def refuse_other(folder: Place, there: dict[str, Any], plan: dict[str, Any]) -> None:
     """Raises `StoreMismatch` that says what differs. Versions and counts may."""
-    if found.get("stage") != wanted["stage"]:
-        what = f"holds the output of {found.get('stage')}, not of {wanted['stage']}"
-    elif found.get("config") != wanted["config"]:
-        what = f"was made with another configuration ({_difference(found.get('config'), wanted['config'])})"
-    elif found.get("inputs") != wanted["inputs"]:
+    if there.get("stage") != plan["stage"]:
+        what = f"holds the output of {there.get('stage')}, not of {plan['stage']}"
+    elif there.get("config") != plan["config"]:
+        what = f"was made with another configuration ({_difference(there.get('config'), plan['config'])})"
+    elif there.get("inputs") != plan["inputs"]:
         what = "was made from other input"
-    elif found.get("format") != wanted["format"]:
+    elif there.get("format") != plan["format"]:
         what = "has the layout of another version of llark"
     else:
         return
     raise StoreMismatch(f"{folder} {what}; name a new folder, or delete this one.")
 
 
-def _difference(found: object, wanted: object, key: str = "") -> str:
+def _difference(there: object, here: object, key: str = "") -> str:
     """The first key that differs, with both values."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for name in sorted(found.keys() | wanted.keys()):
-            if found.get(name) != wanted.get(name):
-                return _difference(found.get(name), wanted.get(name), f"{key}.{name}".lstrip("."))
-    return f"{key or 'all of it'}: {json.dumps(found)} there, {json.dumps(wanted)} here"[:300]
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name in sorted(there.keys() | here.keys()):
+            if there.get(name) != here.get(name):
+                return _difference(there.get(name), here.get(name), f"{key}.{name}".lstrip("."))
+    return f"{key or 'all of it'}: {json.dumps(there)} there, {json.dumps(here)} here"[:300]
 
 
 def plain(config: object) -> Any:
@@ -411,8 +411,8 @@ def plain(config: object) -> Any:
 
 def versions() -> dict[str, str]:
     """Of Python and of the packages that an outcome depends on, as far as they are installed."""
-    found = {"python": platform.python_version()}
+    known = {"python": platform.python_version()}
     for package in ("llark", "numpy", "soundfile", "av", "soxr", "torch", "transformers", "safetensors"):
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+            known[package] = metadata.version(package)
+    return known

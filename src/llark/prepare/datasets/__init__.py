@@ -11,7 +11,6 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rich.console import Console
@@ -48,6 +47,10 @@ class Dataset:
     checked: str = ""
 
 
+_SAID = ("about", "citation", "licence", "files", "where", "splits", "splits_from", "labels")
+"""Fields that a reader's file gives as constants in capitals."""
+
+
 def names() -> tuple[str, ...]:
     """The names that `load` takes, sorted."""
     modules = (module.name for module in pkgutil.iter_modules(__path__))
@@ -62,19 +65,8 @@ def load(name: str) -> Dataset:
         hint = f" Did you mean {near[0]}?" if near else ""
         raise UserMustAct(f"There is no reader for a data set {name!r}.{hint} Known: {', '.join(names())}.")
     module: Any = importlib.import_module(f"{__name__}.{known}")
-    return Dataset(
-        name=known,
-        about=module.ABOUT,
-        citation=module.CITATION,
-        licence=module.LICENCE,
-        files=MappingProxyType(dict(module.FILES)),
-        where=module.WHERE,
-        splits=tuple(module.SPLITS),
-        splits_from=module.SPLITS_FROM,
-        labels=tuple(module.LABELS),
-        read_tracks=module.read_tracks,
-        checked=_checked(module.__doc__ or ""),
-    )
+    said = {field: getattr(module, field.upper()) for field in _SAID}
+    return Dataset(known, **said, read_tracks=module.read_tracks, checked=_checked(module.__doc__ or ""))
 
 
 def _checked(docstring: str) -> str:

@@ -48,17 +48,8 @@ SPLITS = ("train", "validation", "test")
 SPLITS_FROM = "the publisher's (`set.split`), 80/10/10 within each genre; no artist is in two."
 
 LABELS = (
-    "genre",
-    "title",
-    "artist",
-    "album",
-    "language",
-    "tags",
-    "licence",
-    "dates",
-    "places",
-    "play counts",
-)
+    "genre", "title", "artist", "album", "language", "tags", "licence", "dates", "places", "play counts",
+)  # fmt: skip
 
 SUBSETS = {
     "fma_full": ("small", "medium", "large"),

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from llark.prepare import reading
-from llark.prepare.reading import BadRow, Root, Row, tracks
+from llark.prepare.reading import Root, Row, tracks
 from llark.records import Dropped, Track
 
 ABOUT = (
@@ -48,7 +48,8 @@ SPLITS_FROM = "the publisher's: `is_audioset_eval` is test (2,858 segments), the
 
 LABELS = ("caption", "aspects", "AudioSet labels")
 
-FOLDERS = ("audio/", "wav/", "data/", "")
+_TRUE_FALSE = {"true": True, "false": False}
+_COLUMNS = ("ytid", "start_s", "end_s", "caption")
 
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
@@ -58,40 +59,25 @@ def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | 
 
 def _rows(root: Root) -> Iterator[Row | Dropped]:
     for line, row in enumerate(root.rows(root.need("musiccaps-public.csv")), start=2):
-        is_eval = {"true": True, "false": False}.get(row.get("is_audioset_eval", "").lower())
+        is_eval = _TRUE_FALSE.get(row.get("is_audioset_eval", "").lower())
         if not row.get("ytid") or is_eval is None:
             detail = f"Line {line} of musiccaps-public.csv has no ytid or no is_audioset_eval."
             yield reading.malformed(row.get("ytid") or f"line {line}", detail)
             continue
         split = reading.TEST if is_eval else reading.TRAIN
         id_ = f"{row['ytid']}-{row['start_s']}"
-        yield Row(id_, split, partial(_track, root, id_, split, row))
+        yield Row(id_, split, partial(_track, root, id_, row))
 
 
-def _track(root: Root, id_: str, split: str, row: dict[str, str]) -> Track:
-    start, end = reading.number(row["start_s"], "start_s"), reading.number(row["end_s"], "end_s")
-    if start is None or end is None or not 0 <= start < end:
-        raise BadRow("malformed-row", f"The segment is {row['start_s']!r} to {row['end_s']!r} s.")
-    if not row["caption"]:
-        raise BadRow("malformed-row", "The caption is empty.")
-    metadata = {
-        "ytid": row["ytid"],
-        "start_s": start,
-        "end_s": end,
-        "aspect_list": reading.literal_list(row["aspect_list"], "aspect_list"),
-        "audioset_positive_labels": row["audioset_positive_labels"].split(","),
-        "author_id": reading.whole(row["author_id"], "author_id"),
-        "is_balanced_subset": {"true": True, "false": False}.get(row["is_balanced_subset"].lower()),
-        "is_audioset_eval": split == reading.TEST,
-    }
-    segment = reading.segment_of(root, FOLDERS, row["ytid"], row["start_s"], row["end_s"])
-    return Track(
+def _track(root: Root, id_: str, row: dict[str, str]) -> Track:
+    return reading.segment_track(
+        root,
         id_,
-        segment.path,
-        duration_seconds=segment.duration_seconds,
-        group=row["ytid"],
-        start_seconds=segment.start_seconds,
-        end_seconds=segment.end_seconds,
-        captions=(row["caption"],),
-        metadata=reading.known(metadata),
+        row,
+        _COLUMNS,
+        aspect_list=reading.literal_list(row["aspect_list"], "aspect_list"),
+        audioset_positive_labels=row["audioset_positive_labels"].split(","),
+        author_id=reading.whole(row["author_id"], "author_id"),
+        is_balanced_subset=_TRUE_FALSE.get(row["is_balanced_subset"].lower()),
+        is_audioset_eval=_TRUE_FALSE.get(row["is_audioset_eval"].lower()),
     )

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from llark.prepare import reading
-from llark.prepare.reading import BadRow, Root, Row, tracks
+from llark.prepare.reading import Root, Row, tracks
 from llark.records import Dropped, Track
 
 ABOUT = (
@@ -45,7 +45,7 @@ SPLITS_FROM = "the publisher's: 1,000 train and 3,169 test segments."
 
 LABELS = ("caption",)
 
-FOLDERS = ("audio/", "wav/", "data/", "")
+_COLUMNS = ("video_id", "start", "end", "text")
 
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
@@ -59,25 +59,6 @@ def _rows(root: Root) -> Iterator[Row | Dropped]:
         for line, row in enumerate(root.rows(table), start=2):
             video = row.get("video_id", "")
             if video:
-                yield Row(video, split, partial(_track, root, row))
+                yield Row(video, split, partial(reading.segment_track, root, video, row, _COLUMNS))
             else:
                 yield reading.malformed(f"{table} line {line}", f"Line {line} of {table} has no video_id.")
-
-
-def _track(root: Root, row: dict[str, str]) -> Track:
-    start, end = reading.number(row.get("start"), "start"), reading.number(row.get("end"), "end")
-    if start is None or end is None or not 0 <= start < end:
-        raise BadRow("malformed-row", f"The segment is {row.get('start')!r} to {row.get('end')!r} s.")
-    if not row.get("text"):
-        raise BadRow("malformed-row", "The text is empty.")
-    segment = reading.segment_of(root, FOLDERS, row["video_id"], row["start"], row["end"])
-    return Track(
-        row["video_id"],
-        segment.path,
-        duration_seconds=segment.duration_seconds,
-        group=row["video_id"],
-        start_seconds=segment.start_seconds,
-        end_seconds=segment.end_seconds,
-        captions=(row["text"],),
-        metadata=reading.known({"video_id": row["video_id"], "start": start, "end": end}),
-    )
