@@ -108,9 +108,9 @@ def _packets_from(container: Any, stream: Any, seconds: float) -> Iterator[tuple
 
     packets = _packets(container, stream)
     if seconds > PREROLL_SECONDS and container.format.name in _INDEXED:
-        wanted = math.floor((seconds + origin) / unit)
+        timestamp = math.floor((seconds + origin) / unit)
         with contextlib.suppress(av.FFmpegError):
-            container.seek(wanted, stream=stream)
+            container.seek(timestamp, stream=stream)
         first = next(packets, None)
         if first is not None and first.pts is not None and begins(first) <= seconds:
             packets = itertools.chain([first], packets)
@@ -220,9 +220,9 @@ def load(source: Source, start_seconds: float, end_seconds: float | None) -> tup
             blocks.append(np.zeros(max(0, min(position, end) - at), np.float32))
             _refuse_lost(source.name, len(blocks[-1]), at, rate)
             at = position
-        heard = _mono(frame)[max(0, at - position) : max(0, end - position)]
-        blocks.append(heard)
-        at += len(heard)
+        inside = _mono(frame)[max(0, at - position) : max(0, end - position)]
+        blocks.append(inside)
+        at += len(inside)
     if not blocks:
         where = f"from {start_seconds:g} s on"
         raise BadAudio("damaged", f"{source.name} is damaged: nothing can be decoded {where}.")

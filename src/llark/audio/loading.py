@@ -103,8 +103,8 @@ def load(
         except _Unreadable:
             samples, rate = decoders.load(source, start_seconds, end_seconds)
         _refuse_damaged(samples, source.name, start_seconds)
-    wanted = sample_rate or rate
-    return resample(samples, rate, wanted), wanted
+    target_rate = sample_rate or rate
+    return resample(samples, rate, target_rate), target_rate
 
 
 def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
@@ -251,13 +251,13 @@ def _soundfile_load(
 def _read(file: Any, begin: int, until: int) -> np.ndarray:
     """float32 [samples], the mean of the channels; a block at a time, for files of many channels."""
     file.seek(begin)
-    wanted, blocks, block = until - begin, [], max(1, _BLOCK_VALUES // file.channels)
-    while wanted:
-        read = file.read(min(block, wanted), dtype="float32", always_2d=True)
+    missing, blocks, block = until - begin, [], max(1, _BLOCK_VALUES // file.channels)
+    while missing:
+        read = file.read(min(block, missing), dtype="float32", always_2d=True)
         if not len(read):
             raise _Damaged("shorter than its header says")
         blocks.append(_mixed(read))
-        wanted -= len(read)
+        missing -= len(read)
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 

@@ -140,14 +140,14 @@ def _remote(place: folders.Place) -> Source:
     system, path = folders.filesystem(place)
     try:
         with folders.foreign_errors():
-            found = system.info(path)
+            info = system.info(path)
     except FileNotFoundError as error:
         raise MissingAudio("missing", f"There is no object {name}.") from error
     except PermissionError as error:
         raise MissingAudio("missing", f"The object {name} may not be read: {error}.") from error
-    if found["type"] == "directory":
+    if info["type"] == "directory":
         raise MissingAudio("folder", f"{name} is a folder; name an audio file in it.")
-    return Source(name, int(found["size"]), remote=(system, path))
+    return Source(name, int(info["size"]), remote=(system, path))
 
 
 def is_mp3_without_length(source: Source) -> bool:

@@ -66,10 +66,10 @@ class Root:
     def _list(self, folder: str) -> dict[str, bool]:
         try:
             with self._read(folder):
-                found = self._fs.ls(self._full(folder), detail=True)
+                entries = self._fs.ls(self._full(folder), detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        inside = {entry["name"].rstrip("/").rpartition("/")[2]: entry for entry in found}
+        inside = {entry["name"].rstrip("/").rpartition("/")[2]: entry for entry in entries}
         return {
             name: self._is_folder(entry)
             for name, entry in sorted(inside.items())
@@ -117,11 +117,11 @@ class Root:
 
     def need(self, *paths: str) -> str:
         """The first of the paths that exists. `UserMustAct` names them all where none does."""
-        found = self.first(*paths)
-        if found is None:
+        path = self.first(*paths)
+        if path is None:
             inside = ", ".join(list(self.listing())[:8]) or "nothing"
             raise UserMustAct(f"{self.where} has no {' or '.join(paths)}; it holds {inside}.")
-        return found
+        return path
 
     def inside(self, prefix: str, *markers: str) -> str:
         """Where a repository lies: empty for the root itself, or `prefix-main/` and the like, as archives

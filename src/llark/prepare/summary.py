@@ -56,7 +56,7 @@ class Summary:
     rates: Counter[str] = field(default_factory=Counter)
     words: Counter[str] = field(default_factory=Counter)
     """Genres, instruments, moods and tags, by the number of tracks that have them."""
-    heard: int = 0
+    tracks_with_clips: int = 0
     """Tracks that clips are of; the clips of a track follow each other."""
     _last: str | None = field(default=None, repr=False)
 
@@ -90,7 +90,7 @@ class Summary:
         part = self.splits.setdefault(clip.split, Part())
         part.clips += 1
         part.clip_seconds += clip.duration_seconds
-        self.heard += clip.track_id != self._last
+        self.tracks_with_clips += clip.track_id != self._last
         self._last = clip.track_id
 
     def add_drop(self, drop: Dropped) -> None:
@@ -119,17 +119,17 @@ def _words(track: Track) -> Iterator[str]:
 
 def collect(out: str) -> Summary:
     """Sums up a finished folder. Raises `UserMustAct` where it is not finished."""
-    found = Summary(out=out)
+    summary = Summary(out=out)
     for track in stages.read(f"{out}/tracks", Track):
-        found.add_track(track)
+        summary.add_track(track)
     for clip in stages.read(f"{out}/clips", Clip):
-        found.add_clip(clip)
+        summary.add_clip(clip)
     for drop in stages.read_dropped(f"{out}/clips"):
-        found.add_drop(drop)
-    found.lost = Counter(stages.about(f"{out}/tracks")["counts"]["dropped"])
+        summary.add_drop(drop)
+    summary.lost = Counter(stages.about(f"{out}/tracks")["counts"]["dropped"])
     config = stages.about(f"{out}/tracks")["config"]
-    found.dataset, found.source = config["dataset"], config["source"]
-    return found
+    summary.dataset, summary.source = config["dataset"], config["source"]
+    return summary
 
 
 def write(out: str, dataset: Dataset, plan: Mapping[str, Any], truths: int = 0) -> Summary:
@@ -138,13 +138,13 @@ def write(out: str, dataset: Dataset, plan: Mapping[str, Any], truths: int = 0) 
     Raises `UserMustAct` where clips are of other tracks than those that are there, which a file that changed
     between a kill and the next run can bring about.
     """
-    found = replace(collect(out), truths=truths)
-    whole = found.whole
-    if found.heard != whole.tracks:
-        what = f"{out} has clips of {found.heard} recordings and {whole.tracks} tracks"
+    summary = replace(collect(out), truths=truths)
+    whole = summary.whole
+    if summary.tracks_with_clips != whole.tracks:
+        what = f"{out} has clips of {summary.tracks_with_clips} recordings and {whole.tracks} tracks"
         raise UserMustAct(f"{what}: a recording changed between two runs. Name a new folder.")
     read = stages.about(f"{out}/tracks")["counts"]["in"]
-    assert read == whole.tracks + sum(found.lost.values()), "a track is neither kept nor dropped"
+    assert read == whole.tracks + sum(summary.lost.values()), "a track is neither kept nor dropped"
     page = {
         "dataset": dataset.name,
         "about": dataset.about,
@@ -156,16 +156,16 @@ def write(out: str, dataset: Dataset, plan: Mapping[str, Any], truths: int = 0) 
         "counts": {
             "read": read,
             "tracks": whole.tracks,
-            "lost": dict(sorted(found.lost.items())),
+            "lost": dict(sorted(summary.lost.items())),
             "clips": whole.clips,
-            "dropped": dict(sorted(found.dropped.items())),
+            "dropped": dict(sorted(summary.dropped.items())),
             "truths": truths,
-            "captions": found.captions,
+            "captions": summary.captions,
         },
-        "splits": {name: asdict(part) for name, part in sorted(found.splits.items())},
+        "splits": {name: asdict(part) for name, part in sorted(summary.splits.items())},
     }
     write_file(out, PAGE, json.dumps(page, indent=1, ensure_ascii=False) + "\n")
-    return found
+    return summary
 
 
 def write_file(out: str, name: str, text: str) -> None:
@@ -174,25 +174,25 @@ def write_file(out: str, name: str, text: str) -> None:
         folders.folder(out).write(name, text.encode("utf-8", "replace"))
 
 
-def as_text(found: Summary) -> str:
+def as_text(summary: Summary) -> str:
     """The few lines that are printed when the stage is done."""
-    whole = found.whole
+    whole = summary.whole
     lines = [
-        f"{found.dataset}: {_count(whole.tracks, 'track')}, {hours(whole.track_seconds)}"
+        f"{summary.dataset}: {_count(whole.tracks, 'track')}, {hours(whole.track_seconds)}"
         f" → {_count(whole.clips, 'clip')}, {hours(whole.clip_seconds)}"
     ]
-    if len(found.splits) > 1:
+    if len(summary.splits) > 1:
         lines += [
             f"  {name}: {_count(p.tracks, 'track')}, {_count(p.clips, 'clip')}, {hours(p.clip_seconds)}"
-            for name, p in sorted(found.splits.items())
+            for name, p in sorted(summary.splits.items())
         ]
-    if found.truths:
-        lines.append(f"  {_count(found.truths, 'clip')} with the data set's own labels")
+    if summary.truths:
+        lines.append(f"  {_count(summary.truths, 'clip')} with the data set's own labels")
     lines += [
-        f"  dropped: {reason} {count}×, as {_one_line(found.examples[reason])}"
-        for reason, count in found.dropped.most_common()
+        f"  dropped: {reason} {count}×, as {_one_line(summary.examples[reason])}"
+        for reason, count in summary.dropped.most_common()
     ]
-    return "\n".join([*lines, f"  in {found.out}"])
+    return "\n".join([*lines, f"  in {summary.out}"])
 
 
 def _one_line(drops: Iterable[Dropped]) -> str:

@@ -47,7 +47,7 @@ class Dataset:
     checked: str = ""
 
 
-_SAID = ("about", "citation", "licence", "files", "where", "splits", "splits_from", "labels")
+_CONSTANTS = ("about", "citation", "licence", "files", "where", "splits", "splits_from", "labels")
 """Fields that a reader's file gives as constants in capitals."""
 
 
@@ -65,8 +65,8 @@ def load(name: str) -> Dataset:
         hint = f" Did you mean {near[0]}?" if near else ""
         raise UserMustAct(f"There is no reader for a data set {name!r}.{hint} Known: {', '.join(names())}.")
     module: Any = importlib.import_module(f"{__name__}.{known}")
-    said = {field: getattr(module, field.upper()) for field in _SAID}
-    return Dataset(known, **said, read_tracks=module.read_tracks, checked=_checked(module.__doc__ or ""))
+    constants = {field: getattr(module, field.upper()) for field in _CONSTANTS}
+    return Dataset(known, **constants, read_tracks=module.read_tracks, checked=_checked(module.__doc__ or ""))
 
 
 def _checked(docstring: str) -> str:
@@ -110,32 +110,32 @@ _INTRODUCTION = (
 
 def pairs(words: Sequence[str], flag: str, example: str) -> dict[str, str]:
     """`path=file title=name` as {path: file, title: name}. Raises `UserMustAct` for a word without `=`."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not (equals and name and value) or name in found:
+        if not (equals and name and value) or name in values:
             raise UserMustAct(f"{flag} takes {example}, each once; not {word!r}.")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def known_options(read: ReadTracks) -> dict[str, tuple[Any, ...]]:
     """Option → the values it may have, the usual one first; `(25, int)` stands for any whole number."""
     kinds = get_type_hints(read)
-    found: dict[str, tuple[Any, ...]] = {}
+    options: dict[str, tuple[Any, ...]] = {}
     for name, parameter in inspect.signature(read).parameters.items():
         if parameter.kind is parameter.KEYWORD_ONLY:
             usual, kind = parameter.default, kinds[name]
             choices = {bool: (True, False)}.get(
                 kind, get_args(kind) if get_origin(kind) is Literal else (kind,)
             )
-            found[name] = (usual, *(value for value in choices if value is not usual))
-    return found
+            options[name] = (usual, *(value for value in choices if value is not usual))
+    return options
 
 
 def typed_options(dataset: str, read: ReadTracks, given: Mapping[str, str]) -> dict[str, Any]:
     """The options as the reader takes them. Raises `UserMustAct` for another name or value."""
-    allowed, found = known_options(read), dict[str, Any]()
+    allowed, options = known_options(read), dict[str, Any]()
     for name, text in given.items():
         if name not in allowed:
             near = difflib.get_close_matches(name, allowed, n=1)
@@ -143,13 +143,13 @@ def typed_options(dataset: str, read: ReadTracks, given: Mapping[str, str]) -> d
             some = ", ".join(allowed) or "none"
             raise UserMustAct(f"{dataset} has no option {name!r}.{hint} It has {some}.")
         if allowed[name][1] is int and text.isdecimal():
-            found[name] = int(text)
+            options[name] = int(text)
             continue
         matching = [value for value in allowed[name] if str(value).lower() == text.lower()]
         if not matching:
             raise UserMustAct(f"{dataset} takes {name}={_described(allowed[name])}; not {text!r}.")
-        found[name] = matching[0]
-    return found
+        options[name] = matching[0]
+    return options
 
 
 def _described(values: tuple[Any, ...]) -> str:

@@ -109,23 +109,23 @@ class Table:
             UserMustAct: A column that is needed or named is not there, or no row has the split.
         """
         first = list(itertools.islice(source := iter(rows), _PEEKED_ROWS))
-        found = {name: None for _, row in first if not isinstance(row, Dropped) for name in row}
-        self._refuse_missing(list(found), split)
+        columns = {name: None for _, row in first if not isinstance(row, Dropped) for name in row}
+        self._refuse_missing(list(columns), split)
         seen: dict[str, None] = {}
         every = (self._row(line, row, seen) for line, row in itertools.chain(first, source))
-        wanted = (row for row in every if isinstance(row, Dropped) or split in (None, row.split))
-        yield from tracks(wanted, None, ())
+        of_split = (row for row in every if isinstance(row, Dropped) or split in (None, row.split))
+        yield from tracks(of_split, None, ())
         if split is not None and split not in seen:
             raise UserMustAct(f"{self.where} has no row of the split {split!r}; it has {_some(seen)}.")
 
-    def _refuse_missing(self, found: list[str], split: str | None) -> None:
+    def _refuse_missing(self, columns: list[str], split: str | None) -> None:
         needed = ["path", *(["split"] if split is not None else []), *self.columns]
         for field in dict.fromkeys(needed):
             column = self.columns.get(field, field)
-            if column not in found:
-                near = difflib.get_close_matches(column, found, n=1, cutoff=0.5)
+            if column not in columns:
+                near = difflib.get_close_matches(column, columns, n=1, cutoff=0.5)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
-                what = f"{self.where} has no column {column!r}, for {field}; it has {_some(found)}."
+                what = f"{self.where} has no column {column!r}, for {field}; it has {_some(columns)}."
                 raise UserMustAct(f"{what}{hint} --columns {field}=NAME says which one it is.")
 
     def _row(self, line: int, row: Mapping[str, Any] | Dropped, seen: dict[str, None]) -> Row | Dropped:

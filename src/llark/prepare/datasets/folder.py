@@ -47,21 +47,21 @@ def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | 
     if split not in (None, *SPLITS):
         raise UserMustAct(f"There is no split {split!r}; a folder is one split, all. {SPLITS_FROM[6:]}")
     place, any_audio = Root(root), False
-    for record in _walk(place, "", set()):
+    for record in _tracks_below(place, "", set()):
         any_audio = True
         yield record
     if not any_audio:
         raise UserMustAct(f"The folder {place.where} holds no audio file ({', '.join(AUDIO_SUFFIXES)}).")
 
 
-def _walk(root: Root, folder: str, walked: set[str]) -> Iterator[Track | Dropped]:
+def _tracks_below(root: Root, folder: str, visited: set[str]) -> Iterator[Track | Dropped]:
     """One folder's recordings, then those of the folders in it. Links may lead in circles: a folder that was
     `walked` is not walked again."""
     full = root.full(folder)
     real = full if folders.is_url(full) else os.path.realpath(full)
-    if real in walked:
+    if real in visited:
         return
-    walked.add(real)
+    visited.add(real)
     try:
         inside, broken = root.listing(folder), root.broken(folder)
     except Unreadable as error:
@@ -83,7 +83,7 @@ def _walk(root: Root, folder: str, walked: set[str]) -> Iterator[Track | Dropped
             detail = f"{_as_text(root.full(below + name))} is a link that leads to nothing."
             yield Dropped(_as_text(below + name), reading.STAGE, "missing", detail)
     for name in (name for name, is_folder in inside.items() if is_folder):
-        yield from _walk(root, below + name, walked)
+        yield from _tracks_below(root, below + name, visited)
 
 
 def _track(root: Root, id_: str, name: str) -> Track | Dropped:
@@ -123,7 +123,7 @@ def tracks_of(paths: Iterable[str | Path]) -> list[Track]:
     Raises:
         UserMustAct: A path does not exist, a folder holds no audio, or a name is not text.
     """
-    found: dict[Path, str] = {}
+    files: dict[Path, str] = {}
     for path in map(Path, paths):
         if path.is_dir():
             inside = sorted(_audio_files(path))
@@ -135,8 +135,8 @@ def tracks_of(paths: Iterable[str | Path]) -> list[Track]:
         else:
             raise UserMustAct(f"There is no file or folder {path}.")
         for file, name in zip(inside, names, strict=True):
-            found.setdefault(Path(os.path.abspath(file)), name.as_posix())
-    tracks = [Track(id=id_, path=str(file)) for file, id_ in _unique_ids(found).items()]
+            files.setdefault(Path(os.path.abspath(file)), name.as_posix())
+    tracks = [Track(id=id_, path=str(file)) for file, id_ in _unique_ids(files).items()]
     return sorted(tracks, key=lambda track: track.id)
 
 
@@ -217,8 +217,8 @@ def _texts(path: str) -> Iterator[tuple[str, list[str]]]:
     import mutagen
 
     with _open(path) as file:
-        found = None if file is None else mutagen.File(file)
-    tags = None if found is None else found.tags
+        tagged = None if file is None else mutagen.File(file)
+    tags = None if tagged is None else tagged.tags
     for name, value in () if tags is None else tags.items():
         name = name.lower().removeprefix("txxx:").removeprefix("----:com.apple.itunes:").partition(":")[0]
         texts = [_clean(text) for text in _values(value)]
@@ -257,13 +257,13 @@ def _clean(text: str) -> str:
 
 def _typed(texts: dict[str, list[str]]) -> dict[str, MetadataValue]:
     """The fields that are kept, each in its type; a number that is none is left out."""
-    found: dict[str, MetadataValue] = {}
+    fields: dict[str, MetadataValue] = {}
     for field, names in _FIELDS.items():
         values = next((texts[name] for name in names if name in texts), None)
         value = None if values is None else _value(field, values)
         if value is not None:
-            found[field] = value
-    return found
+            fields[field] = value
+    return fields
 
 
 def _value(field: str, values: list[str]) -> MetadataValue | None:

@@ -100,13 +100,13 @@ def _page(root: Root, path: str, joined: Any) -> Mapping[str, Any]:
 
 def _annotation_files(root: Root, base: str) -> dict[str, list[str]]:
     """Sound number → the files of its annotators, in order of their names."""
-    found: dict[str, list[str]] = {}
+    files: dict[str, list[str]] = {}
     for folder in dict.fromkeys(("annotations", f"{base}annotations")):
         for annotator in root.folders(folder):
             for name in root.files(f"{folder}/{annotator}", ".json"):
                 id_ = name.removeprefix("sound-").removesuffix(".json")
-                found.setdefault(id_, []).append(f"{folder}/{annotator}/{name}")
-    return found
+                files.setdefault(id_, []).append(f"{folder}/{annotator}/{name}")
+    return files
 
 
 def _track(
@@ -183,8 +183,8 @@ def _shares(lists: Sequence[Sequence[str]]) -> Tags:
 
 def _tempo(answers: Sequence[Mapping[str, Any]]) -> Tempo:
     """`90` and `90.0` are one answer; a text that is no number, which annotators could type, is none."""
-    said = [None if a.get("defined_tempo") is False else _bpm(a.get("bpm")) for a in answers]
-    text, share = _commonest(["" if bpm is None else str(bpm) for bpm in said])
+    tempi = [None if a.get("defined_tempo") is False else _bpm(a.get("bpm")) for a in answers]
+    text, share = _commonest(["" if bpm is None else str(bpm) for bpm in tempi])
     return Tempo(float(text), share, "fsl10k") if text else Tempo()
 
 

@@ -69,8 +69,8 @@ def _track(root: Root, base: str, id_: str, path: str) -> Track:
     sound = reading.recording(
         root, f"{base}audio/{id_}", f"audio/{id_}", f"{base}wav/{id_}", f"wav/{id_}", id_
     )
-    said = root.text(path).strip()
-    if not said:
+    key = root.text(path).strip()
+    if not key:
         raise BadRow("malformed-row", f"{path} is empty; a key is wanted.")
     shop = _shop(root, f"{base}meta/{id_}.json")
     genre = f"{base}annotations/genre/{id_}.genre"
@@ -85,10 +85,10 @@ def _track(root: Root, base: str, id_: str, path: str) -> Track:
         truth=reading.truth(
             id_,
             None,
-            key=reading.key_of(said, "giantsteps_key"),
+            key=reading.key_of(key, "giantsteps_key"),
             genre=reading.sure(genres, "giantsteps_key"),
         ),
-        metadata=reading.known({**shop, "key": said, "genres": genres}),
+        metadata=reading.known({**shop, "key": key, "genres": genres}),
     )
 
 

@@ -71,9 +71,9 @@ def read_tracks(
 
 
 def _rows(root: Root, version: int) -> Iterator[Row | Dropped]:
-    wanted = [f"{_PLACES[version]}/{kind}" for kind in _SUFFIXES]
-    base = root.inside("giantsteps-tempo-dataset", *wanted)
-    folder, folds = root.need(*(base + place for place in wanted)), _folds(root, f"{base}splits")
+    places = [f"{_PLACES[version]}/{kind}" for kind in _SUFFIXES]
+    base = root.inside("giantsteps-tempo-dataset", *places)
+    folder, folds = root.need(*(base + place for place in places)), _folds(root, f"{base}splits")
     suffix = _SUFFIXES[folder.rpartition("/")[2]]
     ids = [name.removesuffix(suffix) for name in root.files(folder, suffix)]
     for id_ in ids:
@@ -84,13 +84,13 @@ def _rows(root: Root, version: int) -> Iterator[Row | Dropped]:
 
 def _folds(root: Root, folder: str) -> dict[str, int]:
     """Id → the fold that it is tested in, 1 to 10."""
-    found = {}
+    fold_of = {}
     for name in root.files(folder, ".txt"):
         fold = name.removeprefix("fold").removesuffix(".txt")
         if fold.isdecimal():
             lines = root.text(f"{folder}/{name}").split()
-            found.update({line.removesuffix(".mp3"): int(fold) for line in lines})
-    return found
+            fold_of.update({line.removesuffix(".mp3"): int(fold) for line in lines})
+    return fold_of
 
 
 def _track(root: Root, base: str, id_: str, version: int, folds: Mapping[str, int]) -> Track:

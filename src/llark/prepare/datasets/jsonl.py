@@ -51,11 +51,11 @@ def _row(where: str, number: int, line: bytes) -> dict[str, object] | Dropped:
 
 
 def _flat(row: Mapping[str, object], above: str = "") -> dict[str, object]:
-    found: dict[str, object] = {}
+    flat: dict[str, object] = {}
     for name, value in row.items():
         inside = _flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: _whole(value)}
-        found |= inside
-    return found
+        flat |= inside
+    return flat
 
 
 def _whole(value: object) -> object:

@@ -130,8 +130,8 @@ def _of_component(stems: Sequence[Mapping[str, Any]], component: str) -> list[st
 
 def _instruments(stem: Mapping[str, Any]) -> list[str]:
     """The instruments of a stem, one or several; none for a stem without a name or of the whole system."""
-    said = stem.get("instrument")
-    names = [str(name) for name in said] if isinstance(said, list) else [str(said or "")]
+    names_given = stem.get("instrument")
+    names = [str(name) for name in names_given] if isinstance(names_given, list) else [str(names_given or "")]
     return [name for name in names if name not in _NO_INSTRUMENT]
 
 

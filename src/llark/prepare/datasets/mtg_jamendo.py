@@ -109,34 +109,34 @@ def _lines(root: Root, path: str) -> Iterator[list[str]]:
 
 
 def _splits(root: Root, table: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    splits: dict[str, str] = {}
     for split in SPLITS[:3]:
         for cells in _lines(root, root.need(f"data/splits/split-0/{table}-{split}.tsv")):
-            found.setdefault(cells[0], split)
-    return found
+            splits.setdefault(cells[0], split)
+    return splits
 
 
 def _meta(root: Root) -> dict[str, list[str]]:
     path = root.first("data/raw.meta.tsv")
-    found = {}
+    rows = {}
     for cells in _lines(root, path) if path else ():
         if len(cells) == _META_COLUMNS + 1 and not cells[4]:
             del cells[4]  # two rows of the published table have a tab too many
         if len(cells) == _META_COLUMNS:
-            found[cells[0]] = cells
-    return found
+            rows[cells[0]] = cells
+    return rows
 
 
 def _licences(root: Root) -> dict[str, str]:
     """Path → address of the licence, from blocks of a path, a line of names and a line of the licence."""
     path = root.first("audio_licenses.txt")
-    found, current = {}, ""
+    licences, current = {}, ""
     for line in root.text(path).splitlines() if path else ():
         if line.strip().endswith(".mp3") and "://" not in line:
             current = line.strip()
         elif line.startswith("Available under") and current:
-            found[current] = line.split()[-1]
-    return found
+            licences[current] = line.split()[-1]
+    return licences
 
 
 def _track(root: Root, beside: _Beside, cells: list[str]) -> Track:
@@ -171,10 +171,10 @@ def _track(root: Root, beside: _Beside, cells: list[str]) -> Track:
 
 
 def _by_category(tags: list[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    labels: dict[str, list[str]] = {}
     for tag in tags:
         category, dashes, label = tag.partition("---")
         if not dashes or not label:
             raise BadRow("malformed-row", f"A tag is {tag!r}; `category---tag` is wanted.")
-        found.setdefault(category, []).append(label)
-    return found
+        labels.setdefault(category, []).append(label)
+    return labels

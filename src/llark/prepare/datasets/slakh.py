@@ -109,15 +109,15 @@ def _track(root: Root, folder: str) -> Track:
         stems = {name: dict(stem) for name, stem in sorted(about["stems"].items())}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise BadRow("malformed-row", f"{folder}/metadata.yaml describes no stems: {error}.") from error
-    heard = {name: stem for name, stem in stems.items() if _sounds(root, folder, name, stem)}
-    notes = _notes(root, folder, heard)
-    programs = [str(stem.get("midi_program_name", "")) for stem in heard.values()]
+    audible = {name: stem for name, stem in stems.items() if _sounds(root, folder, name, stem)}
+    notes = _notes(root, folder, audible)
+    programs = [str(stem.get("midi_program_name", "")) for stem in audible.values()]
     return Track(
         id_,
         path,
         group=str(about.get("UUID", id_)),
         truth=reading.truth(id_, None, instruments=reading.sure(programs, "slakh"), notes=notes),
-        metadata=reading.known(_metadata(about, heard)),
+        metadata=reading.known(_metadata(about, audible)),
     )
 
 
@@ -126,20 +126,20 @@ def _sounds(root: Root, folder: str, name: str, stem: Mapping[str, Any]) -> bool
     return bool(stem.get("audio_rendered")) or root.audio(f"{folder}/stems/{name}") is not None
 
 
-def _metadata(about: Mapping[str, Any], heard: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _metadata(about: Mapping[str, Any], audible: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What the file says of the whole, and of the stems that sound as lists in their order."""
     fields = {
         name: about.get(name) for name in ("UUID", "lmd_midi_dir", "overall_gain", "normalization_factor")
     }
     columns = ("inst_class", "midi_program_name", "plugin_name", "program_num", "integrated_loudness")
-    lists = {f"stems.{name}": [stem.get(name, "unknown") for stem in heard.values()] for name in columns}
-    return {**fields, "stems": list(heard), **lists}
+    lists = {f"stems.{name}": [stem.get(name, "unknown") for stem in audible.values()] for name in columns}
+    return {**fields, "stems": list(audible), **lists}
 
 
-def _notes(root: Root, folder: str, heard: Mapping[str, Mapping[str, Any]]) -> Notes:
+def _notes(root: Root, folder: str, audible: Mapping[str, Mapping[str, Any]]) -> Notes:
     """The notes of all stems that sound; unknown where a stem's MIDI file is not there."""
     notes: list[Note] = []
-    for name, stem in heard.items():
+    for name, stem in audible.items():
         path = f"{folder}/MIDI/{name}.mid"
         if not root.has(path):
             return Notes()

@@ -121,7 +121,7 @@ def read_tracks(
     )
 
 
-def _rows(root: Root, wanted: _Filter) -> Iterator[Row | Dropped]:
+def _rows(root: Root, rule: _Filter) -> Iterator[Row | Dropped]:
     root.need(
         *(f"{base}{source}/{file}" for base in _JSON for source, file in SOURCES.items()), *SOURCES.values()
     )
@@ -137,7 +137,7 @@ def _rows(root: Root, wanted: _Filter) -> Iterator[Row | Dropped]:
             author = entry.get("author")
             group = f"{source} author {author}" if author else f"{source}/{id_}"
             split = reading.split_of(group)
-            make = partial(_track, root, wanted, source, split, group, entry)
+            make = partial(_track, root, rule, source, split, group, entry)
             yield Row(f"{source}/{id_.removesuffix('.wav')}", split, make)
 
 
@@ -149,14 +149,12 @@ def _entries(root: Root, path: str) -> list[Any]:
     return entries
 
 
-def _track(
-    root: Root, wanted: _Filter, source: str, split: str, group: str, entry: Mapping[str, Any]
-) -> Track:
+def _track(root: Root, rule: _Filter, source: str, split: str, group: str, entry: Mapping[str, Any]) -> Track:
     caption, name = str(entry["caption"]).strip(), str(entry["id"]).removesuffix(".wav")
-    if wanted.music_only and not speaks_of_music(caption):
+    if rule.music_only and not speaks_of_music(caption):
         raise BadRow("not-music", f"No word of music is in: {caption}")
-    if len(caption.split()) < wanted.fewest_words:
-        raise BadRow("short-caption", f"Fewer than {wanted.fewest_words} words: {caption}")
+    if len(caption.split()) < rule.fewest_words:
+        raise BadRow("short-caption", f"Fewer than {rule.fewest_words} words: {caption}")
     stems = [f"{base}{folder}/{name}" for base in _AUDIO for folder in (source, f"{source}_flac")]
     path = reading.recording(root, *stems)
     kept = {field: value for field, value in entry.items() if field not in _NOT_KEPT}
