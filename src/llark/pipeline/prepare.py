@@ -1,4 +1,4 @@
-"""The walk of `llark prepare`: a data set → tracks, clips and truths, with a page about them."""
+"""What `llark prepare` does: a data set → tracks, clips and truths, with a page about them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def prepare(
 
     `drop_share`: stop when more than this share is lost. `report`: write the page, too.
     """
-    from llark.prepare import stage, summary
+    from llark.prepare import stage
+    from llark.prepare.summary import as_text
 
-    found = stage.run(settings, out, workers=workers, drop_share=drop_share)
-    said = summary.as_text(found)
-    if report:
-        from llark.prepare.report import write
+    summary = stage.run(settings, out, workers=workers, drop_share=drop_share)
+    if not report:
+        return as_text(summary)
+    from llark.prepare.report import write
 
-        said += f"\n  report: {write(found)}"
-    return said
+    return f"{as_text(summary)}\n  report: {write(summary)}"
