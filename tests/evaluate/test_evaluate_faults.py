@@ -12,12 +12,12 @@ import pytest
 from test_evaluate_walk import prepared, typed
 
 from llark import audio
-from llark.embed import mini
+from llark.embed import mini, record
 from llark.embed.encoder import Settings
 from llark.errors import StoreMismatch, UserMustAct
 from llark.evaluate import compare
-from llark.pipeline import ears, listen, rendered, same_sounds, testsets
 from llark.pipeline import evaluate as walk
+from llark.pipeline import listen, rendered, testsets
 from llark.pipeline.evaluate import Wanted
 from llark.records import Annotation, Clip, Embedding, Key, Track, to_dict
 from llark.storage import stages
@@ -160,18 +160,18 @@ def test_other_audio_under_the_same_ids_is_not_taken_for_what_was_heard(
 def test_a_models_own_encoder_does_not_take_other_audio_for_what_it_heard_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = ears.Ears(Settings("made-up"), "1", 1, "1", 2.0)
+    known = record.EncoderRecord(Settings("made-up"), "1", 1, "1", 2.0)
     encoder = SimpleNamespace(card=SimpleNamespace(version="1"))
-    monkeypatch.setattr(ears, "_are_of", lambda *_: False)
-    monkeypatch.setattr(ears, "of_model", lambda _: known)
-    monkeypatch.setattr(ears, "load", lambda *_: encoder)
-    monkeypatch.setattr(ears, "hear", lambda *_: np.zeros((2, 1), np.float32))
+    monkeypatch.setattr(listen, "_are_of", lambda *_: False)
+    monkeypatch.setattr(record, "of_model", lambda _: known)
+    monkeypatch.setattr(record, "load", lambda *_: encoder)
+    monkeypatch.setattr(listen, "frames_of", lambda *_: np.zeros((2, 1), np.float32))
     clips = {"a": Clip("a", "a", str(tone(tmp_path / "a.wav", 440.0)), 0.0, 2.0)}
     there = {"a": Embedding("a", "other", np.zeros((2, 3), np.float32), 1.0)}
-    assert ears.for_model(tmp_path, there, clips, tmp_path / "heard")["a"].frames.shape == (2, 1)
+    assert listen.for_model(tmp_path, there, clips, tmp_path / "heard")["a"].frames.shape == (2, 1)
     tone(tmp_path / "a.wav", 550.0)
     with pytest.raises(StoreMismatch, match="other recordings of the same names"):
-        ears.for_model(tmp_path, there, clips, tmp_path / "heard")
+        listen.for_model(tmp_path, there, clips, tmp_path / "heard")
 
 
 def test_what_an_earlier_release_heard_is_refused_with_what_to_do(
@@ -192,7 +192,7 @@ def test_sounds_are_told_by_their_bytes_and_seconds_wherever_they_lie(tmp_path: 
     shutil.copyfile(one, moved)
 
     def told(path: Path, end_seconds: float = 2.0) -> str:
-        return same_sounds.digest([Clip("a", "a", str(path), 0.0, end_seconds)])
+        return listen.digest_of([Clip("a", "a", str(path), 0.0, end_seconds)])
 
     assert told(one) == told(moved)
     assert len({told(one), told(one, 1.0), told(tmp_path / "gone.wav"), told(tone(moved, 550.0))}) == 4

@@ -32,7 +32,7 @@ class LlarkConfig(PretrainedConfig):  # type: ignore[misc]
     `projector`: "linear" (one layer, as published) or "mlp" (two layers with GELU between).
     `max_audio_positions`: most positions one clip may take, concept positions included.
     `concepts`: what the concept heads need to be built (see `llark.model.concepts`); empty means none.
-    `audio_encoder`: what made the frames it was trained on (see `llark.pipeline.ears`); empty: not known.
+    `audio_encoder`: what made the frames it was trained on (see `llark.embed.record`); empty: not known.
     `base_name`: the base language model by name (see `llark.model.base`) or where it lies; empty: not known.
     `lora`: `r`, `alpha`, `dropout` and `target_modules` of an adapter that is not merged; empty means none.
     `conversation`: how questions and answers are written (see `llark.model.conversation`).

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llark.errors import UserMustAct
 from llark.music import facts_line
-from llark.pipeline import ears, listen
+from llark.pipeline import listen
 from llark.records import Annotation, Answer, Track
 from llark.report.text import AskResult, Stopwatch
 
@@ -58,8 +58,10 @@ class MusicLM:
 
     def __init__(self, choice: Choice | None = None) -> None:
         self.choice = choice or Choice()
-        self.ears = ears.of_model(self.choice.folder)
-        self.reads_facts = bool(ears.config_of(self.choice.folder).get("concepts"))
+        from llark.embed import record
+
+        self.encoder_record = record.of_model(self.choice.folder)
+        self.reads_facts = bool(record.config_of(self.choice.folder).get("concepts"))
         self._encoder: Encoder | None = None
         self._loading: Future[Answerer] | None = None
 
@@ -90,23 +92,26 @@ class MusicLM:
 
     def hear(self, path: Path) -> Listened:
         """The facts of a recording, and the frames in which this model hears it."""
-        bundled = self.ears.are_bundled
+        bundled = self.encoder_record.is_bundled
         heard = listen.to_recording(_track(path), frames=bundled, progress="listen")
         return heard if bundled else replace(heard, frames=self.embed(path))
 
     @property
     def hears_with(self) -> str:
         """The encoder and its version, as frames name it; exact once something was heard."""
-        if self.ears.are_bundled:
-            return self.ears.version
-        version = self.ears.version if self._encoder is None else self._encoder.card.version
-        return f"{self.ears.name} {version}"
+        if self.encoder_record.is_bundled:
+            return self.encoder_record.version
+        version = self.encoder_record.version if self._encoder is None else self._encoder.card.version
+        return f"{self.encoder_record.name} {version}"
 
     def embed(self, song: Path | str) -> np.ndarray:
         """The frames in which this model hears a recording: [frames, width]."""
+        from llark.embed import record
+
         if self._encoder is None:
-            self._encoder = ears.load(self.ears, self.choice.encoder_weights, self.choice.device)
-        return ears.hear(self._encoder, self.ears.window_seconds, song)
+            options = self.choice
+            self._encoder = record.load(self.encoder_record, options.encoder_weights, options.device)
+        return listen.frames_of(self._encoder, self.encoder_record.window_seconds, song)
 
     def answer(
         self, questions: Sequence[str], frames: np.ndarray | None, facts: Annotation | None = None

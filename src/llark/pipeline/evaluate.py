@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llark.embed import record
 from llark.errors import UserMustAct
-from llark.pipeline import ears, testsets
+from llark.pipeline import listen, testsets
 from llark.pipeline.ask import Choice, MusicLM
 from llark.pipeline.evaluate_wanted import Wanted as Wanted
 from llark.pipeline.local_model import LocalModel, is_mini
@@ -47,9 +48,15 @@ def evaluate(data: Path | None, out: Path, wanted: Wanted) -> str:
 def _as_it_hears(material: testsets.Material, out: Path, wanted: Wanted) -> Mapping[str, Embedding]:
     """The frames of the encoder that the model was trained with."""
     choice = wanted.choice
-    how = ears.How(choice.encoder_weights, choice.device)
     folder = out / testsets.HEARD / "model"
-    return ears.for_model(choice.folder, material.embeddings, material.clips, folder, how)
+    return listen.for_model(
+        choice.folder,
+        material.embeddings,
+        material.clips,
+        folder,
+        weights=choice.encoder_weights,
+        device=choice.device,
+    )
 
 
 def _refuse(wanted: Wanted) -> None:
@@ -71,7 +78,7 @@ def _refuse(wanted: Wanted) -> None:
     if wanted.predictions:
         return
     if not wanted.endpoint:
-        ears.config_of(wanted.choice.folder)
+        record.config_of(wanted.choice.folder)
     if wanted.questions and wanted.audio is None:
         _refuse_sound(wanted)
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from llark.pipeline import ears
+from llark.embed import record
 from llark.pipeline.ask import Choice
 
 MODEL_FILES = (".json", ".safetensors")
@@ -33,7 +33,7 @@ def of_model(choice: Choice) -> dict[str, str]:
 def _base(choice: Choice) -> str:
     from llark.model.checkpoint import is_whole
 
-    recorded = ears.config_of(choice.folder).get("base_name")
+    recorded = record.config_of(choice.folder).get("base_name")
     named = choice.base or recorded
     if not named or is_whole(choice.folder):
         return ""

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llark import engine
+from llark.embed import record
 from llark.errors import StoreMismatch, UserMustAct
-from llark.pipeline import ears, encodings, fingerprint
+from llark.pipeline import encodings, fingerprint
 from llark.pipeline.ask import Choice, load_answerer
 from llark.records import Dropped
 from llark.storage import stages
@@ -108,7 +109,7 @@ def infer(choice: Choice, data: Sequence[str], out: Path, wanted: Wanted) -> str
     found = encodings.read(data)
     _refuse_other_ears(choice.folder, found)
     puts, dropped = _puts(found, wanted)
-    width = int(ears.config_of(choice.folder)["audio_width"])
+    width = int(record.config_of(choice.folder)["audio_width"])
     puts, dropped = _of_width(puts, dropped, width)
     _refuse_loss(puts, dropped, wanted.drop_share)
     plan = _plan(choice, puts, wanted)
@@ -163,12 +164,12 @@ def _refuse_other_run(out: Path, plan: Mapping[str, object]) -> None:
 
 def _refuse_other_ears(model: Path, found: Data) -> None:
     """Where both say what encoder they are of, it must be the same."""
-    if not ears.config_of(model).get("audio_encoder"):
+    if not record.config_of(model).get("audio_encoder"):
         return
-    wanted = ears.of_model(model)
+    wanted = record.of_model(model)
     for place in found.places:
-        of_data = ears.of_embeddings(place)
-        if of_data is not None and (why := ears.difference(wanted, of_data)):
+        of_data = record.of_embeddings(place)
+        if of_data is not None and (why := record.difference(wanted, of_data)):
             raise UserMustAct(
                 f"{place} holds other frames than those that the model was trained on: {why} (the first is "
                 "the model's)."
@@ -276,7 +277,7 @@ def batches(puts: Sequence[Put], size: int, positions: int) -> Iterator[list[Put
 
 def _ask(puts: Sequence[Put], choice: Choice, wanted: Wanted, writer: stages.StageWriter) -> None:
     """Answers what is not done, whole batches at a time: what is beside a question may move its answer."""
-    positions = int(ears.config_of(choice.folder)["max_audio_positions"])
+    positions = int(record.config_of(choice.folder)["max_audio_positions"])
     done = sum(put.name in writer.done for put in puts)
     answerer: Answerer | None = None
     with engine.Ticker("infer", len(puts), done) as tick:

@@ -6,21 +6,27 @@ so both read the features of a window in one pass, whoever asks: `llark ask`, `a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llark import audio, engine
+from llark.errors import StoreMismatch, UserMustAct
 from llark.records import Annotation, Clip, Dropped, Embedding, Track
-from llark.storage import stages
+from llark.storage import folders, stages
+from llark.storage.embeddings import Embeddings
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from llark.embed.encoder import Settings
+    from llark.embed.encoder import Encoder, Settings
+    from llark.embed.record import EncoderRecord
 
 LONGEST_SECONDS = 3600.0
 """A record that takes a worker longer than this is dropped."""
@@ -36,12 +42,12 @@ class Listened:
     """float32 [frames, width] of the `mini` encoder, first to last; `None` where they were not wanted."""
 
 
-def windows_of(track: Track) -> list[tuple[float, float]]:
+def windows_of(track: Track, window_seconds: float = audio.WINDOW_SECONDS) -> list[tuple[float, float]]:
     """(start, end) seconds, in its file, of the windows that a track is listened to in.
 
     Raises `BadAudio` as `audio.probe` does, and `too-short` for less than a second.
     """
-    return audio.windows_of(track.path, track.start_seconds, track.end_seconds)
+    return audio.windows_of(track.path, track.start_seconds, track.end_seconds, window_seconds)
 
 
 def to_recording(
@@ -188,3 +194,136 @@ def listen(clips: Place, annotations: Place, embeddings: Place, encoder: Setting
     step = Listen(frames=False, name="annotate")
     engine.run(step, records, measured, workers=workers, timeout_seconds=timeout, total=len(records))
     embed.run(str(clips), str(embeddings), encoder, device)
+
+
+# --- as a model of any encoder needs it -------------------------------------------------------------------
+
+AT_ONCE = 8
+"""Windows of a recording that are in memory at once."""
+
+
+def frames_of(
+    encoder: Encoder, window_seconds: float, path: Place, start: float = 0.0, end: float | None = None
+) -> np.ndarray:
+    """A recording, or a stretch of it, in any encoder's frames: [frames, width], window after window.
+
+    Raises `BadAudio` as `windows_of` and `audio.load` do.
+    """
+    import numpy as np
+
+    from llark.embed.encoder import Sound
+
+    spans = windows_of(Track("", str(path), start_seconds=start, end_seconds=end), window_seconds)
+    frames: list[np.ndarray] = []
+    with engine.Ticker("embed", len(spans), show=len(spans) > 2) as tick:
+        for at in range(0, len(spans), AT_ONCE):
+            loaded = [audio.load(path, start_seconds=a, end_seconds=b) for a, b in spans[at : at + AT_ONCE]]
+            frames += encoder([Sound(*one) for one in loaded])
+            tick(len(frames))
+    return np.concatenate(frames)
+
+
+class EmbedForModel:
+    """Step: a clip becomes the frames that a model was trained to read. Works in this process only."""
+
+    name = "embed"
+
+    def __init__(self, record: EncoderRecord, encoder: Encoder) -> None:
+        self.record, self.encoder = record, encoder
+
+    def id_of(self, record: Clip) -> str:
+        return record.id
+
+    def open(self) -> None:
+        """It is loaded already."""
+
+    def __call__(self, record: Clip) -> Iterator[Embedding]:
+        window = self.record.window_seconds
+        frames = frames_of(self.encoder, window, record.path, record.start_seconds, record.end_seconds)
+        rate = float(Fraction(self.record.frames_per_second or len(frames) / record.duration_seconds))
+        yield Embedding(record.id, f"{self.record.name} {self.encoder.card.version}", frames, rate)
+
+
+def for_model(
+    model: Path,
+    embeddings: Mapping[str, Embedding],
+    clips: Mapping[str, Clip],
+    folder: Path,
+    *,
+    weights: str | None = None,
+    device: str | None = None,
+) -> Mapping[str, Embedding]:
+    """Clips in the frames that a model reads: the embeddings that are there, if its encoder made them; else
+    they are made, once, and kept in `folder`. `weights`: those of its encoder, if not where it says.
+
+    Raises `UserMustAct` where its encoder is not known or cannot be loaded, or where it cannot read a clip.
+    """
+    from llark.embed import record as records
+
+    if not clips or not embeddings or _are_of(model, embeddings):
+        return embeddings
+    record = records.of_model(model)
+    encoder = records.load(record, weights, device)
+    plan = {
+        **record.as_record(),
+        "version": encoder.card.version,
+        "clips": sorted(clips),
+        "sounds": digest_of(clips.values()),
+    }
+    refuse_others(folder, plan)
+    writer = stages.open_stage(folder, EmbedForModel.name, plan)
+    engine.run(EmbedForModel(record, encoder), clips.values(), writer, total=len(clips))
+    if lost := list(stages.read_dropped(folder)):
+        raise UserMustAct(f"{record.name} cannot hear {lost[0].id}: {lost[0].detail}")
+    return Embeddings(folder)
+
+
+def _are_of(model: Path, embeddings: Mapping[str, Embedding]) -> bool:
+    """Whether embeddings are of the encoder of a model, as far as both say."""
+    from llark.embed import record as records
+
+    place = getattr(embeddings, "folder", None)
+    there = None if place is None else records.of_embeddings(place)
+    if there is None:
+        return True
+    page = records.config_of(model)
+    known = page.get("audio_encoder") or page.get("audio_width") != there.width
+    return not known or not records.difference(records.of_model(model), there)
+
+
+# --- whether what is kept of clips was heard in the same audio: ids alone do not tell -----------------------
+
+
+def digest_of(clips: Iterable[Clip]) -> str:
+    """SHA-256 of the clips' ids and seconds, and of the bytes of their files, wherever those lie; of a remote
+    file its address stands for it."""
+    known: dict[str, str] = {}
+    rows = []
+    for clip in sorted(clips, key=lambda clip: clip.id):
+        if clip.path not in known:
+            known[clip.path] = clip.path if folders.is_url(clip.path) else _of_file(Path(clip.path))
+        rows.append([clip.id, clip.start_seconds, clip.end_seconds, known[clip.path]])
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _of_file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "cannot be read"
+
+
+def refuse_others(folder: Path, plan: Mapping[str, object]) -> None:
+    """Raises `StoreMismatch` where a folder holds what was heard in other audio under the same ids.
+
+    `plan` is that of the stage, with `clips` and `sounds`. Of other differences the stage itself speaks.
+    """
+    there = (stages.plan_of(folder) or {}).get("config") or {}
+    if there.get("clips") != plan["clips"] or there.get("sounds") == plan["sounds"]:
+        return
+    which = "other recordings of the same names" if "sounds" in there else "recordings that were not noted"
+    raise StoreMismatch(
+        f"{folder} holds what was heard in {which}. Name another --out, or delete the folders heard and said "
+        "in this one: then the recordings are heard, and the questions asked, anew."
+    )

@@ -12,7 +12,6 @@ from llark import engine
 from llark.errors import BadAudio, UserMustAct
 from llark.evaluate.cases import Case, Item, TestSet
 from llark.pipeline import listen as listening
-from llark.pipeline import same_sounds
 from llark.records import Annotation, Clip, Embedding, Track
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings
@@ -195,9 +194,9 @@ def listen(clips: Sequence[Clip], data: Path, folder: Path, workers: int) -> Hea
     if (data / "embeddings" / stages.ABOUT).is_file() and (data / "annotations" / stages.ABOUT).is_file():
         folder = data
     else:
-        plan = {"clips": [clip.id for clip in clips], "sounds": same_sounds.digest(clips)}
+        plan = {"clips": [clip.id for clip in clips], "sounds": listening.digest_of(clips)}
         for name in ("annotations", "embeddings"):
-            same_sounds.refuse_others(folder / name, plan)
+            listening.refuse_others(folder / name, plan)
         writer = listening.ListenWriter(
             stages.open_stage(folder / "annotations", "annotate", {**plan, "version": annotate.VERSION}),
             stages.open_stage(folder / "embeddings", "embed", {**plan, "encoder": mini.VERSION}),
@@ -282,9 +281,9 @@ def hear_whole(clips: Sequence[Clip], folder: Path, workers: int) -> Mapping[str
     """Whole recordings as the encoder hears them, kept in `folder`."""
     from llark.embed import mini
 
-    sounds = same_sounds.digest(clips)
+    sounds = listening.digest_of(clips)
     plan = {"clips": [clip.id for clip in clips], "sounds": sounds, "encoder": mini.VERSION}
-    same_sounds.refuse_others(folder, plan)
+    listening.refuse_others(folder, plan)
     writer = stages.open_stage(folder, "hear", plan)
     timeout = listening.LONGEST_SECONDS if workers else None
     step, tracks = listening.Listen(facts=False, name="hear"), [Track(clip.id, clip.path) for clip in clips]

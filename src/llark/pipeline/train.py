@@ -54,7 +54,7 @@ def train_on(
 ) -> TrainResult:
     """The training of a recipe on what lies in these places, into `out`."""
     from llark import train as training
-    from llark.pipeline import ears
+    from llark.embed import record
     from llark.pipeline.ask import bundled_model
 
     start = made.model.start_from
@@ -66,7 +66,7 @@ def train_on(
         world,
         base=base,
         start_from=bundled_model() if start == "bundled" else Path(start) if start else None,
-        audio_encoder=ears.record_of(places.embeddings),
+        audio_encoder=record.record_of(places.embeddings),
     )
 
 
@@ -131,11 +131,11 @@ def import_checkpoint(folder: Path, out: Path, tokenizer: Path | None, dtype: st
     """A checkpoint of the published training code → a model folder of this package."""
     import torch
 
+    from llark.embed import record
     from llark.model import published
-    from llark.pipeline import ears
 
     made = published.import_checkpoint(
-        folder, out, tokenizer=tokenizer, dtype=getattr(torch, dtype), encoder_of=ears.of_published
+        folder, out, tokenizer=tokenizer, dtype=getattr(torch, dtype), encoder_of=record.of_published
     )
     return (
         f"{out}: {made.kind}, {made.parameters / 1e9:.2f} B parameters from {made.tensors} tensors, "

@@ -18,9 +18,10 @@ import tiny_hub
 
 import llark
 from llark import audio, cli, recipe
+from llark.embed import record as records
 from llark.embed.encoder import Settings
 from llark.errors import StoreMismatch, UserMustAct
-from llark.pipeline import ears
+from llark.pipeline import listen
 from llark.pipeline.ask import Choice, bundled_model
 from llark.records import Annotation, Clip, Embedding, Key
 from llark.storage import stages
@@ -133,9 +134,9 @@ def test_weights_that_moved_are_named_and_others_are_refused(built: Path, tmp_pa
 def test_frames_that_would_be_others_than_in_training_are_refused(
     built: Path, changed: dict[str, Any], said: str
 ) -> None:
-    mine = ears.of_model(built / "out" / "model")
+    mine = records.of_model(built / "out" / "model")
     with pytest.raises(UserMustAct, match=f"does not give: {said}"):
-        ears.load(replace(mine, **changed))
+        records.load(replace(mine, **changed))
 
 
 def test_a_model_that_does_not_say_what_it_hears_with_can_still_be_given_frames(tmp_path: Path) -> None:
@@ -148,8 +149,8 @@ def test_a_model_that_does_not_say_what_it_hears_with_can_still_be_given_frames(
 
 
 def test_the_model_in_the_package_hears_with_mini() -> None:
-    bundled = ears.of_model(bundled_model())
-    assert (bundled.settings.encoder, bundled.width, bundled.are_bundled) == ("mini", 2436, True)
+    bundled = records.of_model(bundled_model())
+    assert (bundled.settings.encoder, bundled.width, bundled.is_bundled) == ("mini", 2436, True)
     assert Choice(Path("mini")).folder == Choice().folder == bundled_model()
 
 
@@ -168,7 +169,7 @@ def embeddings(folder: Path, config: dict[str, Any], width: int = 4) -> Path:
 
 
 def test_every_kind_of_embeddings_folder_says_what_made_it(tmp_path: Path) -> None:
-    by_build = ears.record_of([embeddings(tmp_path / "a", {"encoder": "mini-3"})])
+    by_build = records.record_of([embeddings(tmp_path / "a", {"encoder": "mini-3"})])
     assert (by_build["settings"]["encoder"], by_build["version"], by_build["frames_per_second"]) == (
         "mini", "mini-3", "2",
     )  # fmt: skip
@@ -178,21 +179,21 @@ def test_every_kind_of_embeddings_folder_says_what_made_it(tmp_path: Path) -> No
         "version": "imported",
         "frames_per_second": "11025/1088",
     }
-    imported = ears.record_of([embeddings(tmp_path / "b", published)])
+    imported = records.record_of([embeddings(tmp_path / "b", published)])
     assert imported["settings"] == Settings("jukebox", compat="llark").__dict__
     assert imported["frames_per_second"] == "11025/1088"
-    assert ears.record_of([embeddings(tmp_path / "c", {})]) == {}
+    assert records.record_of([embeddings(tmp_path / "c", {})]) == {}
     with pytest.raises(UserMustAct, match=r"different encoders .encoder: mini and jukebox"):
-        ears.record_of([tmp_path / "a", tmp_path / "b"])
+        records.record_of([tmp_path / "a", tmp_path / "b"])
 
 
 @pytest.mark.parametrize(("width", "encoder", "rate"), [(4800, "jukebox", "11025/1088"), (512, "clap", "")])
 def test_published_checkpoints_hear_with_the_encoders_of_their_paper(
     width: int, encoder: str, rate: str
 ) -> None:
-    record = ears.of_published(width)
+    record = records.of_published(width)
     assert (record["settings"]["encoder"], record["frames_per_second"]) == (encoder, rate)
-    assert ears.of_published(7) == {}
+    assert records.of_published(7) == {}
 
 
 def test_answers_to_frames_of_another_encoder_are_refused(built: Path, tmp_path: Path) -> None:
@@ -206,13 +207,13 @@ def test_clips_are_heard_again_for_a_model_of_other_ears_and_once_only(built: Pa
     model = built / "out" / "model"
     clips = {clip.id: clip for clip in stages.read(built / "out" / "clips", Clip)}
     own = Embeddings(built / "out" / "embeddings")
-    assert ears.for_model(model, own, clips, tmp_path / "again") is own
+    assert listen.for_model(model, own, clips, tmp_path / "again") is own
     foreign = Embeddings(embeddings(tmp_path / "e", {"encoder": "mini-3"}, 16))
-    heard = ears.for_model(model, foreign, clips, tmp_path / "again")
+    heard = listen.for_model(model, foreign, clips, tmp_path / "again")
     for clip in clips:
         np.testing.assert_allclose(heard[clip].frames, own[clip].frames, atol=2e-3)
     with pytest.raises(StoreMismatch):
-        ears.for_model(model, foreign, {"a@0.00": clips["a@0.00"]}, tmp_path / "again")
+        listen.for_model(model, foreign, {"a@0.00": clips["a@0.00"]}, tmp_path / "again")
 
 
 def test_an_evaluation_takes_the_encoder_from_where_its_weights_have_moved(
