@@ -307,7 +307,7 @@ def test_of_a_tar_one_sample_is_in_memory_at_a_time(tmp_path: Path) -> None:
             np.save(data, np.ones((2, 3), np.float32))
             layouts._add(tar, f"{number}.npy", data.getvalue())
     with tarfile.open(tmp_path / "plain.tar") as tar:
-        first = next(layouts._of_tar(tar, tmp_path))
+        first = next(layouts._of_tar(tar, tmp_path, strict=True))
         assert (first.name, tar.offset < 3 * 2048) == ("0", True)
 
 

@@ -12,8 +12,7 @@ from llark import cli
 from llark.errors import StoreMismatch, UserMustAct
 from llark.evaluate import report
 from llark.model.checkpoint import new_model, save_adapter
-from llark.pipeline import fingerprint
-from llark.pipeline.ask import Choice
+from llark.pipeline.ask import Choice, fingerprint
 from llark.train import smoke
 
 
@@ -59,17 +58,17 @@ def test_what_belongs_to_our_models_does_not_go_with_an_endpoint(tmp_path: Path)
 
 
 def test_a_base_counts_by_its_files_and_not_by_its_place(base: Path, model: Path, tmp_path: Path) -> None:
-    alone = fingerprint.of_model(Choice(model, device="cpu"))
+    alone = fingerprint(Choice(model, device="cpu"))
     assert list(alone) == ["model"]
-    named = fingerprint.of_model(Choice(model, base, device="cpu"))
+    named = fingerprint(Choice(model, base, device="cpu"))
     moved = base.rename(tmp_path / "moved")
-    assert fingerprint.of_model(Choice(model, moved, device="cpu")) == named
+    assert fingerprint(Choice(model, moved, device="cpu")) == named
     (moved / "tokenizer_config.json").write_text("{}")
-    assert fingerprint.of_model(Choice(model, moved, device="cpu")) != named
+    assert fingerprint(Choice(model, moved, device="cpu")) != named
 
 
 def test_the_model_in_the_package_is_what_it_was_unless_another_base_is_named() -> None:
-    usual = fingerprint.of_model(Choice(device="cpu"))
+    usual = fingerprint(Choice(device="cpu"))
     assert list(usual) == ["model"]
-    assert fingerprint.of_model(Choice(base=Path("smollm2-135m-instruct"), device="cpu")) == usual
-    assert fingerprint.of_model(Choice(base=Path("another"), device="cpu")) == {**usual, "base": "another"}
+    assert fingerprint(Choice(base=Path("smollm2-135m-instruct"), device="cpu")) == usual
+    assert fingerprint(Choice(base=Path("another"), device="cpu")) == {**usual, "base": "another"}

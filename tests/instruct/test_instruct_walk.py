@@ -15,7 +15,7 @@ from teaching_server import Server
 from llark.cli import app
 from llark.errors import UserMustAct
 from llark.instruct import export
-from llark.pipeline import encodings
+from llark.pipeline import infer
 from llark.records import Annotation, Clip, Embedding, Exchange, Key, Tempo, Track, to_dict
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings
@@ -197,7 +197,7 @@ def test_the_published_layout_holds_what_the_published_reader_wants(
     assert (array.dtype, array.shape, array[2, 3]) == (np.float32, (3, 4), 11.0)
     assert not (out / "export" / "webdataset").exists()
     with pytest.raises(UserMustAct, match="It is a pickle"):
-        encodings.read([str(tars[1])])
+        infer.read_data([str(tars[1])])
 
 
 def test_tars_that_are_exported_are_read_by_infer_with_every_question_and_frame(
@@ -209,14 +209,14 @@ def test_tars_that_are_exported_are_read_by_infer_with_every_question_and_frame(
     assert len(tars) == 3
     with tarfile.open(tars[0]) as tar:
         assert {Path(name).suffix for name in tar.getnames()} == {".json", ".npy"}
-    data, own = encodings.read([str(tars[0].parent)]), Embeddings(place)
+    data, own = infer.read_data([str(tars[0].parent)]), Embeddings(place)
     assert data.dropped == []
     exchanges = list(stages.read(out / "exchanges", Exchange))
     asked = sorted((one.clip_id, one.question, one.answer) for one in exchanges if one.clip_id in own)
-    found = [(one.clip_id, q.text, q.answer) for one in data.encoded for q in one.questions]
+    found = [(one.clip_id, q.text, q.answer) for one in data.clips for q in one.questions]
     assert sorted(found) == asked
-    assert {one.clip_id for one in data.encoded} == set(own)
-    for one in data.encoded:
+    assert {one.clip_id for one in data.clips} == set(own)
+    for one in data.clips:
         np.testing.assert_array_equal(one.read(), own[one.clip_id].frames)
         start = own[one.clip_id].start_seconds
         assert (one.start_seconds, one.end_seconds) == (start, start + 1.5)
@@ -247,10 +247,10 @@ def test_ids_that_differ_in_dots_alone_are_two_samples(tmp_path: Path) -> None:
     exchanges = [Exchange(id_, f"{id_}?", "Yes.", "captioning", "x", "t") for id_ in ids]
     frames = {id_: Embedding(id_, "e", np.full((1, 2), n, np.float16), 1.0) for n, id_ in enumerate(ids)}
     (tar,) = export.webdataset(exchanges, tmp_path, frames)
-    data = encodings.read([str(tar)])
-    assert [one.example_id for one in data.encoded] == ["a_b", "a_b-2", "a_b-3"]
-    assert [(one.clip_id, one.questions[0].text) for one in data.encoded] == [(id_, f"{id_}?") for id_ in ids]
-    assert [int(one.read()[0, 0]) for one in data.encoded] == [0, 1, 2]
+    data = infer.read_data([str(tar)])
+    assert [one.example_id for one in data.clips] == ["a_b", "a_b-2", "a_b-3"]
+    assert [(one.clip_id, one.questions[0].text) for one in data.clips] == [(id_, f"{id_}?") for id_ in ids]
+    assert [int(one.read()[0, 0]) for one in data.clips] == [0, 1, 2]
 
 
 def test_an_open_corpus_is_taught_from_its_truth(tmp_path: Path) -> None:

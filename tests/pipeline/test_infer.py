@@ -24,7 +24,7 @@ from transformers import AutoModelForCausalLM
 from llark import cli
 from llark.errors import StoreMismatch, UserMustAct
 from llark.model.checkpoint import new_model, save_adapter, save_whole
-from llark.pipeline import encodings, infer
+from llark.pipeline import infer
 from llark.records import Clip, Embedding, Exchange
 from llark.storage import stages
 from llark.train import smoke
@@ -186,7 +186,7 @@ def test_arrays_that_are_no_frames_are_dropped_with_the_reason(model: Path, tmp_
     found = stages.read_dropped(infer.run_folder(tmp_path / "a.jsonl"))
     reasons = {Path(one.id.split(" ")[0]).name: one.reason for one in found}
     assert reasons == {
-        "words": "not-npy", "cube": "not-frames", "text": "not-npy", "wide": "other-width",
+        "words": "not-frames", "cube": "not-frames", "text": "not-npy", "wide": "other-width",
         "nan": "not-finite", "short": "not-npy",
     }  # fmt: skip
 
@@ -241,8 +241,8 @@ def test_another_question_into_the_same_file_is_refused_and_a_strangers_file_is_
 
 def test_batches_hold_like_lengths_and_do_not_hang_on_what_is_done() -> None:
     def put(number: int, frames: int, text: str) -> infer.Put:
-        encoded = encodings.Encoded(f"c{number}", f"c{number}", frames, WIDTH, lambda: "")
-        return infer.Put(number, encoded, encodings.Question(text))
+        encoded = infer.ReadyClip(f"c{number}", f"c{number}", frames, WIDTH, lambda: np.zeros(0))
+        return infer.Put(number, encoded, infer.DataQuestion(text))
 
     puts = [put(0, 900, "a"), put(1, 2, "a"), put(2, 50, "aaa"), put(3, 60, "a"), put(4, 3, "a")]
     found = [[one.number for one in group] for group in infer.batches(puts, 2, positions=40)]
@@ -353,7 +353,7 @@ def test_other_frames_under_the_same_names_are_another_run(model: Path, tmp_path
 def test_a_run_that_another_process_is_about_to_answer_is_left_alone(model: Path, tmp_path: Path) -> None:
     words = ("--data", embeddings(tmp_path / "e", 2), "--prompt", "Which key?", "--out", tmp_path / "a.csv")
     place = infer.run_folder(tmp_path / "a.csv")
-    with stages.open_stage(place, encodings.STAGE, {"model": "another"}):
+    with stages.open_stage(place, infer.STAGE, {"model": "another"}):
         with pytest.raises(UserMustAct, match="Another process is writing"):
             run(model, *words)
         assert (place / "unfinished" / "begun.json").is_file()

@@ -15,7 +15,7 @@ import json
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -127,18 +127,148 @@ def _names(ids: list[str]) -> dict[str, str]:
 
 # --- in ---------------------------------------------------------------------------------------------------
 
+_HEADS: dict[tuple[int, int], Callable[..., Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+"""Readers of a `.npy`'s head, by its version."""
+
+
+class BadFrames(ValueError):
+    """An array that holds no frames: `reason` in one word, and what is wrong with it."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
 
 @dataclass(frozen=True, eq=False)
-class Sample:
-    """One array of a layout, not yet read, and what is said of it beside: the fields of an export's index."""
+class ForeignFrames:
+    """One array of a layout: a stretch of a file, read when it is needed, and what is said beside it."""
 
     name: str
-    data: bytes
-    said: dict[str, Any]
+    """The path of a `.npy` below its folder without the ending, or the key of a sample in a tar."""
+    path: Path
+    """The file that holds it."""
+    offset: int
+    """Bytes of the file before it."""
+    size: int
+    """Its bytes."""
+    beside: dict[str, Any]
+    """The fields of an export's index, or of a sample's `json`: an id, a rate, the seconds that it covers."""
 
     @property
-    def clip_id(self) -> str:
-        return str(self.said.get("clip_id", self.name))
+    def written(self) -> str:
+        """What tells these bytes from others: the stretch, and when its file was last changed."""
+        return f"{self.offset}+{self.size} {self.path.stat().st_mtime_ns}"
+
+    def shape(self) -> tuple[int, int]:
+        """(frames, width) as the head says; [1, frames, width] and [width] count, too. Raises `BadFrames`."""
+        try:
+            head = io.BytesIO(self._bytes(4096))
+            full, _, dtype = _HEADS[np.lib.format.read_magic(head)](head)
+        except (ValueError, KeyError, OSError) as error:
+            raise BadFrames("not-npy", f"{self.path} holds no array of numbers ({error})") from error
+        if dtype.hasobject:
+            raise BadFrames("not-npy", f"{self.path} holds objects, not numbers")
+        shape = full[1:] if len(full) == 3 and full[0] == 1 else (1, *full) if len(full) == 1 else full
+        if not np.issubdtype(dtype, np.floating) or len(shape) != 2 or not all(shape):
+            raise BadFrames("not-frames", f"{self.path} holds {dtype} of shape {full}, not [frames, width]")
+        return shape[0], shape[1]
+
+    def read(self) -> np.ndarray:
+        """[frames, width]. Raises `BadFrames`."""
+        shape = self.shape()
+        try:
+            array: np.ndarray = np.load(io.BytesIO(self._bytes(self.size)), allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise BadFrames("not-npy", f"{self.path} is damaged ({error})") from error
+        return array.reshape(shape)
+
+    def _bytes(self, most: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(min(self.size, most))
+
+
+def read_foreign(source: Path, *, strict: bool = True) -> Iterator[ForeignFrames]:
+    """Every array of a `.npy`, a tar, or a folder of them, in the order of the files.
+
+    `strict`: whether a page beside an array must be JSON; else one that is not says nothing.
+    Raises `UserMustAct` where there is no such place, where there are pickles, or a tar cannot be read.
+    """
+    index = _index(source)
+    for path, name in _files(source).items():
+        if path.suffix == ".npy":
+            size = path.stat().st_size
+            yield ForeignFrames(name.removesuffix(".npy"), path, 0, size, index.get(name, {}))
+            continue
+        try:
+            with tarfile.open(path, "r:") as tar:  # not compressed: its arrays are read where they lie
+                yield from _of_tar(tar, path, strict)
+        except tarfile.TarError as error:
+            raise UserMustAct(f"{path} is no plain tar file that can be read: {error}.") from error
+
+
+def _files(source: Path) -> dict[Path, str]:
+    """The files of a place that hold arrays, with their names below it."""
+    if not source.exists():
+        raise UserMustAct(f"There is no {source}.")
+    paths = sorted(source.rglob("*")) if source.is_dir() else [source]
+    for path in paths:
+        if path.suffix in PICKLED:
+            raise UserMustAct(f"{path}: {WAY_OUT}")
+    kept = [path for path in paths if path.suffix in (".npy", ".tar")]
+    return {path: path.name if path == source else path.relative_to(source).as_posix() for path in kept}
+
+
+def _index(source: Path) -> dict[str, dict[str, Any]]:
+    """What an export's index says of each `.npy`, by its name."""
+    path = source / INDEX
+    if not path.is_file():
+        return {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    entries = [_page(line.encode(), f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    return {str(entry.get("file")): entry for entry in entries}
+
+
+def _page(data: bytes, where: str, strict: bool = True) -> dict[str, Any]:
+    """An object of JSON."""
+    try:
+        page = json.loads(data)
+    except ValueError as error:
+        if strict:
+            raise UserMustAct(f"{where}, is no JSON: {error}.") from error
+        return {}
+    return page if isinstance(page, dict) else {}
+
+
+def _of_tar(tar: tarfile.TarFile, path: Path, strict: bool) -> Iterator[ForeignFrames]:
+    """The samples of one tar. The members of a sample have the same name up to the first dot, and lie side by
+    side; its `json` may give an id, a rate and the seconds that it covers."""
+    for key, members in itertools.groupby((m for m in tar if m.isfile()), key=lambda m: _key(m)[0]):
+        array, page = None, {}
+        for member in members:
+            ending = _key(member)[1]
+            if f".{ending.rpartition('.')[2]}" in PICKLED:
+                raise UserMustAct(f"{path}, {member.name}: {WAY_OUT}")
+            file = tar.extractfile(member) if ending == "json" else None
+            if ending.endswith("npy"):
+                array = member
+            elif file is not None:
+                page = _page(file.read(), f"{path}, {member.name}", strict)
+        if array is not None:
+            yield ForeignFrames(key, path, array.offset_data, array.size, page)
+
+
+def _key(member: tarfile.TarInfo) -> tuple[str, str]:
+    """A member's name up to its first dot, the folder included, and what follows."""
+    folder, _, name = member.name.removeprefix("./").rpartition("/")
+    key, _, ending = name.partition(".")
+    return (f"{folder}/{key}" if folder else key), ending
+
+
+# --- import -----------------------------------------------------------------------------------------------
 
 
 def import_(source: Path, out: Place, encoder: str, rate: str) -> None:
@@ -153,8 +283,9 @@ def import_(source: Path, out: Place, encoder: str, rate: str) -> None:
         UserMustAct: There is nothing to import, the rate is no number, or there are pickles.
     """
     exact = _rate(rate)
-    found = _sources(source)
-    names = [path.name if source.is_file() else path.relative_to(source).as_posix() for path in found]
+    names = list(_files(source).values())
+    if not names:
+        raise UserMustAct(f"{source} holds no .npy and no .tar.")
     plan: dict[str, object] = {
         "imported": {"files": len(names), "names": hashlib.sha256("\n".join(names).encode()).hexdigest()},
         "encoder": encoder,
@@ -164,7 +295,7 @@ def import_(source: Path, out: Place, encoder: str, rate: str) -> None:
     with writer, engine.Ticker("import", None) as tick:
         if writer.finished:
             return
-        for input_id, record in _records(_samples(found, names, source), encoder, exact):
+        for input_id, record in _records(read_foreign(source), encoder, exact):
             if input_id not in writer.done:
                 writer.write(input_id, [record])
                 tick()
@@ -187,108 +318,31 @@ def _described(plan: dict[str, object]) -> dict[str, object]:
     return {"settings": settings, "version": "imported", "width": None, "licence": "unknown", **plan}
 
 
-def _sources(source: Path) -> list[Path]:
-    if source.is_file():
-        found = [source]
-    elif source.is_dir():
-        found = sorted(path for path in source.rglob("*") if path.suffix in (".npy", ".tar", *PICKLED))
-    else:
-        raise UserMustAct(f"There is no {source}.")
-    for path in found:
-        if path.suffix in PICKLED:
-            raise UserMustAct(f"{path}: {WAY_OUT}")
-    if not found:
-        raise UserMustAct(f"{source} holds no .npy and no .tar.")
-    return found
-
-
-def _index(source: Path) -> dict[str, dict[str, Any]]:
-    """What an export's index says of each `.npy`, by its name."""
-    path = source / INDEX
-    if not path.is_file():
-        return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    entries = [_said(line.encode(), f"{path}, line {number}") for number, line in enumerate(lines, 1)]
-    return {str(entry.get("file")): entry for entry in entries}
-
-
-def _said(data: bytes, where: str) -> dict[str, Any]:
-    """An object of JSON. Raises `UserMustAct` where it is none."""
-    try:
-        said = json.loads(data)
-    except ValueError as error:
-        raise UserMustAct(f"{where}, is no JSON: {error}.") from error
-    return said if isinstance(said, dict) else {}
-
-
-def _samples(found: list[Path], names: list[str], source: Path) -> Iterator[Sample]:
-    """Every array, in the order of the files."""
-    known = _index(source)
-    for path, name in zip(found, names, strict=True):
-        if path.suffix == ".npy":
-            yield Sample(name.removesuffix(".npy"), path.read_bytes(), known.get(name, {}))
-            continue
-        try:
-            with tarfile.open(path) as tar:
-                yield from _of_tar(tar, path)
-        except tarfile.TarError as error:
-            raise UserMustAct(f"{path} is no tar file that can be read: {error}.") from error
-
-
-def _of_tar(tar: tarfile.TarFile, path: Path) -> Iterator[Sample]:
-    """The samples of one tar. The members of a sample have the same name up to the first dot, and lie side by
-    side; its `json` may give an id, a rate and the seconds that it covers."""
-    for key, members in itertools.groupby((m for m in tar if m.isfile()), key=lambda m: _key(m)[0]):
-        data, said = None, {}
-        for member in members:
-            ending = _key(member)[1]
-            if f".{ending.rpartition('.')[2]}" in PICKLED:
-                raise UserMustAct(f"{path}, {member.name}: {WAY_OUT}")
-            file = tar.extractfile(member)
-            if file is not None and ending.endswith("npy"):
-                data = file.read()
-            elif file is not None and ending == "json":
-                said = _said(file.read(), f"{path}, {member.name}")
-        if data is not None:
-            yield Sample(key, data, said)
-
-
-def _key(member: tarfile.TarInfo) -> tuple[str, str]:
-    """A member's name up to its first dot, the folder included, and what follows."""
-    folder, _, name = member.name.removeprefix("./").rpartition("/")
-    key, _, ending = name.partition(".")
-    return (f"{folder}/{key}" if folder else key), ending
-
-
 def _records(
-    samples: Iterator[Sample], encoder: str, rate: Fraction
+    arrays: Iterator[ForeignFrames], encoder: str, rate: Fraction
 ) -> Iterator[tuple[str, Embedding | Dropped]]:
     """(id of the input, its record). Of two samples of one id the first is kept."""
     seen: Counter[str] = Counter()
-    for sample in samples:
-        seen[sample.clip_id] += 1
-        if (number := seen[sample.clip_id]) == 1:
-            yield sample.clip_id, _read(sample, encoder, rate)
+    for array in arrays:
+        clip_id = str(array.beside.get("clip_id", array.name))
+        seen[clip_id] += 1
+        if (number := seen[clip_id]) == 1:
+            yield clip_id, _record(array, clip_id, encoder, rate)
         else:
-            input_id = f"{sample.clip_id} ({number})"
-            why = f"{sample.clip_id} is there {number} times; the first one is kept."
+            input_id = f"{clip_id} ({number})"
+            why = f"{clip_id} is there {number} times; the first one is kept."
             yield input_id, Dropped(input_id, "embed", "same-id", why)
 
 
-def _read(sample: Sample, encoder: str, rate: Fraction) -> Embedding | Dropped:
-    """One array as a record: [1, frames, width], [frames, width] or [width]."""
-    clip_id, said = sample.clip_id, sample.said
+def _record(array: ForeignFrames, clip_id: str, encoder: str, rate: Fraction) -> Embedding | Dropped:
     try:
-        frames = np.load(io.BytesIO(sample.data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        return Dropped(clip_id, "embed", "not-npy", f"It is no .npy of numbers: {error}"[:300])
-    frames = frames[0] if frames.ndim == 3 and len(frames) == 1 else np.atleast_2d(frames)
-    if frames.ndim != 2 or not frames.size or not np.issubdtype(frames.dtype, np.floating):
-        return Dropped(clip_id, "embed", "not-frames", f"It is {frames.dtype} {frames.shape}, not frames.")
+        frames = array.read()
+    except BadFrames as error:
+        return Dropped(clip_id, "embed", error.reason, f"{error}."[:300])
     try:
-        own = _rate(str(said.get("rate", rate)))
-        start = float(said.get("start_seconds", 0.0))
-        end = float(said.get("end_seconds", start + float(len(frames) / own)))
+        own = _rate(str(array.beside.get("rate", rate)))
+        start = float(array.beside.get("start_seconds", 0.0))
+        end = float(array.beside.get("end_seconds", start + float(len(frames) / own)))
     except (UserMustAct, TypeError, ValueError) as error:
         return Dropped(
             clip_id, "embed", "not-times", f"What is said of its times is no number: {error}"[:300]

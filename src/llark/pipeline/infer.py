@@ -1,4 +1,8 @@
-"""The walk of `llark infer`: frames and questions → a file of answers.
+"""`llark infer`: frames that lie ready and questions → a file of answers.
+
+Finished folders of this package are read (embeddings, and exchanges and clips of the same ids), folders of
+`.npy`, and WebDataset tars whose samples hold a `.npy` and a `.json`. Only their heads are read to begin
+with; each clip's frames are read when they are needed.
 
 The answers are kept, a batch at a time, in a stage's folder beside the file (`OUT.run`), and the file is
 written from it in the end. What is in a batch follows from the data alone, so a run that was stopped anywhere
@@ -14,21 +18,25 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from llark import engine
-from llark.embed import record
+from llark.embed import layouts, record
 from llark.errors import StoreMismatch, UserMustAct
-from llark.pipeline import encodings, fingerprint
-from llark.pipeline.ask import Choice, load_answerer
-from llark.records import Dropped
-from llark.storage import stages
+from llark.pipeline.ask import Choice, fingerprint, load_answerer
+from llark.records import Clip, Dropped, Exchange
+from llark.storage import artifacts, folders, stages
+from llark.storage.embeddings import Embeddings
+from llark.storage.folders import Place
 
 if TYPE_CHECKING:
     from llark.generate import Answerer
-    from llark.pipeline.encodings import Data, Encoded, Question
+
+STAGE = "infer"
 
 RUN = ".run"
 """The ending of the folder beside the file of answers."""
@@ -89,8 +97,8 @@ class Put:
     """One question about one clip, with its place in the file."""
 
     number: int
-    encoded: Encoded
-    question: Question
+    encoded: ReadyClip
+    question: DataQuestion
 
     @property
     def name(self) -> str:
@@ -106,7 +114,7 @@ def infer(choice: Choice, data: Sequence[str], out: Path, wanted: Wanted) -> str
         StoreMismatch: There are answers already, of another model or base, to other data or settings.
     """
     _refuse(out, wanted)
-    found = encodings.read(data)
+    found = read_data(data)
     _refuse_other_ears(choice.folder, found)
     puts, dropped = _puts(found, wanted)
     width = int(record.config_of(choice.folder)["audio_width"])
@@ -115,7 +123,7 @@ def infer(choice: Choice, data: Sequence[str], out: Path, wanted: Wanted) -> str
     plan = _plan(choice, puts, wanted)
     stages.forget_begun(run_folder(out))
     _refuse_other_run(out, plan)
-    with stages.open_stage(run_folder(out), encodings.STAGE, plan, flush_seconds=20.0) as writer:
+    with stages.open_stage(run_folder(out), STAGE, plan, flush_seconds=20.0) as writer:
         if not writer.finished:
             for number, drop in enumerate(dropped):
                 if f"drop-{number}" not in writer.done:
@@ -150,7 +158,7 @@ def _refuse_other_run(out: Path, plan: Mapping[str, object]) -> None:
     """Where there are answers, they must be of the same run."""
     run = run_folder(out)
     page = stages.plan_of(run)
-    if page is None or page["stage"] != encodings.STAGE:
+    if page is None or page["stage"] != STAGE:
         return
     there = page["config"]
     others = [name for name in {**there, **plan} if there.get(name) != plan.get(name)]
@@ -162,7 +170,7 @@ def _refuse_other_run(out: Path, plan: Mapping[str, object]) -> None:
         )
 
 
-def _refuse_other_ears(model: Path, found: Data) -> None:
+def _refuse_other_ears(model: Path, found: InferData) -> None:
     """Where both say what encoder they are of, it must be the same."""
     if not record.config_of(model).get("audio_encoder"):
         return
@@ -176,10 +184,133 @@ def _refuse_other_ears(model: Path, found: Data) -> None:
             )
 
 
+# --- data -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DataQuestion:
+    """What the data ask about a clip, and the answer that they give."""
+
+    text: str
+    answer: str | None = None
+    task: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ReadyClip:
+    """One clip whose frames are ready. `read` gives [frames, width]; raises `BadFrames`.
+
+    `example_id` is what the published scripts call it: the path of a `.npy` without its ending, the key of a
+    sample in a tar. `written` tells its frames from others: their SHA-256, where their folder says it; of
+    files made elsewhere the size and the time of the last change.
+    """
+
+    example_id: str
+    clip_id: str
+    frames: int
+    width: int
+    read: Callable[[], np.ndarray]
+    questions: tuple[DataQuestion, ...] = ()
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+    written: str = ""
+
+    @property
+    def known(self) -> tuple[object, ...]:
+        """All that a row of answers says of it, and which frames they are."""
+        span = (self.start_seconds, self.end_seconds)
+        return (self.example_id, self.clip_id, self.frames, self.width, *span, self.written)
+
+
+@dataclass
+class InferData:
+    """Frames that lie ready, and what is asked of them."""
+
+    clips: list[ReadyClip] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+    """Arrays that hold no frames."""
+    questions: dict[str, list[DataQuestion]] = field(default_factory=dict)
+    """Those of exchanges, by clip."""
+    splits: dict[str, str] = field(default_factory=dict)
+    """By clip."""
+    places: list[Place] = field(default_factory=list)
+    """The folders of embeddings."""
+
+    def add(self, array: layouts.ForeignFrames) -> None:
+        """A `.npy`, or a sample of a tar, with the questions of published shards: its `response`."""
+        of_file = array.path.suffix == ".npy"
+        example = str(array.path.with_suffix("")) if of_file else array.name
+        page = array.beside
+        try:
+            shape = array.shape()
+        except layouts.BadFrames as error:
+            self.dropped.append(Dropped(example, STAGE, error.reason, f"{error}."))
+            return
+        response = page.get("response")
+        questions = tuple(
+            DataQuestion(str(one["question"]), None if one.get("answer") is None else str(one["answer"]))
+            for one in (response if isinstance(response, list) else ())
+            if isinstance(one, Mapping) and one.get("question")
+        )
+        clip = str(page.get("clip_id") or page.get("uri") or example.rpartition("/")[2])
+        span = (page.get("start_seconds"), page.get("end_seconds"))
+        self.clips.append(ReadyClip(example, clip, *shape, array.read, questions, *span, array.written))
+
+
+def read_data(places: Sequence[str]) -> InferData:
+    """Everything in these places.
+
+    Raises `UserMustAct` where one holds nothing of use, a stage is not finished, or frames lie in pickles.
+    """
+    data = InferData()
+    ours = [place for place in places if _is_ours(place)]
+    kinds = ("exchanges", "embeddings", "clips")
+    found = artifacts.find(ours, kinds, "frames are in those of embed, questions in those of instruct")
+    for place in places:
+        if place not in ours:
+            for array in layouts.read_foreign(Path(place), strict=False):
+                data.add(array)
+    data.places = list(found.embeddings)
+    for folder in found.embeddings:
+        data.clips += _shards(folder)
+    for folder in found.exchanges:
+        for one in stages.read(folder, Exchange):
+            asked = DataQuestion(one.question, one.answer, one.task)
+            data.questions.setdefault(one.clip_id, []).append(asked)
+    for folder in found.clips:
+        data.splits |= {clip.id: clip.split for clip in stages.read(folder, Clip)}
+    if not data.clips and not data.dropped:
+        raise UserMustAct(f"There are no frames in {', '.join(places)}: make them with llark embed.")
+    return data
+
+
+def _is_ours(place: str) -> bool:
+    """Whether a place is a stage's folder, or has one inside."""
+    if folders.is_url(place) or artifacts.look(place).all:
+        return True
+    return stages.plan_of(place) is not None
+
+
+def _shards(folder: Place) -> Iterator[ReadyClip]:
+    shards = Embeddings(folder, verify=True)
+    for clip in shards:
+        entry, (frames, width) = shards.entry(clip), shards.shape(clip)
+        yield ReadyClip(
+            clip,
+            clip,
+            frames,
+            width,
+            lambda clip=clip: shards[clip].frames,  # type: ignore[misc]
+            start_seconds=entry.get("start_seconds"),
+            end_seconds=entry.get("end_seconds"),
+            written=entry["sha256"],
+        )
+
+
 # --- what is asked ----------------------------------------------------------------------------------------
 
 
-def _puts(found: Data, wanted: Wanted) -> tuple[list[Put], list[Dropped]]:
+def _puts(found: InferData, wanted: Wanted) -> tuple[list[Put], list[Dropped]]:
     """Every question about every clip in the order of the data, and what cannot be asked."""
     puts: list[Put] = []
     dropped = list(found.dropped)
@@ -189,23 +320,23 @@ def _puts(found: Data, wanted: Wanted) -> tuple[list[Put], list[Dropped]]:
             f"{', '.join(sorted(set(found.splits.values()))) or 'no clips'}."
         )
     heard: set[str] = set()
-    for encoded in found.encoded:
+    for encoded in found.clips:
         heard.add(encoded.clip_id)
         if wanted.split is not None and found.splits.get(encoded.clip_id) != wanted.split:
             continue
         questions = _questions(encoded, found, wanted.prompt)
         if not questions:
             detail = "The data ask nothing about it; say what to ask with --prompt."
-            dropped.append(Dropped(encoded.example_id, encodings.STAGE, "no-question", detail))
+            dropped.append(Dropped(encoded.example_id, STAGE, "no-question", detail))
         puts += [Put(len(puts) + n, encoded, question) for n, question in enumerate(questions)]
     for clip in found.questions if wanted.prompt is None else ():
         if clip not in heard and (wanted.split is None or found.splits.get(clip) == wanted.split):
             detail = "There are exchanges about it, but no frames."
-            dropped.append(Dropped(clip, encodings.STAGE, "no-frames", detail))
+            dropped.append(Dropped(clip, STAGE, "no-frames", detail))
     return puts[: wanted.limit], dropped
 
 
-def _questions(encoded: Encoded, found: Data, prompt: str | None) -> Sequence[Question]:
+def _questions(encoded: ReadyClip, found: InferData, prompt: str | None) -> Sequence[DataQuestion]:
     """The prompt, or those of the exchanges, or those beside the frames. If those have one answer in all, it
     goes with the prompt."""
     own = found.questions.get(encoded.clip_id) or encoded.questions
@@ -213,7 +344,7 @@ def _questions(encoded: Encoded, found: Data, prompt: str | None) -> Sequence[Qu
         return own
     if len(own) == 1:
         return [replace(own[0], text=prompt.strip())]
-    return [encodings.Question(prompt.strip())]
+    return [DataQuestion(prompt.strip())]
 
 
 def _of_width(puts: list[Put], dropped: list[Dropped], width: int) -> tuple[list[Put], list[Dropped]]:
@@ -226,9 +357,7 @@ def _of_width(puts: list[Put], dropped: list[Dropped], width: int) -> tuple[list
         )
     lost = {put.encoded.example_id: put.encoded.width for put in puts if put.encoded.width != width}
     dropped = dropped + [
-        Dropped(
-            name, encodings.STAGE, "other-width", f"Its frames are {found} wide; the model reads {width}."
-        )
+        Dropped(name, STAGE, "other-width", f"Its frames are {found} wide; the model reads {width}.")
         for name, found in lost.items()
     ]
     return [put for put in puts if put.encoded.width == width], dropped
@@ -255,7 +384,7 @@ def _plan(choice: Choice, puts: Sequence[Put], wanted: Wanted) -> dict[str, obje
     settings = asdict(wanted)
     del settings["drop_share"]
     precision = encoders.device(choice.device).dtype
-    return {**fingerprint.of_model(choice), "puts": digest, "precision": precision, **settings}
+    return {**fingerprint(choice), "puts": digest, "precision": precision, **settings}
 
 
 # --- asking -----------------------------------------------------------------------------------------------
@@ -298,11 +427,19 @@ def _answers(group: Sequence[Put], answerer: Answerer) -> list[Said | Dropped]:
     """What each question of a batch becomes."""
     from llark.generate import Query
 
-    frames = [put.encoded.read() for put in group]
-    good = [n for n, one in enumerate(frames) if not isinstance(one, str)]
-    asked = [Query(group[n].question.text, frames[n]) for n in good]  # type: ignore[arg-type]
-    texts = dict(zip(good, answerer(asked) if asked else (), strict=True))
-    return [_said(put, texts[n]) if n in texts else _drop(put, str(frames[n])) for n, put in enumerate(group)]
+    queries: dict[str, Query] = {}
+    outcomes: dict[str, Said | Dropped] = {}
+    for put in group:
+        try:
+            frames = put.encoded.read()
+            if not np.isfinite(frames).all():
+                raise layouts.BadFrames("not-finite", "its frames hold numbers that are none")
+            queries[put.name] = Query(put.question.text, frames)
+        except layouts.BadFrames as error:
+            drop_id = f"{put.encoded.example_id} ({put.name})"
+            outcomes[put.name] = Dropped(drop_id, STAGE, error.reason, f"{error}.")
+    texts = dict(zip(queries, answerer(list(queries.values())) if queries else (), strict=True))
+    return [outcomes.get(put.name) or _said(put, texts[put.name]) for put in group]
 
 
 def _said(put: Put, text: str) -> Said:
@@ -321,11 +458,6 @@ def _said(put: Put, text: str) -> Said:
             end_seconds=encoded.end_seconds,
         ),
     )
-
-
-def _drop(put: Put, why: str) -> Dropped:
-    reason, _, detail = why.partition(": ")
-    return Dropped(f"{put.encoded.example_id} ({put.name})", encodings.STAGE, reason, f"{detail}.")
 
 
 # --- the file ---------------------------------------------------------------------------------------------

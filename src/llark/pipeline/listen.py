@@ -217,8 +217,8 @@ def frames_of(
     frames: list[np.ndarray] = []
     with engine.Ticker("embed", len(spans), show=len(spans) > 2) as tick:
         for at in range(0, len(spans), AT_ONCE):
-            loaded = [audio.load(path, start_seconds=a, end_seconds=b) for a, b in spans[at : at + AT_ONCE]]
-            frames += encoder([Sound(*one) for one in loaded])
+            loaded = audio.stream(path, spans[at : at + AT_ONCE])
+            frames += encoder([Sound(samples, rate) for _, samples, rate in loaded])
             tick(len(frames))
     return np.concatenate(frames)
 
