@@ -68,6 +68,7 @@ def test_a_bass_note_or_a_guitar_in_a_bass_is_no_instrument_of_its_own() -> None
         ("A minor third above, in A minor.", {"A minor"}),
         ("3/4 of the song is quiet.", set()),
         ("In waltz time at one-twenty BPM.", {"3/4", "120"}),
+        ("In march time, or in a compound duple meter.", {"2/4", "6/8"}),
         ("It gets 30 BPM faster.", set()),
         ("It lies above 90 BPM.", set()),
         ("At 172 BPM it lies between 150 and 180.", {"172"}),

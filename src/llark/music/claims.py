@@ -240,6 +240,8 @@ def _small(words: str) -> int:
 
 
 SIGNATURE = re.compile(r"(?<![\d/.])(\d{1,2})\s*([/:])\s*(1|2|4|8|16)(?![\d/:])(?!\s+(?:of|seconds|minutes))")
+"""Upper number, stroke, lower number. "3/4 of the song" is none."""
+
 _NAMED_METERS = (
     (re.compile(r"\bcommon[\s-]time\b|\bquadruple\b"), 4),
     (re.compile(r"\bcut[\s-](?:common|time)\b|\balla breve\b"), 2),
@@ -248,7 +250,8 @@ _NAMED_METERS = (
     (re.compile(r"\bduple\b|\bmarch time\b"), 2),
 )
 _CALLED_METER = re.compile(
-    r"\b(?:common|waltz|march|triple|quadruple|(?:compound[\s-])?duple)[\s-](?:time|meter|metre)\b"
+    r"\b(?:(?:common|march) time"
+    r"|(?:waltz|triple|quadruple|(?:compound[\s-])?duple)[\s-](?:time|meter|metre))\b"
 )
 
 
@@ -268,9 +271,12 @@ def meters(text: str) -> Iterator[str]:
 
 MODES = dict.fromkeys(("major", "maj", "M", "dur", "ionian", "lydian", "mixolydian"), "major")
 MODES |= dict.fromkeys(("minor", "min", "m", "moll", "aeolian", "dorian", "phrygian"), "minor")
+# One letter alone is told apart by its case: m is minor, M major.
 _MODE_WORDS = "|".join(word for word in sorted(MODES, key=len, reverse=True) if len(word) > 1)
 TONIC = r"([A-Ga-g])(?:(#|b|s)(?![A-Za-z#])|[\s-]*(sharp|flat)\b)?"
-_KEY = re.compile(
+"""Letter; sign; sign in words. The "s" of "Fs minor" is a sharp."""
+
+_KEY = re.compile(  # a tonic, its other spelling if any ("C#/Db"), and the mode
     rf"(?<![A-Za-z#]){TONIC}(?:\s*(?:/|\(|\bor\b)\s*[A-G](?:#|b|[\s-]*(?:sharp|flat)\b)?\)?)?"
     rf"(?:[\s,-]*\(?(?:natural\s+|harmonic\s+|melodic\s+)?((?i:{_MODE_WORDS}))\b|(?<=[A-G])(m|M)\b)"
 )
@@ -329,7 +335,7 @@ _QUALITIES = {
 }  # fmt: skip
 """mir_eval's quality for each way to write it."""
 
-_CHORD = re.compile(
+_CHORD = re.compile(  # root, sign, quality as one word with it, quality as a word of its own; a bass
     r"(?<![A-Za-z#'])([A-G])(#|b(?=[^a-z]|$|m|dim|aug|sus|add)|[\s-]?sharp\b|[\s-]?flat\b)?"
     r"(?:(maj7|maj9|maj|min7|min|m7b5|m7|m6|m9|mM7|m|M7|dim7|dim|aug|sus2|sus4|add9|ø|°|\+|6|7|9|11|13)"
     r"(?![A-Za-z0-9])|[\s-]+(major|minor|maj|min|diminished|augmented)\b|(?![A-Za-z#0-9']))"

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from llark.evaluate.task import SetTask, set_points
 from llark.evaluate.tasks import genre, instruments, tempo
 from llark.music import readers
-from llark.music.lexicon import OTHER_INSTRUMENT
 from llark.records import METER_NAMES, Annotation
 
 Facts = frozenset[str]
@@ -71,7 +70,7 @@ def _as_known(value: Facts | None, truth: Facts) -> Facts | None:
     """The answer's facts in the words of the truth, where they mean the same: a near tempo, a family word."""
     if value is None:
         return None
-    played = instruments.resolve(_names(value) - {OTHER_INSTRUMENT}, _names(truth))
+    played = instruments.resolve(_names(value), _names(truth))
     rest = {fact for fact in value if not fact.startswith(INSTRUMENT)} | _instruments(played)
     known = next((fact for fact in truth if fact.startswith("tempo: ")), None)
     said = next((fact for fact in rest if fact.startswith("tempo: ")), None)
