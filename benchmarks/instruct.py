@@ -168,7 +168,7 @@ def _peak_mb() -> float:
 
 
 def _sources(count: int) -> Iterator[Any]:
-    from llark.instruct.sources import Source
+    from llark.instruct import Source
     from llark.records import KEYS, Annotation, Key, Tag, Tags, Tempo, Track
 
     instruments = Tags((Tag("piano", 1.0), Tag("drums", 1.0)), 1.0, "truth")

@@ -137,7 +137,7 @@ def run(
                 writer.write(id_, outputs)
                 tally.add(outputs)
                 tick(note=f"{tally.lost} dropped" if tally.lost else "")
-                _stop_if_most_are_dropped(step.name, tally, outputs, drop_share)
+                stop_if_most_are_dropped(step.name, tally, outputs, drop_share)
         writer.finish()
     tally.seconds = time.monotonic() - began
     return tally
@@ -168,7 +168,7 @@ def attempt(step: Step[Input], record: Input) -> list[object]:
         return [Dropped(step.id_of(record), step.name, f"error:{type(error).__name__}", detail)]
 
 
-def _stop_if_most_are_dropped(name: str, tally: Tally, outputs: list[object], drop_share: float) -> None:
+def stop_if_most_are_dropped(name: str, tally: Tally, outputs: list[object], drop_share: float) -> None:
     if tally.inputs >= DROP_SHARE_FROM and tally.lost > drop_share * tally.inputs:
         reasons = ", ".join(f"{reason} {n}×" for reason, n in tally.dropped.most_common(3))
         last = next((o.detail for o in reversed(outputs) if isinstance(o, Dropped)), "")

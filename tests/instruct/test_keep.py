@@ -8,11 +8,11 @@ from random import Random
 import pytest
 from every_kind import ask_all
 
+from llark.instruct import Source
 from llark.instruct.fields import fields_of, known_of
 from llark.instruct.keep import rules, sift
 from llark.instruct.prompt import Prompt, build, texts
 from llark.instruct.reply import Item
-from llark.instruct.sources import Source
 from llark.music.claims import check
 from llark.questions import FAMILIES
 from llark.records import Annotation, Dropped, Key, Tags, Tempo, Track

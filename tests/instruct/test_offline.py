@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from every_kind import ask_all, basic
 
+from llark.instruct import Source
 from llark.instruct.fields import fields_of, known_of
 from llark.instruct.offline import BASIC_KINDS, BY_SLUG, CORE_KINDS, KINDS, TEACHER, OfflineConfig, teach
-from llark.instruct.sources import Source
 from llark.music.claims import check
 from llark.music.facts_line import describe_facts
 from llark.questions import FAMILIES, advice

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from llark.instruct import Source
 from llark.instruct.offline import OfflineConfig, OfflineTeacher, teach
-from llark.instruct.sources import Source
 from llark.records import Annotation, Dropped, Exchange, Key, from_json, to_json
 
 

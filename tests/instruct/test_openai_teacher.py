@@ -15,7 +15,7 @@ from hostile import first_times, says, status
 from teaching_server import Server, completion, lesson, scholar
 
 from llark.errors import UserMustAct
-from llark.instruct.sources import Source
+from llark.instruct import Source
 from llark.instruct.stage import ModelTeacherConfig, prompts, run
 from llark.llm import ChatModel, Pace, Retry
 from llark.llm.client import Client, LlmServer, Sampling

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from llark.instruct import FACTS, Source, join, with_truth
 from llark.instruct.fields import LONGEST_VALUE, fields_of, glossary, names_of
 from llark.instruct.prompt import build, schema, texts, version
 from llark.instruct.reply import parse
-from llark.instruct.sources import FACTS, Source, join, with_truth
 from llark.llm.ledger import key_of
 from llark.questions import FAMILIES
 from llark.records import (

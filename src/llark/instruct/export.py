@@ -12,9 +12,9 @@ import pickle
 import re
 import tarfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -42,34 +42,32 @@ def parquet(exchanges: Iterable[Exchange], out: Path) -> Path:
         raise UserMustAct("Parquet needs pyarrow: pip install 'llark[parquet]'.") from error
     text, texts = pyarrow.string(), pyarrow.list_(pyarrow.string())
     lists = {"facts", "measured_by"}
-    names = list(Exchange.__dataclass_fields__)
-    schema = pyarrow.schema([(name, texts if name in lists else text) for name in names])
+    schema = pyarrow.schema(
+        [(name, texts if name in lists else text) for name in Exchange.__dataclass_fields__]
+    )
     path, written = out / "exchanges.parquet", out / "exchanges.parquet.tmp"
     with pyarrow.parquet.ParquetWriter(written, schema, compression="zstd") as writer:
-        for group in _groups(exchanges, ROWS):
-            rows = [asdict(one) for one in group]
-            columns = {
-                name: [list(row[name]) if name in lists else row[name] for row in rows] for name in names
-            }
-            writer.write_table(pyarrow.table(columns, schema=schema))
+        rows = map(asdict, exchanges)
+        while group := list(islice(rows, ROWS)):
+            writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
     written.replace(path)
     return path
 
 
 def chat(exchanges: Iterable[Exchange], out: Path, clips: Mapping[str, Clip]) -> Path:
-    """`chat.jsonl`: a talk a line, in the turns that chat templates with audio take.
+    """`chat.jsonl`: a conversation a line, in the turns that chat templates with audio take.
 
     The audio is the clip's file and stretch where the clips are known, else its id.
     """
     path, written = out / "chat.jsonl", out / "chat.jsonl.tmp"
     with written.open("w", encoding="utf-8") as file:
         for one in exchanges:
-            file.write(json.dumps(_talk(one, clips.get(one.clip_id)), ensure_ascii=False) + "\n")
+            file.write(json.dumps(_conversation(one, clips.get(one.clip_id)), ensure_ascii=False) + "\n")
     written.replace(path)
     return path
 
 
-def _talk(one: Exchange, clip: Clip | None) -> dict[str, Any]:
+def _conversation(one: Exchange, clip: Clip | None) -> dict[str, Any]:
     audio: dict[str, Any] = {"type": "audio", "audio": one.clip_id}
     if clip is not None:
         audio |= {"audio": clip.path, "start_seconds": clip.start_seconds, "end_seconds": clip.end_seconds}
@@ -108,30 +106,13 @@ def webdataset(
         for one in group:
             by_family.setdefault(one.task, []).append(one)
         for family, some in by_family.items():
-            name = (
-                "-".join(map(_name, (some[0].dataset, some[0].split, embedding.encoder)))
-                + f"-{PUBLISHED_FAMILIES[family]}"
-            )
+            parts = some[0].dataset, some[0].split, embedding.encoder, PUBLISHED_FAMILIES[family]
+            name = "-".join(map(_name, parts))
             shards.setdefault(name, _Shard(folder, name, published)).add(clip_id, some, embedding)
     paths = [path for shard in shards.values() for path in shard.close()]
     if not paths:
         raise UserMustAct("None of the clips has an embedding: name the folder of theirs with --embeddings.")
     return paths
-
-
-def _about(embedding: Embedding) -> dict[str, Any]:
-    """What is told of the frames beside them: also the seconds that they cover and their exact rate, where
-    the kind of embedding says so."""
-    known = vars(embedding)
-    return {
-        name: known[name] for name in ("encoder", "rate", "start_seconds", "end_seconds") if name in known
-    }
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
 
 
 def _name(text: str) -> str:
@@ -152,20 +133,21 @@ class _Shard:
             self.paths.append(self.folder / f"{self.name}-{len(self.paths):06d}.tar")
             self._tar = tarfile.open(self.paths[-1].with_suffix(".tmp"), "w")  # noqa: SIM115
         key = self._key(clip_id)
-        page = {
-            "uri": clip_id,
-            "clip_id": clip_id,
-            "response": [{"question": one.question, "answer": one.answer} for one in some],
-            "licence": some[0].licence,
-            "teacher": some[0].teacher,
-            **_about(embedding),
+        said = [{"question": one.question, "answer": one.answer} for one in some]
+        origin = {"licence": some[0].licence, "teacher": some[0].teacher}
+        about = {
+            name: getattr(embedding, name) for name in ("encoder", "rate", "start_seconds", "end_seconds")
         }
-        frames = embedding.frames.astype(np.float32)
+        known = {name: value for name, value in about.items() if value is not None}
+        page = {"uri": clip_id, "clip_id": clip_id, "response": said, **origin, **known}
         self._member(f"{key}.json", json.dumps(page, ensure_ascii=False).encode())
+        frames = embedding.frames.astype(np.float32)
         if self.published:
             self._member(f"{key}.audio_encoding.pyd", pickle.dumps(frames, protocol=4))
         else:
-            self._member(f"{key}.audio_encoding.npy", _npy(frames[None]))
+            buffer = io.BytesIO()
+            np.save(buffer, frames[None], allow_pickle=False)
+            self._member(f"{key}.audio_encoding.npy", buffer.getvalue())
         if len(self._keys) == SHARD_SAMPLES:
             self._finish()
 
@@ -194,14 +176,3 @@ class _Shard:
     def close(self) -> list[Path]:
         self._finish()
         return self.paths
-
-
-def _groups(exchanges: Iterable[Exchange], size: int) -> Iterator[list[Exchange]]:
-    group: list[Exchange] = []
-    for one in exchanges:
-        group.append(one)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from llark.instruct.sources import Source
+from llark.instruct import Source
 from llark.music.claims import KnownFacts
 from llark.music.names import chord_name, note_name
 from llark.questions.facts import Facts, plain_number

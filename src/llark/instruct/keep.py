@@ -18,10 +18,10 @@ from importlib import resources
 
 import yaml
 
+from llark.instruct import Source
 from llark.instruct.fields import known_of, names_of
 from llark.instruct.prompt import Prompt, texts, version
 from llark.instruct.reply import Item
-from llark.instruct.sources import Source
 from llark.llm.ledger import Ledger
 from llark.music.claims import check
 from llark.questions import CAPTIONING, REASONING

@@ -13,22 +13,9 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
 
-from llark import engine
-from llark.instruct.sources import Source
-from llark.questions import (
-    CAPTIONING,
-    FAMILIES,
-    Ask,
-    Kind,
-    advice,
-    caption,
-    form,
-    harmony,
-    rhythm,
-    sound,
-    timing,
-    tonal,
-)
+from llark import engine, questions
+from llark.instruct import Source
+from llark.questions import advice, caption, form, harmony, rhythm, sound, timing, tonal
 from llark.questions.facts import Facts
 from llark.questions.grammar import Sentence, phrases
 from llark.records import Annotation, Dropped, Exchange
@@ -84,7 +71,7 @@ class OfflineConfig:
     say_unknown: bool | Literal["drums"] = True
     """Also ask what the annotation does not know, so that the model learns to say so. `drums` does so only
     where nothing but drums sounds: a truth may be silent about a key that can well be heard."""
-    families: tuple[str, ...] = FAMILIES
+    families: tuple[str, ...] = questions.FAMILIES
     """Families of questions that are asked."""
     kinds: Literal["basic", "all"] = "all"
     """`basic`: short questions on the main facts. `all`: those at more length and about more facts, too."""
@@ -137,6 +124,9 @@ class OfflineTeacher:
         for exchange in exchanges:
             yield replace(exchange, **record.provenance(exchange.facts))
 
+    def cost(self) -> tuple[None, dict[str, int]]:
+        return None, {}
+
 
 def teach(annotation: Annotation, config: OfflineConfig) -> list[Exchange]:
     """Up to `config.most` exchanges about one clip, no question twice, a fixed share of core kinds.
@@ -168,7 +158,7 @@ def teach(annotation: Annotation, config: OfflineConfig) -> list[Exchange]:
     return list(by_question.values())
 
 
-def kinds_of(config: OfflineConfig) -> list[Kind]:
+def kinds_of(config: OfflineConfig) -> list[questions.Kind]:
     kinds = ALL_KINDS if config.kinds == "all" else BASIC_KINDS
     return [kind for kind in kinds if kind.task in config.families]
 
@@ -178,13 +168,13 @@ def _digest(clip_id: str, seed: int, purpose: str) -> bytes:
     return hashlib.sha256(f"{clip_id}\0{seed}\0{purpose}".encode()).digest()
 
 
-def _endless(kinds: list[Kind], rng: Random) -> Iterator[Kind]:
+def _endless(kinds: list[questions.Kind], rng: Random) -> Iterator[questions.Kind]:
     """Rounds of all kinds, each round in an order drawn by weight."""
     while True:
         yield from sorted(kinds, key=lambda kind: rng.random() ** (1 / kind.weight), reverse=True)
 
 
-def _is_wanted(kind: Kind, asked: Ask, say_unknown: bool, rng: Random) -> bool:
+def _is_wanted(kind: questions.Kind, asked: questions.Ask, say_unknown: bool, rng: Random) -> bool:
     if asked.form == "partial":
         return say_unknown
     if asked.form != "unknown":
@@ -192,7 +182,9 @@ def _is_wanted(kind: Kind, asked: Ask, say_unknown: bool, rng: Random) -> bool:
     return say_unknown and rng.random() < (UNKNOWN_CORE if kind.core else UNKNOWN_OTHER)
 
 
-def exchange_of(facts: Facts, kind: Kind, asked: Ask, rng: Random, config: OfflineConfig) -> Exchange:
+def exchange_of(
+    facts: Facts, kind: questions.Kind, asked: questions.Ask, rng: Random, config: OfflineConfig
+) -> Exchange:
     """What is asked and answered, in words."""
     wording = phrases(config.kinds)[kind.slug]
     values = {"clip": rng.choice(CLIP_NOUNS), **asked.values}
@@ -202,22 +194,22 @@ def exchange_of(facts: Facts, kind: Kind, asked: Ask, rng: Random, config: Offli
     for _ in range(CAPTION_TRIES):
         answer = wording.answer(asked.form, values, rng)
         rests_on = _rests_on(facts, kind, asked, answer)
-        if kind.task != CAPTIONING or asked.form != "known" or len(rests_on) >= caption.LEAST_FACTS:
+        if kind.task != questions.CAPTIONING or asked.form != "known" or len(rests_on) >= caption.LEAST_FACTS:
             break
     clip_id = facts.annotation.clip_id
     return Exchange(clip_id, question, answer.text, kind.task, kind.slug, TEACHER, rests_on)
 
 
-def _rests_on(facts: Facts, kind: Kind, asked: Ask, answer: Sentence) -> tuple[str, ...]:
+def _rests_on(facts: Facts, kind: questions.Kind, asked: questions.Ask, answer: Sentence) -> tuple[str, ...]:
     """Fields of the annotation: for captions and advice those of the values in it, else those of its kind."""
     if asked.form == "unknown":
         return kind.facts
     known = tuple(fact for fact in kind.facts if facts.knows(fact))
-    if kind.task != CAPTIONING and kind not in advice.KINDS:
+    if kind.task != questions.CAPTIONING and kind not in advice.KINDS:
         return known
     said = {fact for name in answer.used for fact in caption.FACTS_OF.get(name, ())}
     used = tuple(fact for fact in known if fact in said)
-    return known if kind.task != CAPTIONING and not used else used
+    return known if kind.task != questions.CAPTIONING and not used else used
 
 
 def _casual(question: str) -> str:

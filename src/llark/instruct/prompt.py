@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
+from llark.instruct import Source
 from llark.instruct.fields import Field, fields_of, glossary
-from llark.instruct.sources import Source
 from llark.llm.client import Message
 from llark.questions import CAPTIONING, UNDERSTANDING
 

@@ -15,15 +15,15 @@ from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any, Protocol
 
-from llark.engine import DROP_SHARE, DROP_SHARE_FROM, Tally, Ticker
+from llark.engine import DROP_SHARE, Tally, Ticker, stop_if_most_are_dropped
 from llark.errors import UserMustAct
+from llark.instruct import Source
 from llark.instruct.keep import Seen, kept
 from llark.instruct.offline import CLIP_NOUNS
 from llark.instruct.prompt import Prompt, build, schema, texts
 from llark.instruct.reply import Item, parse
-from llark.instruct.sources import Source
-from llark.llm.client import Message, Reply, RequestFailed
-from llark.llm.ledger import Ledger
+from llark.llm.client import Message, Reply, RequestFailed, Sampling
+from llark.llm.ledger import Ledger, Spent
 from llark.questions import CAPTIONING, FAMILIES
 from llark.questions.grammar import phrases
 from llark.records import Dropped
@@ -46,6 +46,9 @@ class Teacher(Protocol):
 
         Raises `UserMustAct` where too much is dropped or a person has to help; another run goes on.
         """
+
+    def cost(self) -> tuple[Spent | None, dict[str, int]]:
+        """What was ever spent for this folder, and how many requests brought nothing, by reason."""
 
 
 class Replies(Protocol):
@@ -79,6 +82,10 @@ class ModelTeacherConfig:
             raise UserMustAct(f"--family takes {', '.join(FAMILIES)}; not {', '.join(unknown) or 'nothing'}.")
         object.__setattr__(self, "prompts", texts()["version"])
 
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.model, self.temperature, self.most_tokens, self.seed)
+
 
 Prompts = Callable[[], Iterable[Prompt | Dropped]]
 """Every prompt of a run, each time that it is called."""
@@ -101,12 +108,15 @@ class ModelTeacher:
     ) -> None:
         self.config, self.ledger, self._connect = config, ledger, connect
         self._at_once, self._note = at_once, note
-        self.failures: Mapping[str, int] = {}
-        """Failed tries of the last run, by reason."""
+        self._failures: Mapping[str, int] = {}
 
     @property
     def settings(self) -> dict[str, Any]:
         return asdict(self.config)
+
+    def cost(self) -> tuple[Spent | None, dict[str, int]]:
+        tried = {f"tried again: {reason}": count for reason, count in self._failures.items()}
+        return self.ledger.spent(), {**self.ledger.lost(), **tried}
 
     def teach(self, sources: Iterable[Source], writer: StageWriter, *, progress: bool = True) -> Tally:
         """`sources` may be read more than once."""
@@ -128,7 +138,7 @@ class ModelTeacher:
                 progress=progress,
                 note=self._note,
             )
-            self.failures = getattr(replies, "failures", {})
+            self._failures = getattr(replies, "failures", {})
         return tally
 
 
@@ -208,7 +218,7 @@ async def run(
                 writer.write(prompt.id, outputs)
                 tally.add(outputs)
                 tick(note=note())
-                _stop_if_most_are_lost(tally, outputs, drop_share)
+                stop_if_most_are_dropped(NAME, tally, outputs, drop_share)
         writer.finish()
     return tally
 
@@ -238,11 +248,3 @@ async def _in_order(
         raise
     finally:
         await asyncio.gather(*(task for _, task in waiting), return_exceptions=True)
-
-
-def _stop_if_most_are_lost(tally: Tally, outputs: list[object], drop_share: float) -> None:
-    if tally.inputs >= DROP_SHARE_FROM and tally.lost > drop_share * tally.inputs:
-        reasons = ", ".join(f"{reason} {n}×" for reason, n in tally.dropped.most_common(4))
-        last = next((one.detail for one in reversed(outputs) if isinstance(one, Dropped)), "")
-        share = f"{tally.lost} of {tally.inputs} prompts brought no exchange ({reasons})"
-        raise UserMustAct(f"{NAME} stopped: {share}. The last: {last}")

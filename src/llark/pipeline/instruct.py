@@ -17,10 +17,8 @@ from llark.storage import folders as files
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
-    from llark.instruct.sources import Source
+    from llark.instruct import Source
     from llark.instruct.stage import ModelTeacher, ModelTeacherConfig, Prompts, Replies
-    from llark.instruct.summary import Summary
-    from llark.llm.client import Sampling
     from llark.llm.ledger import Ledger, Spent
 
 EXCHANGES, REPLIES, BATCHES, EXPORT = "exchanges", "replies.sqlite", "batches", "export"
@@ -130,25 +128,18 @@ def instruct(places: Sequence[Place], out: Place, options: InstructOptions | Non
     if options.dry_run:
         return _estimate(sources, place, options)
     with contextlib.ExitStack() as stack:
-        spent, lost = None, {}
+        teacher: Teacher
         if options.teacher == "offline":
-            config = OfflineConfig(
-                options.most, options.seed, say_unknown=options.say_unknown, families=options.families
-            )
-            teacher: Teacher = OfflineTeacher(config, options.workers)
+            say = options.say_unknown
+            config = OfflineConfig(options.most, options.seed, say_unknown=say, families=options.families)
+            teacher = OfflineTeacher(config, options.workers)
         else:
-            ledger = stack.enter_context(_ledger(place, options))
-            teacher = model = _model_teacher(ledger, options)
+            teacher = _model_teacher(stack.enter_context(_ledger(place, options)), options)
         plan: dict[str, Any] = {"settings": teacher.settings, "limit": options.limit}
         folder = f"{place}/{EXCHANGES}"
-        writer = stages.open_stage(folder, NAME, plan, sources.folders, flush_records=2000)
-        teacher.teach(sources, writer)
-        if options.teacher != "offline":
-            tried = {f"tried again: {reason}": count for reason, count in model.failures.items()}
-            spent, lost = ledger.spent(), {**ledger.lost(), **tried}
-    shown = {**teacher.settings, "from": ", ".join(map(_name, places))}
-    lines = [_sum_up(place, shown, spent, lost), *_export(place, sources, options)]
-    return "\n".join(lines)
+        teacher.teach(sources, stages.open_stage(folder, NAME, plan, sources.folders, flush_records=2000))
+        lines = _sum_up(place, {**teacher.settings, "from": ", ".join(map(_name, places))}, *teacher.cost())
+    return "\n".join([*lines, *_export(place, sources, options)])
 
 
 # --- facts ------------------------------------------------------------------------------------------------
@@ -168,7 +159,7 @@ class Sources:
 
     def __iter__(self) -> Iterator[Source]:
         """One source a clip."""
-        from llark.instruct.sources import join
+        from llark.instruct import join
 
         folders = self._artifacts
         tracks = {track.id: track for folder in folders.tracks for track in stages.read(folder, Track)}
@@ -240,34 +231,27 @@ def _model_teacher(ledger: Ledger, options: InstructOptions) -> ModelTeacher:
     )
     prices = Prices(options.price_in, options.price_out)
     budget = Budget(SpendingLimits(options.budget, options.budget_tokens), prices, ledger.spent())
-    sampling, retry = _sampling(options), Retry(options.retries)
+    config, retry = _config(options), Retry(options.retries)
 
     @contextlib.asynccontextmanager
     async def connect(prompts: Prompts) -> AsyncGenerator[Replies]:
         async with Client(server) as client:
             if options.teacher == "batch":
-                config = BatchConfig(
-                    options.batch_requests, options.poll_seconds, structured=options.structured, retry=retry
-                )
+                sizes = options.batch_requests, options.poll_seconds
+                batching = BatchConfig(*sizes, structured=options.structured, retry=retry)
                 folder = Path(ledger.path).parent / BATCHES
-                batches = BatchTeacher(client, ledger, budget, sampling, folder, config)
+                batches = BatchTeacher(client, ledger, budget, config.sampling, folder, batching)
                 await batches.fill(prompts)
                 yield batches
             else:
                 pace = Pace(options.at_once, options.requests_a_minute, options.tokens_a_minute, retry)
-                yield ChatModel(client, ledger, budget, sampling, pace, options.structured)
+                yield ChatModel(client, ledger, budget, config.sampling, pace, options.structured)
 
     def note() -> str:
         priced = options.price_in or options.price_out
         return f"{budget.usd:.4f} USD" if priced else f"{budget.tokens:,} tokens"
 
-    return ModelTeacher(_config(options), ledger, connect, at_once=options.at_once, note=note)
-
-
-def _sampling(options: InstructOptions) -> Sampling:
-    from llark.llm.client import Sampling
-
-    return Sampling(str(options.model), options.temperature, options.most_tokens, options.seed)
+    return ModelTeacher(config, ledger, connect, at_once=options.at_once, note=note)
 
 
 REPLY_TOKENS = {"understanding": 60, "captioning": 110, "reasoning": 120}
@@ -282,18 +266,16 @@ def _estimate(sources: Sources, place: str, options: InstructOptions) -> str:
 
     if options.teacher == "offline":
         return "The offline teacher costs nothing."
-    sampling, prices = _sampling(options), Prices(options.price_in, options.price_out)
+    config, prices = _config(options), Prices(options.price_in, options.price_out)
     requests = known = dropped = prompt = most_prompt = likely_reply = 0
     path = options.replies or (None if files.is_url(place) else Path(place) / REPLIES)
-    with contextlib.ExitStack() as stack:
-        ledger = None if path is None or not path.is_file() else _ledger(place, options)
-        if ledger is not None:
-            stack.enter_context(ledger)
-        for one in stage.prompts(sources, _config(options)):
+    has_replies = path is not None and path.is_file()
+    with _ledger(place, options) if has_replies else contextlib.nullcontext() as ledger:
+        for one in stage.prompts(sources, config):
             if isinstance(one, Dropped):
                 dropped += 1
                 continue
-            if ledger is not None and ledger.has(key_of(sampling.body(one.messages))):
+            if ledger is not None and ledger.has(key_of(config.sampling.body(one.messages))):
                 known += 1
                 continue
             turns = [message["content"] for message in one.messages]
@@ -319,7 +301,10 @@ def _estimate(sources: Sources, place: str, options: InstructOptions) -> str:
 # --- what was made ----------------------------------------------------------------------------------------
 
 
-def _sum_up(place: str, settings: Mapping[str, Any], spent: Spent | None, lost: Mapping[str, int]) -> str:
+def _sum_up(
+    place: str, settings: Mapping[str, Any], spent: Spent | None, lost: Mapping[str, int]
+) -> Iterator[str]:
+    """Writes the summary, the report and the data card; yields what they say in short."""
     from llark.instruct.report import page
     from llark.instruct.summary import About, card, summarise
 
@@ -331,14 +316,6 @@ def _sum_up(place: str, settings: Mapping[str, Any], spent: Spent | None, lost: 
         folder.write(SUMMARY, (json.dumps(summary.as_json(), indent=1, ensure_ascii=False) + "\n").encode())
         folder.write(REPORT, page(summary, about).encode())
         folder.write(CARD, card(summary, about).encode())
-    return "\n".join([*_lines(summary, spent), f"report: {place}/{REPORT}; data card: {place}/{CARD}"])
-
-
-def _name(place: Place) -> str:
-    return str(place).rstrip("/").rpartition("/")[2] or str(place)
-
-
-def _lines(summary: Summary, spent: Spent | None) -> Iterator[str]:
     families = ", ".join(f"{name} {family.exchanges:,}" for name, family in summary.families.items())
     yield f"{summary.exchanges:,} exchanges about {summary.clips:,} clips ({families or 'none'})"
     if summary.dropped:
@@ -346,6 +323,11 @@ def _lines(summary: Summary, spent: Spent | None) -> Iterator[str]:
         yield f"{summary.dropped.total():,} dropped ({summary.share_dropped:.1%}): {reasons}"
     if spent is not None:
         yield f"{spent.replies:,} replies bought in all, {spent.tokens:,} tokens, {spent.usd:.4f} USD"
+    yield f"report: {place}/{REPORT}; data card: {place}/{CARD}"
+
+
+def _name(place: Place) -> str:
+    return str(place).rstrip("/").rpartition("/")[2] or str(place)
 
 
 def _export(place: str, sources: Sources, options: InstructOptions) -> Iterator[str]:

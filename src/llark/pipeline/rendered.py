@@ -73,8 +73,8 @@ def prepare(corpus_folder: Path, out: Path, window_seconds: float = audio.WINDOW
 def instruct(recipe: Recipe, out: Path) -> None:
     """Questions and answers: from the truth (to be heard), and from the measured facts (to be read)."""
     from llark import corpus
+    from llark.instruct import Source
     from llark.instruct.offline import OfflineConfig, OfflineTeacher
-    from llark.instruct.sources import Source
 
     teach = recipe.instruct
     tracks = {track.id: track for track, _ in corpus.read(out / "corpus")}
