@@ -283,7 +283,7 @@ def test_the_replies_that_a_judge_gave_to_the_release_before_are_not_bought_agai
     words += ["--model", "judge", "--how", "match", "--yes"]
     verdicts = {v.case_id: v for v in report.read(tmp_path / "one").answers if v.condition == "audio"}
     known = {id_: str(v.truth) for id_, v in verdicts.items()}
-    asked = judge.asked_to_match({id_: v.answer for id_, v in verdicts.items()}, known)
+    asked = judge.match_prompts({id_: v.answer for id_, v in verdicts.items()}, known)
     prompts = [prompt for prompt, _ in asked.values()]
     # Two finished judgements by this judge and one by another; one more of this judge that was stopped.
     for name, model, some, finished in [

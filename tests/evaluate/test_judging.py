@@ -7,7 +7,7 @@ from evaluate_fakes import deaf, hearing, make_items, run
 
 from llark.errors import UserMustAct
 from llark.evaluate import compare, judge
-from llark.evaluate.judge import AnswerPair, asked_to_match, matching, win_rate
+from llark.evaluate.judge import AnswerPair, match_prompts, matching, win_rate
 
 PAIRS = [AnswerPair(f"t{i}", "Describe it.", "a tuba", "good answer", "bad answer") for i in range(20)]
 
@@ -44,12 +44,12 @@ def test_the_judge_finds_the_music_that_an_answer_is_about() -> None:
         line = next(line for line in prompt.splitlines() if line.startswith("(") and line.endswith(about))
         return line[1]
 
-    asked = asked_to_match(answers, known)
+    asked = match_prompts(answers, known)
     assert set(matching(asked, reads).values()) == {1.0}
     guesses = matching(asked, lambda prompt: "A")
     assert 0 < sum(guesses.values()) < 9
     with pytest.raises(UserMustAct, match="at least 4"):
-        asked_to_match(answers, {"clip-0": "x"})
+        match_prompts(answers, {"clip-0": "x"})
 
 
 def test_embedding_match_takes_the_nearest_label_and_the_k_nearest() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from llark.errors import UserMustAct
 from llark.llm import Retry, SharedPause, TokenBucket
-from llark.llm.client import Reply, retry_after
+from llark.llm.client import Reply, Sampling, retry_after
 from llark.llm.ledger import (
     Budget,
     Ledger,
@@ -18,6 +18,7 @@ from llark.llm.ledger import (
     SentBatch,
     SpendingLimits,
     Spent,
+    key_of,
     likely_tokens,
     most_prompt_tokens,
 )
@@ -154,3 +155,35 @@ def test_a_ledger_that_cannot_be_written_says_so(tmp_path: Path) -> None:
             ledger.put("k", Reply("one", "stop", "m", 10, 5), 0.5)
         with pytest.raises(UserMustAct, match="cannot be written"):
             ledger.lose("k", "timeout", 1, 1, 0.1)
+
+
+def test_replies_that_the_release_before_bought_are_found_under_their_keys(tmp_path: Path) -> None:
+    chat = [
+        {"role": "system", "content": "Be true."},
+        {"role": "user", "content": "Tonart: Fis-Dur \u00e9"},
+    ]
+    # As llark 0.1 computed it, and the tables that it made.
+    key = "2fd21a8158cf709f93c24f166bf6ac6a4ada187199c8f9d0fff217283dc05aa8"
+    assert key_of(Sampling("m", 0.7, 2048, 3).body(chat)) == key
+    old = sqlite3.connect(tmp_path / "replies.sqlite")
+    old.executescript(
+        """
+        CREATE TABLE replies (key TEXT PRIMARY KEY, text TEXT NOT NULL, finish TEXT NOT NULL,
+          model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, reply_tokens INTEGER NOT NULL,
+          usd REAL NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+        CREATE TABLE lost (key TEXT NOT NULL, reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+          reply_tokens INTEGER NOT NULL, usd REAL NOT NULL, at REAL NOT NULL);
+        CREATE TABLE seen (band INTEGER PRIMARY KEY, signature BLOB NOT NULL, owner TEXT NOT NULL);
+        CREATE TABLE batches (digest TEXT PRIMARY KEY, state TEXT NOT NULL, batch_id TEXT NOT NULL,
+          count INTEGER NOT NULL, held TEXT NOT NULL);
+        INSERT INTO batches VALUES ('d', 'waiting', 'b', 2, '[100, 50, 1.0]');
+        PRAGMA user_version=1;
+        """
+    )
+    old.execute("INSERT INTO replies VALUES (?, 'So.', 'stop', 'm', 1, 2, 0.5, 0.0)", (key,))
+    old.commit()
+    old.close()
+    with Ledger(tmp_path / "replies.sqlite") as ledger:
+        assert ledger.get(key) == Reply("So.", "stop", "m", 1, 2)
+        assert ledger.batches() == [SentBatch("d", "waiting", "b", 2, 100, 50, 1.0)]
+        assert ledger.spent() == Spent(1, 101, 52, 1.5)

@@ -24,6 +24,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -262,7 +263,7 @@ class AnswerPair:
     second: str
 
     def prompt(self, swap: bool) -> str:
-        """What the judge is asked, in the order in which the answers stand or in the other one."""
+        """The judge's prompt, with the answers in the order in which they stand or in the other one."""
         first, second = (self.second, self.first) if swap else (self.first, self.second)
         known = self.known or "nothing"
         return ASKED_TO_PREFER.format(known=known, question=self.question, first=first, second=second)
@@ -347,34 +348,33 @@ Which of these is about the same piece?
 Reply with one letter."""
 
 
-def asked_to_match(answers: Mapping[str, str], known: Mapping[str, str]) -> dict[str, tuple[str, OptionList]]:
-    """By clip what the judge is asked, and the descriptions that it chooses among.
+def _draw(clip: str, text: str) -> str:
+    return hashlib.sha256(f"other:{clip}:{text}".encode()).hexdigest()
+
+
+def match_prompts(answers: Mapping[str, str], known: Mapping[str, str]) -> dict[str, tuple[str, OptionList]]:
+    """By clip the judge's prompt, and the descriptions that it chooses among.
 
     The wrong ones are of other clips of `known`, chosen by the clip's id alone. Raises `UserMustAct` where
     there are too few.
     """
     if len(set(known.values())) < CANDIDATES:
         raise UserMustAct(f"Matching needs descriptions of at least {CANDIDATES} recordings.")
-    asked = {}
-    for clip, answer in answers.items():
-        if clip in known:
-            options = _candidates(clip, known)
-            listed = "\n".join(f"({LETTERS[i]}) {text}" for i, text in enumerate(options.texts))
-            asked[clip] = ASKED_TO_MATCH.format(answer=answer, options=listed), options
-    return asked
+    prompts = {}
+    for clip in [clip for clip in answers if clip in known]:
+        others = {text for other, text in known.items() if other != clip} - {known[clip]}
+        drawn = sorted(others, key=partial(_draw, clip))[: CANDIDATES - 1]
+        options = shuffled(clip, known[clip], drawn)
+        listed = "\n".join(f"({LETTERS[i]}) {text}" for i, text in enumerate(options.texts))
+        prompts[clip] = ASKED_TO_MATCH.format(answer=answers[clip], options=listed), options
+    return prompts
 
 
-def _candidates(clip: str, known: Mapping[str, str]) -> OptionList:
-    others = {known[other] for other in known if other != clip} - {known[clip]}
-    ranked = sorted(others, key=lambda text: hashlib.sha256(f"other:{clip}:{text}".encode()).hexdigest())
-    return shuffled(clip, known[clip], ranked[: CANDIDATES - 1])
-
-
-def matching(asked: Mapping[str, tuple[str, OptionList]], ask: Judge) -> dict[str, float]:
+def matching(prompts: Mapping[str, tuple[str, OptionList]], ask: Judge) -> dict[str, float]:
     """1 or 0 for each answer by clip: whether the judge finds its music among `CANDIDATES` descriptions."""
     return {
         clip: float(read_option(ask(prompt), options) == options.right)
-        for clip, (prompt, options) in asked.items()
+        for clip, (prompt, options) in prompts.items()
     }
 
 
@@ -382,8 +382,8 @@ def _match(folder: Path, evaluation: Evaluation, options: JudgeOptions) -> str:
     """How often the judge finds the music that an answer is about."""
     verdicts = _answers(evaluation, options.task)
     known = {clip: _known(verdict) for clip, verdict in verdicts.items()}
-    asked = asked_to_match({clip: without_lines(v.answer) for clip, v in verdicts.items()}, known)
-    hits = matching(asked, _ask(folder, [prompt for prompt, _ in asked.values()], options))
+    prompts = match_prompts({clip: without_lines(v.answer) for clip, v in verdicts.items()}, known)
+    hits = matching(prompts, _ask(folder, [prompt for prompt, _ in prompts.values()], options))
     tracks = [verdicts[clip].track_id for clip in hits]
     share = _shares(tracks, [[hit] for hit in hits.values()], ["match"], "match")["match"]
     return f"matched {share.fine} of {len(hits)}; chance {1 / CANDIDATES:.2f}"

@@ -244,7 +244,7 @@ class BatchTeacher:
 
     async def _merge(self, batch: SentBatch, page: Mapping[str, Any]) -> None:
         """Stores the replies of an ended batch; those that are there already are left."""
-        asked = {json.loads(line)["custom_id"] for line in (self.folder / f"{batch.digest}.jsonl").open("rb")}
+        sent = {json.loads(line)["custom_id"] for line in (self.folder / f"{batch.digest}.jsonl").open("rb")}
         self.budget.settle((batch.prompt_tokens, batch.reply_tokens), (0, 0))
         file_id = page.get("output_file_id")
         if file_id:
@@ -252,7 +252,7 @@ class BatchTeacher:
             data = await self._retried(lambda: self.client.read("GET", path, MOST_FILE_BYTES))
             with self.ledger.together():
                 for line in data.splitlines():
-                    self._store(line, asked)
+                    self._store(line, sent)
         failed = page.get("status") == "failed"
         self.ledger.keep_batch(replace(batch, state="failed" if failed else "merged"))
         if failed:
@@ -262,12 +262,12 @@ class BatchTeacher:
                 f"The server refused batch {batch.batch_id}: {str(why)[:300] or 'it does not say why'}."
             )
 
-    def _store(self, line: bytes, asked: set[str]) -> None:
-        """One line of results; what is none, or was not asked, is left out: the next round asks again."""
+    def _store(self, line: bytes, sent: set[str]) -> None:
+        """One line of results; what is none, or was not sent, is left out: the next round asks again."""
         try:
             page = json.loads(line)
             key, answer = page["custom_id"], page["response"]
-            if key not in asked or answer["status_code"] != 200:
+            if key not in sent or answer["status_code"] != 200:
                 return
             reply = reply_of(answer["body"])
         except (ValueError, KeyError, TypeError, RecursionError, RequestFailed):

@@ -150,8 +150,8 @@ def response_format(way: str, schema: Mapping[str, Any] | None) -> dict[str, Any
 class ChatModel:
     """A model behind a server; a reply that the ledger has is not bought again.
 
-    How a reply is asked to be JSON (by schema, as JSON, or by words alone) is found out with the first
-    request that the server refuses, and is no part of the key.
+    The way to hold a reply to JSON (by schema, as JSON, or by words alone) is settled by the first request
+    that the server refuses, and is no part of the key.
     """
 
     def __init__(

@@ -72,7 +72,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Sampling:
-    """What is asked for with every prompt; part of the key of its reply."""
+    """How a model is to reply; part of the key of each reply."""
 
     model: str
     temperature: float | None = 0.7
@@ -248,18 +248,20 @@ class Client:
 
     def _refused(self, status: int, wait: str | None, data: bytes) -> Exception:
         """The error for an answer with another status than 200."""
-        said, url = self._plain(_message(data)), self.server.base_url
+        message, url = self._plain(_message(data)), self.server.base_url
         if status in (401, 403):
             variable = self.server.key_variable
             known = "is set" if self.server.key else "is not set"
             hint = f"; {variable} {known}." if variable else "; no variable is named for it."
-            return UserMustAct(f"{url} refuses the key ({status}: {said}){hint}")
+            return UserMustAct(f"{url} refuses the key ({status}: {message}){hint}")
         if status == 404:
-            return UserMustAct(f"{url} knows no such address or model (404: {said}).")
-        if any(word in said for word in OUT_OF_CREDIT):
-            return UserMustAct(f"{url} says that there is no credit left ({status}: {said}).")
+            return UserMustAct(f"{url} knows no such address or model (404: {message}).")
+        if any(word in message for word in OUT_OF_CREDIT):
+            return UserMustAct(f"{url} states that there is no credit left ({status}: {message}).")
         reason = RATE_LIMITED if status == 429 else f"status-{status}"
-        return RequestFailed(reason, f"{status}: {said}", again=status in TRY_AGAIN, wait=retry_after(wait))
+        return RequestFailed(
+            reason, f"{status}: {message}", again=status in TRY_AGAIN, wait=retry_after(wait)
+        )
 
     def _plain(self, message: object) -> str:
         """One short line without the key, for servers that repeat it."""
@@ -292,7 +294,7 @@ def _count(value: object) -> int:
 
 
 def _message(data: bytes) -> str:
-    """What an error page says: the message of its JSON, or its beginning."""
+    """The message in the JSON of an error page, or the beginning of the page."""
     try:
         error = json.loads(data)["error"]
         return (
