@@ -397,10 +397,3 @@ def test_what_is_saved_is_read_back_and_nothing_half_written_is_left(tmp_path: P
     with pytest.raises(ValueError, match="format"):
         audio.save(tmp_path / "a.doc", MONO, RATE)
     assert len(list(tmp_path.iterdir())) == 6
-
-
-def test_a_wave_in_memory_is_decoded_to_mono(files: dict[str, Path]) -> None:
-    samples, rate = audio.decode(files["wav"].read_bytes())
-    expected, _ = audio.load(files["wav"])
-    assert rate == RATE
-    assert np.array_equal(samples, expected)

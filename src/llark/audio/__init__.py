@@ -1,20 +1,19 @@
 """The only package that opens audio files, and where all time arithmetic lives."""
 
-from llark.audio.loading import AUDIO_SUFFIXES, LOUDEST_SAMPLE, decode, load, probe, resample, save
-from llark.audio.source import SHORTEST_SECONDS, AudioInfo, MissingAudio
+from llark.audio.loading import AUDIO_SUFFIXES, LOUDEST_SAMPLE, load, probe, resample, save
+from llark.audio.source import SHORTEST_SECONDS, AudioInfo
 from llark.audio.timing import (
     MINI_FRAMES_PER_SECOND,
     WINDOW_SECONDS,
     Span,
     frame_count,
     stream,
-    too_short,
     windows,
     windows_of,
 )
 
 __all__ = (
     "AUDIO_SUFFIXES", "LOUDEST_SAMPLE", "MINI_FRAMES_PER_SECOND", "SHORTEST_SECONDS", "WINDOW_SECONDS",
-    "AudioInfo", "MissingAudio", "Span", "decode", "frame_count", "load", "probe", "resample", "save",
-    "stream", "too_short", "windows", "windows_of",
+    "AudioInfo", "Span", "frame_count", "load", "probe", "resample", "save",
+    "stream", "windows", "windows_of",
 )  # fmt: skip

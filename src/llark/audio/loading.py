@@ -9,7 +9,6 @@ encoder's delay was keeps that delay, in both.
 from __future__ import annotations
 
 import contextlib
-import io
 import math
 import os
 import threading
@@ -113,12 +112,6 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
         return samples
     resampled: np.ndarray = soxr.resample(samples, from_rate, to_rate, quality="HQ")
     return resampled
-
-
-def decode(data: bytes) -> tuple[np.ndarray, int]:
-    """The samples of a whole file in memory that libsndfile reads: float32 [samples], and their rate."""
-    samples, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
-    return _mixed(samples), rate
 
 
 def save(path: str | Path, samples: np.ndarray, sample_rate: int) -> None:

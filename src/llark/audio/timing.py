@@ -62,7 +62,8 @@ def windows_of(
     seconds = (whole if end_seconds is None else min(end_seconds, whole)) - start_seconds
     spans = windows(seconds, window_seconds)
     if not spans:
-        raise too_short(path, seconds)
+        least = f"at least {SHORTEST_SECONDS:.0f} s is needed"
+        raise BadAudio("too-short", f"{path} is {seconds:.2f} s long; {least}.")
     return [(start_seconds + first, start_seconds + last) for first, last in spans]
 
 
@@ -73,9 +74,3 @@ def stream(path: Place, spans: Iterable[Span]) -> Iterator[tuple[Span, np.ndarra
     """
     for start, end in spans:
         yield (start, end), *load(path, start_seconds=start, end_seconds=end)
-
-
-def too_short(path: Place, seconds: float) -> BadAudio:
-    """The error about a recording, or a stretch of one, that has no window."""
-    least = f"at least {SHORTEST_SECONDS:.0f} s is needed"
-    return BadAudio("too-short", f"{path} is {seconds:.2f} s long; {least}.")
