@@ -163,7 +163,7 @@ def prepare(
     from llark.prepare import stage
     from llark.prepare.datasets import pairs
 
-    settings = stage.Settings(
+    settings = stage.PrepareOptions(
         source=source,
         dataset=dataset,
         split=split,

@@ -11,8 +11,8 @@ import pytest
 
 from llark import audio
 from llark.prepare import report, stage
-from llark.prepare.stage import Settings
-from llark.prepare.summary import Summary
+from llark.prepare.stage import PrepareOptions
+from llark.prepare.summary import PrepareSummary
 from llark.records import Clip, Dropped, Tag, Tags, Track
 from llark.report import plots
 
@@ -37,8 +37,8 @@ class _Page(HTMLParser):
         self.text += f" {data}"
 
 
-def _summary(text: str = "rock") -> Summary:
-    found = Summary(dataset=text, source=text, out=text)
+def _summary(text: str = "rock") -> PrepareSummary:
+    found = PrepareSummary(dataset=text, source=text, out=text)
     found.add_track(
         Track(
             text, text, text, text, text, text, text, 95.0, metadata={"genre": (text,), "audio.format": text}
@@ -75,7 +75,7 @@ def _bars(text: str) -> list[str]:
 
 
 def test_tracks_are_counted_by_length_and_the_longest_share_a_bar() -> None:
-    found = Summary()
+    found = PrepareSummary()
     for seconds in [30.02] * 100 + [45.0] * 60 + [61.0] * 40 + [7200.0]:
         found.add_track(Track("a", "a", duration_seconds=seconds))
     bars = _bars(report.page(found))
@@ -86,7 +86,7 @@ def test_tracks_are_counted_by_length_and_the_longest_share_a_bar() -> None:
 
 
 def test_the_most_frequent_tags_come_first_with_their_share() -> None:
-    found = Summary()
+    found = PrepareSummary()
     for index in range(20):
         genre = Tags((Tag("rock", 1.0),) if index < 15 else ())
         truth = stage.Annotation("a", 0, 0, genre=genre)
@@ -116,7 +116,7 @@ def test_a_waveform_goes_from_the_lowest_to_the_highest_sample() -> None:
 @pytest.mark.parametrize("clips", [1, 4, 30])
 def test_the_page_of_a_real_folder_shows_up_to_six_waveforms(tmp_path: Path, clips: int) -> None:
     audio.save(tmp_path / "a.wav", np.sin(np.arange(clips * 8000)).astype(np.float32) / 2, 8000)
-    settings = Settings(str(tmp_path), crop=stage.Crop(1.0))
+    settings = PrepareOptions(str(tmp_path), crop=stage.Crop(1.0))
     found = stage.run(settings, str(tmp_path / "out"), progress=False)
     assert found.whole.clips == clips
     page = _Page(Path(report.write(found)).read_text())
@@ -126,7 +126,7 @@ def test_the_page_of_a_real_folder_shows_up_to_six_waveforms(tmp_path: Path, cli
 
 def test_a_clip_that_cannot_be_drawn_says_why(tmp_path: Path) -> None:
     audio.save(tmp_path / "a.wav", np.zeros(16000, np.float32), 8000)
-    found = stage.run(Settings(str(tmp_path)), str(tmp_path / "out"), progress=False)
+    found = stage.run(PrepareOptions(str(tmp_path)), str(tmp_path / "out"), progress=False)
     (tmp_path / "a.wav").unlink()
     page = _Page(Path(report.write(found)).read_text())
     assert page.tags["polygon"] == 0

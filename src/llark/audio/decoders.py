@@ -16,7 +16,7 @@ from typing import Any
 import av
 import numpy as np
 
-from llark.audio.source import PREROLL_SECONDS, SHORTEST_SECONDS, AudioInfo, Source
+from llark.audio.source import PREROLL_SECONDS, SHORTEST_SECONDS, AudioInfo, AudioSource
 from llark.errors import BadAudio
 
 _ROUNDED_SECONDS = 0.005
@@ -38,7 +38,7 @@ _CONTAINERS = (
 
 
 @contextlib.contextmanager
-def _open(source: Source) -> Iterator[tuple[Any, Any]]:
+def _open(source: AudioSource) -> Iterator[tuple[Any, Any]]:
     """An open container and its first audio stream. FFmpeg itself opens no address but a local file's."""
     with contextlib.ExitStack() as stack:
         where = f"file:{source.path.absolute()}" if source.path else stack.enter_context(source.open())
@@ -54,7 +54,7 @@ def _open(source: Source) -> Iterator[tuple[Any, Any]]:
         yield container, container.streams.audio[0]
 
 
-def probe(source: Source, *, decode_all: bool = False) -> AudioInfo:
+def probe(source: AudioSource, *, decode_all: bool = False) -> AudioInfo:
     """Counts packets, which is cheap, or samples, where a packet may turn out not to be decodable."""
     with _open(source) as (container, _):
         name = container.format.name.split(",")[0]
@@ -71,7 +71,7 @@ def probe(source: Source, *, decode_all: bool = False) -> AudioInfo:
     return AudioInfo(rate, channels, end / rate, name)
 
 
-def _packet_seconds(source: Source) -> float:
+def _packet_seconds(source: AudioSource) -> float:
     """Where the last packet ends, from where the first sample stands."""
     end = Fraction(0)
     with _open(source) as (container, stream):
@@ -126,7 +126,7 @@ def _packets_from(container: Any, stream: Any, seconds: float) -> Iterator[tuple
 
 
 def _packets_of_window(
-    source: Source, start_seconds: float, end_seconds: float | None
+    source: AudioSource, start_seconds: float, end_seconds: float | None
 ) -> Iterator[tuple[float, Any]]:
     """Packets around a window, each with the second it begins at."""
     with _open(source) as (container, stream):
@@ -136,7 +136,9 @@ def _packets_of_window(
                 return
 
 
-def _frames(source: Source, start_seconds: float, end_seconds: float | None) -> Iterator[tuple[int, Any]]:
+def _frames(
+    source: AudioSource, start_seconds: float, end_seconds: float | None
+) -> Iterator[tuple[int, Any]]:
     """Decoded frames around a window, each with the sample of the track that it starts at.
 
     Packets that cannot be decoded at the very start are what was left by a cut, and at the end by a broken
@@ -204,7 +206,7 @@ def _refuse_lost(name: str, lost: int, position: int, rate: int) -> None:
         raise BadAudio("damaged", f"{name} is damaged: {what}.")
 
 
-def load(source: Source, start_seconds: float, end_seconds: float | None) -> tuple[np.ndarray, int]:
+def load(source: AudioSource, start_seconds: float, end_seconds: float | None) -> tuple[np.ndarray, int]:
     """float32 [samples] between two times, all channels averaged into one, and their rate.
 
     Raises `BadAudio`: `not-audio`, `no-audio` or `damaged`.

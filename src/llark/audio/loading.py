@@ -22,7 +22,7 @@ import soxr
 
 from llark.audio import decoders
 from llark.audio import source as sources
-from llark.audio.source import PREROLL_SECONDS, AudioInfo, Source
+from llark.audio.source import PREROLL_SECONDS, AudioInfo, AudioSource
 from llark.errors import BadAudio
 from llark.storage.folders import Place
 
@@ -174,7 +174,7 @@ def _quiet_stderr() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _soundfile_open(source: Source) -> Iterator[tuple[Any, BinaryIO]]:
+def _soundfile_open(source: AudioSource) -> Iterator[tuple[Any, BinaryIO]]:
     """An open `SoundFile`, and the bytes it reads from. It is not told the name: the content decides."""
     if sources.is_ogg_without_beginning(source):
         raise BadAudio("damaged", f"{source.name} is damaged: its beginning cannot be read.")
@@ -194,7 +194,7 @@ def _soundfile_open(source: Source) -> Iterator[tuple[Any, BinaryIO]]:
             raise _Damaged(str(error)) from error
 
 
-def _refuse_false_end(file: Any, data: BinaryIO, source: Source) -> None:
+def _refuse_false_end(file: Any, data: BinaryIO, source: AudioSource) -> None:
     """Reads the last sample that the header tells of: it must be there, and nothing much after it."""
     file.seek(file.frames - 1)
     if len(file.read(1)) != 1:
@@ -214,7 +214,7 @@ def _refuse_hole(file: Any, last: int, tail: np.ndarray) -> None:
             raise _Damaged("pages are missing")
 
 
-def _soundfile_probe(source: Source) -> AudioInfo:
+def _soundfile_probe(source: AudioSource) -> AudioInfo:
     with _soundfile_open(source) as (file, data):
         if not file.frames:
             raise BadAudio("empty", f"{source.name} has no sound: not one sample.")
@@ -223,7 +223,7 @@ def _soundfile_probe(source: Source) -> AudioInfo:
 
 
 def _soundfile_load(
-    source: Source, start_seconds: float, end_seconds: float | None
+    source: AudioSource, start_seconds: float, end_seconds: float | None
 ) -> tuple[np.ndarray, int]:
     with _soundfile_open(source) as (file, data):
         rate = file.samplerate

@@ -45,7 +45,7 @@ class MissingAudio(UserMustAct, BadAudio):
 
 
 @dataclass
-class Source:
+class AudioSource:
     """One recording's bytes. `path` is set on this machine; `trouble` is what a store said while read."""
 
     name: str
@@ -94,7 +94,7 @@ class _Watched:
 
 
 @contextlib.contextmanager
-def opened(place: folders.Place) -> Iterator[Source]:
+def opened(place: folders.Place) -> Iterator[AudioSource]:
     """The recording at a path or URL.
 
     Raises:
@@ -115,7 +115,7 @@ def opened(place: folders.Place) -> Iterator[Source]:
         raise source.trouble[0]
 
 
-def _local(path: Path) -> Source:
+def _local(path: Path) -> AudioSource:
     try:
         if path.is_dir():
             raise MissingAudio("folder", f"{path} is a folder; name an audio file in it.")
@@ -132,10 +132,10 @@ def _local(path: Path) -> Source:
         path.open("rb").close()
     except PermissionError as error:
         raise MissingAudio("missing", f"The file {path} may not be read by this user.") from error
-    return Source(str(path), size, path=path)
+    return AudioSource(str(path), size, path=path)
 
 
-def _remote(place: folders.Place) -> Source:
+def _remote(place: folders.Place) -> AudioSource:
     name = folders.url(place)
     system, path = folders.filesystem(place)
     try:
@@ -147,10 +147,10 @@ def _remote(place: folders.Place) -> Source:
         raise MissingAudio("missing", f"The object {name} may not be read: {error}.") from error
     if info["type"] == "directory":
         raise MissingAudio("folder", f"{name} is a folder; name an audio file in it.")
-    return Source(name, int(info["size"]), remote=(system, path))
+    return AudioSource(name, int(info["size"]), remote=(system, path))
 
 
-def is_mp3_without_length(source: Source) -> bool:
+def is_mp3_without_length(source: AudioSource) -> bool:
     """Whether this is an mp3 whose first frame does not tell how many there are.
 
     libsndfile then guesses the number from the first bit rate and leaves out what lies beyond.
@@ -172,7 +172,7 @@ def is_mp3_without_length(source: Source) -> bool:
     return not any(mark in frame for mark in (b"Xing", b"Info", b"VBRI", b"fLaC", b"RIFF", b"FORM"))
 
 
-def is_chained_ogg(source: Source) -> bool:
+def is_chained_ogg(source: AudioSource) -> bool:
     """Whether an Ogg file ends with another stream than it begins with: libsndfile reads the first only."""
     with source.open() as file:
         first = file.read(18)
@@ -184,7 +184,7 @@ def is_chained_ogg(source: Source) -> bool:
     return last >= 0 and len(rest) >= last + 18 and rest[last + 14 : last + 18] != first[14:18]
 
 
-def is_ogg_without_beginning(source: Source) -> bool:
+def is_ogg_without_beginning(source: AudioSource) -> bool:
     """Whether a page of an Ogg file up to the first that holds sound is damaged.
 
     Decoders pass over it, and what comes next would be taken for the beginning.

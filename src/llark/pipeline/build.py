@@ -47,7 +47,7 @@ def gather(recipe: Recipe, out: Path, limit: int | None, workers: int) -> None:
     from llark.prepare import stage
     from llark.prepare.crop import Crop
 
-    settings = stage.Settings(
+    settings = stage.PrepareOptions(
         source=str(recipe.prepare.source),
         dataset=recipe.prepare.dataset,
         crop=Crop(recipe.prepare.window_seconds),

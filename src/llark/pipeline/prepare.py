@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 from llark import engine
 
 if TYPE_CHECKING:
-    from llark.prepare.stage import Settings
+    from llark.prepare.stage import PrepareOptions
 
 
 def prepare(
-    settings: Settings, out: str, *, workers: int = 2, drop_share: float = engine.DROP_SHARE, report: bool
+    settings: PrepareOptions,
+    out: str,
+    *,
+    workers: int = 2,
+    drop_share: float = engine.DROP_SHARE,
+    report: bool,
 ) -> str:
     """A data set, a table or a folder of music → tracks, clips and truths; returns what was made and lost.
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from llark import audio
 from llark.errors import BadAudio
-from llark.prepare.summary import Summary, hours, write_file
+from llark.prepare.summary import PrepareSummary, hours, write_file
 from llark.records import Clip, Track
 from llark.report import plots
 from llark.report.page import render
@@ -46,13 +46,13 @@ class ClipPicture:
     problem: str = ""
 
 
-def write(summary: Summary) -> str:
+def write(summary: PrepareSummary) -> str:
     """Writes the page of a prepared folder into it, and returns its path."""
     write_file(summary.out, PAGE, page(summary, _waveforms(summary)))
     return f"{summary.out}/{PAGE}"
 
 
-def page(summary: Summary, waveforms: Iterable[ClipPicture] = ()) -> str:
+def page(summary: PrepareSummary, waveforms: Iterable[ClipPicture] = ()) -> str:
     """The whole page, as text."""
     whole = summary.whole
     numbers = [
@@ -119,7 +119,7 @@ def _bins(lengths: Counter[int]) -> tuple[int, int]:
     return edge, next((s for s in _BAR_SECONDS if span / s <= _MOST_BARS), -(-span // _MOST_BARS))
 
 
-def _waveforms(summary: Summary) -> Iterator[ClipPicture]:
+def _waveforms(summary: PrepareSummary) -> Iterator[ClipPicture]:
     """Pictures of six clips, evenly over the set, with the titles of their tracks."""
     number = summary.whole.clips
     places = {index * number // WAVEFORMS for index in range(WAVEFORMS)} if number else set()

@@ -31,7 +31,7 @@ _FLUSH_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class PrepareOptions:
     """What a prepared folder depends on. Another folder is needed where one of these changes.
 
     Args:
@@ -76,7 +76,7 @@ def absolute(place: str) -> str:
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostRow:
     """A row that the reader could not make a track of. `key` tells it from all other inputs."""
 
     key: str
@@ -84,18 +84,18 @@ class Lost:
 
 
 @dataclass
-class Source:
+class DatasetRecords:
     """The data set's records, one at a time, counted as they go by: `tracks`, and `drops` of the reader."""
 
-    settings: Settings
+    settings: PrepareOptions
     tracks: int = 0
     drops: int = 0
 
-    def __iter__(self) -> Iterator[Track | Lost]:
+    def __iter__(self) -> Iterator[Track | LostRow]:
         for record in _read(self.settings):
             if isinstance(record, Dropped):
                 self.drops += 1
-                yield Lost(f"drop {self.drops}: {record.id}", record)
+                yield LostRow(f"drop {self.drops}: {record.id}", record)
                 continue
             self.tracks += 1
             yield replace(record, dataset=self.settings.dataset)
@@ -103,7 +103,7 @@ class Source:
                 return
 
 
-def _read(settings: Settings) -> Iterable[Track | Dropped]:
+def _read(settings: PrepareOptions) -> Iterable[Track | Dropped]:
     read = datasets.load(settings.dataset).read_tracks
     further = datasets.typed_options(settings.dataset, read, settings.options)
     if not settings.columns:
@@ -124,14 +124,14 @@ class Prepare:
     convert: Convert | None = None
     name: str = NAME
 
-    def id_of(self, record: Track | Lost) -> str:
+    def id_of(self, record: Track | LostRow) -> str:
         return record.id if isinstance(record, Track) else record.key
 
     def open(self) -> None:
         """Nothing to load."""
 
-    def __call__(self, record: Track | Lost) -> Iterator[Track | Clip | Annotation | Dropped]:
-        if isinstance(record, Lost):
+    def __call__(self, record: Track | LostRow) -> Iterator[Track | Clip | Annotation | Dropped]:
+        if isinstance(record, LostRow):
             yield record.drop
             return
         info = audio.probe(record.path)
@@ -164,13 +164,13 @@ def _described(track: Track, info: audio.AudioInfo) -> Track:
     return replace(track, duration_seconds=seconds, metadata={**track.metadata, **measured})
 
 
-class Folders:
+class PrepareWriter:
     """The stage's three folders behind one face, kept in step: an input is done once its track is on disk.
 
     That is written last of the three, so a run that is killed goes on with whole inputs.
     """
 
-    def __init__(self, out: str, settings: Settings) -> None:
+    def __init__(self, out: str, settings: PrepareOptions) -> None:
         self._out, self._settings = out, settings
         self._truths: stages.StageWriter | None = None
         self._pending, self._flushed_at = 0, time.monotonic()
@@ -241,7 +241,7 @@ class Folders:
         for writer in self._writers():
             writer.finish()
 
-    def __enter__(self) -> Folders:
+    def __enter__(self) -> PrepareWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -259,13 +259,13 @@ def _of_track(drops: Sequence[Dropped], input_id: str) -> Dropped:
 
 
 def run(
-    settings: Settings,
+    settings: PrepareOptions,
     out: str,
     *,
     workers: int = 0,
     drop_share: float = engine.DROP_SHARE,
     progress: bool = True,
-) -> summary.Summary:
+) -> summary.PrepareSummary:
     """The whole stage; run again, a stopped one goes on, and a finished one is only summed up.
 
     Raises:
@@ -276,7 +276,7 @@ def run(
     convert = None
     if settings.convert is not None:
         convert = Convert(f"{out}/audio", settings.convert, settings.sample_rate)
-    source, folders = Source(settings), Folders(out, settings)
+    source, folders = DatasetRecords(settings), PrepareWriter(out, settings)
     if not folders.finished:
         engine.run(
             Prepare(settings.crop, convert),
@@ -292,7 +292,7 @@ def run(
     return summary.write(out, datasets.load(settings.dataset), settings.plan(), truths)
 
 
-def _refuse_changed(source: Source, out: str) -> None:
+def _refuse_changed(source: DatasetRecords, out: str) -> None:
     """Every record that was read is a track or a drop in both folders, and nothing else is."""
     given = source.tracks + source.drops
     for name in ("tracks", "clips"):

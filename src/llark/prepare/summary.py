@@ -26,7 +26,7 @@ _EXAMPLES = 3
 
 
 @dataclass
-class Part:
+class SplitCounts:
     """One split: how many tracks and clips, and the seconds of each."""
 
     tracks: int = 0
@@ -36,14 +36,14 @@ class Part:
 
 
 @dataclass
-class Summary:
+class PrepareSummary:
     """Counts of a prepared folder. `lost` counts whole tracks by reason; `dropped` all losses, those of
     single clips among them."""
 
     dataset: str = ""
     source: str = ""
     out: str = ""
-    splits: dict[str, Part] = field(default_factory=dict)
+    splits: dict[str, SplitCounts] = field(default_factory=dict)
     truths: int = 0
     captions: int = 0
     lost: Counter[str] = field(default_factory=Counter)
@@ -61,10 +61,10 @@ class Summary:
     _last: str | None = field(default=None, repr=False)
 
     @property
-    def whole(self) -> Part:
+    def whole(self) -> SplitCounts:
         """All splits together."""
         parts = self.splits.values()
-        return Part(
+        return SplitCounts(
             sum(p.tracks for p in parts),
             sum(p.clips for p in parts),
             sum(p.track_seconds for p in parts),
@@ -72,7 +72,7 @@ class Summary:
         )
 
     def add_track(self, track: Track) -> None:
-        part = self.splits.setdefault(track.split, Part())
+        part = self.splits.setdefault(track.split, SplitCounts())
         part.tracks += 1
         seconds = _seconds(track)
         part.track_seconds += seconds
@@ -87,7 +87,7 @@ class Summary:
                 self.words[word] += 1
 
     def add_clip(self, clip: Clip) -> None:
-        part = self.splits.setdefault(clip.split, Part())
+        part = self.splits.setdefault(clip.split, SplitCounts())
         part.clips += 1
         part.clip_seconds += clip.duration_seconds
         self.tracks_with_clips += clip.track_id != self._last
@@ -117,9 +117,9 @@ def _words(track: Track) -> Iterator[str]:
         yield from tags.labels
 
 
-def collect(out: str) -> Summary:
+def collect(out: str) -> PrepareSummary:
     """Sums up a finished folder. Raises `UserMustAct` where it is not finished."""
-    summary = Summary(out=out)
+    summary = PrepareSummary(out=out)
     for track in stages.read(f"{out}/tracks", Track):
         summary.add_track(track)
     for clip in stages.read(f"{out}/clips", Clip):
@@ -132,7 +132,7 @@ def collect(out: str) -> Summary:
     return summary
 
 
-def write(out: str, dataset: Dataset, plan: Mapping[str, Any], truths: int = 0) -> Summary:
+def write(out: str, dataset: Dataset, plan: Mapping[str, Any], truths: int = 0) -> PrepareSummary:
     """Writes the folder's `prepared.json`, and returns what it says.
 
     Raises `UserMustAct` where clips are of other tracks than those that are there, which a file that changed
@@ -174,7 +174,7 @@ def write_file(out: str, name: str, text: str) -> None:
         folders.folder(out).write(name, text.encode("utf-8", "replace"))
 
 
-def as_text(summary: Summary) -> str:
+def as_text(summary: PrepareSummary) -> str:
     """The few lines that are printed when the stage is done."""
     whole = summary.whole
     lines = [

@@ -46,7 +46,7 @@ def read_tracks(
     Raises:
         UserMustAct: No such file or column, no row of the split, or the file is no table.
     """
-    return Table(str(root), dict(columns or {})).read_tracks(_rows(str(root)), split)
+    return OwnTable(str(root), dict(columns or {})).read_tracks(_rows(str(root)), split)
 
 
 def _rows(where: str) -> Iterator[Numbered]:
@@ -96,7 +96,7 @@ Numbered = tuple[int, Mapping[str, Any] | Dropped]
 
 
 @dataclass(frozen=True)
-class Table:
+class OwnTable:
     """Where the rows are from, and which column is which field."""
 
     where: str

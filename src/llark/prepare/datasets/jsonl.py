@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from llark.prepare.datasets import csv as tables
-from llark.prepare.datasets.csv import Numbered, Table, bad_line, open_table
+from llark.prepare.datasets.csv import Numbered, OwnTable, bad_line, open_table
 from llark.records import Dropped, Track
 
 ABOUT = "Your own table of recordings: one JSON object a line, with a field of paths and any others."
@@ -30,7 +30,7 @@ def read_tracks(
     Raises:
         UserMustAct: No such file or field, or no line of the split.
     """
-    return Table(str(root), dict(columns or {})).read_tracks(_rows(str(root)), split)
+    return OwnTable(str(root), dict(columns or {})).read_tracks(_rows(str(root)), split)
 
 
 def _rows(where: str) -> Iterator[Numbered]:
