@@ -81,7 +81,7 @@ def test_the_records_need_numpy_and_nothing_else(tmp_path: Path) -> None:
     assert _foreign(_import("llark.records", tmp_path)["modules"]) == {"llark", "numpy"}
 
 
-def test_the_hall_loads_no_model_library(tmp_path: Path) -> None:
+def test_the_ground_loads_no_model_library(tmp_path: Path) -> None:
     for module in (
         "llark.audio",
         "llark.storage.folders",

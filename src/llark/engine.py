@@ -80,13 +80,16 @@ class Writer(Protocol):
 
 @dataclass
 class Tally:
-    """What a run did, this time: `inputs` handed out, `outputs` and `dropped` (by reason) received."""
+    """What a run did, this time."""
 
     inputs: int = 0
+    """Records handed out."""
     outputs: int = 0
+    """Records received."""
     lost: int = 0
     """Inputs that became a drop and nothing else."""
     dropped: Counter[str] = field(default_factory=Counter)
+    """Drops received, by reason."""
     seconds: float = 0.0
 
     def add(self, outputs: list[object]) -> None:

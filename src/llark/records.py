@@ -1,4 +1,4 @@
-"""The frozen records that pass a doorway between rooms.
+"""The frozen records that pass from stage to stage.
 
 Times are seconds of the recording's file: of the track's, or of the clip's where a clip has a file of its own
 (then `Clip.offset_seconds` says where in the track that begins). IDs are opaque.
@@ -349,7 +349,7 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said, and the facts it was shown (`None` when it heard frames alone)."""
+    """A model's answer to a question, and the facts it was shown (`None` where it had frames alone)."""
 
     question: str
     text: str

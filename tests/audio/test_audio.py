@@ -1,4 +1,4 @@
-"""The audio doorway: what is read, what is refused, and that time means the same whichever decoder reads."""
+"""Audio files: what is read, what is refused, and that time means the same whichever decoder reads."""
 
 from __future__ import annotations
 

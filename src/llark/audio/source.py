@@ -32,12 +32,15 @@ _OGG_BYTES = 1 << 17
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file holds: samples a second and channel, channels, seconds, and the container's name."""
+    """What a file holds."""
 
     sample_rate: int
+    """Samples a second and channel."""
     channels: int
     duration_seconds: float
+    """Of what can be decoded."""
     format: str
+    """The container's name."""
 
 
 class MissingAudio(UserMustAct, BadAudio):
@@ -46,13 +49,17 @@ class MissingAudio(UserMustAct, BadAudio):
 
 @dataclass
 class AudioSource:
-    """One recording's bytes. `path` is set on this machine; `trouble` is what a store said while read."""
+    """One recording's bytes."""
 
     name: str
+    """What messages call it."""
     size_bytes: int
     path: Path | None = None
+    """Where it lies on this machine; `None` for an object behind a URL."""
     remote: tuple[Any, str] | None = None
+    """The fsspec file system of an object, and the path in it."""
     trouble: list[OSError] = field(default_factory=list)
+    """Errors of the store while it was read."""
 
     def open(self) -> BinaryIO:
         """The bytes as a file that can be sought in."""

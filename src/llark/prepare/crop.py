@@ -64,20 +64,18 @@ class Crop:
     """Step: `Track` → `Clip`s. Raises `BadAudio` as `audio.probe` does.
 
     A clip's id is the track's and the second it starts at. What is too short to be a clip is a `Dropped`.
-
-    Args:
-        window_seconds: How long a clip is. A shorter track is one clip, if it has 1 s (or a whole window).
-        strategy: `every` window side by side, the last one shorter; the `first`; the `middle` one; one at
-            `random`; `published`, the first window with `first_probability`, or where the track holds less
-            than two, else the second; `published-multi`, every full window.
-        hop_seconds: From one window's start to the next, for `every`; `None` is `window_seconds`.
-        seed: Of `random` and `published`.
     """
 
     window_seconds: float = WINDOW_SECONDS
+    """How long a clip is. A shorter track is one clip, if it has 1 s (or a whole window)."""
     strategy: Strategy = "every"
+    """`every` window side by side, the last one shorter; the `first`; the `middle` one; one at `random`;
+    `published`, the first window with `first_probability`, or where the track holds less than two, else the
+    second; `published-multi`, every full window."""
     hop_seconds: float | None = None
+    """From one window's start to the next, for `every`; `None` is `window_seconds`."""
     seed: int = 0
+    """Of `random` and `published`."""
     first_probability: float = PUBLISHED_FIRST_PROBABILITY
     name: str = "prepare"
 
@@ -291,14 +289,14 @@ _READABLE_CHARACTERS = 40
 
 @dataclass(frozen=True)
 class Convert:
-    """Writes clips below the folder `out`, each file wholly or not at all.
-
-    `sample_rate`: samples a second; `None` keeps the track's own.
-    """
+    """Writes clips as files, each wholly or not at all."""
 
     out: str
+    """The folder that they lie below; a path or an fsspec URL."""
     kind: Kind = "wav"
+    """Format of the files."""
     sample_rate: int | None = None
+    """Samples a second; `None` keeps the track's own."""
 
     def __post_init__(self) -> None:
         if self.kind not in SUFFIXES:

@@ -1,6 +1,6 @@
 """The prepare stage: a data set's recordings → a folder of tracks, clips and truths, with each loss counted.
 
-`OUT/tracks`, `OUT/clips` and, where the data set labels anything, `OUT/truths` are folders of `store`; each
+`OUT/tracks`, `OUT/clips` and, where the data set labels anything, `OUT/truths` are stage folders; each
 says in its `dropped.jsonl` what was lost. `OUT/prepared.json` is written last and says what all of it is.
 """
 
@@ -32,29 +32,26 @@ _FLUSH_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """What a prepared folder depends on. Another folder is needed where one of these changes.
-
-    Args:
-        source: The data set's folder, a table or a folder of music; a path or an fsspec URL.
-        dataset: A name of `datasets.names()`.
-        split: The only split to take; `None` takes all.
-        crop: Which stretches of a track become clips.
-        convert: `wav` or `flac` for clips with files of their own; `None` copies nothing.
-        sample_rate: Samples a second of those files; `None` keeps the track's own.
-        columns: Field of a track → column of the table; only for `csv` and `jsonl`.
-        options: What the data set's reader alone takes, as text: `{"version": "1"}`.
-        limit: Take so many tracks, from the first on.
-    """
+    """What a prepared folder depends on. Another folder is needed where one of these changes."""
 
     source: str
+    """The data set's folder, a table or a folder of music; a path or an fsspec URL."""
     dataset: str = "folder"
+    """A name of `datasets.names()`."""
     split: str | None = None
+    """The only split to take; `None` takes all."""
     crop: Crop = field(default_factory=Crop)
+    """Which stretches of a track become clips."""
     convert: Kind | None = None
+    """`wav` or `flac` for clips with files of their own; `None` copies nothing."""
     sample_rate: int | None = None
+    """Samples a second of those files; `None` keeps the track's own."""
     columns: Mapping[str, str] = field(default_factory=dict)
+    """Field of a track → column of the table; only for `csv` and `jsonl`."""
     options: Mapping[str, str] = field(default_factory=dict)
+    """What the data set's reader alone takes, as text: `{"version": "1"}`."""
     limit: int | None = None
+    """Take so many tracks, from the first on."""
 
     def __post_init__(self) -> None:
         if self.sample_rate is not None and self.convert is None:
@@ -77,19 +74,22 @@ def absolute(place: str) -> str:
 
 @dataclass(frozen=True)
 class LostRow:
-    """A row that the reader could not make a track of. `key` tells it from all other inputs."""
+    """A row that the reader could not make a track of."""
 
     key: str
+    """Tells it from all other inputs."""
     drop: Dropped
 
 
 @dataclass
 class DatasetRecords:
-    """The data set's records, one at a time, counted as they go by: `tracks`, and `drops` of the reader."""
+    """The data set's records, one at a time, counted as they go by."""
 
     settings: PrepareOptions
     tracks: int = 0
+    """Recordings that the reader has given."""
     drops: int = 0
+    """Rows that it could not make a recording of."""
 
     def __iter__(self) -> Iterator[Track | LostRow]:
         for record in _read(self.settings):

@@ -27,7 +27,7 @@ _EXAMPLES = 3
 
 @dataclass
 class SplitCounts:
-    """One split: how many tracks and clips, and the seconds of each."""
+    """One split, counted."""
 
     tracks: int = 0
     clips: int = 0
@@ -37,8 +37,7 @@ class SplitCounts:
 
 @dataclass
 class PrepareSummary:
-    """Counts of a prepared folder. `lost` counts whole tracks by reason; `dropped` all losses, those of
-    single clips among them."""
+    """Counts of a prepared folder."""
 
     dataset: str = ""
     source: str = ""
@@ -47,7 +46,9 @@ class PrepareSummary:
     truths: int = 0
     captions: int = 0
     lost: Counter[str] = field(default_factory=Counter)
+    """Whole tracks that were lost, by reason."""
     dropped: Counter[str] = field(default_factory=Counter)
+    """All losses by reason, those of single clips among them."""
     examples: dict[str, list[Dropped]] = field(default_factory=dict)
     lengths: Counter[int] = field(default_factory=Counter)
     """Tracks by the whole seconds of their length."""

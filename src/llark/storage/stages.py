@@ -7,7 +7,7 @@ lines of the `.jsonl` beside it say the rest. While a stage runs there is also `
 place after the part's data, so a part counts when it is there and is thrown away when it is not: `kill -9`
 at any moment costs the records since the last flush, and never doubles or tears one.
 
-A folder may lie below any URL that fsspec can address (`s3://`, `gs://`, `memory://` …): see `files.py`.
+A folder may lie below any URL that fsspec can address (`s3://`, `gs://`, `memory://` …): see `folders.py`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class StageWriter:
     """A stage's folder while it is written. Made by `open_stage`; used as a context manager.
 
     `done`: ids of the inputs that are finished and on disk, or waiting for the next flush.
-    `finished`: whether the folder was complete when it was opened: there is nothing to do.
+    `finished`: whether the folder was complete when it was opened: then nothing is left to do.
     """
 
     def __init__(self, folder: Place, plan: dict[str, Any], flush_records: int, flush_seconds: float) -> None:

@@ -26,25 +26,30 @@ ReadTracks = Callable[..., Iterator[Track | Dropped]]
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known about one data set, and its reader.
-
-    `files`: path below the root → what it is; `*` stands for anything, and what may be absent begins with
-    `optional: `. `splits_from`: who made the splits, or the rule that does. `labels`: what a `Track` carries.
-    `read_tracks(root, split=None)`: the recordings of one split, or of all; `root` is a folder or an fsspec
-    URL. It raises `UserMustAct` for a split that is not there and for a file that must be there and is not.
-    """
+    """What is known about one data set, and its reader."""
 
     name: str
     about: str
+    """What it is, in some sentences."""
     citation: str
+    """BibTeX entries."""
     licence: str
     files: Mapping[str, str]
+    """Path below the root → what it is; `*` stands for anything, and what may be absent begins with
+    `optional: `."""
     where: str
+    """Where it can be had."""
     splits: tuple[str, ...]
     splits_from: str
+    """Who made the splits, or the rule that does."""
     labels: tuple[str, ...]
+    """What a `Track` of it carries."""
     read_tracks: ReadTracks
+    """`read_tracks(root, split=None)` gives the recordings of one split, or of all; `root` is a folder or an
+    fsspec URL. It raises `UserMustAct` for a split that is not there and for a file that must be there and is
+    not."""
     checked: str = ""
+    """Against what its layout was checked."""
 
 
 _CONSTANTS = ("about", "citation", "licence", "files", "where", "splits", "splits_from", "labels")
