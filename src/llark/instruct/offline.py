@@ -70,7 +70,7 @@ class OfflineConfig:
     """What they are for (`train`, `test` …): each gets other questions. Only `train` is typed casually."""
     say_unknown: bool | Literal["drums"] = True
     """Also ask what the annotation does not know, so that the model learns to say so. `drums` does so only
-    where nothing but drums sounds: a truth may be silent about a key that can well be heard."""
+    where nothing but drums sounds: a truth may be silent about a key that may well sound."""
     families: tuple[str, ...] = questions.FAMILIES
     """Families of questions that are asked."""
     kinds: Literal["basic", "all"] = "all"

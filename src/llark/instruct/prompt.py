@@ -24,10 +24,10 @@ from llark.questions import CAPTIONING, UNDERSTANDING
 
 @functools.cache
 def texts() -> Mapping[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(
+    page: dict[str, Any] = yaml.safe_load(
         (resources.files("llark.instruct") / "prompts" / "families.yaml").read_text("utf-8")
     )
-    return found
+    return page
 
 
 def version(family: str) -> str:

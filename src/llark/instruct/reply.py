@@ -61,10 +61,10 @@ def parse(text: str) -> Parsed:
     text = _THINKING.sub("", text[:LONGEST_REPLY]).strip()
     best = Parsed((), "unreadable")
     for how, value in _readings(text):
-        found = list(_dicts(value))[:MOST_ITEMS]
-        items = tuple(item for item in map(_item, found) if item is not None)
+        objects = list(_dicts(value))[:MOST_ITEMS]
+        items = tuple(item for item in map(_item, objects) if item is not None)
         if len(items) > len(best.items):
-            best = Parsed(items, how, len(found) - len(items))
+            best = Parsed(items, how, len(objects) - len(items))
         if how == "whole" and items:
             break
     return best
@@ -74,7 +74,7 @@ def _readings(text: str) -> Iterator[tuple[str, Any]]:
     """Ways to read the text, from the strictest on."""
     if _depth(text) <= DEEPEST:
         yield from _readings_as_json(text)
-    yield "salvaged", [{"question": found["q"], "answer": found["a"]} for found in _PAIR.finditer(text)]
+    yield "salvaged", [{"question": match["q"], "answer": match["a"]} for match in _PAIR.finditer(text)]
 
 
 def _depth(text: str) -> int:

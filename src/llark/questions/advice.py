@@ -145,7 +145,7 @@ def double_time(facts: Facts, rng: Random) -> Ask | None:
 
 
 def substitute(facts: Facts, rng: Random) -> Ask | None:
-    """A chord that shares two notes with one that is heard: the relative one."""
+    """A chord that shares two notes with one that sounds: the relative one."""
     common = need(facts.common)
     plain = [chord for chord in common if chord.quality in ("maj", "min")]
     if not plain:

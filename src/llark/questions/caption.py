@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from llark.questions import CAPTIONING, CLIP, Ask, Kind, unknown
+from llark.questions import CAPTIONING, CLIP, Ask, Kind
 from llark.questions.facts import Facts, counted, listed, plain_number
 from llark.questions.rhythm import marking, pace
 from llark.questions.sound import genre_phrase, with_article
@@ -86,8 +86,8 @@ listener_caption = description("pace", "colour", "mood", "instruments", "genre")
 def basics(facts: Facts, rng: Random) -> Ask:
     """Tempo, meter and key; the form is `partial` where not all are known."""
     values = described(facts, rng)
-    found = len({"bpm", "meter", "key"} & values.keys())
-    return unknown() if found == 0 else Ask("known" if found == 3 else "partial", values)
+    count = len({"bpm", "meter", "key"} & values.keys())
+    return Ask(("unknown", "partial", "partial", "known")[count], values)
 
 
 KINDS = (

@@ -16,7 +16,7 @@ MOST_CHORDS = 4
 
 
 @dataclass(frozen=True)
-class Heard:
+class SoundingChord:
     """A chord and its stretch, in seconds from the start of the clip."""
 
     start_seconds: float
@@ -102,19 +102,19 @@ class Facts:
         return tuple(time for time in shifted if 0 <= time < self.seconds)
 
     @cached_property
-    def chords(self) -> tuple[Heard, ...]:
+    def chords(self) -> tuple[SoundingChord, ...]:
         """Chords in order of time, without silences; spans of one chord in a row are one."""
-        heard: list[Heard] = []
+        merged: list[SoundingChord] = []
         for span in self.annotation.chords.spans:
             chord = Chord.of(span.label)
             start = max(0.0, span.start_seconds - self.annotation.start_seconds)
             end = min(self.seconds, span.end_seconds - self.annotation.start_seconds)
             if chord is None or end <= start:
                 continue
-            if heard and heard[-1].chord == chord and start - heard[-1].end_seconds < 0.05:
-                start = heard.pop().start_seconds
-            heard.append(Heard(start, end, chord))
-        return tuple(heard)
+            if merged and merged[-1].chord == chord and start - merged[-1].end_seconds < 0.05:
+                start = merged.pop().start_seconds
+            merged.append(SoundingChord(start, end, chord))
+        return tuple(merged)
 
     @cached_property
     def common(self) -> tuple[Chord, ...]:
@@ -127,7 +127,7 @@ class Facts:
 
     @cached_property
     def different(self) -> frozenset[Chord]:
-        return frozenset(heard.chord for heard in self.chords)
+        return frozenset(span.chord for span in self.chords)
 
     @property
     def instruments(self) -> tuple[str, ...]:

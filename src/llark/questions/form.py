@@ -5,6 +5,7 @@ These kinds are asked only where the annotation knows of such things.
 
 from __future__ import annotations
 
+from itertools import groupby
 from random import Random
 
 from llark.music.names import chord_name, note_name
@@ -120,15 +121,8 @@ def lone_chord(facts: Facts, rng: Random) -> Ask | None:
 def _inside(facts: Facts, spans: tuple[Span, ...]) -> list[Span]:
     """The spans that overlap the clip; neighbours of one label are one."""
     start, end = facts.annotation.start_seconds, facts.annotation.end_seconds
-    found: list[Span] = []
-    for span in spans:
-        if (
-            span.end_seconds > start
-            and span.start_seconds < end
-            and not (found and found[-1].label == span.label)
-        ):
-            found.append(span)
-    return found
+    inside = (span for span in spans if span.end_seconds > start and span.start_seconds < end)
+    return [next(group) for _, group in groupby(inside, key=lambda span: span.label)]
 
 
 def _moment(facts: Facts, span: Span) -> str:

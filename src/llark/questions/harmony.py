@@ -6,7 +6,7 @@ from random import Random
 
 from llark.music.theory import Chord, Scale, conventional_name
 from llark.questions import UNDERSTANDING, Ask, Kind, either, known, need, unknown, yes_no
-from llark.questions.facts import Facts, Heard, counted, listed, plain_number
+from llark.questions.facts import Facts, SoundingChord, counted, listed, plain_number
 from llark.records import KEYS
 
 CHORD_MARGIN_SECONDS = 0.3
@@ -109,15 +109,16 @@ def chord_at(facts: Facts, rng: Random) -> Ask | None:
     """The chord at a whole or half second that lies well inside it."""
     if not facts.chords:
         return unknown(at=str(rng.randrange(1, max(2, int(facts.seconds)))))
-    moments = [(at, heard.chord) for heard in facts.chords for at in _moments(heard)]
+    moments = [(at, span.chord) for span in facts.chords for at in _moments(span)]
     if not moments:
         return None
     at, chord = rng.choice(moments)
     return known(at=plain_number(at), chord=chord.name)
 
 
-def _moments(heard: Heard) -> list[float]:
-    first, last = heard.start_seconds + CHORD_MARGIN_SECONDS, heard.end_seconds - CHORD_MARGIN_SECONDS
+def _moments(span: SoundingChord) -> list[float]:
+    """Whole seconds well inside the chord; where there are none, half seconds."""
+    first, last = span.start_seconds + CHORD_MARGIN_SECONDS, span.end_seconds - CHORD_MARGIN_SECONDS
     halves = [half / 2 for half in range(2, int(last * 2) + 1) if first <= half / 2 <= last]
     return [at for at in halves if at == int(at)] or halves
 
@@ -149,7 +150,7 @@ def chord_count(facts: Facts, rng: Random) -> Ask:
 
 def chord_progression(facts: Facts, rng: Random) -> Ask | None:
     chords = need(facts.chords)
-    names = [heard.chord.name for heard in chords[:PROGRESSION]]
+    names = [span.chord.name for span in chords[:PROGRESSION]]
     return None if len(set(names)) < 2 else known(chords=listed(names, last="and then"))
 
 
@@ -158,7 +159,7 @@ def chord_changes(facts: Facts, rng: Random) -> Ask | None:
     chords, bar = need(facts.chords), need(facts.bar_seconds)
     if len(chords) < 3:
         return None
-    length = sum(heard.end_seconds - heard.start_seconds for heard in chords) / len(chords)
+    length = sum(span.end_seconds - span.start_seconds for span in chords) / len(chords)
     bars = length / bar
     steps = ((0.35, "several times a bar"), (0.75, "about twice a bar"), (1.4, "about once a bar"))
     often = next((words for below, words in steps if bars < below), None)

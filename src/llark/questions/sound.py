@@ -114,7 +114,7 @@ def instrument_choice(facts: Facts, rng: Random) -> Ask | None:
 
 
 def instrument_odd(facts: Facts, rng: Random) -> Ask | None:
-    """Which of three is not heard."""
+    """Which of three does not play."""
     if len(facts.instruments) < 2:
         return None
     wrong = absent(facts.instruments, rng)
@@ -155,10 +155,10 @@ def instrument_family(facts: Facts, rng: Random) -> Ask | None:
     """A family that is there, or one of which nothing sounds alike; half and half."""
     if not facts.instruments:
         return unknown(family=rng.choice(tuple(FAMILIES)))
-    heard = set(facts.instruments)
-    near = heard.union(*(group for group in ALIKE if group & heard))
-    there = [family for family, names in FAMILIES.items() if names & heard]
-    near |= {"electric guitar"} if "bass" in heard else set()  # a bass may be a guitar
+    present = set(facts.instruments)
+    near = present.union(*(group for group in ALIKE if group & present))
+    there = [family for family, names in FAMILIES.items() if names & present]
+    near |= {"electric guitar"} if "bass" in present else set()  # a bass may be a guitar
     gone = [family for family, names in FAMILIES.items() if not names & near]
     choices = there if rng.random() < 0.5 else gone
     if not choices:

@@ -56,7 +56,7 @@ def mix_key(facts: Facts, rng: Random) -> Ask:
 
 
 def chord_function(facts: Facts, rng: Random) -> Ask | None:
-    """The place in the key of one chord that is heard."""
+    """The place in the key of one chord that sounds."""
     if facts.scale is None or not facts.common:
         chord = facts.common[0] if facts.common else Chord(rng.choice((0, 5, 7, 9, 2)), "maj")
         return unknown(chord=chord.name)
