@@ -194,6 +194,21 @@ def test_where_one_stays_without_a_reply_no_other_is_begun_and_what_is_bought_is
         assert ledger.spent().replies == 3
 
 
+def test_a_prompt_that_cannot_be_made_ends_the_run_after_what_is_on_its_way_is_bought() -> None:
+    def slow(connection: socket.socket) -> None:
+        time.sleep(0.2)
+        page(completion("A"))(connection)
+
+    def chats() -> Iterator[list[dict[str, str]]]:
+        yield [{"role": "user", "content": "1"}]
+        raise UserMustAct("There is no sound of clip-2 to send.")
+
+    with listening(slow) as url, Ledger() as ledger:
+        with pytest.raises(UserMustAct, match="no sound of clip-2"):
+            ask_all(LlmServer(url), SAMPLING, chats(), ledger, QUICK)
+        assert (ledger.spent().replies, ledger.lost()) == (1, {})
+
+
 def test_the_same_prompt_is_bought_once_and_every_reply_is_counted() -> None:
     counted: list[int] = []
     chats = [[{"role": "user", "content": str(number % 4)}] for number in range(8)]

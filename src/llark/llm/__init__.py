@@ -272,17 +272,17 @@ def ask_all(
     first, as their replies are paid for and are kept; no other is begun.
     """
     replies: dict[int, Reply] = {}
-    failures: list[RequestFailed | UserMustAct] = []
+    failures: list[Exception] = []
 
     async def work(model: ChatModel, missing: Iterator[tuple[int, Sequence[Message]]]) -> None:
-        for place, messages in missing:
-            try:
+        try:
+            for place, messages in missing:
                 replies[place] = (await model.ask(messages))[1]
                 replied()
-            except (RequestFailed, UserMustAct) as failure:
-                failures.append(failure)
-            if failures:
-                return
+                if failures:
+                    return
+        except Exception as failure:  # raised when the others have ended, whether a server's or of a prompt
+            failures.append(failure)
 
     async def run() -> None:
         async with Client(server) as client:
@@ -318,7 +318,7 @@ def embed(server: LlmServer, model: str, texts: Sequence[str]) -> list[list[floa
     return [row for part in parts for row in request(server, partial(Client.embed, model=model, texts=part))]
 
 
-def _must_act(server: LlmServer, failure: RequestFailed | UserMustAct) -> UserMustAct:
-    if isinstance(failure, UserMustAct):
+def _must_act(server: LlmServer, failure: Exception) -> Exception:
+    if not isinstance(failure, RequestFailed):
         return failure
     return UserMustAct(f"{server.base_url} gives no reply ({failure.reason}): {failure.detail}")
