@@ -102,7 +102,7 @@ def test_a_prepared_folder_is_evaluated_into_a_page_scores_and_answers(
         "scores.json",
     ]
     scores = json.loads((out / "scores.json").read_text())
-    assert scores["versions"] == {"key": 1, "tempo": 1}
+    assert scores["versions"] == {"key": 1, "tempo": 2}
     assert scores["about"]["clips"] == 12
     assert "<audio" in (out / "report.html").read_text()
     assert len(list((out / "lmms-eval" / "mini").iterdir())) == 2
