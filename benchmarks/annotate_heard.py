@@ -33,13 +33,13 @@ from llark.networks.beat import BeatOutput
 from llark.networks.chord import ChordOutput
 from llark.networks.features import AudioFeatures
 from llark.networks.note import NoteOutput
-from llark.networks.sounds import SoundsOutput
 from llark.networks.tag import TagOutput
+from llark.networks.timbre import TimbreOutput
 from llark.records import Annotation, from_json, to_dict
 
 OURS = "ours"
 PACKAGE = Path(llark.__file__).parent
-FROZEN = ("beat", "chord", "tag", "speech", "sounds", "note")
+FROZEN = ("beat", "chord", "tag", "speech", "timbre", "note")
 """The networks whose output is kept."""
 HALF = ("beat.hidden", "chord.features", "notes", "onsets", "contours")
 """Large arrays that are kept in half precision, and used in it the first time, too."""
@@ -69,8 +69,8 @@ class Remembered(AudioFeatures):
         kept = {f"beat.{name}": value for name, value in vars(fresh.beat).items()}
         kept |= {f"chord.{name}": value for name, value in vars(fresh.chord).items()}
         kept |= {f"tag.{name}": np.asarray(v) for name, v in vars(fresh.tag).items() if name != "features"}
-        words = {"instruments": fresh.sounds.instruments, "genre": fresh.sounds.genre}
-        return {**kept, "sounds": np.frombuffer(json.dumps(words).encode(), np.uint8)}
+        words = {"instruments": fresh.timbre.instruments, "genre": fresh.timbre.genre}
+        return {**kept, "timbre": np.frombuffer(json.dumps(words).encode(), np.uint8)}
 
     def _part(self, prefix: str) -> dict[str, np.ndarray]:
         marked = f"{prefix}."
@@ -91,8 +91,8 @@ class Remembered(AudioFeatures):
         return TagOutput(np.zeros((0, 0)), page["mtt"], page["msd"], starts, int(page["patch_frames"]))
 
     @functools.cached_property
-    def sounds(self) -> SoundsOutput:
-        return SoundsOutput(**json.loads(self._kept["sounds"].tobytes()))
+    def timbre(self) -> TimbreOutput:
+        return TimbreOutput(**json.loads(self._kept["timbre"].tobytes()))
 
     @functools.cached_property
     def note(self) -> NoteOutput:

@@ -40,7 +40,7 @@ for run in range(runs + 1):
     samples, rate = timed("decode", lambda: audio.load(path, end_seconds=25.0))
     hearing = AudioFeatures(samples, rate)
     timed("resample", lambda: (hearing.samples_22050, hearing.samples_16000))
-    for name in ("beat", "chord", "tag", "speech", "pulse", "harmony", "sounds"):
+    for name in ("beat", "chord", "tag", "speech", "rhythm", "harmony", "timbre"):
         timed(f"network: {name}", lambda: getattr(hearing, name))
     timed("chords", lambda: chords.decode(hearing.chord, hearing.harmony))
     likeliest = timed("tempo", lambda: tempo.likeliest(hearing.pulse, pulse.BPM))
@@ -68,7 +68,7 @@ from llark.records import Track
 path, notes = sys.argv[1], sys.argv[2] == "notes"
 step = Listen(frames=False, notes=notes)
 step.open()
-for network in ("beat", "chord", "tag", "speech", "pulse", "harmony", "sounds", "note"):
+for network in ("beat", "chord", "tag", "speech", "rhythm", "harmony", "timbre", "note"):
     getattr(Networks.shared(), network)
 began = time.process_time()
 list(step(Track("song", path)))

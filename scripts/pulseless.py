@@ -1,4 +1,4 @@
-"""Sounds without a pulse, that the pulse nets learn silence from: noise, drones, babble, bursts, rumble,
+"""Sounds without a pulse, that the rhythm nets learn silence from: noise, drones, babble, bursts, rumble,
 sirens, applause."""
 
 from __future__ import annotations

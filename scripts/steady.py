@@ -1,4 +1,4 @@
-"""Sounds that are nothing but a pulse, that the pulse nets learn to believe in: claps, clicks,
+"""Sounds that are nothing but a pulse, that the rhythm nets learn to believe in: claps, clicks,
 knocks, blips."""
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from llark.annotate import beats
 from llark.records import Beats
 
 
-def pulse(bpm: float, per_bar: int, seconds: float = 20.0, start: float = 0.4) -> np.ndarray:
+def rhythm(bpm: float, per_bar: int, seconds: float = 20.0, start: float = 0.4) -> np.ndarray:
     """[frames, 2] of nets that are sure of every beat and of the first of each bar."""
     frames = np.arange(int(seconds * 50)) / 50
     activations = np.full((len(frames), 2), 0.01)
@@ -23,7 +23,7 @@ def pulse(bpm: float, per_bar: int, seconds: float = 20.0, start: float = 0.4) -
 
 @pytest.mark.parametrize(("bpm", "per_bar"), [(60, 4), (97, 4), (140, 4), (90, 3), (170, 3), (100, 2)])
 def test_a_sure_pulse_gives_its_beats_and_bars(bpm: float, per_bar: int) -> None:
-    found = beats.track(pulse(bpm, per_bar), bpm * 1.03, per_bar)
+    found = beats.track(rhythm(bpm, per_bar), bpm * 1.03, per_bar)
     assert np.median(np.diff(found.times_seconds)) == pytest.approx(60 / bpm, rel=0.02)
     second_bar = 0.4 + per_bar * 60 / bpm
     first = int(np.argmin(np.abs(np.array(found.times_seconds) - second_bar)))
@@ -34,7 +34,7 @@ def test_a_sure_pulse_gives_its_beats_and_bars(bpm: float, per_bar: int) -> None
 
 
 def test_the_tempo_that_is_asked_for_decides_the_octave() -> None:
-    activations = pulse(120, 4)
+    activations = rhythm(120, 4)
     assert np.median(np.diff(beats.track(activations, 120, 4).times_seconds)) == pytest.approx(0.5, abs=0.02)
     assert np.median(np.diff(beats.track(activations, 60, 4).times_seconds)) == pytest.approx(1.0, abs=0.02)
 
@@ -56,5 +56,5 @@ def test_what_has_no_pulse_is_unknown(level: float) -> None:
 
 @pytest.mark.parametrize("frames", [0, 1, 30, 60])
 def test_too_little_to_count_is_unknown(frames: int) -> None:
-    found = beats.track(pulse(120, 4)[:frames], 120, 4)
+    found = beats.track(rhythm(120, 4)[:frames], 120, 4)
     assert (found.confidence, found.times_seconds) == (0.0, ())

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from llark.annotate import genre, tags
-from llark.annotate.genre import find_genre
+from llark.annotate import tags
+from llark.annotate.tags import find_genre
 from llark.networks import tag
 from llark.records import GENRES
 
@@ -21,8 +21,8 @@ def hearing(silent: bool = False, **loud: float):
 
 def test_every_rule_names_words_and_tags_that_exist():
     known = {tags.MTT + name for name in tag.MTT} | {tags.MSD + name for name in tag.MSD}
-    assert set(genre.RULES) <= set(GENRES)
-    assert {name for named in genre.RULES.values() for name in named} <= known
+    assert set(tags.GENRE_RULES) <= set(GENRES)
+    assert {name for named in tags.GENRE_RULES.values() for name in named} <= known
 
 
 def test_styles_come_most_certain_first_and_at_most_three():

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from llark.annotate import instruments, tags
-from llark.annotate.instruments import find_instruments
+from llark.annotate import tags
+from llark.annotate.tags import find_instruments
 from llark.networks import tag
 from llark.records import INSTRUMENTS
 
@@ -22,10 +22,10 @@ def hearing(silent: bool = False, **loud: float):
 
 def test_every_rule_names_words_and_tags_that_exist():
     known = {tags.MTT + name for name in tag.MTT} | {tags.MSD + name for name in tag.MSD}
-    for rules in (instruments.RULES, instruments.GUITARS):
+    for rules in (tags.INSTRUMENT_RULES, tags.GUITARS):
         assert set(rules) <= set(INSTRUMENTS)
         assert {name for named in rules.values() for name in named} <= known
-    assert {tags.MTT + name for name in instruments.VOICE_TAGS + instruments.NO_VOICE_TAGS} <= known
+    assert {tags.MTT + name for name in tags.VOICE_TAGS + tags.NO_VOICE_TAGS} <= known
 
 
 def test_a_strong_tag_is_an_instrument_and_a_weak_one_is_not():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from llark.annotate import tempo
-from llark.networks.pulse import BPM
+from llark.networks.rhythm import BPM
 from llark.records import Beats, Tempo
 
 

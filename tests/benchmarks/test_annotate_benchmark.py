@@ -357,7 +357,7 @@ def test_other_weights_have_other_facts(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(annotate_heard, "PACKAGE", tmp_path)
     frozen, facts = annotate_heard.frozen_digest.__wrapped__, annotate_heard.facts_digest.__wrapped__
     first = frozen(), facts()
-    (tmp_path / "weights" / "pulse.safetensors").write_bytes(b"trained")
+    (tmp_path / "weights" / "rhythm.safetensors").write_bytes(b"trained")
     second = frozen(), facts()
     (tmp_path / "annotate" / "key.py").write_text("KEY = 1")
     assert first[0] == second[0] == frozen()

@@ -107,7 +107,7 @@ def pulses(period_seconds: float, seconds: float = 25.0) -> np.ndarray:
 
 def tempogram(period_seconds: float, seconds: float = 25.0) -> np.ndarray:
     """Mean over frames: [channels, lags]."""
-    frames = mini.rhythm(pulses(period_seconds, seconds), int(2 * seconds))
+    frames = mini.tempogram_of(pulses(period_seconds, seconds), int(2 * seconds))
     return frames.reshape(int(2 * seconds), 4, 96).mean(axis=0)
 
 
@@ -130,7 +130,7 @@ def test_a_slower_tempo_is_a_shift_of_the_tempogram():
 
 def test_rhythm_is_local():
     curves = np.concatenate([pulses(0.4, 20.0), pulses(0.7, 20.0)], axis=1)
-    heard = mini.rhythm(curves, 80).reshape(80, 4, 96)[:, 0]
+    heard = mini.tempogram_of(curves, 80).reshape(80, 4, 96)[:, 0]
     near = [int(np.abs(mini.RHYTHM_LAGS_SECONDS - period).argmin()) for period in (0.4, 0.7)]
     assert heard[5, near[0]] > 2.0 > 0.0 > heard[5, near[1]]
     assert heard[75, near[1]] > 2.0 > 0.0 > heard[75, near[0]]
@@ -147,7 +147,7 @@ def test_lags_that_a_short_clip_cannot_show_are_zero():
 
 def test_flat_curves_have_no_rhythm():
     faint = np.random.default_rng(0).normal(size=(4, 1250)) * 1e-4
-    assert np.abs(mini.rhythm(faint + 0.3, 50)).max() < 0.01
+    assert np.abs(mini.tempogram_of(faint + 0.3, 50)).max() < 0.01
 
 
 def test_lag_weights_are_averages_that_leave_no_sample_out():

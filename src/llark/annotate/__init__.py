@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from llark.annotate import beats, chords, genre, instruments, key, loudness, melody, meter, tempo
+from llark.annotate import beats, chords, key, loudness, melody, meter, tags, tempo
 from llark.annotate import notes as note_decoding
-from llark.networks import pulse
+from llark.networks import rhythm
 from llark.networks.features import AudioFeatures
 from llark.records import Annotation, Beats, Chords, Key, Melody, Meter, Notes, Tempo
 
@@ -40,17 +40,17 @@ def annotate(
     if hearing.is_noise:
         return Annotation(clip_id, start_seconds, end_seconds, loudness=loudness.find(hearing, start_seconds))
     decoded = chords.decode(hearing.chord, hearing.harmony)
-    likeliest = tempo.likeliest(hearing.pulse, pulse.BPM)
-    tracked = beats.track(hearing.pulse.activations, likeliest.bpm, meter.beats_per_bar(hearing.pulse))
+    likeliest = tempo.likeliest(hearing.rhythm, rhythm.BPM)
+    tracked = beats.track(hearing.rhythm.activations, likeliest.bpm, meter.beats_per_bar(hearing.rhythm))
     if hearing.texture.is_plain:
         tracked = beats.doubted(tracked, 0.0 if hearing.texture.is_still else likeliest.probability**2)
     facts = Annotation(
         clip_id=clip_id,
         start_seconds=start_seconds,
         end_seconds=end_seconds,
-        tempo=_rounded(tempo.measure(hearing.pulse, pulse.BPM, tracked)),
+        tempo=_rounded(tempo.measure(hearing.rhythm, rhythm.BPM, tracked)),
         beats=_rounded(_beats_from(tracked, start_seconds)),
-        meter=_rounded(meter.find(hearing.pulse, min(1.0, 1.2 * tracked.confidence))),
+        meter=_rounded(meter.find(hearing.rhythm, min(1.0, 1.2 * tracked.confidence))),
         key=_rounded(key.find(hearing.harmony)),
         chords=_rounded(_chords_from(decoded, start_seconds, end_seconds)),
         notes=note_decoding.find(hearing.note, start_seconds) if notes else Notes(),
@@ -59,10 +59,10 @@ def annotate(
         isolated_chord=chords.find_isolated(hearing),
     )
     if _is_music(facts):
-        facts = replace(facts, genre=genre.find_genre(hearing, hearing.sounds.genre))
+        facts = replace(facts, genre=tags.find_genre(hearing, hearing.timbre.genre))
     elif hearing.texture.is_plain:
         return facts
-    return replace(facts, instruments=instruments.find_instruments(hearing, hearing.sounds.instruments))
+    return replace(facts, instruments=tags.find_instruments(hearing, hearing.timbre.instruments))
 
 
 def _is_music(facts: Annotation) -> bool:

@@ -1,4 +1,4 @@
-"""Beats and bars: the likeliest course through the pulse nets' probabilities.
+"""Beats and bars: the likeliest course through the rhythm nets' probabilities.
 
 The nets say what the tempo and the meter are over the clip; a bar-pointer model then finds the beats near
 that tempo, in bars of that many beats.

@@ -1,4 +1,4 @@
-"""Meter: the likeliest of 2/4, 3/4, 4/4 and 6/8, as the pulse nets hear it over the whole clip."""
+"""Meter: the likeliest of 2/4, 3/4, 4/4 and 6/8, as the rhythm nets hear it over the whole clip."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llark.networks.pulse import PulseOutput
+from llark.networks.rhythm import RhythmOutput
 from llark.records import METER_NAMES, Meter
 
 SOURCE = "pulse"
+"""The rhythm nets, under the name that stored annotations give them."""
 METERS = tuple(METER_NAMES)
 
 
@@ -19,7 +20,7 @@ class MeterConfig:
     """Meters of less confidence are not reported."""
 
 
-def find(heard: PulseOutput, certainty: float = 1.0, config: MeterConfig | None = None) -> Meter:
+def find(heard: RhythmOutput, certainty: float = 1.0, config: MeterConfig | None = None) -> Meter:
     """The likeliest meter; its confidence is its probability times `certainty`, that there are beats."""
     config = config or MeterConfig()
     best = int(np.argmax(heard.meter))
@@ -29,7 +30,7 @@ def find(heard: PulseOutput, certainty: float = 1.0, config: MeterConfig | None 
     return Meter(METERS[best], round(confidence, 4), SOURCE)
 
 
-def beats_per_bar(heard: PulseOutput) -> int:
+def beats_per_bar(heard: RhythmOutput) -> int:
     """Beats in a bar of the likeliest meter: two in 6/8, whose beats are dotted quarters."""
     likeliest = METERS[int(np.argmax(heard.meter))]
     return 2 if likeliest == 6 else likeliest

@@ -1,4 +1,4 @@
-"""Tempo: what the pulse nets hear over the clip, made exact by the slope of a line through the beats."""
+"""Tempo: what the rhythm nets hear over the clip, made exact by the slope of a line through the beats."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llark.networks.pulse import PulseOutput
+from llark.networks.rhythm import RhythmOutput
 from llark.records import Beats, Tempo
 
 SOURCE = "pulse"
+"""The rhythm nets, under the name that stored annotations give them."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Likeliest:
     probability: float
 
 
-def likeliest(heard: PulseOutput, bins_bpm: np.ndarray) -> Likeliest:
+def likeliest(heard: RhythmOutput, bins_bpm: np.ndarray) -> Likeliest:
     """The mean (in log) of the likeliest bin and its neighbours, and what they hold together."""
     best = int(np.argmax(heard.tempo))
     near = slice(max(0, best - 1), best + 2)
@@ -43,7 +44,7 @@ def likeliest(heard: PulseOutput, bins_bpm: np.ndarray) -> Likeliest:
 
 
 def measure(
-    heard: PulseOutput, bins_bpm: np.ndarray, beats: Beats, config: TempoConfig | None = None
+    heard: RhythmOutput, bins_bpm: np.ndarray, beats: Beats, config: TempoConfig | None = None
 ) -> Tempo:
     """The tempo with the octave that a listener might tap instead; unknown where there are no beats."""
     config = config or TempoConfig()

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llark import audio
-from llark.networks import beat, chord, pulse, speech, tag
+from llark.networks import beat, chord, rhythm, speech, tag
 from llark.networks.chord import CHORD_CLASSES, chord_classes, chroma_profile, harmonic_change
 from llark.networks.pooling import pool, tag_levels
-from llark.networks.pulse import LAGS_SECONDS as RHYTHM_LAGS_SECONDS
-from llark.networks.pulse import RATE as RHYTHM_RATE
-from llark.networks.pulse import lag_weights
+from llark.networks.rhythm import LAGS_SECONDS as RHYTHM_LAGS_SECONDS
+from llark.networks.rhythm import RATE as RHYTHM_RATE
+from llark.networks.rhythm import lag_weights
 
 if TYPE_CHECKING:
     from llark.networks.features import AudioFeatures
@@ -57,8 +57,8 @@ _WIDTHS = {
     "tags": len(tag.MTT) + len(tag.MSD),
     "loudness": 2,
     "rhythm": len(RHYTHM_CHANNELS) * len(RHYTHM_LAGS_SECONDS),
-    "tempo": len(pulse.BPM),
-    "meter": len(pulse.METERS),
+    "tempo": len(rhythm.BPM),
+    "meter": len(rhythm.METERS),
 }
 
 
@@ -70,7 +70,7 @@ def _lay_out(widths: dict[str, int]) -> dict[str, slice]:
 PARTS = _lay_out(_WIDTHS)
 """Where each part lies in the width of a frame. `chords` is no chord, 12 major, 12 minor; `chords`, `chroma`
 and `bass` count pitch classes up from C; `rhythm` is [channels, lags], flattened; `tempo` and `meter` are the
-log probabilities of the pulse nets, the same in every frame."""
+log probabilities of the rhythm nets, the same in every frame."""
 
 WIDTH = sum(_WIDTHS.values())
 
@@ -89,9 +89,9 @@ def embed(hearing: AudioFeatures) -> np.ndarray:
         "pulse": pool(hearing.beat.hidden[:, PULSE], beat.FRAMES_PER_SECOND, frames),
         "tags": tag_levels(hearing.tag, frames),
         "loudness": loudness(hearing.samples, hearing.sample_rate, frames),
-        "rhythm": rhythm(rhythm_curves(hearing), frames),
-        "tempo": log_probabilities(hearing.pulse.tempo, frames),
-        "meter": log_probabilities(hearing.pulse.meter, frames),
+        "rhythm": tempogram_of(rhythm_curves(hearing), frames),
+        "tempo": log_probabilities(hearing.rhythm.tempo, frames),
+        "meter": log_probabilities(hearing.rhythm.meter, frames),
     }
     return np.concatenate([parts[name] for name in PARTS], axis=1, dtype=np.float32)
 
@@ -139,7 +139,7 @@ def rhythm_curves(hearing: AudioFeatures) -> np.ndarray:
     )
 
 
-def rhythm(curves: np.ndarray, frames: int) -> np.ndarray:
+def tempogram_of(curves: np.ndarray, frames: int) -> np.ndarray:
     """Local autocorrelations of curves at 50 Hz: [channels, n] → [frames, channels * lags].
 
     The window of ten seconds is centred on its frame, and moved inwards at the clip's edges; a shorter clip

@@ -10,16 +10,16 @@ import numpy as np
 
 from llark import audio
 from llark.errors import BadAudio
-from llark.networks import mels, pulse, sounds, weighting
+from llark.networks import mels, rhythm, timbre, weighting
 from llark.networks.beat import BeatNet, BeatOutput
 from llark.networks.chord import ChordNet, ChordOutput
 from llark.networks.harmony import HarmonyNet, HarmonyOutput
 from llark.networks.note import NoteNet, NoteOutput
-from llark.networks.pulse import PulseNet, PulseOutput
-from llark.networks.sounds import SoundsNet, SoundsOutput
+from llark.networks.rhythm import RhythmNet, RhythmOutput
 from llark.networks.speech import SpeechNet
 from llark.networks.tag import TagNet, TagOutput
 from llark.networks.texture import Texture
+from llark.networks.timbre import TimbreNet, TimbreOutput
 from llark.networks.weighting import Energies
 from llark.storage.folders import Place
 
@@ -55,16 +55,16 @@ class Networks:
         return SpeechNet.load()
 
     @functools.cached_property
-    def pulse(self) -> PulseNet:
-        return PulseNet.load()
+    def rhythm(self) -> RhythmNet:
+        return RhythmNet.load()
 
     @functools.cached_property
     def harmony(self) -> HarmonyNet:
         return HarmonyNet.load()
 
     @functools.cached_property
-    def sounds(self) -> SoundsNet:
-        return SoundsNet.load()
+    def timbre(self) -> TimbreNet:
+        return TimbreNet.load()
 
     @functools.cached_property
     def note(self) -> NoteNet:
@@ -171,9 +171,9 @@ class AudioFeatures:
         return self.networks.note(self.samples_22050)
 
     @functools.cached_property
-    def pulse(self) -> PulseOutput:
+    def rhythm(self) -> RhythmOutput:
         """Beats and downbeats at 50 frames a second, tempo and meter, from what `beat` and `chord` heard."""
-        return self.networks.pulse(pulse.evidence(self.beat, self.chord))
+        return self.networks.rhythm(rhythm.evidence(self.beat, self.chord))
 
     @functools.cached_property
     def harmony(self) -> HarmonyOutput:
@@ -181,9 +181,9 @@ class AudioFeatures:
         return self.networks.harmony(self.chord)
 
     @functools.cached_property
-    def sounds(self) -> SoundsOutput:
+    def timbre(self) -> TimbreOutput:
         """Instruments and styles by our own words, from what `speech` and `tag` heard."""
-        return self.networks.sounds(sounds.evidence(self.speech, self.tag, self.duration_seconds))
+        return self.networks.timbre(timbre.evidence(self.speech, self.tag, self.duration_seconds))
 
     def _resampled(self, rate: int) -> np.ndarray:
         return audio.resample(self.samples, self.sample_rate, rate)

@@ -1,6 +1,6 @@
 """Key and chords, as this project's own nets hear them.
 
-They read what the chord net says (`nets.chord`): triads, bass and pitch classes, on a circle of twelve. Every
+They read what the chord net says (`chord`): triads, bass and pitch classes, on a circle of twelve. Every
 layer treats the twelve alike, so that a piece in another key is heard the same, moved: what is learnt of one
 key holds for all. One reader tells the chord of a frame from the frame and its surroundings, another the key
 of a clip from what sounds in it, what follows what, and how steadily.

@@ -1,6 +1,6 @@
 """The spectrograms that the rhythm and harmony nets were trained on.
 
-`log_filterbank` is the input of `nets.beat`, `constant_q` the input of `nets.chord`. Both take mono float32
+`log_filterbank` is the input of `beat`, `constant_q` the input of `chord`. Both take mono float32
 samples at 22,050 Hz and return one row a frame, float32; frame *i* is centred on sample `i * hop`.
 """
 

@@ -7,7 +7,7 @@ Tempo and meter are read off autocorrelations on lags of constant ratio, those o
 pitch classes, bass and drum strokes as they are: the tempo head slides along the lags, the meter head sees
 them shifted so that the beat stands still.
 
-Trained by `scripts/train_pulse.py` on the open corpus alone; Apache-2.0.
+Trained by `scripts/train_rhythm.py` on the open corpus alone; Apache-2.0.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LAGS_SECONDS = np.geomspace(0.2, 6.0, 96)
 """Lags of the autocorrelations, 19.4 to an octave: their ratio is constant, so that a change of tempo is a
 shift along them."""
 
-WEIGHTS = "weights/pulse.safetensors"
+WEIGHTS = "weights/rhythm.safetensors"
 METERS = (2, 3, 4, 6)
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 HEARD_WIDTH = beat.WIDTH + 2 + 1 + beat.RISE_BANDS + 1
@@ -53,7 +53,7 @@ BPM = 60 / LAGS_SECONDS[_FIRST : _LAST + 1]
 
 
 @dataclass(frozen=True, eq=False)
-class PulseOutput:
+class RhythmOutput:
     """`activations` is [frames, 2] at 50 frames a second: the probability of any beat, and of a downbeat;
     frame *i* is centred on second `i / 50`. `tempo` is [bins], the probability of each of `BPM`; `meter` is
     [4], that of each of `METERS`.
@@ -119,7 +119,7 @@ def pitch_changes(classes: Tensor, mask: Tensor) -> Tensor:
     return torch.cat(found, dim=2) * mask[..., None]
 
 
-class TinyPulse(nn.Module):
+class TinyRhythm(nn.Module):
     """One net: [clips, frames, INPUT_WIDTH] → logits of beats, tempo and meter.
 
     The dilated convolutions run on pairs of frames, 25 a second; each state says both frames' values.
@@ -223,7 +223,7 @@ class TinyPulse(nn.Module):
         return torch.einsum("bclw,bl->bcw", windows, tempo)
 
 
-class PulseNet:
+class RhythmNet:
     """The nets of `WEIGHTS`, their probabilities averaged. Build one with `PulseNet.load()`."""
 
     def __init__(self, weights: dict[str, Tensor], device: str = "cpu") -> None:
@@ -232,27 +232,27 @@ class PulseNet:
         self.device = torch.device(device)
         count = 1 + max(int(name.partition(".")[0]) for name in weights)
         shapes = [weights[f"{number}.enter.weight"].shape for number in range(count)]
-        self.nets = nn.ModuleList(TinyPulse(width, reads) for width, reads in shapes)
+        self.nets = nn.ModuleList(TinyRhythm(width, reads) for width, reads in shapes)
         self.nets.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, strict=False)
         self.nets.to(self.device).eval().requires_grad_(False)
 
     @classmethod
-    def load(cls, device: str = "cpu") -> PulseNet:
+    def load(cls, device: str = "cpu") -> RhythmNet:
         """The nets with the weights that come with this package."""
         return cls(load_safetensors(resources.files("llark").joinpath(WEIGHTS).read_bytes()), device)
 
     @torch.inference_mode()
-    def __call__(self, heard: np.ndarray) -> PulseOutput:
+    def __call__(self, heard: np.ndarray) -> RhythmOutput:
         """`heard` is the [frames, INPUT_WIDTH] of `evidence`, of a clip of a minute at most."""
         if not len(heard):
             even = [np.full(n, 1 / n, np.float32) for n in (len(BPM), len(METERS))]
-            return PulseOutput(np.zeros((0, 2), np.float32), *even)
+            return RhythmOutput(np.zeros((0, 2), np.float32), *even)
         batch = torch.from_numpy(heard).to(self.device)[None]
         mask = torch.ones(batch.shape[:2], dtype=torch.bool, device=self.device)
         odd = len(heard) % 2
         batch, mask = functional.pad(batch, (0, 0, 0, odd)), functional.pad(mask, (0, odd))
         found = [net(batch, mask) for net in self.nets]
-        return PulseOutput(
+        return RhythmOutput(
             torch.stack([beats.sigmoid() for beats, _, _ in found]).mean(0)[0, : len(heard)].cpu().numpy(),
             torch.stack([tempo.softmax(1) for _, tempo, _ in found]).mean(0)[0].cpu().numpy(),
             torch.stack([meter.softmax(1) for _, _, meter in found]).mean(0)[0].cpu().numpy(),

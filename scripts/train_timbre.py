@@ -1,6 +1,6 @@
-"""Trains the sounds net (`src/llark/weights/sounds.safetensors`) on a corpus that `llark corpus` rendered.
+"""Trains the timbre net (`src/llark/weights/timbre.safetensors`) on a corpus that `llark corpus` rendered.
 
-    python scripts/train_sounds.py CORPUS WORK
+    python scripts/train_timbre.py CORPUS WORK
 
 `WORK/sounds` keeps what the frozen nets heard of each clip; run again, nothing is heard twice.
 """
@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from llark import audio, corpus, engine
-from llark.networks import sounds
+from llark.networks import timbre
 from llark.networks.features import AudioFeatures
 from llark.records import GENRES, INSTRUMENTS, Tags
 
@@ -46,7 +46,7 @@ class Example:
 
 def heard_by(path: Path, samples: np.ndarray, rate: int) -> np.ndarray:
     hearing = AudioFeatures(samples, rate)
-    heard = sounds.evidence(hearing.speech, hearing.tag, hearing.duration_seconds)
+    heard = timbre.evidence(hearing.speech, hearing.tag, hearing.duration_seconds)
     scratch = path.with_suffix(".tmp.npy")
     np.save(scratch, heard)
     scratch.rename(path)
@@ -97,9 +97,9 @@ def stacked(chosen: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor, Tensor, 
     )
 
 
-def fit(training: Sequence[Example], epochs: int, seed: int = 5) -> sounds.TinySounds:
+def fit(training: Sequence[Example], epochs: int, seed: int = 5) -> timbre.TinyTimbre:
     torch.manual_seed(seed)
-    net = sounds.TinySounds()
+    net = timbre.TinyTimbre()
     heard, instruments, known, genre, rows = stacked(training)
     net.mean.copy_(heard.mean(0))
     net.deviation.copy_(heard.std(0).clamp(min=1e-2))
@@ -123,7 +123,7 @@ def fit(training: Sequence[Example], epochs: int, seed: int = 5) -> sounds.TinyS
 
 
 @torch.inference_mode()
-def scores(net: sounds.TinySounds, chosen: Sequence[Example]) -> dict[str, float]:
+def scores(net: timbre.TinyTimbre, chosen: Sequence[Example]) -> dict[str, float]:
     """Micro F1 of the instruments at even odds, and accuracy of the likeliest style."""
     heard, instruments, known, genre, _ = stacked(chosen)
     logits = net(heard)
@@ -139,7 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--out", type=Path, help="where the weights go; WORK/sounds.safetensors if not given")
+    parser.add_argument("--out", type=Path, help="where the weights go; WORK/timbre.safetensors if not given")
     parser.add_argument("--epochs", type=int, default=30)
     options = parser.parse_args()
     every = examples(options.corpus, options.work)
@@ -147,7 +147,7 @@ def main() -> None:
     net = fit(training, options.epochs)
     print(json.dumps({"held out": scores(net, held_out), "trained on": scores(net, training)}))
     weights = {name: value.half().contiguous() for name, value in net.state_dict().items()}
-    save_file(weights, options.out or options.work / "sounds.safetensors")
+    save_file(weights, options.out or options.work / "timbre.safetensors")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Trains the pulse nets (`src/llark/weights/pulse.safetensors`) on a corpus that `llark corpus` rendered.
+"""Trains the rhythm nets (`src/llark/weights/rhythm.safetensors`) on a corpus that `llark corpus` rendered.
 
-    python scripts/train_pulse.py CORPUS [CORPUS …] --work WORK
-    python scripts/train_pulse.py CORPUS [CORPUS …] --work WORK --start-from pulse.safetensors
+    python scripts/train_rhythm.py CORPUS [CORPUS …] --work WORK
+    python scripts/train_rhythm.py CORPUS [CORPUS …] --work WORK --start-from rhythm.safetensors
         --learning-rate 1.2e-3 --epochs 6 --damaged 0.25 --deaf 0.12
 
 `--damaged` adds copies of a share of the training clips with noise, in a room, or fading. `--deaf` leaves out
@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from llark import audio, corpus, engine
 from llark.corpus import synth
-from llark.networks import beat, pulse
+from llark.networks import beat, rhythm
 from llark.networks.features import AudioFeatures
 from llark.records import Annotation, Track
 
@@ -57,7 +57,7 @@ STEADY = 120
 """Claps, clicks and the like at a steady tempo."""
 
 
-READS = pulse.HEARD_WIDTH + pulse.CHANGES + 24
+READS = rhythm.HEARD_WIDTH + rhythm.CHANGES + 24
 """Columns that a net's convolutions read."""
 
 
@@ -96,7 +96,7 @@ def hear(folders: Sequence[Path], work: Path) -> Iterator[tuple[Track, Annotatio
 
 def _save(path: Path, hearing: AudioFeatures) -> None:
     scratch = path.with_suffix(".tmp.npy")
-    np.save(scratch, pulse.evidence(hearing.beat, hearing.chord).astype(np.float16))
+    np.save(scratch, rhythm.evidence(hearing.beat, hearing.chord).astype(np.float16))
     scratch.rename(path)
 
 
@@ -147,7 +147,7 @@ def without_pulse(work: Path) -> list[Example]:
         path = work / "heard" / f"pulseless-2-{number}.npy"
         if not path.exists():
             _save(path, AudioFeatures(pulseless.sound(number), pulseless.RATE))
-        any_meter = np.full(len(pulse.METERS), 1 / len(pulse.METERS), np.float32)
+        any_meter = np.full(len(rhythm.METERS), 1 / len(rhythm.METERS), np.float32)
         found.append(Example(path.stem, "train", path.stem, np.load(path), (), (), 0.0, any_meter))
     return found
 
@@ -160,7 +160,7 @@ def nothing_but_pulse(work: Path) -> list[Example]:
         path = work / "heard" / f"steady-{number}.npy"
         if not path.exists():
             _save(path, AudioFeatures(made.samples, steady.RATE))
-        meter = np.array([float(made.meter == m) for m in pulse.METERS], np.float32)
+        meter = np.array([float(made.meter == m) for m in rhythm.METERS], np.float32)
         heard = np.load(path)
         found.append(
             Example(path.stem, "train", path.stem, heard, made.beats, made.downbeats, made.bpm, meter)
@@ -170,7 +170,7 @@ def nothing_but_pulse(work: Path) -> list[Example]:
 
 def example(track: Track, truth: Annotation, path: Path) -> Example:
     """The clip with what its truth knows."""
-    meter = np.array([float(truth.meter.beats_per_bar == m) for m in pulse.METERS], np.float32)
+    meter = np.array([float(truth.meter.beats_per_bar == m) for m in rhythm.METERS], np.float32)
     beats = truth.beats.times_seconds or None
     return Example(
         track.id, track.split, track.group, np.load(path), beats, truth.beats.downbeats_seconds,
@@ -181,10 +181,10 @@ def example(track: Track, truth: Annotation, path: Path) -> Example:
 def tempo_target(bpm: float | None) -> np.ndarray:
     """[bins] that sum to 1, or to 0 where the tempo is unknown or out of reach."""
     if bpm == 0:
-        return np.full(len(pulse.BPM), 1 / len(pulse.BPM), np.float32)
-    if bpm is None or not pulse.SLOWEST_BPM <= bpm <= pulse.FASTEST_BPM:
-        return np.zeros(len(pulse.BPM), np.float32)
-    place = np.log(bpm / pulse.BPM) / np.log(pulse.BPM[0] / pulse.BPM[1])
+        return np.full(len(rhythm.BPM), 1 / len(rhythm.BPM), np.float32)
+    if bpm is None or not rhythm.SLOWEST_BPM <= bpm <= rhythm.FASTEST_BPM:
+        return np.zeros(len(rhythm.BPM), np.float32)
+    place = np.log(bpm / rhythm.BPM) / np.log(rhythm.BPM[0] / rhythm.BPM[1])
     weight = np.exp(-0.5 * (place / SPREAD_BINS) ** 2)
     return np.asarray(weight / weight.sum(), np.float32)
 
@@ -192,7 +192,7 @@ def tempo_target(bpm: float | None) -> np.ndarray:
 def beat_target(times: Sequence[float], frames: int) -> np.ndarray:
     """[frames]: 1 on a beat, less beside it."""
     found = np.zeros(frames, np.float32)
-    centres = np.rint(np.asarray(times) * pulse.RATE).astype(int)
+    centres = np.rint(np.asarray(times) * rhythm.RATE).astype(int)
     for shift, weight in WIDE.items():
         near = centres + shift
         near = near[(near >= 0) & (near < frames)]
@@ -243,22 +243,22 @@ def batches(examples: Sequence[Example], epoch: int, seed: int) -> Iterator[tupl
 def collate(examples: Sequence[Example], chosen: Sequence[Cut]) -> tuple[Tensor, ...]:
     most = max(cut.frames for cut in chosen)
     most += most % 2
-    heard = torch.zeros(len(chosen), most, pulse.INPUT_WIDTH)
+    heard = torch.zeros(len(chosen), most, rhythm.INPUT_WIDTH)
     mask = torch.zeros(len(chosen), most, dtype=torch.bool)
     beats, known = torch.zeros(len(chosen), most, 2), torch.zeros(len(chosen))
-    tempo = np.zeros((len(chosen), len(pulse.BPM)), np.float32)
+    tempo = np.zeros((len(chosen), len(rhythm.BPM)), np.float32)
     meter = np.stack([examples[cut.row].meter for cut in chosen])
     for place, cut in enumerate(chosen):
         one = examples[cut.row]
         heard[place, : cut.frames] = torch.from_numpy(stretched(one.evidence, cut))
-        for circle in heard[place, :, pulse.HEARD_WIDTH :].split(12, dim=1):
+        for circle in heard[place, :, rhythm.HEARD_WIDTH :].split(12, dim=1):
             circle.copy_(circle.roll(cut.higher, 1))
         mask[place, : cut.frames] = True
         tempo[place] = tempo_target(one.bpm / cut.slower if one.bpm else one.bpm)
         if one.beats is not None:
             known[place] = 1
             for column, times in enumerate((one.beats, one.downbeats)):
-                moved = np.asarray(times) * cut.slower - cut.start / pulse.RATE
+                moved = np.asarray(times) * cut.slower - cut.start / rhythm.RATE
                 beats[place, : cut.frames, column] = torch.from_numpy(beat_target(moved, cut.frames))
     return heard, mask, beats, known, torch.from_numpy(tempo), torch.from_numpy(meter)
 
@@ -279,11 +279,11 @@ def deafened(heard: Tensor, mean: Tensor, share: float) -> Tensor:
     their `mean` [width] throughout."""
     left_out = torch.rand(len(heard), len(HEARD_GROUPS)) < share
     columns = left_out.repeat_interleave(torch.tensor(HEARD_GROUPS), dim=1)
-    columns = functional.pad(columns, (0, pulse.INPUT_WIDTH - pulse.HEARD_WIDTH))
+    columns = functional.pad(columns, (0, rhythm.INPUT_WIDTH - rhythm.HEARD_WIDTH))
     return torch.where(columns[:, None], mean, heard)
 
 
-def loss_of(net: pulse.TinyPulse, batch: tuple[Tensor, ...]) -> Tensor:
+def loss_of(net: rhythm.TinyRhythm, batch: tuple[Tensor, ...]) -> Tensor:
     heard, mask, beats, known, tempo, meter = batch
     found_beats, found_tempo, found_meter = net(heard, mask)
     weight = (1 + 4 * beats) * (mask * known[:, None])[..., None]
@@ -308,24 +308,24 @@ class Schedule:
     deaf: float = 0.0
 
 
-def begun(seed: int, schedule: Schedule) -> pulse.TinyPulse:
+def begun(seed: int, schedule: Schedule) -> rhythm.TinyRhythm:
     """A net with weights drawn by its number, or those of a net that was trained before, which begins by
     giving nothing for columns that it did not read."""
     torch.manual_seed(seed)
     if schedule.start is None:
-        return pulse.TinyPulse(schedule.width, READS)
+        return rhythm.TinyRhythm(schedule.width, READS)
     weights = load_file(schedule.start)
     number = (seed - 1) % (1 + max(int(name.partition(".")[0]) for name in weights))
     mine = {n.partition(".")[2]: v.float() for n, v in weights.items() if n.startswith(f"{number}.")}
     mine["enter.weight"] = functional.pad(mine["enter.weight"], (0, READS - mine["enter.weight"].shape[1]))
-    net = pulse.TinyPulse(len(mine["enter.weight"]), READS)
+    net = rhythm.TinyRhythm(len(mine["enter.weight"]), READS)
     net.load_state_dict(mine, strict=False)
     return net
 
 
 def fit(
     examples: Sequence[Example], validation: Sequence[Example], folder: Path, seed: int, schedule: Schedule
-) -> pulse.TinyPulse:
+) -> rhythm.TinyRhythm:
     """One net, trained on all `examples`; goes on from the checkpoint in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     net, epochs = begun(seed, schedule), schedule.epochs
@@ -363,7 +363,7 @@ def fit(
         took = time.perf_counter() - began
         print(f"net {seed} epoch {epoch + 1}/{epochs}: loss {np.mean(losses):.3f}, {took:.0f} s", flush=True)
         if epoch % 3 == 2:
-            print(json.dumps(scores(pulse.PulseNet(_numbered(net, 0)), validation)), flush=True)
+            print(json.dumps(scores(rhythm.RhythmNet(_numbered(net, 0)), validation)), flush=True)
         state = {
             "net": net.state_dict(),
             "optimizer": optimizer.state_dict(),
@@ -374,11 +374,11 @@ def fit(
     return net.eval()
 
 
-def _numbered(net: pulse.TinyPulse, number: int) -> dict[str, Tensor]:
+def _numbered(net: rhythm.TinyRhythm, number: int) -> dict[str, Tensor]:
     return {f"{number}.{name}": value for name, value in net.state_dict().items() if name != "lag_weights"}
 
 
-def scores(nets: pulse.PulseNet, examples: Iterable[Example]) -> dict[str, float]:
+def scores(nets: rhythm.RhythmNet, examples: Iterable[Example]) -> dict[str, float]:
     """Accuracy of meter, and Acc1 and Acc2 of the likeliest tempo, over the clips that know them."""
     hits: dict[str, list[bool]] = {"meter": [], "tempo_acc1": [], "tempo_acc2": []}
     for one in examples:
@@ -386,7 +386,7 @@ def scores(nets: pulse.PulseNet, examples: Iterable[Example]) -> dict[str, float
         if one.meter.max() == 1:
             hits["meter"].append(int(heard.meter.argmax()) == int(one.meter.argmax()))
         if one.bpm:
-            bpm = pulse.BPM[int(heard.tempo.argmax())]
+            bpm = rhythm.BPM[int(heard.tempo.argmax())]
             near = [abs(bpm / (one.bpm * k) - 1) <= 0.04 for k in (1, 2, 3, 1 / 2, 1 / 3)]
             hits["tempo_acc1"].append(near[0])
             hits["tempo_acc2"].append(any(near))
@@ -397,7 +397,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", type=Path, nargs="+")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--out", type=Path, help="where the weights go; WORK/pulse.safetensors if not given")
+    parser.add_argument("--out", type=Path, help="where the weights go; WORK/rhythm.safetensors if not given")
     parser.add_argument("--nets", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=18)
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
@@ -422,9 +422,9 @@ def main() -> None:
     for number in range(options.nets):
         net = fit(training, validation, options.work / f"net-{number}", number + 1, schedule)
         weights |= {name: value.half().contiguous() for name, value in _numbered(net, number).items()}
-        save_file(weights, options.work / "pulse.safetensors.tmp")
-        Path(options.work / "pulse.safetensors.tmp").rename(options.work / "pulse.safetensors")
-        nets = pulse.PulseNet(load_file(options.work / "pulse.safetensors"))
+        save_file(weights, options.work / "rhythm.safetensors.tmp")
+        Path(options.work / "rhythm.safetensors.tmp").rename(options.work / "rhythm.safetensors")
+        nets = rhythm.RhythmNet(load_file(options.work / "rhythm.safetensors"))
         page = {
             "nets": number + 1,
             "validation": scores(nets, validation),
@@ -433,7 +433,7 @@ def main() -> None:
         }
         print(json.dumps(page), flush=True)
     if options.out is not None:
-        options.out.write_bytes((options.work / "pulse.safetensors").read_bytes())
+        options.out.write_bytes((options.work / "rhythm.safetensors").read_bytes())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ It reads the mean and the spread, over half seconds, of what the speech and tag 
 real recordings but lack words for half of our instruments; this net knows every word, from rendered clips
 alone. `llark.annotate` weighs the two against each other.
 
-Trained by `scripts/train_sounds.py` on the open corpus; Apache-2.0.
+Trained by `scripts/train_timbre.py` on the open corpus; Apache-2.0.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from llark.networks import speech, tag
 from llark.networks.pooling import FRAMES_PER_SECOND, pool, tag_levels
 from llark.records import GENRES, INSTRUMENTS
 
-WEIGHTS = "weights/sounds.safetensors"
+WEIGHTS = "weights/timbre.safetensors"
 HALF_WIDTH = speech.WIDTH + tag.WIDTH + len(tag.MTT) + len(tag.MSD)
 INPUT_WIDTH = 2 * HALF_WIDTH
 
 
 @dataclass(frozen=True)
-class SoundsOutput:
+class TimbreOutput:
     """The probability of each of `INSTRUMENTS` to sound, and of each of `GENRES` to be the style."""
 
     instruments: dict[str, float]
@@ -55,7 +55,7 @@ def summary(frames: np.ndarray) -> np.ndarray:
     return np.concatenate([frames.mean(axis=0), frames.std(axis=0)]).astype(np.float32)
 
 
-class TinySounds(nn.Module):
+class TinyTimbre(nn.Module):
     """[clips, INPUT_WIDTH] → logits [clips, instruments + genres]."""
 
     def __init__(self, hidden: int = 192, dropout: float = 0.3) -> None:
@@ -75,23 +75,23 @@ class TinySounds(nn.Module):
         return logits
 
 
-class SoundsNet:
+class TimbreNet:
     """The net with its weights. Build one with `SoundsNet.load()`."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
-        self.net = TinySounds()
+        self.net = TinyTimbre()
         self.net.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
         self.net.eval().requires_grad_(False)
 
     @classmethod
-    def load(cls) -> SoundsNet:
+    def load(cls) -> TimbreNet:
         """The net with the weights that come with this package."""
         return cls(load_safetensors(resources.files("llark").joinpath(WEIGHTS).read_bytes()))
 
     @torch.inference_mode()
-    def __call__(self, heard: np.ndarray) -> SoundsOutput:
+    def __call__(self, heard: np.ndarray) -> TimbreOutput:
         """`heard` is the [INPUT_WIDTH] of `evidence`."""
         logits = self.net(torch.from_numpy(heard)[None])[0]
         several = logits[: len(INSTRUMENTS)].sigmoid().tolist()
         one = logits[len(INSTRUMENTS) :].softmax(0).tolist()
-        return SoundsOutput(dict(zip(INSTRUMENTS, several, strict=True)), dict(zip(GENRES, one, strict=True)))
+        return TimbreOutput(dict(zip(INSTRUMENTS, several, strict=True)), dict(zip(GENRES, one, strict=True)))
