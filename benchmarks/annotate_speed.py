@@ -23,9 +23,9 @@ CLIP_PROGRAM = """
 import json, sys, time
 from llark import annotate, audio
 from llark.annotate import (
-    beats, chords, genre, instruments, key, loudness, melody, meter, notes, sections, tempo
+    beats, chords, key, loudness, melody, meter, notes, sections, tags, tempo
 )
-from llark.networks import pulse
+from llark.networks import rhythm
 from llark.networks.features import AudioFeatures, Networks
 
 path, runs = sys.argv[1], int(sys.argv[2])
@@ -43,12 +43,12 @@ for run in range(runs + 1):
     for name in ("beat", "chord", "tag", "speech", "rhythm", "harmony", "timbre"):
         timed(f"network: {name}", lambda: getattr(hearing, name))
     timed("chords", lambda: chords.decode(hearing.chord, hearing.harmony))
-    likeliest = timed("tempo", lambda: tempo.likeliest(hearing.pulse, pulse.BPM))
+    likeliest = timed("tempo", lambda: tempo.likeliest(hearing.rhythm, rhythm.BPM))
     tracked = timed("beats", lambda: beats.track(
-        hearing.pulse.activations, likeliest.bpm, meter.beats_per_bar(hearing.pulse)))
+        hearing.rhythm.activations, likeliest.bpm, meter.beats_per_bar(hearing.rhythm)))
     timed("key", lambda: key.find(hearing.harmony))
-    timed("instruments", lambda: instruments.find_instruments(hearing, hearing.sounds.instruments))
-    timed("genre", lambda: genre.find_genre(hearing, hearing.sounds.genre))
+    timed("instruments", lambda: tags.find_instruments(hearing, hearing.timbre.instruments))
+    timed("genre", lambda: tags.find_genre(hearing, hearing.timbre.genre))
     timed("loudness, dynamics", lambda: loudness.find(hearing))
     timed("melody", lambda: melody.find(hearing))
     timed("isolated chord", lambda: chords.find_isolated(hearing))

@@ -1,4 +1,4 @@
-"""From the words of the two taggers to ours: which tags speak for a word, and how loudly they must.
+"""Instruments and genre: from the words of the two taggers and of the timbre net to ours.
 
 A tagger's probability says how often people would have typed that tag, not how likely it is to be true: a
 typical piano piece gets `piano` 0.4 and `strings` 0.1. So each tag has the probability at which it is even
@@ -63,7 +63,8 @@ def choose(confidences: Mapping[str, float], most: int, source: str) -> Tags:
     return Tags(kept, round(mean, 3), source)
 
 
-# --- Which instruments sound: the taggers' words, weighed against those of the timbre net.
+# --- instruments ------------------------------------------------------------------------------------------
+# The taggers' words, weighed against those of the timbre net.
 
 
 MOST_INSTRUMENTS = 8
@@ -156,10 +157,10 @@ def _guitars(probabilities: Mapping[str, float]) -> dict[str, float]:
     return {kind: guitar * value / total for kind, value in company.items()}
 
 
-# --- Which styles a clip is in: the taggers' words and those of the timbre net, of which neither is enough.
-#
-# The taggers know recordings, and call rendered music classical, ambient or dance by its timbre; the timbre net
-# knows rendered music alone. A style that only one of them hears is more often wrong than right.
+# --- genre ------------------------------------------------------------------------------------------------
+# The taggers' words and those of the timbre net, of which neither is enough: the taggers know recordings, and
+# call rendered music classical, ambient or dance by its timbre; the timbre net knows rendered music alone. A
+# style that only one of them names is more often wrong than right.
 
 MOST_GENRES = 3
 """Words given for one clip at most."""
