@@ -167,16 +167,16 @@ def _ours(case: Case, out: Path) -> Facts:
     folder.mkdir(parents=True, exist_ok=True)
     spans = audio.windows(case.truth.end_seconds)
     if len(spans) <= 1:
-        hearing = Remembered(*_load(case), folder / f"{case.id}.npz")
-        return Facts(annotate.annotate(hearing, case.id))
+        features = Remembered(*_load(case), folder / f"{case.id}.npz")
+        return Facts(annotate.annotate(features, case.id))
     hearings = [
         Remembered(*_load(case, start, end), folder / f"{case.id}@{start:.0f}.npz") for start, end in spans
     ]
     windows = [
-        annotate.annotate(hearing, case.id, start)
-        for hearing, (start, _) in zip(hearings, spans, strict=True)
+        annotate.annotate(features, case.id, start)
+        for features, (start, _) in zip(hearings, spans, strict=True)
     ]
-    keys = key.find_course(windows, [hearing.harmony.key for hearing in hearings])
+    keys = key.find_course(windows, [features.harmony.key for features in hearings])
     return Facts(replace(merge(case.id, windows), local_keys=keys))
 
 

@@ -88,15 +88,15 @@ def hear(folders: Sequence[Path], work: Path) -> Iterator[tuple[Track, Annotatio
             path = work / "heard" / f"{track.id}.npy"
             if not path.exists():
                 samples, rate = audio.load(track.path)
-                hearing = AudioFeatures(samples, rate)
-                _save(path, hearing)
+                features = AudioFeatures(samples, rate)
+                _save(path, features)
             tick()
             yield track, truth, path
 
 
-def _save(path: Path, hearing: AudioFeatures) -> None:
+def _save(path: Path, features: AudioFeatures) -> None:
     scratch = path.with_suffix(".tmp.npy")
-    np.save(scratch, rhythm.evidence(hearing.beat, hearing.chord).astype(np.float16))
+    np.save(scratch, rhythm.evidence(features.beat, features.chord).astype(np.float16))
     scratch.rename(path)
 
 

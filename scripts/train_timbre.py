@@ -45,8 +45,8 @@ class Example:
 
 
 def heard_by(path: Path, samples: np.ndarray, rate: int) -> np.ndarray:
-    hearing = AudioFeatures(samples, rate)
-    heard = timbre.evidence(hearing.speech, hearing.tag, hearing.duration_seconds)
+    features = AudioFeatures(samples, rate)
+    heard = timbre.evidence(features.speech, features.tag, features.duration_seconds)
     scratch = path.with_suffix(".tmp.npy")
     np.save(scratch, heard)
     scratch.rename(path)

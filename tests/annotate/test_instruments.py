@@ -9,7 +9,7 @@ from llark.networks import tag
 from llark.records import INSTRUMENTS
 
 
-def hearing(silent: bool = False, **loud: float):
+def features(silent: bool = False, **loud: float):
     """A hearing whose taggers say 0.02 to everything but the tags named as `MTT_x` or `MSD_x`."""
     mtt, msd = np.full((4, 50), 0.02), np.full((4, 50), 0.02)
     for name, value in loud.items():
@@ -29,7 +29,7 @@ def test_every_rule_names_words_and_tags_that_exist():
 
 
 def test_a_strong_tag_is_an_instrument_and_a_weak_one_is_not():
-    found = find_instruments(hearing(MTT_piano=0.6, MTT_flute=0.2))
+    found = find_instruments(features(MTT_piano=0.6, MTT_flute=0.2))
     assert found.labels == ("piano",)
     assert found.tags[0].confidence == pytest.approx(0.794, abs=2e-3)
     assert found.confidence == found.tags[0].confidence
@@ -37,17 +37,17 @@ def test_a_strong_tag_is_an_instrument_and_a_weak_one_is_not():
 
 
 def test_nothing_is_claimed_when_no_tag_stands_out():
-    found = find_instruments(hearing(MTT_no_vocals=0.2))
+    found = find_instruments(features(MTT_no_vocals=0.2))
     assert found.tags == ()
     assert found.confidence == 0.0
 
 
 def test_silence_has_no_instruments_whatever_the_taggers_say():
-    assert find_instruments(hearing(silent=True, MTT_piano=0.9), {"drums": 0.9}).tags == ()
+    assert find_instruments(features(silent=True, MTT_piano=0.9), {"drums": 0.9}).tags == ()
 
 
 def test_instruments_come_most_certain_first():
-    found = find_instruments(hearing(MTT_cello=0.4, MTT_violin=0.8, MTT_strings=0.5))
+    found = find_instruments(features(MTT_cello=0.4, MTT_violin=0.8, MTT_strings=0.5))
     assert found.labels == ("violin", "strings", "cello")
 
 
@@ -60,22 +60,22 @@ def test_instruments_come_most_certain_first():
     ],
 )
 def test_the_kind_of_guitar_follows_its_company(company, kind):
-    found = find_instruments(hearing(MTT_guitar=0.8, **company))
+    found = find_instruments(features(MTT_guitar=0.8, **company))
     assert [label for label in found.labels if "guitar" in label] == [kind]
 
 
 def test_metal_has_a_distorted_guitar_and_drums_without_either_tag():
-    assert set(find_instruments(hearing(MSD_metal=0.8)).labels) == {"distorted guitar", "drums"}
+    assert set(find_instruments(features(MSD_metal=0.8)).labels) == {"distorted guitar", "drums"}
 
 
 def test_a_voice_is_the_sum_of_what_people_call_it():
     sung = dict.fromkeys(("MTT_vocal", "MTT_vocals", "MTT_singing", "MTT_male"), 0.15)
-    assert find_instruments(hearing(**sung)).labels == ("voice",)
-    assert find_instruments(hearing(**sung, MTT_no_vocals=0.4)).labels == ()
+    assert find_instruments(features(**sung)).labels == ("voice",)
+    assert find_instruments(features(**sung, MTT_no_vocals=0.4)).labels == ()
 
 
 def test_the_sounds_net_and_the_tags_are_weighed_where_both_have_a_word():
-    heard = hearing(MTT_piano=0.6, MTT_flute=0.6)
+    heard = features(MTT_piano=0.6, MTT_flute=0.6)
     found = find_instruments(heard, {"piano": 0.1, "flute": 1.0, "saxophone": 0.9, "clarinet": 0.3})
     assert found.labels == ("flute", "saxophone")
     assert found.tags[0].confidence == pytest.approx(0.6 + 0.4 * 0.794, abs=2e-3)
@@ -84,17 +84,17 @@ def test_the_sounds_net_and_the_tags_are_weighed_where_both_have_a_word():
 
 def test_the_sounds_net_is_not_asked_about_voices():
     sung = dict.fromkeys(("MTT_vocal", "MTT_vocals", "MTT_singing", "MTT_male"), 0.15)
-    assert find_instruments(hearing(**sung), {"voice": 0.0}).labels == ("voice",)
-    assert find_instruments(hearing(), {"voice": 1.0}).labels == ()
+    assert find_instruments(features(**sung), {"voice": 0.0}).labels == ("voice",)
+    assert find_instruments(features(), {"voice": 1.0}).labels == ()
 
 
 def test_a_word_that_is_no_instrument_is_refused():
     with pytest.raises(ValueError, match="theremin"):
-        find_instruments(hearing(), {"theremin": 0.9})
+        find_instruments(features(), {"theremin": 0.9})
 
 
 def test_an_instrument_of_half_the_clip_is_heard():
-    heard = hearing()
+    heard = features()
     heard.tag.mtt[2:, tag.MTT.index("piano")] = 0.6
     assert find_instruments(heard).labels == ("piano",)
 

@@ -22,18 +22,18 @@ def tone(seconds: float, sample_rate: int, level: float = 0.5) -> np.ndarray:
 
 def test_each_network_listens_once_and_only_when_asked():
     networks = Counting()
-    hearing = AudioFeatures(tone(1, 44100), 44100, networks)
+    features = AudioFeatures(tone(1, 44100), 44100, networks)
     assert networks.calls == []
-    assert hearing.beat == hearing.beat == 22050
-    assert hearing.tag == hearing.tag == 16000
+    assert features.beat == features.beat == 22050
+    assert features.tag == features.tag == 16000
     assert networks.calls == [("beat", 22050), ("tag", 16000)]
-    assert (hearing.chord, hearing.speech) == (22050, 16000)
+    assert (features.chord, features.speech) == (22050, 16000)
 
 
 def test_resampling_keeps_the_tone_and_the_duration():
-    hearing = AudioFeatures(tone(2, 48000), 48000)
-    assert hearing.duration_seconds == 2.0
-    for samples, rate in ((hearing.samples_22050, 22050), (hearing.samples_16000, 16000)):
+    features = AudioFeatures(tone(2, 48000), 48000)
+    assert features.duration_seconds == 2.0
+    for samples, rate in ((features.samples_22050, 22050), (features.samples_16000, 16000)):
         assert len(samples) == 2 * rate
         assert samples.dtype == np.float32
         assert np.argmax(np.abs(np.fft.rfft(samples))) == 880

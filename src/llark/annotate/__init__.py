@@ -18,7 +18,7 @@ Fact = TypeVar("Fact", Tempo, Beats, Meter, Key, Chords)
 
 
 def annotate(
-    hearing: AudioFeatures,
+    features: AudioFeatures,
     clip_id: str,
     start_seconds: float = 0.0,
     *,
@@ -34,35 +34,37 @@ def annotate(
     is known. Where neither beats nor harmony are, there is no style; and if the sound is noise or a tone that
     never changes, there are no instruments.
     """
-    end_seconds = start_seconds + hearing.duration_seconds
-    if hearing.is_silent:
+    end_seconds = start_seconds + features.duration_seconds
+    if features.is_silent:
         return Annotation(clip_id, start_seconds, end_seconds)
-    if hearing.is_noise:
-        return Annotation(clip_id, start_seconds, end_seconds, loudness=loudness.find(hearing, start_seconds))
-    decoded = chords.decode(hearing.chord, hearing.harmony)
-    likeliest = tempo.likeliest(hearing.rhythm, rhythm.BPM)
-    tracked = beats.track(hearing.rhythm.activations, likeliest.bpm, meter.beats_per_bar(hearing.rhythm))
-    if hearing.texture.is_plain:
-        tracked = beats.doubted(tracked, 0.0 if hearing.texture.is_still else likeliest.probability**2)
+    if features.is_noise:
+        return Annotation(
+            clip_id, start_seconds, end_seconds, loudness=loudness.find(features, start_seconds)
+        )
+    decoded = chords.decode(features.chord, features.harmony)
+    likeliest = tempo.likeliest(features.rhythm, rhythm.BPM)
+    tracked = beats.track(features.rhythm.activations, likeliest.bpm, meter.beats_per_bar(features.rhythm))
+    if features.texture.is_plain:
+        tracked = beats.doubted(tracked, 0.0 if features.texture.is_still else likeliest.probability**2)
     facts = Annotation(
         clip_id=clip_id,
         start_seconds=start_seconds,
         end_seconds=end_seconds,
-        tempo=_rounded(tempo.measure(hearing.rhythm, rhythm.BPM, tracked)),
+        tempo=_rounded(tempo.measure(features.rhythm, rhythm.BPM, tracked)),
         beats=_rounded(_beats_from(tracked, start_seconds)),
-        meter=_rounded(meter.find(hearing.rhythm, min(1.0, 1.2 * tracked.confidence))),
-        key=_rounded(key.find(hearing.harmony)),
+        meter=_rounded(meter.find(features.rhythm, min(1.0, 1.2 * tracked.confidence))),
+        key=_rounded(key.find(features.harmony)),
         chords=_rounded(_chords_from(decoded, start_seconds, end_seconds)),
-        notes=note_decoding.find(hearing.note, start_seconds) if notes else Notes(),
-        loudness=loudness.find(hearing, start_seconds),
-        melody=melody.find(hearing, start_seconds) if line else Melody(source=melody.SOURCE),
-        isolated_chord=chords.find_isolated(hearing),
+        notes=note_decoding.find(features.note, start_seconds) if notes else Notes(),
+        loudness=loudness.find(features, start_seconds),
+        melody=melody.find(features, start_seconds) if line else Melody(source=melody.SOURCE),
+        isolated_chord=chords.find_isolated(features),
     )
     if _is_music(facts):
-        facts = replace(facts, genre=tags.find_genre(hearing, hearing.timbre.genre))
-    elif hearing.texture.is_plain:
+        facts = replace(facts, genre=tags.find_genre(features, features.timbre.genre))
+    elif features.texture.is_plain:
         return facts
-    return replace(facts, instruments=tags.find_instruments(hearing, hearing.timbre.instruments))
+    return replace(facts, instruments=tags.find_instruments(features, features.timbre.instruments))
 
 
 def _is_music(facts: Annotation) -> bool:

@@ -173,22 +173,22 @@ class IsolatedChordConfig:
     """What a root in the bass counts, where several roots explain the notes alike."""
 
 
-def find_isolated(hearing: AudioFeatures, config: IsolatedChordConfig | None = None) -> IsolatedChord:
+def find_isolated(features: AudioFeatures, config: IsolatedChordConfig | None = None) -> IsolatedChord:
     """The chord, spelled `C:maj7`; unknown where anything else sounds, or only part of a chord."""
     config = config or IsolatedChordConfig()
     unknown = IsolatedChord(source=NOTES_SOURCE)
-    if hearing.duration_seconds > config.longest_seconds:
+    if features.duration_seconds > config.longest_seconds:
         return unknown
-    strengths = pitch_class_strengths(hearing.chord.chroma)
+    strengths = pitch_class_strengths(features.chord.chroma)
     if four_class_share(strengths) < config.four_classes:
         return unknown
     if (
-        steadiness(strengths, max(2, round(hearing.duration_seconds / config.stretch_seconds)))
+        steadiness(strengths, max(2, round(features.duration_seconds / config.stretch_seconds)))
         < config.steady
     ):
         return unknown
-    found = notes.decode(hearing.note, config.notes)
-    first, second = halves(found, len(hearing.note.notes))
+    found = notes.decode(features.note, config.notes)
+    first, second = halves(found, len(features.note.notes))
     if not first.any() or not second.any():
         return unknown
     likeness = float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))

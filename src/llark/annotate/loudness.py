@@ -47,10 +47,10 @@ class LoudnessConfig:
 
 
 def find(
-    hearing: AudioFeatures, start_seconds: float = 0.0, config: LoudnessConfig | None = None
+    features: AudioFeatures, start_seconds: float = 0.0, config: LoudnessConfig | None = None
 ) -> Loudness:
     """The loudness of one clip that begins at `start_seconds` of its track."""
-    return measure(hearing.energies, start_seconds, config)
+    return measure(features.energies, start_seconds, config)
 
 
 def measure(energies: Energies, start_seconds: float = 0.0, config: LoudnessConfig | None = None) -> Loudness:

@@ -52,15 +52,15 @@ class MelodyConfig:
     least_confidence: float = 0.4
 
 
-def find(hearing: AudioFeatures, start_seconds: float = 0.0, config: MelodyConfig | None = None) -> Melody:
+def find(features: AudioFeatures, start_seconds: float = 0.0, config: MelodyConfig | None = None) -> Melody:
     """The melody of a clip that begins at `start_seconds` of its track; unknown wherever more sounds."""
     config = config or MelodyConfig()
-    share = periodic_share(hearing.samples_22050, config)
+    share = periodic_share(features.samples_22050, config)
     if share < config.periodic_share:
         return Melody(source=SOURCE)
-    heard = notes.decode(hearing.note)
+    heard = notes.decode(features.note)
     line = one_line(heard, config)
-    clarity = notes.find(hearing.note).confidence
+    clarity = notes.find(features.note).confidence
     overlap = overlap_share(heard, config)
     seconds = sum(sound.last - sound.first for sound in line) / notes.FRAMES_PER_SECOND
     if len(line) < config.fewest_notes or seconds < config.least_seconds or overlap > config.most_overlap:

@@ -28,17 +28,17 @@ class Recording:
         self._observed: list[np.ndarray] = []
         self._keys: list[np.ndarray] = []
 
-    def hear(self, hearing: AudioFeatures, start_seconds: float) -> Annotation:
+    def hear(self, features: AudioFeatures, start_seconds: float) -> Annotation:
         """The facts of one window, which begins at `start_seconds`.
 
         Once a window that sounds has no melody, the whole has none, and no further window is asked for one.
         """
         line = len(_with_melody(self._windows)) == len(_sounding(self._windows))
-        window = annotate.annotate(hearing, self.id, start_seconds, notes=self._notes, line=line)
+        window = annotate.annotate(features, self.id, start_seconds, notes=self._notes, line=line)
         self._windows.append(window)
-        self._energies.append(hearing.energies)
-        self._observed.append(sections.observe(hearing))
-        self._keys.append(hearing.harmony.key)
+        self._energies.append(features.energies)
+        self._observed.append(sections.observe(features))
+        self._keys.append(features.harmony.key)
         return window
 
     def facts(self) -> Annotation:

@@ -48,13 +48,13 @@ class SectionsConfig:
     least_confidence: float = 0.3
 
 
-def observe(hearing: AudioFeatures) -> np.ndarray:
+def observe(features: AudioFeatures) -> np.ndarray:
     """[seconds of the clip, WIDTH] float32: sound and harmony of each."""
-    seconds = max(1, round(hearing.duration_seconds))
-    if hearing.is_silent:
+    seconds = max(1, round(features.duration_seconds))
+    if features.is_silent:
         return np.zeros((seconds, WIDTH), np.float32)
-    timbre = _by_second(hearing.tag.features[:, TIMBRE], tag.FRAMES_PER_SECOND, seconds)
-    chroma = _by_second(hearing.chord.chroma, chord.FRAMES_PER_SECOND, seconds)
+    timbre = _by_second(features.tag.features[:, TIMBRE], tag.FRAMES_PER_SECOND, seconds)
+    chroma = _by_second(features.chord.chroma, chord.FRAMES_PER_SECOND, seconds)
     shares = np.sqrt(chroma / np.maximum(chroma.sum(axis=1, keepdims=True), 1e-6))
     return np.concatenate([timbre, shares], axis=1, dtype=np.float32)
 

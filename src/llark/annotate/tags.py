@@ -116,7 +116,7 @@ ONLY_TAGS = frozenset({"voice"})
 """What the timbre net has never heard: no rendered clip sings."""
 
 
-def find_instruments(hearing: AudioFeatures, heard: Mapping[str, float] | None = None) -> Tags:
+def find_instruments(features: AudioFeatures, heard: Mapping[str, float] | None = None) -> Tags:
     """The instruments of a clip, most certain first; none where it is silent.
 
     `heard` are probabilities of words of `INSTRUMENTS` from the timbre net, to be weighed against the tags.
@@ -124,9 +124,9 @@ def find_instruments(hearing: AudioFeatures, heard: Mapping[str, float] | None =
     """
     if unknown := set(heard or ()) - set(INSTRUMENTS):
         raise ValueError(f"Not in the vocabulary of instruments: {', '.join(sorted(unknown))}.")
-    if hearing.is_silent:
+    if features.is_silent:
         return Tags(source=SOURCE)
-    probabilities = tag_probabilities(hearing.tag)
+    probabilities = tag_probabilities(features.tag)
     confidences = weigh(INSTRUMENT_RULES, probabilities)
     confidences["voice"] = max(confidences["voice"], _voice(probabilities))
     for word, confidence in _guitars(probabilities).items():
@@ -189,7 +189,7 @@ GENRE_TIMBRE_SHARE = 0.5
 """What the timbre net counts against the tags. A word that no tag speaks for has no more than this."""
 
 
-def find_genre(hearing: AudioFeatures, heard: Mapping[str, float] | None = None) -> Tags:
+def find_genre(features: AudioFeatures, heard: Mapping[str, float] | None = None) -> Tags:
     """The styles of a clip, most certain first; none where it is silent.
 
     `heard` are probabilities of words of `GENRES` from the timbre net, to be weighed against the tags.
@@ -197,9 +197,9 @@ def find_genre(hearing: AudioFeatures, heard: Mapping[str, float] | None = None)
     """
     if unknown := set(heard or ()) - set(GENRES):
         raise ValueError(f"Not in the vocabulary of styles: {', '.join(sorted(unknown))}.")
-    if hearing.is_silent:
+    if features.is_silent:
         return Tags(source=SOURCE)
-    tagged = weigh(GENRE_RULES, tag_probabilities(hearing.tag))
+    tagged = weigh(GENRE_RULES, tag_probabilities(features.tag))
     if not heard:
         return choose(tagged, MOST_GENRES, SOURCE)
     confidences = {
