@@ -16,7 +16,6 @@ from torch.nn import functional
 
 from llark.networks import load_weights
 from llark.networks.mels import SPEECH_BANDS, speech_mel
-from llark.networks.products import linear, linear_gelu
 
 WIDTH = 512
 LAYERS = 3
@@ -42,11 +41,12 @@ class EncoderLayer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[batch, frames, width] → the same shape."""
         batch, frames, width = x.shape
-        mixed = linear(self.attention_norm(x), self.attention_in)
+        mixed = self.attention_in(self.attention_norm(x))
         split = mixed.view(batch, frames, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         heard = functional.scaled_dot_product_attention(split[0], split[1], split[2])
-        x = linear(heard.transpose(1, 2).reshape(batch, frames, width), self.attention_out).add_(x)
-        return linear(linear_gelu(self.feed_norm(x), self.feed_in), self.feed_out).add_(x)
+        x = self.attention_out(heard.transpose(1, 2).reshape(batch, frames, width)).add_(x)
+        fed: torch.Tensor = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x)))).add_(x)
+        return fed
 
 
 class SpeechEncoder(nn.Module):
