@@ -14,10 +14,10 @@ from random import Random
 
 import numpy as np
 from annotate_clips import Case, read_sidecar, write_sidecar
-from llark.corpus.features import truth
 
 from llark import audio, engine
 from llark.corpus import abc, builtin, clips, mma
+from llark.corpus.audible import truth
 from llark.corpus.harmony import merged
 from llark.corpus.piece import MOST_SWAY, SWAY_PERIOD_SECONDS, Note, Part, Piece, Unusable, transpose
 from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth, finish_mix

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llark import corpus
+from llark.corpus import clips
 from llark.corpus.synth import Portable
 
 CLIPS = 5
@@ -22,7 +22,7 @@ def portable() -> Portable:
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """CLIPS clips of the built-in source, played by the renderer that needs no Debian package."""
     folder = tmp_path_factory.mktemp("corpus")
-    corpus.render(
+    clips.render(
         folder,
         clips=CLIPS,
         seed=SEED,

@@ -13,6 +13,7 @@ import pytest
 from llark import corpus
 from llark.corpus import catalogue as room
 from llark.corpus.catalogue import catalogue
+from llark.corpus.clips import render as render_corpus
 from llark.corpus.songs import as_piece, phrases
 from llark.errors import StoreMismatch, UserMustAct
 from llark.storage import stages
@@ -55,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def render(out: Path, folder: Path | None, clips: int = 3, **more: object) -> None:
-    corpus.render(
+    render_corpus(
         out, clips=clips, seed=5, workers=0, renderer="midirenderer", midi=folder, progress=False, **more
     )  # type: ignore[arg-type]
 

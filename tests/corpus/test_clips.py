@@ -110,7 +110,7 @@ def test_the_same_order_makes_the_same_samples_and_truth(portable: Portable, ren
 
 def test_a_finished_corpus_is_left_alone(rendered: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in rendered.rglob("*")}
-    tally = corpus.render(
+    tally = clips.render(
         rendered, clips=CLIPS, seed=SEED, sources=("builtin",), workers=0, renderer="midirenderer"
     )
     assert tally.inputs == 0
@@ -119,9 +119,7 @@ def test_a_finished_corpus_is_left_alone(rendered: Path) -> None:
 
 def test_another_seed_in_the_same_folder_is_refused(rendered: Path) -> None:
     with pytest.raises(StoreMismatch):
-        corpus.render(
-            rendered, clips=CLIPS, seed=99, sources=("builtin",), workers=0, renderer="midirenderer"
-        )
+        clips.render(rendered, clips=CLIPS, seed=99, sources=("builtin",), workers=0, renderer="midirenderer")
 
 
 def test_a_clip_with_a_sidecar_is_not_made_again_and_one_without_is(rendered: Path, tmp_path: Path) -> None:
@@ -157,7 +155,7 @@ def test_a_piece_that_cannot_be_made_is_dropped_with_its_reason(
 
     monkeypatch.setitem(clips.MAKERS, "builtin", piece)
     monkeypatch.setattr(clips, "ATTEMPTS", 1)
-    tally = corpus.render(
+    tally = clips.render(
         tmp_path, clips=4, seed=1, sources=("builtin",), workers=0, renderer="midirenderer", progress=False
     )
     drops = list(stages.read_dropped(tmp_path))
@@ -197,7 +195,7 @@ def test_an_unknown_source_or_renderer_is_refused_with_the_known_ones(
     tmp_path: Path, sources: tuple[str, ...], renderer: str, word: str
 ) -> None:
     with pytest.raises(UserMustAct, match=word):
-        corpus.render(tmp_path, clips=1, seed=1, sources=sources, renderer=renderer)
+        clips.render(tmp_path, clips=1, seed=1, sources=sources, renderer=renderer)
 
 
 def test_missing_debian_packages_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -206,7 +204,7 @@ def test_missing_debian_packages_are_named(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(clips, "HELD_OUT_FONT", tmp_path / "none.sf3")
     monkeypatch.setattr("llark.corpus.songs.FOLDER", tmp_path)
     with pytest.raises(UserMustAct) as caught:
-        corpus.render(tmp_path / "out", clips=1, seed=1)
+        clips.render(tmp_path / "out", clips=1, seed=1)
     needed = "mma freedoom fluidsynth fluid-soundfont-gm musescore-general-soundfont-small"
     assert f"apt-get install {needed}." in str(caught.value)
     assert not (tmp_path / "out").exists()

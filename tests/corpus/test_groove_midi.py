@@ -61,7 +61,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def render(out: Path, folder: Path | None, sources: tuple[str, ...] | None = None) -> None:
-    corpus.render(
+    clips.render(
         out, clips=2, seed=5, sources=sources, workers=0, renderer="midirenderer", groove_midi_folder=folder,
         progress=False,
     )  # fmt: skip

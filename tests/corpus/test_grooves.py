@@ -80,7 +80,7 @@ def test_a_tune_alone_has_one_part_and_no_chords() -> None:
 
 def test_the_extra_sources_are_rendered_only_where_asked_for(tmp_path: Path) -> None:
     assert {order.source for order in clips.plan(200, 1, tuple(clips.SOURCES))} <= set(clips.SOURCES)
-    corpus.render(tmp_path, clips=2, seed=1, sources=["grooves"], workers=0, renderer="midirenderer",
+    clips.render(tmp_path, clips=2, seed=1, sources=["grooves"], workers=0, renderer="midirenderer",
                   progress=False)  # fmt: skip
     truths = [truth for _, truth in corpus.read(tmp_path)]
     assert len(truths) == 2
@@ -89,4 +89,4 @@ def test_the_extra_sources_are_rendered_only_where_asked_for(tmp_path: Path) -> 
 
 def test_an_unknown_source_is_refused_with_all_that_there_are(tmp_path: Path) -> None:
     with pytest.raises(UserMustAct, match="builtin, tunes, grooves"):
-        corpus.render(tmp_path, clips=1, seed=1, sources=["groove"], workers=0)
+        clips.render(tmp_path, clips=1, seed=1, sources=["groove"], workers=0)

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from llark.corpus import builtin
+from llark.corpus.audible import key_rank, pitch_classes
 from llark.corpus.builtin import STYLES, accompany
 from llark.corpus.harmony import (
     DEGREES,
@@ -19,7 +20,6 @@ from llark.corpus.harmony import (
     merged,
     voicing,
 )
-from llark.corpus.hearing import key_rank, pitch_classes
 from llark.corpus.mma import GENRES_OF
 from llark.corpus.piece import Harmony, Note
 from llark.corpus.programs import (

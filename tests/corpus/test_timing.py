@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from llark.corpus.hearing import truth
+from llark.corpus.audible import truth
 from llark.corpus.piece import MOST_SWAY, Note, Part, Piece, Timing, some_sway
 from llark.corpus.take import Take, perform
 

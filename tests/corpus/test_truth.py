@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from llark.corpus import mma, tempi
+from llark.corpus.audible import key_is_heard, truth
 from llark.corpus.builtin import STYLES
 from llark.corpus.harmony import voicing
-from llark.corpus.hearing import key_is_heard, truth
 from llark.corpus.piece import BEND, Control, Harmony, Note, Part, Piece, Timing, Unusable, transpose
 from llark.corpus.synth import SAMPLE_RATE, Portable
 from llark.corpus.take import (

@@ -5,10 +5,34 @@ chorales, quartets), `freedoom` (game music as MIDI) and `builtin` (our own styl
 Pieces and styles, not clips, are divided into training (80 %), validation (8 %) and test (12 %); with
 FluidSynth, test clips are played with a sound font that no other clip has heard: FluidR3 GM for training and
 validation, MuseScore General for test.
+
+`clips.render` makes a corpus and needs the extra `corpus`; `read`, here, needs nothing but the package.
 """
 
 from __future__ import annotations
 
-from llark.corpus.clips import read, render
+import json
+from collections.abc import Iterator
+from pathlib import Path
 
-__all__ = ["read", "render"]
+from llark.errors import UserMustAct
+from llark.records import Annotation, Track, from_json
+
+
+def read(folder: str | Path) -> Iterator[tuple[Track, Annotation]]:
+    """Every finished clip of a corpus with its truth, by id. Paths are those of the folder as it lies now.
+
+    Raises `UserMustAct` where there is no corpus.
+    """
+    audio = Path(folder) / "audio"
+    if not audio.is_dir():
+        raise UserMustAct(f"{folder} holds no corpus: it has no folder audio. Run `llark corpus` first.")
+    for sidecar in sorted(audio.glob("*.json")):
+        yield read_sidecar(sidecar)
+
+
+def read_sidecar(sidecar: Path) -> tuple[Track, Annotation]:
+    """One clip, from the file of its truth that lies beside its sound."""
+    page = json.loads(sidecar.read_text(encoding="utf-8"))
+    track = from_json(Track, json.dumps({**page["track"], "path": str(sidecar.with_suffix(".ogg"))}))
+    return track, from_json(Annotation, json.dumps(page["truth"]))

@@ -17,14 +17,14 @@ import numpy as np
 
 from llark import engine
 from llark.audio import save
-from llark.corpus import abc, builtin, groove_midi, grooves, mma, scores, songs
+from llark.corpus import abc, builtin, groove_midi, grooves, mma, read_sidecar, scores, songs
+from llark.corpus.audible import truth
 from llark.corpus.catalogue import Catalogue, catalogue
-from llark.corpus.hearing import truth
 from llark.corpus.piece import Piece, Unusable, some_sway
 from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth, finish_mix
 from llark.corpus.take import choose, clip_seconds, mix, perform, reduced
 from llark.errors import BadAudio, UserMustAct
-from llark.records import Annotation, Track, from_json, to_dict
+from llark.records import Track, to_dict
 from llark.storage import stages
 
 VERSION = 5
@@ -120,7 +120,7 @@ class Render:
         sidecar = self.folder / "audio" / f"{record.id}.json"
         if not sidecar.exists():
             _write(sidecar, *self._made(record))
-        track, _ = _read_sidecar(sidecar)
+        track, _ = read_sidecar(sidecar)
         return (track,)
 
     def _made(self, order: Order) -> tuple[np.ndarray, dict[str, Any]]:
@@ -291,21 +291,3 @@ def require_packages(sources: Sequence[str], renderer: str) -> None:
             f"The open corpus needs Debian packages that are missing: apt-get install {' '.join(missing)}. "
             "Without them: sources builtin (and music21), renderer midirenderer."
         )
-
-
-def read(folder: str | Path) -> Iterator[tuple[Track, Annotation]]:
-    """Every finished clip of a corpus with its truth, by id. Paths are those of the folder as it lies now.
-
-    Raises `UserMustAct` where there is no corpus.
-    """
-    audio = Path(folder) / "audio"
-    if not audio.is_dir():
-        raise UserMustAct(f"{folder} holds no corpus: it has no folder audio. Run `llark corpus` first.")
-    for sidecar in sorted(audio.glob("*.json")):
-        yield _read_sidecar(sidecar)
-
-
-def _read_sidecar(sidecar: Path) -> tuple[Track, Annotation]:
-    page = json.loads(sidecar.read_text(encoding="utf-8"))
-    track = from_json(Track, json.dumps({**page["track"], "path": str(sidecar.with_suffix(".ogg"))}))
-    return track, from_json(Annotation, json.dumps(page["truth"]))

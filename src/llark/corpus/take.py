@@ -9,9 +9,9 @@ from random import Random
 
 import numpy as np
 
+from llark.corpus.audible import key_is_heard
 from llark.corpus.builtin import pad
 from llark.corpus.harmony import voicing
-from llark.corpus.hearing import key_is_heard
 from llark.corpus.piece import BEND, Control, Note, Part, Piece, Timing, Unusable, onsets_per_beat
 from llark.corpus.programs import BASS, DRUM_KITS, DRUMS, word_of
 from llark.corpus.synth import SAMPLE_RATE, Synth

@@ -43,9 +43,9 @@ def render_corpus(
     groove_midi: Path | None = None,
 ) -> None:
     """The open corpus: audio/ID.ogg with the truth beside it as audio/ID.json."""
-    from llark import corpus
+    from llark.corpus import clips as corpus_clips
 
-    corpus.render(
+    corpus_clips.render(
         out,
         clips=clips,
         seed=seed,
