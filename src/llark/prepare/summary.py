@@ -127,9 +127,9 @@ def collect(out: str) -> PrepareSummary:
         summary.add_clip(clip)
     for drop in stages.read_dropped(f"{out}/clips"):
         summary.add_drop(drop)
-    summary.lost = Counter(stages.about(f"{out}/tracks")["counts"]["dropped"])
-    config = stages.about(f"{out}/tracks")["config"]
-    summary.dataset, summary.source = config["dataset"], config["source"]
+    page = stages.about(f"{out}/tracks")
+    summary.lost = Counter(page["counts"]["dropped"])
+    summary.dataset, summary.source = page["config"]["dataset"], page["config"]["source"]
     return summary
 
 
@@ -148,11 +148,7 @@ def write(out: str, dataset: Dataset, plan: Mapping[str, Any], truths: int = 0) 
     assert read == whole.tracks + sum(summary.lost.values()), "a track is neither kept nor dropped"
     page = {
         "dataset": dataset.name,
-        "about": dataset.about,
-        "citation": dataset.citation,
-        "licence": dataset.licence,
-        "where": dataset.where,
-        "splits_from": dataset.splits_from,
+        **{name: getattr(dataset, name) for name in ("about", "citation", "licence", "where", "splits_from")},
         "settings": dict(plan),
         "counts": {
             "read": read,
