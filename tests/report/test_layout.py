@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 from jinja2 import UndefinedError
-from markupsafe import Markup
 
-from llark.report import page, plots
+from llark.report import page
 
 VALUES = {
     "title": "Exchanges",
@@ -76,29 +74,6 @@ def test_a_docstring_has_paragraphs_and_code_and_no_tags_of_its_own() -> None:
 
 def test_equal_counts_are_ranked_by_name() -> None:
     assert page.ranked({"b": 1, "a": 1, "c": 3}) == [("c", 3), ("a", 1), ("b", 1)]
-
-
-def test_what_a_drawing_says_is_escaped_in_texts_titles_and_attributes() -> None:
-    hostile = '"><script>'
-    drawings = [
-        plots.matrix([(hostile, hostile)], [hostile], hostile),
-        plots.calibration({hostile: plots.bins([(0.5, 1.0)])}),
-    ]
-    for drawing in drawings:
-        assert isinstance(drawing, Markup)
-        assert "<script" not in drawing
-        assert "&#34;&gt;&lt;script&gt;" in drawing
-
-
-def test_a_drawing_of_no_samples_is_a_flat_line() -> None:
-    assert plots.waveform(np.zeros(0)) == plots.waveform(np.zeros(1))
-
-
-def test_labels_are_counted_as_rightly_named_missed_and_wrongly_named_the_commonest_first() -> None:
-    counted = plots.count_labels([({"piano", "harp"}, {"piano", "voice"}), (None, {"piano"})])
-    assert counted == [("piano", 1, 1, 0), ("voice", 0, 1, 0), ("harp", 0, 0, 1)]
-    assert [one.total for one in counted] == [2, 1, 1]
-    assert len(plots.count_labels([(None, map(str, range(90)))])) == plots.MOST_LABELS
 
 
 def test_an_interval_a_bar_and_a_line_stand_at_their_shares_of_the_track() -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-
-from markupsafe import Markup
+from typing import Any
 
 from llark import audio
 from llark.errors import BadAudio
@@ -24,35 +22,13 @@ _MOST_BARS = 20
 _BAR_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 36000)
 
 
-@dataclass(frozen=True)
-class LengthBar:
-    """One bar of the histogram of lengths."""
-
-    span: str
-    """From which length to which, as people read it."""
-    label: str
-    """What stands under the bar; empty where there is no room for it."""
-    count: int
-    """Tracks."""
-
-
-@dataclass(frozen=True)
-class ClipPicture:
-    """A clip as the page shows it: its waveform, or why there is none."""
-
-    title: str
-    note: str
-    drawing: Markup | None = None
-    problem: str = ""
-
-
 def write(summary: PrepareSummary) -> str:
     """Writes the page of a prepared folder into it, and returns its path."""
     write_file(summary.out, PAGE, page(summary, _waveforms(summary)))
     return f"{summary.out}/{PAGE}"
 
 
-def page(summary: PrepareSummary, waveforms: Iterable[ClipPicture] = ()) -> str:
+def page(summary: PrepareSummary, waveforms: Iterable[dict[str, Any]] = ()) -> str:
     """The whole page, as text."""
     whole = summary.whole
     numbers = [
@@ -86,8 +62,11 @@ def page(summary: PrepareSummary, waveforms: Iterable[ClipPicture] = ()) -> str:
     )
 
 
-def _histogram(lengths: Counter[int]) -> list[LengthBar]:
-    """Tracks by length; the longest hundredth shares the last bar, so that it does not squeeze the others."""
+def _histogram(lengths: Counter[int]) -> list[tuple[str, str, int]]:
+    """(from which length to which, what stands under the bar, tracks) of each bar.
+
+    The longest hundredth shares the last bar, so that it does not squeeze the others.
+    """
     if not lengths:
         return []
     edge, seconds = _bins(lengths)
@@ -101,10 +80,10 @@ def _histogram(lengths: Counter[int]) -> list[LengthBar]:
     for index in range(first, last + 1):
         start = clock(index * seconds, hours=True)
         if longer and index == last:
-            bars.append(LengthBar(f"{start} and longer", f"{start}+", counts[index]))
+            bars.append((f"{start} and longer", f"{start}+", counts[index]))
         else:
             span = f"{start} to {clock((index + 1) * seconds, hours=True)}"
-            bars.append(LengthBar(span, "" if (index - first) % every else start, counts[index]))
+            bars.append((span, "" if (index - first) % every else start, counts[index]))
     return bars
 
 
@@ -119,8 +98,8 @@ def _bins(lengths: Counter[int]) -> tuple[int, int]:
     return edge, next((s for s in _BAR_SECONDS if span / s <= _MOST_BARS), -(-span // _MOST_BARS))
 
 
-def _waveforms(summary: PrepareSummary) -> Iterator[ClipPicture]:
-    """Pictures of six clips, evenly over the set, with the titles of their tracks."""
+def _waveforms(summary: PrepareSummary) -> Iterator[dict[str, Any]]:
+    """Six clips, evenly over the set, with the titles of their tracks and a drawing, or why there is none."""
     number = summary.whole.clips
     places = {index * number // WAVEFORMS for index in range(WAVEFORMS)} if number else set()
     clips = [c for index, c in enumerate(stages.read(f"{summary.out}/clips", Clip)) if index in places]
@@ -131,13 +110,12 @@ def _waveforms(summary: PrepareSummary) -> Iterator[ClipPicture]:
         if track.id in track_ids
     }
     for clip in clips:
-        title = titles.get(clip.track_id) or clip.track_id
         start = clip.start_seconds + clip.offset_seconds
-        end = start + clip.duration_seconds
-        note = f"{clip.split}, {clock(start, hours=True)}–{clock(end, hours=True)}"
+        span = "–".join(clock(second, hours=True) for second in (start, start + clip.duration_seconds))
+        shown = {"title": titles.get(clip.track_id) or clip.track_id, "note": f"{clip.split}, {span}"}
         try:
             samples, _ = audio.load(clip.path, start_seconds=clip.start_seconds, end_seconds=clip.end_seconds)
         except BadAudio as error:
-            yield ClipPicture(title, note, problem=error.detail)
+            yield {**shown, "problem": error.detail}
         else:
-            yield ClipPicture(title, note, plots.waveform(samples))
+            yield {**shown, "problem": "", "drawing": plots.waveform(samples)}
