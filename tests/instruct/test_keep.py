@@ -9,9 +9,8 @@ import pytest
 from every_kind import ask_all
 
 from llark.instruct import Source
-from llark.instruct.fields import fields_of, known_of
 from llark.instruct.keep import rules, sift
-from llark.instruct.prompt import Prompt, build, texts
+from llark.instruct.prompt import Prompt, build, fields_of, known_of, texts
 from llark.instruct.reply import Item
 from llark.music.claims import check
 from llark.questions import FAMILIES

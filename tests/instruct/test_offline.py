@@ -9,8 +9,8 @@ import pytest
 from every_kind import ask_all, basic
 
 from llark.instruct import Source
-from llark.instruct.fields import fields_of, known_of
 from llark.instruct.offline import BASIC_KINDS, BY_SLUG, CORE_KINDS, KINDS, TEACHER, OfflineConfig, teach
+from llark.instruct.prompt import fields_of, known_of
 from llark.music.claims import check
 from llark.music.facts_line import describe_facts
 from llark.questions import FAMILIES, advice

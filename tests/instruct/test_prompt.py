@@ -8,8 +8,7 @@ from dataclasses import replace
 import pytest
 
 from llark.instruct import FACTS, Source, join, with_truth
-from llark.instruct.fields import LONGEST_VALUE, fields_of, glossary, names_of
-from llark.instruct.prompt import build, schema, texts, version
+from llark.instruct.prompt import LONGEST_VALUE, build, fields_of, glossary, names_of, schema, texts, version
 from llark.instruct.reply import parse
 from llark.llm.ledger import key_of
 from llark.questions import FAMILIES

@@ -14,13 +14,9 @@ import hashlib
 import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
-
-import yaml
 
 from llark.instruct import Source
-from llark.instruct.fields import known_of, names_of
-from llark.instruct.prompt import Prompt, texts, version
+from llark.instruct.prompt import Prompt, known_of, names_of, page, texts, version
 from llark.instruct.reply import Item
 from llark.llm.ledger import Ledger
 from llark.music.claims import check
@@ -34,10 +30,9 @@ LONGEST_QUESTION, LONGEST_ANSWER, FEWEST_WORDS = 600, 4000, 2
 @functools.cache
 def rules() -> Mapping[str, re.Pattern[str]]:
     """Patterns of what must not be said, by the reason for the drop."""
-    text = (resources.files("llark.instruct") / "prompts" / "rules.yaml").read_text("utf-8")
-    page: dict[str, list[str]] = yaml.safe_load(text)
     return {
-        reason: re.compile(rf"\b(?:{'|'.join(lines)})\b", re.IGNORECASE) for reason, lines in page.items()
+        reason: re.compile(rf"\b(?:{'|'.join(lines)})\b", re.IGNORECASE)
+        for reason, lines in page("rules").items()
     }
 
 

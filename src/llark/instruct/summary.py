@@ -1,4 +1,4 @@
-"""What a finished folder of exchanges holds: its counts, how varied it is, and its data card.
+"""What a finished folder of exchanges holds: its counts, how varied it is, its report page and data card.
 
 It is counted in one pass, in memory that does not grow with the folder.
 """
@@ -11,14 +11,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib import resources
 from typing import Any
 
-import yaml
-
 from llark.instruct.keep import words
+from llark.instruct.prompt import page
 from llark.llm.ledger import Spent
 from llark.records import Dropped, Exchange
+from llark.report.page import render
 
 SAMPLES = 12
 """Exchanges of each family that a page shows."""
@@ -189,7 +188,7 @@ def _brevity(length: int, lengths: Sequence[int]) -> float:
     return 1.0 if length > closest or not length else math.exp(min(0.0, 1 - closest / length))
 
 
-# --- the data card ----------------------------------------------------------------------------------------
+# --- the report page --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -202,17 +201,65 @@ class About:
     lost: Mapping[str, int] | None = None
 
 
+def report(summary: Summary, about: About) -> str:
+    """The whole page, as text."""
+    counted = (
+        f"{summary.exchanges:,} exchanges about {summary.clips:,} clips; {summary.dropped.total():,} dropped"
+        f" ({summary.share_dropped:.1%}); {len(summary.vocabulary):,} different words"
+    )
+    return render(
+        "instruct",
+        title=about.title,
+        counted=counted,
+        exchanges=summary.exchanges,
+        families=[_family(name, family) for name, family in summary.families.items()],
+        columns=summary.by,
+        lengths={name: _lengths(family) for name, family in summary.families.items()},
+        dropped=summary.dropped,
+        drops=[summary.examples[reason] for reason, _ in summary.dropped.most_common()],
+        samples={name: family.shown for name, family in summary.families.items()},
+        settings=_settings(about),
+    )
+
+
+def _family(name: str, family: Family) -> tuple[str, ...]:
+    """A row of the table of families."""
+    diversity = family.diversity()
+    words = f"{family.words / max(1, family.exchanges):.1f}"
+    shown = ("distinct-1", "distinct-2", "self-BLEU")
+    values = [f"{diversity[key]:.3f}" if key in diversity else "" for key in shown]
+    return name, f"{family.exchanges:,}", words, *values
+
+
+def _lengths(family: Family) -> list[tuple[str, int]]:
+    """(`≤ 5`, answers of so many words) and so on, the shortest first."""
+    return sorted(family.lengths.items(), key=lambda item: (item[0][0] == ">", int(item[0][2:])))
+
+
+def _settings(about: About) -> list[tuple[str, str]]:
+    rows = [(str(name), str(value)) for name, value in about.settings.items()]
+    if about.spent is not None and about.spent.replies:
+        spent = about.spent
+        rows.append(("replies bought", f"{spent.replies:,}"))
+        rows.append(("tokens", f"{spent.prompt_tokens:,} in prompts, {spent.reply_tokens:,} in replies"))
+        rows.append(("US dollars, by the prices given", f"{spent.usd:.4f}"))
+        rows += [(f"lost: {reason}", str(count)) for reason, count in (about.lost or {}).items()]
+    return rows
+
+
+# --- the data card ----------------------------------------------------------------------------------------
+
+
 def card(summary: Summary, about: About) -> str:
     """What is in the folder, where it comes from, and what it cannot be used for."""
-    text = (resources.files("llark.instruct") / "prompts" / "card.yaml").read_text("utf-8")
-    page = yaml.safe_load(text)
+    text = page("card")
     asked = bool(summary.by.get("prompt"))
     drops = {"count": f"{summary.dropped.total():,}", "share": f"{summary.share_dropped:.1%}"}
     families = (
         (name, f"{family.exchanges:,}", f"{family.words / max(1, family.exchanges):.1f}")
         for name, family in summary.families.items()
     )
-    filled: str = page["card"].format(
+    filled: str = text["card"].format(
         title=cell(about.title),
         exchanges=f"{summary.exchanges:,}",
         clips=f"{summary.clips:,}",
@@ -221,7 +268,7 @@ def card(summary: Summary, about: About) -> str:
         measured_by=_listed(summary, "measured by"),
         datasets=_counts(summary.by.get("data set", {}), "data set"),
         licences=_counts(summary.by.get("licence", {}), "licence of the recording"),
-        checked=page["by_model" if asked else "by_grammar"].format(**drops),
+        checked=text["by_model" if asked else "by_grammar"].format(**drops),
         drops=_counts(summary.dropped, "reason") if summary.dropped else "",
         settings="\n".join(f"- {name}: {cell(value)}" for name, value in about.settings.items()),
     )

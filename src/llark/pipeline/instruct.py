@@ -305,8 +305,7 @@ def _sum_up(
     place: str, settings: Mapping[str, Any], spent: Spent | None, lost: Mapping[str, int]
 ) -> Iterator[str]:
     """Writes the summary, the report and the data card; yields what they say in short."""
-    from llark.instruct.report import page
-    from llark.instruct.summary import About, card, summarise
+    from llark.instruct.summary import About, card, report, summarise
 
     exchanges = f"{place}/{EXCHANGES}"
     summary = summarise(stages.read(exchanges, Exchange), stages.read_dropped(exchanges))
@@ -314,7 +313,7 @@ def _sum_up(
     folder = files.folder(place)
     with files.clear_errors(place):
         folder.write(SUMMARY, (json.dumps(summary.as_json(), indent=1, ensure_ascii=False) + "\n").encode())
-        folder.write(REPORT, page(summary, about).encode())
+        folder.write(REPORT, report(summary, about).encode())
         folder.write(CARD, card(summary, about).encode())
     families = ", ".join(f"{name} {family.exchanges:,}" for name, family in summary.families.items())
     yield f"{summary.exchanges:,} exchanges about {summary.clips:,} clips ({families or 'none'})"
