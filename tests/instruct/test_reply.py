@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llark.instruct import reply
-from llark.instruct.reply import MOST_ITEMS, Item, parse
+from llark.instruct.reply import MOST_ITEMS, ReplyItem, parse
 
 ITEM = {"kind": "tempo", "question": "How fast?", "answer": "90 BPM.", "facts": ["tempo"]}
-READ = Item("How fast?", "90 BPM.", "tempo", ("tempo",))
+READ = ReplyItem("How fast?", "90 BPM.", "tempo", ("tempo",))
 PAGE = json.dumps({"exchanges": [ITEM, ITEM]})
 
 
@@ -47,9 +47,12 @@ def test_other_names_for_question_and_answer_are_understood() -> None:
         ("prompt", "response"),
         ("user", "assistant"),
     ):
-        assert parse(json.dumps([{question: "How?", answer: "So."}])).items == (Item("How?", "So."),)
-    assert parse(json.dumps({"caption": "A waltz."})).items == (Item("", "A waltz."),)
-    assert parse("Q: How?\nA: So.\n\nQ: Why?\nA: Thus.").items == (Item("How?", "So."), Item("Why?", "Thus."))
+        assert parse(json.dumps([{question: "How?", answer: "So."}])).items == (ReplyItem("How?", "So."),)
+    assert parse(json.dumps({"caption": "A waltz."})).items == (ReplyItem("", "A waltz."),)
+    assert parse("Q: How?\nA: So.\n\nQ: Why?\nA: Thus.").items == (
+        ReplyItem("How?", "So."),
+        ReplyItem("Why?", "Thus."),
+    )
 
 
 def test_items_without_an_answer_are_counted_as_malformed() -> None:
@@ -67,7 +70,7 @@ def test_nothing_is_read_from(text: str) -> None:
 
 def test_texts_are_one_line_without_control_characters_and_surrogates() -> None:
     found = parse('[{"question": "How\\n\\u0000fast?", "answer": "90\\tBPM\\ud800 \\u202enow."}]')
-    assert found.items == (Item("How fast?", "90 BPM? now."),)
+    assert found.items == (ReplyItem("How fast?", "90 BPM? now."),)
 
 
 def test_a_reply_holds_no_more_than_so_many_items() -> None:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from llark.instruct import Source
 from llark.instruct.prompt import Prompt, known_of, names_of, page, texts, version
-from llark.instruct.reply import Item
+from llark.instruct.reply import ReplyItem
 from llark.llm.ledger import Ledger
 from llark.music.claims import check
 from llark.questions import CAPTIONING, REASONING
@@ -52,7 +52,7 @@ By = tuple[str, str, str]
 
 
 def sift(
-    prompt: Prompt, items: Sequence[Item], questions: Sequence[str], by: By
+    prompt: Prompt, items: Sequence[ReplyItem], questions: Sequence[str], by: By
 ) -> Iterator[Exchange | Dropped]:
     """Each item of a reply as an exchange that passes every rule, or as a drop with the reason.
 
@@ -92,7 +92,7 @@ def sift(
 
 
 def kept(
-    prompt: Prompt, items: Sequence[Item], questions: Sequence[str], seen: Seen, by: By
+    prompt: Prompt, items: Sequence[ReplyItem], questions: Sequence[str], seen: Seen, by: By
 ) -> Iterator[Exchange | Dropped]:
     """What `sift` passes and is no near-duplicate, and a drop for each other item."""
     asked: list[str] = []
@@ -120,7 +120,7 @@ def _form(family: str, question: str, answer: str) -> tuple[str, str] | None:
     return None
 
 
-def _said(item: Item, question: str, names: tuple[re.Pattern[str], ...]) -> tuple[str, str] | None:
+def _said(item: ReplyItem, question: str, names: tuple[re.Pattern[str], ...]) -> tuple[str, str] | None:
     both = f"{question}\n{item.answer}"
     sides = {"question": question, "answer": item.answer}
     looks = [("markup", MARKUP, both)]
@@ -145,7 +145,7 @@ def _name_patterns(source: Source) -> tuple[re.Pattern[str], ...]:
     return tuple(patterns)
 
 
-def _rests_on(prompt: Prompt, item: Item, used: frozenset[str]) -> tuple[str, ...]:
+def _rests_on(prompt: Prompt, item: ReplyItem, used: frozenset[str]) -> tuple[str, ...]:
     """Fields that the teacher names and the record has, that its claims used, or whose words it says."""
     shown = {field.name: field.value for field in prompt.fields}
     named = {name for name in item.facts if name in shown}

@@ -37,7 +37,7 @@ _ANSWER_FIRST = re.compile(rf'"(?:{"|".join(ANSWERS)})"', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Item:
+class ReplyItem:
     """One question and its answer as a reply gave them; empty strings and lists where it gave none."""
 
     question: str
@@ -50,7 +50,7 @@ class Item:
 class Parsed:
     """`how`: `whole`, `repaired`, `salvaged`, or `unreadable` where there are no items."""
 
-    items: tuple[Item, ...]
+    items: tuple[ReplyItem, ...]
     how: str
     malformed: int = 0
     """Items that had no answer."""
@@ -154,13 +154,13 @@ def _holds_dicts(value: Any) -> bool:
     return isinstance(value, dict) or any(isinstance(one, dict | list) for one in value)
 
 
-def _item(value: Mapping[str, Any]) -> Item | None:
+def _item(value: Mapping[str, Any]) -> ReplyItem | None:
     answer = _text(value, ANSWERS)
     if not answer:
         return None
     facts = value.get("facts")
     named = [facts] if isinstance(facts, str) else facts if isinstance(facts, list | tuple) else []
-    return Item(
+    return ReplyItem(
         _text(value, QUESTIONS),
         answer,
         _text(value, ("kind",))[:40].lower(),

@@ -21,7 +21,7 @@ from llark.instruct import Source
 from llark.instruct.keep import Seen, kept
 from llark.instruct.offline import CLIP_NOUNS
 from llark.instruct.prompt import Prompt, build, schema, texts
-from llark.instruct.reply import Item, parse
+from llark.instruct.reply import ReplyItem, parse
 from llark.llm.client import Message, Reply, RequestFailed, Sampling
 from llark.llm.ledger import Ledger, Spent
 from llark.questions import CAPTIONING, FAMILIES
@@ -151,7 +151,7 @@ def prompts(sources: Iterable[Source], config: ModelTeacherConfig) -> Iterator[P
             yield prompt or Dropped(f"{source.id}#{family}", NAME, "nothing-known", detail)
 
 
-Answered = tuple[str, Reply, tuple[Item, ...]]
+Answered = tuple[str, Reply, tuple[ReplyItem, ...]]
 """The key of a prompt's reply, the reply, and the items in it."""
 
 
@@ -172,7 +172,7 @@ async def answer(prompt: Prompt, replies: Replies) -> Answered | Dropped:
     return Dropped(prompt.id, NAME, "unreadable-reply", detail)
 
 
-def caption_questions(prompt: Prompt, items: tuple[Item, ...]) -> list[str]:
+def caption_questions(prompt: Prompt, items: tuple[ReplyItem, ...]) -> list[str]:
     """A request for each caption, in the words of the offline teacher's kind of that name."""
     rng, known = Random(f"{prompt.id}\0questions"), phrases()
     kinds = [item.kind if item.kind in known else "caption" for item in items]

@@ -39,14 +39,14 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Choice:
+class AnyOf:
     """`[a|b]`: any of them."""
 
     options: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
-class Known:
+class FirstKnown:
     """`(a // b)`: the first that can be said."""
 
     options: tuple[Node, ...]
@@ -59,7 +59,7 @@ class Chain:
     parts: tuple[Node, ...]
 
 
-Node = str | Value | Choice | Known | Chain
+Node = str | Value | AnyOf | FirstKnown | Chain
 Rules = Mapping[str, Node]
 
 
@@ -107,9 +107,9 @@ class _Reader:
 
     def part(self, token: str) -> Node:
         if token == "[":
-            return Choice(self.options("|", "]"))
+            return AnyOf(self.options("|", "]"))
         if token == "(":
-            return Known(self.options("//", ")"))
+            return FirstKnown(self.options("//", ")"))
         if token.startswith("{"):
             return Value(token[1:-1])
         if token.startswith("<"):
@@ -160,13 +160,13 @@ def _say(node: Node, values: Values, rng: Random, used: list[str]) -> str | None
             parts.append(text)
         return "".join(parts)
     before = len(used)
-    options = rng.sample(node.options, len(node.options)) if isinstance(node, Choice) else node.options
+    options = rng.sample(node.options, len(node.options)) if isinstance(node, AnyOf) else node.options
     for option in options:
         text = _say(option, values, rng, used)
         if text is not None:
             return text
         del used[before:]
-    return "" if isinstance(node, Known) else None
+    return "" if isinstance(node, FirstKnown) else None
 
 
 def every(node: Node) -> Iterator[str]:
