@@ -21,6 +21,7 @@ from llark.evaluate.real import Song
 from llark.pipeline import ask, testsets
 from llark.pipeline import evaluate as walk
 from llark.pipeline.ask import Choice
+from llark.pipeline.listen import Listened
 from llark.records import Clip, Embedding, Track
 from llark.storage import stages
 
@@ -376,8 +377,8 @@ def test_the_real_songs_are_heard_whole_and_count_once_each(
     facts = annotation("clip-3")
     monkeypatch.setattr(real, "write_mixes", lambda folder: [Track(name, str(song)) for name in names])
     monkeypatch.setattr(real, "songs", _songs)
-    monkeypatch.setattr(ask, "cut", lambda path: [])
-    monkeypatch.setattr(ask, "hear", lambda path, clips: ask.HeardSong(facts, np.full((4, 1), 3, np.float32)))
+    listened = Listened(facts, np.full((4, 1), 3, np.float32))
+    monkeypatch.setattr(ask.MusicLM, "hear", lambda model, path: listened)
     status, table, _ = typed(capsys, monkeypatch, "evaluate", "--real", "--out", tmp_path / "out")
     assert status == 0
     rows = {(row.metric, row.condition): row for row in report.read(tmp_path / "out").rows}
