@@ -120,10 +120,10 @@ def print_song(recording: Path, runs: int, minutes: float) -> None:
 
 
 def main() -> None:
-    from llark.pipeline import line
+    from llark.pipeline.ask import demo_recording
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recording", type=Path, nargs="?", default=line.demo_recording())
+    parser.add_argument("recording", type=Path, nargs="?", default=demo_recording())
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=5.0)
     options = parser.parse_args()

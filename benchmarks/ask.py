@@ -19,10 +19,10 @@ PROGRAM = """
 import json, resource, sys, time
 began = time.perf_counter()
 from pathlib import Path
-from llark.pipeline import line
+from llark.pipeline.ask import MusicLM, demo_recording
 rows = []
 for _ in range(2):
-    rows.append(line.ask(Path(sys.argv[1]), [sys.argv[2]]).timings_seconds)
+    rows.append(MusicLM().ask(Path(sys.argv[1]), sys.argv[2]).timings_seconds)
 print(json.dumps({"rows": rows, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 """
 
@@ -48,10 +48,10 @@ def measure(recording: Path, runs: int) -> tuple[list[dict[str, float]], list[di
 
 
 def main() -> None:
-    from llark.pipeline import line
+    from llark.pipeline.ask import demo_recording
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recording", type=Path, nargs="?", default=line.demo_recording())
+    parser.add_argument("recording", type=Path, nargs="?", default=demo_recording())
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     cold, warm, peak = measure(options.recording, options.runs)

@@ -183,6 +183,14 @@ def test_a_key_like_no_other_is_refused_without_a_guess(tmp_path: Path) -> None:
         ("name: x\ntrain: {clips_last_share: .5}", "needs the `published` conversation"),
         ("name: x\ntrain: {most_tokens: 64}", "leaves no room for words"),
         ("name: x\ntrain: {facts_share: 0.5}", "need train.independent_turns: true"),
+        (
+            "name: x\ntrain: {facts_share: 0.5, independent_turns: true, bucket: 1}",
+            "write instruct.measured true",
+        ),
+        (
+            "name: x\ninstruct: {measured: true}\nprepare: {source: a}",
+            "instruct.measured is about rendered clips",
+        ),
         ("name: x\ntrain: {independent_turns: true}", "needs train.conversation chatml, bucket 1"),
         ("name: x\ntrain: {precision: bfloat16-weights}", "needs whole copies"),
         ("name: x\nmodel: {start_from: bundled}", "model.start_from is read by"),

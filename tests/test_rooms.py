@@ -167,7 +167,7 @@ def test_no_file_is_a_drawer_for_everything() -> None:
         ("audio/loading.py", "import soxr, soundfile", False),
         ("audio/loading.py", "import av", True),
         ("audio/decoders.py", "import av", False),
-        ("pipeline/line.py", "from llark.prepare import crop\nfrom llark.model import config", False),
+        ("pipeline/build.py", "from llark.prepare import crop\nfrom llark.model import config", False),
     ],
 )
 def test_the_walk_finds_strangers_and_only_strangers(

@@ -59,22 +59,21 @@ def ask(
     device
         cpu, cuda, cuda:1 …; a GPU if there is one.
     """
-    from llark.pipeline import line
-    from llark.pipeline.ask import Choice
+    from llark.pipeline.ask import Choice, MusicLM
     from llark.report import text as show
 
     choice = Choice(model, base, encoder_weights, device)
-    result = line.ask(audio, question, facts=facts, choice=choice)
+    result = MusicLM(choice).ask(audio, *question, facts=facts)
     print(show.as_json(result) if json else show.as_text(result))
 
 
 @app.command
 def demo(*, json: bool = False) -> None:
     """Ask the bundled model three questions about the bundled recording."""
-    from llark.pipeline import line
+    from llark.pipeline.ask import MusicLM, demo_recording
     from llark.report import text as show
 
-    result = line.ask(line.demo_recording(), DEMO_QUESTIONS)
+    result = MusicLM().ask(demo_recording(), *DEMO_QUESTIONS)
     print(show.as_json(result) if json else show.as_text(result))
 
 
@@ -250,9 +249,9 @@ def corpus(
     workers
         Local processes.
     """
-    from llark.pipeline import rendered
+    from llark.corpus.clips import render
 
-    rendered.render_corpus(
+    render(
         out,
         clips=clips,
         seed=seed,
@@ -260,7 +259,7 @@ def corpus(
         renderer=renderer,
         workers=workers,
         midi=midi,
-        groove_midi=groove_midi,
+        groove_midi_folder=groove_midi,
     )
 
 
@@ -287,9 +286,9 @@ def build(
     workers
         Local processes for rendering and hearing.
     """
-    from llark.pipeline import line
+    from llark.pipeline.build import build as build_all
 
-    if said := line.build(recipe, out, overrides=overrides, limit=limit, workers=workers):
+    if said := build_all(recipe, out, overrides=overrides, limit=limit, workers=workers):
         print(said)
 
 

@@ -95,6 +95,11 @@ class Instruct(Section):
         default="offline", min_length=1, description="who writes them; `offline` is the grammar"
     )
     seed: int = Field(default=0, ge=0, description="the same seed gives the same exchanges")
+    measured: bool = Field(
+        default=False,
+        description="short questions about rendered clips, and as many about what was measured in them, "
+        "which train.facts_share shows",
+    )
 
 
 class Embed(Section):
@@ -336,6 +341,10 @@ class Recipe(Section):
             raise ValueError(
                 "train.heads learn from what is known of rendered clips: write them null with prepare.source"
             )
+        if self.instruct.measured and self.prepare.source is not None:
+            raise ValueError("instruct.measured is about rendered clips: write it false with prepare.source")
+        if self.train.facts_share and not self.instruct.measured:
+            raise ValueError("train.facts_share shows what was measured: write instruct.measured true")
         if self.model.start_from is not None and self.train.heads is None:
             raise ValueError("model.start_from is read by a training with train.heads only")
         if self.train.weights == "lora" and not self.model.lora_rank:

@@ -11,7 +11,7 @@ import pytest
 from llark import audio
 from llark.annotate import annotate
 from llark.networks.features import AudioFeatures
-from llark.pipeline.line import demo_recording
+from llark.pipeline.ask import demo_recording
 from llark.records import Annotation, Tags
 
 RATE = 22_050

@@ -17,7 +17,7 @@ from llark.embed.encoder import Settings
 from llark.errors import StoreMismatch, UserMustAct
 from llark.evaluate import compare
 from llark.pipeline import evaluate as walk
-from llark.pipeline import listen, rendered, testsets
+from llark.pipeline import listen, prepare, testsets
 from llark.pipeline.evaluate import Wanted
 from llark.records import Annotation, Clip, Embedding, Key, Track, to_dict
 from llark.storage import stages
@@ -115,7 +115,8 @@ def test_how_many_of_the_rendered_clips_are_asked_about_is_said(
                 writer.write(clip.id, [row])
             writer.finish()
     monkeypatch.setattr(testsets, "open_corpus", lambda *_: tmp_path)
-    monkeypatch.setattr(rendered, "truths", lambda _: truth)
+    known = {clip: (Track("t", "x.ogg"), one) for clip, one in truth.items()}
+    monkeypatch.setattr(prepare, "corpus_truths", lambda *_: known)
     (tmp_path / "corpus").mkdir()
     testsets.gather(None, tmp_path / "r", Wanted(clips=5, split=split))
     assert capsys.readouterr().err == f"{says}\n"

@@ -17,7 +17,7 @@ import numpy as np
 
 from llark import audio
 from llark.networks import note
-from llark.pipeline import line
+from llark.pipeline.ask import demo_recording
 
 GOLDENS = Path(__file__).parents[1] / "data" / "networks" / "note_goldens.npz"
 ROWS = slice(None, None, 8)
@@ -33,7 +33,7 @@ OUTPUTS = {
 
 def windows() -> np.ndarray:
     """[3, 43844] at 22,050 Hz."""
-    samples, rate = audio.load(line.demo_recording())
+    samples, rate = audio.load(demo_recording())
     samples = audio.resample(samples, rate, note.SAMPLE_RATE)
     starts = [round(second * note.SAMPLE_RATE) for second in STARTS_SECONDS]
     heard = [samples[start : start + note.WINDOW_SAMPLES] for start in starts]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from llark import audio
 from llark.networks.texture import Texture
-from llark.pipeline.line import demo_recording
+from llark.pipeline.ask import demo_recording
 
 RATE = 16_000
 

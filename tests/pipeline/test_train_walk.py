@@ -59,7 +59,9 @@ def test_a_model_is_trained_from_the_folders_of_the_stages_and_held_out_clips_st
 ) -> None:
     base = smoke.write_base("llama", data / "base")
     places = [data / "data", data / "emb", data / "talk"]
-    found = walk.read_data(walk.folders([str(place) for place in places]), recipe.load(data / "small.yaml"))
+    found = walk.read_data(
+        walk.folders([str(place) for place in places]), recipe.load(data / "small.yaml").train
+    )
     assert sorted({one.clip_id for one in found.exchanges}) == sorted(f"c{number}" for number in range(10))
     assert found.validation == {"c8", "c9"}
     words = ["train", data / "small.yaml", "train.seed=3", "--data", *places, "--base", base]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,3 +52,28 @@ def test_an_error_where_no_process_is_lost_stays_what_it_is(capfd: pytest.Captur
 
     assert beside(meet, ranks=2) == [0, 0]
     assert "kept: out of something" in capfd.readouterr().out
+
+
+_DONE_ONCE = """
+import sys, time
+from pathlib import Path
+from llark.train import distributed
+page = Path(sys.argv[1])
+with distributed.main_first() as is_main:
+    if is_main:
+        time.sleep(1)
+        page.write_text(page.read_text() + "made ")
+with distributed.join("cpu") as world:
+    assert page.read_text() == "made ", page.read_text()
+    world.wait()
+"""
+
+
+def test_what_is_done_once_is_done_by_the_first_process_before_the_others_go_on(tmp_path: Path) -> None:
+    page, script = tmp_path / "page", tmp_path / "script.py"
+    page.write_text("")
+    script.write_text(_DONE_ONCE)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    done = subprocess.run([*torchrun, str(script), str(page)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert page.read_text() == "made "

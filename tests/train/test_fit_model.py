@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM, AutoProcessor
 
 from llark import train as training
 from llark.errors import StoreMismatch, UserMustAct
+from llark.model import checkpoint
 from llark.model.checkpoint import load_adapter
 from llark.recipe import Recipe
 from llark.records import Exchange
@@ -50,7 +51,9 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(recipe: Recipe, folder: Path, base: Path, stop: int | None = None) -> TrainResult:
     with distributed.join("cpu") as world:
-        return fit_model(recipe, smoke.data_of(recipe), folder, world, base=base, stop_after=stop)
+        return fit_model(
+            recipe.model, recipe.train, smoke.data_of(recipe), folder, world, base=base, stop_after=stop
+        )
 
 
 def losses(folder: Path) -> list[float]:
@@ -141,6 +144,42 @@ def test_a_run_that_is_killed_goes_on_with_the_same_losses_to_the_bit(
     assert [path.name for path in checkpoints.finished(tmp_path / "killed")] == ["checkpoint-5"]
     trained(recipe, tmp_path / "killed", tiny_base)
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+
+
+def test_a_kill_before_the_model_is_in_place_leaves_none_and_the_next_run_writes_it_with_its_encoder(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_of("projector", steps=2)
+
+    def run() -> None:
+        examples = smoke.data_of(recipe)
+        with distributed.join("cpu") as world:
+            fit_model(
+                recipe.model, recipe.train, examples, tmp_path, world, base=tiny_base,
+                audio_encoder={"version": "tiny-1"},
+            )  # fmt: skip
+
+    def die_when_all_is_written() -> None:
+        save = checkpoint.save_adapter
+
+        def deadly(*given: Any) -> None:
+            save(*given)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        checkpoint.save_adapter = deadly
+        run()
+
+    assert beside(die_when_all_is_written) == [-signal.SIGKILL]
+    assert not (tmp_path / "model").exists()
+    run()
+    page = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert page["audio_encoder"] == {"version": "tiny-1"}
+    assert page["base_name"] == str(tiny_base)
+
+
+def test_dropout_follows_from_seed_step_part_and_process_and_from_no_hash_of_pythons() -> None:
+    assert loop._dropout_seed(0, 7, 1, 2) == 5023215235957636659
+    assert len({loop._dropout_seed(0, step, part, 0) for step in range(9) for part in range(9)}) == 81
 
 
 @pytest.mark.parametrize("dying", [0, 1])
@@ -237,7 +276,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tiny_base: P
     for one in material.embeddings.values():
         one.frames[0, 0] = np.nan
     with distributed.join("cpu") as world, pytest.raises(TrainingFailed, match=r"loss of step 0 is nan"):
-        fit_model(recipe, material, tmp_path, world, base=tiny_base)
+        fit_model(recipe.model, recipe.train, material, tmp_path, world, base=tiny_base)
     assert (tmp_path / "bad-batch-0-0.safetensors").is_file()
 
 
@@ -248,7 +287,7 @@ def test_examples_that_do_not_fit_are_dropped_with_a_reason(tiny_base: Path, tmp
             Exchange("nowhere", "Is it?", "Yes.", "understanding", "smoke", "smoke")]  # fmt: skip
     grown = TrainData([*material.exchanges, *more], material.embeddings, material.shapes, 10.0)
     with distributed.join("cpu") as world:
-        result = fit_model(recipe, grown, tmp_path, world, base=tiny_base)
+        result = fit_model(recipe.model, recipe.train, grown, tmp_path, world, base=tiny_base)
     assert result.dropped == {"answer-cut": 1, "no-frames": 1}
     lines = [json.loads(line) for line in (tmp_path / "dropped.jsonl").read_text().splitlines()]
     assert {(one["id"], one["reason"]) for one in lines} == {
@@ -256,7 +295,7 @@ def test_examples_that_do_not_fit_are_dropped_with_a_reason(tiny_base: Path, tmp
     }  # fmt: skip
     few = TrainData(more, material.embeddings, material.shapes, 10.0)
     with distributed.join("cpu") as world, pytest.raises(UserMustAct, match="examples would be dropped"):
-        fit_model(recipe, few, tmp_path / "few", world, base=tiny_base)
+        fit_model(recipe.model, recipe.train, few, tmp_path / "few", world, base=tiny_base)
 
 
 def test_processes_that_cannot_share_a_step_evenly_are_told(tmp_path: Path) -> None:

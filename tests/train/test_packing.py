@@ -119,7 +119,9 @@ def test_packed_training_has_the_losses_of_padded_training(tmp_path: Path, more:
     for packed in (False, True):
         recipe = recipe_of(**({"weights": "full"} | more), steps=6, packed=packed, evaluate_every=3)
         with distributed.join("cpu") as world:
-            fit_model(recipe, smoke.data_of(recipe), tmp_path / str(packed), world, base=base)
+            fit_model(
+                recipe.model, recipe.train, smoke.data_of(recipe), tmp_path / str(packed), world, base=base
+            )
     assert losses(tmp_path / "True") == pytest.approx(losses(tmp_path / "False"), abs=1e-5)
     heard = [loop.read_log(tmp_path / name)[-1].validation_loss for name in ("True", "False")]
     assert heard[0] == pytest.approx(heard[1], abs=1e-5)

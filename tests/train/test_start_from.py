@@ -60,14 +60,15 @@ def recipe(base: Path, *changes: str) -> Any:
     fixed = (f"model.base={base}", "model.lora_rank=2", "model.lora_targets=[q_proj]",
              "train.heads={epochs: 1, folds: 2}",
              "train.steps=2", "train.save_every=1", "train.batch=1", "train.micro_batch=1", "train.turns=2",
-             "train.independent_turns=true", "train.bucket=1", "train.facts_share=0.5",
-             "train.foreign_share=0.25", "train.precision=float32", "train.sharding=ddp")  # fmt: skip
+             "train.independent_turns=true", "instruct.measured=true", "train.bucket=1",
+             "train.facts_share=0.5", "train.foreign_share=0.25", "train.precision=float32",
+             "train.sharding=ddp")  # fmt: skip
     return recipes.load(page, (*fixed, *changes))
 
 
 def run(made: Any, folder: Path, start_from: Path | None = None) -> Path:
     """The model that is trained in a folder."""
-    training.fit_model(made, material(), folder, World(), start_from=start_from)
+    training.fit_model(made.model, made.train, material(), folder, World(), start_from=start_from)
     return folder / "model"
 
 

@@ -28,7 +28,9 @@ def small_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(folder: Path, base: Path, stop: int | None = None, **more: Any) -> TrainResult:
     recipe = recipe_of("lora", steps=4, evaluate_every=4, save_every=2, **more)
     with distributed.join("cpu") as world:
-        return fit_model(recipe, smoke.data_of(recipe), folder, world, base=base, stop_after=stop)
+        return fit_model(
+            recipe.model, recipe.train, smoke.data_of(recipe), folder, world, base=base, stop_after=stop
+        )
 
 
 # --- Weights & Biases -------------------------------------------------------------------------------------

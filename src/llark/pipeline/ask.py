@@ -148,6 +148,11 @@ def load_answerer(choice: Choice, **config: int) -> Answerer:
     )
 
 
+def demo_recording() -> Path:
+    """The recording that ships with the package."""
+    return Path(str(files("llark") / "weights" / "demo" / "feelings.ogg"))
+
+
 def bundled_model() -> Path:
     """The folder of the model that ships with the package."""
     return Path(str(files("llark") / "weights" / BUNDLED))

@@ -1,21 +1,53 @@
-"""The stages of `llark build`: recordings → a model of any encoder; trials and reports."""
+"""`llark build`: recordings → a model, every stage of a recipe, top to bottom.
+
+```
+files ─prepare→ clips ─┬─listen→ annotations ─instruct→ exchanges ─┐
+                       └─listen→ embeddings ───────────────────────┴─train→ model ─evaluate→ report
+```
+"""
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from llark.errors import UserMustAct
-from llark.records import Clip
+from llark.records import Annotation, Clip
 from llark.storage import artifacts, stages
 
 if TYPE_CHECKING:
+    from llark import recipe as sections
     from llark.embed.encoder import Settings
     from llark.recipe import Recipe
+    from llark.train.distributed import World
 
 MODEL, TRAIN = "model", "train"
+
+
+def build(
+    recipe_path: Path, out: Path, *, overrides: Sequence[str] = (), limit: int | None = None, workers: int = 2
+) -> str:
+    """Every stage of a recipe into `out`; returns the report's table. Run again, a stopped build goes on.
+
+    Under torchrun all processes train; the first one alone does the rest, and the others return nothing.
+    """
+    from llark import recipe as recipes
+    from llark.train import distributed
+
+    recipe = recipes.load(recipe_path, overrides)
+    if limit is not None:
+        recipe = small(recipe, limit)
+    with distributed.main_first() as is_main:
+        if is_main:
+            prepare(recipe.prepare, recipe.corpus, out, limit, workers)
+            listen(recipe.embed, out, workers)
+            instruct(recipe.instruct, out)
+    with distributed.join() as world:
+        train(recipe.model, recipe.train, out, world)
+    return evaluate(recipe.evaluate, out) if world.is_main else ""
 
 
 def small(recipe: Recipe, limit: int) -> Recipe:
@@ -39,69 +71,113 @@ def small(recipe: Recipe, limit: int) -> Recipe:
     )
 
 
-def gather(recipe: Recipe, out: Path, limit: int | None, workers: int) -> None:
-    """The recordings that the recipe names → tracks, clips, and truths where the data set labels anything.
+def prepare(
+    config: sections.Prepare, rendered: sections.Corpus, out: Path, limit: int | None, workers: int
+) -> None:
+    """The recordings that the recipe names → tracks, clips, and truths where the data set labels anything;
+    without a source a corpus is rendered, and its recordings → clips.
 
     `limit`: at most so many recordings.
     """
+    from llark.corpus.clips import render
+    from llark.pipeline.prepare import cut_corpus
     from llark.prepare import stage
     from llark.prepare.crop import Crop
 
-    settings = stage.PrepareOptions(
-        source=str(recipe.prepare.source),
-        dataset=recipe.prepare.dataset,
-        crop=Crop(recipe.prepare.window_seconds),
-        limit=limit,
+    if config.source is not None:
+        crop = Crop(config.window_seconds)
+        options = stage.PrepareOptions(source=config.source, dataset=config.dataset, crop=crop, limit=limit)
+        stage.run(options, str(out), workers=workers)
+        return
+    render(
+        out / "corpus",
+        clips=rendered.clips,
+        seed=rendered.seed,
+        sources=rendered.sources,
+        renderer=rendered.renderer,
+        workers=workers,
     )
-    stage.run(settings, str(out), workers=workers)
+    cut_corpus(out / "corpus", out / "clips", config.window_seconds)
 
 
-def settings_of(recipe: Recipe) -> Settings:
+def listen(config: sections.Embed, out: Path, workers: int) -> None:
+    """Clips → what is measured in them, and the frames of the recipe's encoder."""
+    from llark.pipeline import listen as listening
+
+    clips, annotations, embeddings = (out / name for name in ("clips", "annotations", "embeddings"))
+    listening.listen(clips, annotations, embeddings, encoder_of(config), workers)
+
+
+def encoder_of(config: sections.Embed) -> Settings:
     """The encoder of a recipe."""
     from llark.embed.encoder import NATIVE, Settings
 
-    said = recipe.embed
-    usual = NATIVE if said.encoder == "mini" else "10"
-    rate = usual if said.rate is None else str(said.rate)
-    return Settings(said.encoder, said.weights, said.compat, said.layer, rate)
+    usual = NATIVE if config.encoder == "mini" else "10"
+    rate = usual if config.rate is None else str(config.rate)
+    return Settings(config.encoder, config.weights, config.compat, config.layer, rate)
 
 
-def instruct(recipe: Recipe, out: Path) -> None:
-    """Questions by the grammar from the labels, and where there is none from what was measured."""
+def instruct(config: sections.Instruct, out: Path) -> None:
+    """Questions by the grammar from the labels, and where there is none from what was measured.
+
+    With `instruct.measured` about both, apart: what the truth answers in exchanges/heard, what the
+    measurements answer in exchanges/measured.
+    """
+    from llark.instruct import join
+    from llark.instruct.offline import OfflineConfig, OfflineTeacher
     from llark.pipeline.instruct import InstructOptions
-    from llark.pipeline.instruct import instruct as teach_all
+    from llark.pipeline.instruct import instruct as by_any_teacher
+    from llark.pipeline.prepare import corpus_truths
 
-    teach = recipe.instruct
-    if teach.teacher != "offline":
+    if config.teacher != "offline":
         raise UserMustAct(
-            f"instruct.teacher {teach.teacher}: a build asks no endpoint. Run llark instruct {out} --teacher "
-            f"… --out DIR, and then llark train with --data {out} DIR."
+            f"instruct.teacher {config.teacher}: a build asks no endpoint. Run llark instruct {out} "
+            f"--teacher … --out DIR, and then llark train with --data {out} DIR."
         )
-    teach_all([str(out)], str(out), InstructOptions(most=teach.exchanges_per_clip, seed=teach.seed))
+    if not config.measured:
+        by_any_teacher(
+            [str(out)], str(out), InstructOptions(most=config.exchanges_per_clip, seed=config.seed)
+        )
+        return
+    clips = {clip.id: clip for clip in stages.read(out / "clips", Clip)}
+    known = corpus_truths([out / "corpus"], clips.values())
+    tracks = {track.id: track for track, _ in known.values()}
+    sides: tuple[tuple[str, Literal["drums"] | bool, Iterable[Annotation]], ...] = (
+        ("heard", "drums", (truth for _, truth in known.values())),
+        ("measured", True, stages.read(out / "annotations", Annotation)),
+    )
+    for name, say_unknown, facts in sides:
+        writer = stages.open_stage(
+            out / "exchanges" / name,
+            "instruct",
+            {**config.model_dump(), "purpose": name},
+            [out / "clips"],
+        )
+        questions = OfflineConfig(
+            config.exchanges_per_clip, config.seed, say_unknown=say_unknown, kinds="basic"
+        )
+        OfflineTeacher(questions).teach(list(join(facts, clips, {}, tracks)), writer)
 
 
-def train(recipe: Recipe, out: Path) -> bool:
-    """Trains in `out`/train, and puts the model into `out`/model. Whether this process is the main one."""
-    from llark.pipeline import train as training
-    from llark.train import distributed
+def train(model: sections.Model, config: sections.Train, out: Path, world: World) -> None:
+    """Exchanges and embeddings → a model, trained in `out`/train and put into `out`/model."""
+    from llark.pipeline.train import train_on
 
-    with distributed.join() as world:
-        if not (out / MODEL / "config.json").is_file():
-            training.train_on(recipe, [str(out)], out / TRAIN, world)
-            world.wait()
-            if world.is_main:
-                os.replace(out / TRAIN / MODEL, out / MODEL)
+    (finished,) = world.sum(float((out / MODEL / "config.json").is_file()))
+    if not finished:
+        train_on(model, config, [str(out)], out / TRAIN, world)
         world.wait()
-        return world.is_main
+        if world.is_main:
+            os.replace(out / TRAIN / MODEL, out / MODEL)
 
 
-def report(recipe: Recipe, out: Path) -> str:
+def evaluate(config: sections.Evaluate, out: Path) -> str:
     """The table of the model's answers beside the labels; where there are none, what was made."""
-    from llark.pipeline import evaluate as walk
+    from llark.pipeline.evaluate import evaluate_model
 
     made = artifacts.look(out)
     if made.corpora or made.truths:
-        return walk.evaluate_model(out, out / "report", out / MODEL, recipe.evaluate.clips)
+        return evaluate_model(out, out / "report", out / MODEL, config.clips)
     clips = sum(1 for _ in stages.read(out / "clips", Clip))
     exchanges = stages.about(out / "exchanges")["counts"]["out"]
     return (

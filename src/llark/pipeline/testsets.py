@@ -76,10 +76,11 @@ def gather(
 
 def open_corpus(folder: Path, clips: int, workers: int) -> Path:
     """Renders so many clips of the open corpus, all splits together, hears them, and returns their folder."""
+    from llark.corpus.clips import render
     from llark.embed.encoder import NATIVE, Settings
-    from llark.pipeline import rendered
+    from llark.pipeline.prepare import cut_corpus
 
-    rendered.render_corpus(
+    render(
         folder / "corpus",
         clips=clips,
         seed=OPEN_SEED,
@@ -87,7 +88,7 @@ def open_corpus(folder: Path, clips: int, workers: int) -> Path:
         renderer="midirenderer",
         workers=workers,
     )
-    rendered.prepare(folder / "corpus", folder / "clips")
+    cut_corpus(folder / "corpus", folder / "clips")
     mini = Settings("mini", rate=NATIVE)
     listening.listen(folder / "clips", folder / "annotations", folder / "embeddings", mini, workers)
     return folder
@@ -105,12 +106,12 @@ def _told(material: Material, data: Path, split: str) -> Material:
 
 def _built(data: Path, wanted: Wanted) -> Material:
     """The held-out clips of a folder that `llark build` has filled."""
-    from llark.pipeline import rendered
+    from llark.pipeline.prepare import corpus_truths
 
     annotations = {a.clip_id: a for a in stages.read(data / "annotations", Annotation)}
     embeddings = Embeddings(data / "embeddings")
-    truth = rendered.truths(data)
     every = [clip for clip in stages.read(data / "clips", Clip) if clip.id in embeddings]
+    truth = {clip: known for clip, (_, known) in corpus_truths([data / "corpus"], every).items()}
     held_out = [clip for clip in every if clip.split == wanted.split] or every
     chosen = spread(held_out, wanted.clips or LABELLED_CLIPS)
     items = tuple(Item(clip.id, clip.track_id, truth[clip.id], annotations.get(clip.id)) for clip in chosen)
@@ -133,9 +134,9 @@ def _prepared(data: Path, out: Path, wanted: Wanted, hear: bool) -> Material:
 def _rendered(data: Path, out: Path, wanted: Wanted, hear: bool) -> Material:
     """The clips of a folder that `llark corpus` has rendered."""
     from llark import corpus
-    from llark.pipeline import rendered
+    from llark.pipeline.prepare import cut_corpus
 
-    rendered.prepare(data, out / HEARD / "clips")
+    cut_corpus(data, out / HEARD / "clips")
     by_track = {track.id: truth for track, truth in corpus.read(data)}
     every = list(stages.read(out / HEARD / "clips", Clip))
     truth = {clip.id: replace(by_track[clip.track_id], clip_id=clip.id) for clip in every}

@@ -18,7 +18,7 @@ from llark.storage.embeddings import Embeddings
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
-    from llark.recipe import Recipe
+    from llark.recipe import Model, Recipe, Train
     from llark.train import TrainResult
     from llark.train.data import TrainData
     from llark.train.distributed import World
@@ -45,23 +45,24 @@ def train(
 
     made = recipe.load(path, overrides)
     with distributed.join(device) as world:
-        result = train_on(made, data, out, world, base)
+        result = train_on(made.model, made.train, data, out, world, base)
         return summary(result, out) if world.is_main else ""
 
 
 def train_on(
-    made: Recipe, data: Sequence[str], out: Path, world: World, base: Path | None = None
+    model: Model, config: Train, data: Sequence[str], out: Path, world: World, base: Path | None = None
 ) -> TrainResult:
-    """The training of a recipe on what lies in these places, into `out`."""
+    """The training of two sections of a recipe on what lies in these places, into `out`."""
     from llark import train as training
     from llark.embed import record
     from llark.pipeline.ask import bundled_model
 
-    start = made.model.start_from
+    start = model.start_from
     places = folders(data)
     return training.fit_model(
-        made,
-        read_data(places, made),
+        model,
+        config,
+        read_data(places, config),
         out,
         world,
         base=base,
@@ -94,7 +95,7 @@ def smoke(path: Path, out: Path, *, overrides: Sequence[str] = (), device: str |
             trial.write_base(model_type, base, bool(text.tie_word_embeddings))
         world.wait()
         little = trial.small(made)
-        result = training.fit_model(little, trial.data_of(little), out, world, base=base)
+        result = training.fit_model(little.model, little.train, trial.data_of(little), out, world, base=base)
         return f"{summary(result, out)}\n  base: a random {model_type}" if world.is_main else ""
 
 
@@ -106,7 +107,7 @@ def plan(path: Path, data: Sequence[str] = (), *, overrides: Sequence[str] = ())
     width, _ = plans.ENCODERS[made.embed.encoder.split(":")[0]]
     if not data:
         return plans.table(made, plans.shape_of(made, width), plans.guess_load(made), guessed=True)
-    read = read_data(folders(data), made)
+    read = read_data(folders(data), made.train)
     width = next(iter(read.shapes.values()))[1]
     return plans.table(made, plans.shape_of(made, width), _mean_example(made, read), guessed=False)
 
@@ -146,8 +147,8 @@ def import_checkpoint(folder: Path, out: Path, tokenizer: Path | None, dtype: st
 # --- data -------------------------------------------------------------------------------------------------
 
 
-def read_data(places: Artifacts, made: Recipe) -> TrainData:
-    """What the recipe's training reads of these folders. Test clips are left out."""
+def read_data(places: Artifacts, config: Train) -> TrainData:
+    """What a training reads of these folders. Test clips are left out."""
     from llark.train.data import TrainData
 
     embeddings = [Embeddings(place, verify=True) for place in places.embeddings]
@@ -171,9 +172,9 @@ def read_data(places: Artifacts, made: Recipe) -> TrainData:
         validation=frozenset(clip for clip, split in splits.items() if split == "validation"),
         source=_digest([*places.exchanges, *places.embeddings, *places.clips]),
     )
-    if made.train.facts_share:
+    if config.facts_share:
         data = _with_facts(data, exchanges(places.measured_exchanges), places)
-    return data if made.train.heads is None else _with_truths(data, clips, places)
+    return data if config.heads is None else _with_truths(data, clips, places)
 
 
 def _with_facts(data: TrainData, exchanges: list[Exchange], places: Artifacts) -> TrainData:
@@ -192,22 +193,19 @@ def _with_facts(data: TrainData, exchanges: list[Exchange], places: Artifacts) -
 
 def _with_truths(data: TrainData, clips: Sequence[Clip], places: Artifacts) -> TrainData:
     """The data with the truth about each clip, for the concept heads."""
-    from llark import corpus
     from llark.embed import mini
+    from llark.pipeline.prepare import corpus_truths
 
     if not places.corpora:
         raise UserMustAct(
             "train.heads learn from the truth of rendered clips: give the folder of a llark build that "
             "rendered its corpus, or set train.heads to null."
         )
-    tracks = {
-        track.id: (track, truth) for place in places.corpora for track, truth in corpus.read(Path(place))
-    }
-    known = [clip for clip in clips if clip.split != "test" and clip.track_id in tracks]
+    known = corpus_truths(places.corpora, (clip for clip in clips if clip.split != "test"))
     return replace(
         data,
-        truths={clip.id: replace(tracks[clip.track_id][1], clip_id=clip.id) for clip in known},
-        groups={clip.id: tracks[clip.track_id][0].group or clip.track_id for clip in known},
+        truths={clip: truth for clip, (_, truth) in known.items()},
+        groups={clip: track.group or track.id for clip, (track, _) in known.items()},
         layout={name: (part.start, part.stop) for name, part in mini.PARTS.items()},
     )
 

@@ -25,7 +25,7 @@ from llark.train.distributed import World
 from llark.train.report import Board, Examiner, check_boards
 
 if TYPE_CHECKING:
-    from llark.recipe import Recipe, Train
+    from llark.recipe import Model, Train
 
 MODEL = "model"
 """The folder of the trained model, in that of its training."""
@@ -57,7 +57,8 @@ class TrainResult:
 
 
 def fit_model(
-    recipe: Recipe,
+    shape: Model,
+    config: Train,
     data: TrainData,
     folder: Path,
     world: World,
@@ -70,24 +71,23 @@ def fit_model(
     """Trains a model in `folder`, which keeps checkpoints and the log, and writes it to `folder`/model; goes
     on from what `folder` holds.
 
-    `base`: in place of the recipe's. `audio_encoder`: what made the frames, for the model's
-    config. With `start_from` projector, adapter and concept slots start as that model's; the heads are fitted
-    anew.
+    `shape` and `config`: sections of the recipe. `base`: in place of the recipe's. `audio_encoder`: what made
+    the frames, for the model's config. With `start_from` projector, adapter and concept slots start as that
+    model's; the heads are fitted anew.
 
     Raises `UserMustAct` where there is nothing to train on, where more than half of it would be dropped, or
     where the model to start from does not fit the recipe.
     """
-    config = recipe.train
     loop.check_world(config, world)
     check_boards(config)
     check_quantizing(config, world)
     width = _width(data)
-    plan = _plan(recipe, data)
+    plan = _plan(shape, config, data)
     if (before := _result(folder, plan)) is not None:
         return before
-    base = base or recipe.model.base
+    base = base or shape.base
     torch.manual_seed(config.seed)
-    model, processor = _begin(recipe, data, width, world, base, start_from)
+    model, processor = _begin(shape, config, data, width, world, base, start_from)
     model.config.audio_encoder = dict(audio_encoder or model.config.audio_encoder)
     if config.weights != "full" and not model.config.base_name:  # a folder
         model.config.base_name = str(Path(base).expanduser().resolve())
@@ -102,7 +102,7 @@ def fit_model(
     training, validation = example_sets(data, config, reading, folder, world)
     lost = _write_dropped(folder, [*training.dropped, *validation.dropped], world)
     _refuse_loss(training)
-    _make_trainable(model, recipe)
+    _make_trainable(model, shape, config)
     if config.packed:
         packing.make_ready(model)
     if config.normalise_frames and config.heads is None:  # the heads have their own
@@ -156,16 +156,15 @@ def _width(data: TrainData) -> int:
     return widths[0]
 
 
-def _plan(recipe: Recipe, data: TrainData) -> dict[str, Any]:
+def _plan(shape: Model, config: Train, data: TrainData) -> dict[str, Any]:
     """What a checkpoint is for: the recipe where it matters to the weights, and what is trained on."""
     digest = hashlib.sha256()
     for one in (*data.exchanges, *data.fact_exchanges):
         digest.update((json.dumps((one.clip_id, one.task, one.question, one.answer)) + "\n").encode())
-    sections = stages.plain(recipe)
-    config = {key: value for key, value in sections["train"].items() if key not in _FREE}
+    settings = {key: value for key, value in stages.plain(config).items() if key not in _FREE}
     return {
-        "model": sections["model"],
-        "train": config,
+        "model": stages.plain(shape),
+        "train": settings,
         "examples": digest.hexdigest(),
         "source": data.source,
     }
@@ -180,18 +179,23 @@ _FREE = ("micro_batch", "packed", "sharding", "save_every", "keep", "evaluate_ev
 
 
 def _begin(
-    recipe: Recipe, data: TrainData, width: int, world: World, base: str | Path, start_from: Path | None
+    shape: Model,
+    config: Train,
+    data: TrainData,
+    width: int,
+    world: World,
+    base: str | Path,
+    start_from: Path | None,
 ) -> tuple[Any, Any]:
     """Model and processor as training finds them."""
-    config = recipe.train
     concepts = None if config.heads is None else heads.concepts_config(data.layout).to_dict()
     if start_from is None:
         return checkpoint.new_model(
             base,
             audio_width=width,
             frames_per_second=data.frames_per_second,
-            projector=recipe.model.projector,
-            max_audio_positions=recipe.model.audio_positions,
+            projector=shape.projector,
+            max_audio_positions=shape.audio_positions,
             concepts=concepts,
             conversation=config.conversation,
             seed=config.seed,
@@ -202,10 +206,10 @@ def _begin(
     pairs = {
         "the width of its frames": (model.config.audio_width, width),
         "its frames a second": (model.config.frames_per_second, data.frames_per_second),
-        "its projector": (model.config.projector, recipe.model.projector),
-        "its audio positions": (model.config.max_audio_positions, recipe.model.audio_positions),
-        "the rank of its adapter": (lora["r"] if lora else 0, recipe.model.lora_rank),
-        "its adapted layers": (set(lora.get("target_modules", ())), set(recipe.model.lora_targets)),
+        "its projector": (model.config.projector, shape.projector),
+        "its audio positions": (model.config.max_audio_positions, shape.audio_positions),
+        "the rank of its adapter": (lora["r"] if lora else 0, shape.lora_rank),
+        "its adapted layers": (set(lora.get("target_modules", ())), set(shape.lora_targets)),
         "what its heads read": (_digest(model.config.concepts), _digest(concepts)),
     }
     for name, (there, here) in pairs.items():
@@ -251,17 +255,16 @@ def base_loading(config: Train, world: World) -> dict[str, Any]:
     return {"quantization_config": quantization, "device_map": {"": world.device}, "dtype": compute}
 
 
-def _make_trainable(model: Any, recipe: Recipe) -> None:
+def _make_trainable(model: Any, shape: Model, config: Train) -> None:
     """Projector, markers and the concepts' slots always learn, the concept heads never; of the language model
     what the recipe says."""
-    config = recipe.train
     if config.weights != "lora":
         model.language_model.requires_grad_(config.weights == "full")
     elif model.config.lora:  # that of the model that training starts from
         for name, parameter in model.language_model.named_parameters():
             parameter.requires_grad_("lora_" in name)
     else:
-        rank, targets = recipe.model.lora_rank, recipe.model.lora_targets
+        rank, targets = shape.lora_rank, shape.lora_targets
         checkpoint.add_lora(model, checkpoint.Lora(rank, config.lora_alpha, config.lora_dropout, targets))
     if config.precision == "bfloat16-weights":
         for name, part in model.named_children():

@@ -12,7 +12,7 @@ from llark import audio
 from llark.errors import UserMustAct
 from llark.model.base import has_base
 from llark.music import readers
-from llark.pipeline import line
+from llark.pipeline.ask import MusicLM, demo_recording
 from llark.records import Annotation, Chords, Key, Tempo
 from llark.report.text import AskResult, as_json
 
@@ -23,7 +23,7 @@ needs_base = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def demo() -> AskResult:
-    return line.ask(line.demo_recording(), ["What is the tempo of this song?", "What key is it in?"])
+    return MusicLM().ask(demo_recording(), "What is the tempo of this song?", "What key is it in?")
 
 
 @needs_base
@@ -65,7 +65,7 @@ def clicks(path: Path, bpm: float, seconds: float = 12.0) -> Path:
 @needs_base
 def test_what_is_heard_without_facts_depends_on_the_recording(tmp_path: Path) -> None:
     answers = [
-        line.ask(clicks(tmp_path / f"{bpm}.wav", bpm), ["What is the tempo of this clip?"], facts=False)
+        MusicLM().ask(clicks(tmp_path / f"{bpm}.wav", bpm), "What is the tempo of this clip?", facts=False)
         for bpm in (70.0, 110.0)
     ]
     tempi = [readers.read_tempo(result.answers[0].text) for result in answers]
@@ -75,7 +75,7 @@ def test_what_is_heard_without_facts_depends_on_the_recording(tmp_path: Path) ->
 
 def test_no_question_is_refused_before_anything_is_heard() -> None:
     with pytest.raises(UserMustAct, match="no question"):
-        line.ask(Path("nowhere.wav"), [" "])
+        MusicLM().ask(Path("nowhere.wav"), " ")
 
 
 def test_a_songs_facts_are_those_that_most_confident_seconds_agree_on() -> None:
