@@ -12,7 +12,6 @@ from llark.corpus.audible import key_rank, pitch_classes
 from llark.corpus.builtin import STYLES, accompany
 from llark.corpus.harmony import (
     DEGREES,
-    INTERVALS,
     MAJOR_FORMS,
     MINOR_FORMS,
     harmonise,
@@ -35,6 +34,7 @@ from llark.corpus.programs import (
     vary,
     word_of,
 )
+from llark.music.theory import TONES
 from llark.records import GENRES, INSTRUMENTS, KEYS
 
 
@@ -52,7 +52,7 @@ def test_a_progression_fills_its_bars_without_gaps(key: int, per_bar: int) -> No
 def test_every_degree_of_every_form_is_known() -> None:
     words = {word for form in (*MAJOR_FORMS, *MINOR_FORMS) for word in form.split()}
     assert words <= set(DEGREES)
-    assert {quality for _, quality in DEGREES.values()} <= set(INTERVALS)
+    assert {quality for _, quality in DEGREES.values()} <= set(TONES)
 
 
 @pytest.mark.parametrize("key", [0, 4, 12, 19])
@@ -97,7 +97,7 @@ def test_a_tune_stays_in_its_register_and_in_its_bars(meter: int) -> None:
 
 def _tones(spans: tuple[Harmony, ...], note: Note) -> set[int]:
     span = next(s for s in spans if s.start - 1e-6 <= note.start < s.end - 1e-6)
-    return {(span.root + step) % 12 for step in INTERVALS[span.quality]}
+    return {(span.root + step) % 12 for step in TONES[span.quality]}
 
 
 def test_swing_moves_the_off_beats_to_the_last_third() -> None:

@@ -33,13 +33,12 @@ class BeatConfig:
     """How fast confidence rises with it there."""
 
 
-def track(activations: np.ndarray, bpm: float, per_bar: int, config: BeatConfig | None = None) -> Beats:
+def track(activations: np.ndarray, bpm: float, per_bar: int, config: BeatConfig = BeatConfig()) -> Beats:
     """Beats near `bpm` with their places in bars of `per_bar`.
 
     `activations` is [frames, 2], the probability of any beat and of a downbeat. Fewer than four beats, or
     beats that the nets hardly believe in, are unknown: an empty record of confidence 0.
     """
-    config = config or BeatConfig()
     times, places = _decode(activations, bpm, per_bar, config)
     if len(times) < config.fewest_beats:
         return Beats(source=SOURCE)
@@ -50,12 +49,11 @@ def track(activations: np.ndarray, bpm: float, per_bar: int, config: BeatConfig 
     return Beats(seconds, tuple(int(place) for place in places), round(confidence, 4), SOURCE)
 
 
-def doubted(found: Beats, certainty: float, config: BeatConfig | None = None) -> Beats:
+def doubted(found: Beats, certainty: float, config: BeatConfig = BeatConfig()) -> Beats:
     """Beats no surer than `certainty`; unknown if that is too little.
 
     In noise the nets find beats, but hardly ever a tempo.
     """
-    config = config or BeatConfig()
     confidence = min(found.confidence, certainty)
     if confidence < config.least_certainty:
         return Beats(source=SOURCE)

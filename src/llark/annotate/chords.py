@@ -14,6 +14,7 @@ import numpy as np
 
 from llark.annotate import notes
 from llark.annotate.notes import NoteConfig, Sounding
+from llark.music.theory import TONES
 from llark.networks.chord import ChordOutput
 from llark.networks.features import AudioFeatures
 from llark.networks.harmony import HarmonyOutput
@@ -49,12 +50,11 @@ class ChordConfig:
     """No-chord gaps shorter than this go to the chord before them."""
 
 
-def decode(heard: ChordOutput, harmony: HarmonyOutput, config: ChordConfig | None = None) -> Chords:
+def decode(heard: ChordOutput, harmony: HarmonyOutput, config: ChordConfig = ChordConfig()) -> Chords:
     """The spans cover the clip from 0 s without gaps; labels are `C:maj`, `F#:min`, `G:7` or `N`.
 
     Nothing pitched (silence, noise, drums) gives no spans and confidence 0.
     """
-    config = config or ChordConfig()
     probabilities = majmin(heard, harmony, config)
     if not len(probabilities):
         return Chords(source=SOURCE)
@@ -73,9 +73,8 @@ def decode(heard: ChordOutput, harmony: HarmonyOutput, config: ChordConfig | Non
     return Chords(_without_slivers(spans, config), confidence, SOURCE)
 
 
-def majmin(heard: ChordOutput, harmony: HarmonyOutput, config: ChordConfig | None = None) -> np.ndarray:
+def majmin(heard: ChordOutput, harmony: HarmonyOutput, config: ChordConfig = ChordConfig()) -> np.ndarray:
     """[frames, 25]: no chord, then twelve major, then twelve minor chords, each row adding up to 1."""
-    config = config or ChordConfig()
     qualities = harmony.chords[:, :-1].reshape(-1, len(QUALITIES), 12)
     families = [qualities[:, kinds, :].sum(axis=1) for kinds in (_MAJOR, _MINOR)]
     probabilities: np.ndarray = np.concatenate([harmony.chords[:, -1:], *families], axis=1)
@@ -146,11 +145,8 @@ def _without_slivers(spans: list[ChordSpan], config: ChordConfig) -> tuple[Chord
 
 NOTES_SOURCE = "basic-pitch"
 
-CHORD_TONES = {
-    "maj": (0, 4, 7), "min": (0, 3, 7), "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11), "min7": (0, 3, 7, 10),
-    "dim": (0, 3, 6), "aug": (0, 4, 8), "sus4": (0, 5, 7), "sus2": (0, 2, 7),
-}  # fmt: skip
-"""Semitones above the root."""
+ISOLATED_QUALITIES = ("maj", "min", "7", "maj7", "min7", "dim", "aug", "sus4", "sus2")
+"""Of a chord that sounds alone; of two that explain the notes alike, the first."""
 
 
 @dataclass(frozen=True)
@@ -173,19 +169,18 @@ class IsolatedChordConfig:
     """What a root in the bass counts, where several roots explain the notes alike."""
 
 
-def find_isolated(features: AudioFeatures, config: IsolatedChordConfig | None = None) -> IsolatedChord:
+def find_isolated(
+    features: AudioFeatures, config: IsolatedChordConfig = IsolatedChordConfig()
+) -> IsolatedChord:
     """The chord, spelled `C:maj7`; unknown where anything else sounds, or only part of a chord."""
-    config = config or IsolatedChordConfig()
     unknown = IsolatedChord(source=NOTES_SOURCE)
     if features.duration_seconds > config.longest_seconds:
         return unknown
     strengths = pitch_class_strengths(features.chord.chroma)
     if four_class_share(strengths) < config.four_classes:
         return unknown
-    if (
-        steadiness(strengths, max(2, round(features.duration_seconds / config.stretch_seconds)))
-        < config.steady
-    ):
+    stretches = max(2, round(features.duration_seconds / config.stretch_seconds))
+    if steadiness(strengths, stretches) < config.steady:
         return unknown
     found = notes.decode(features.note, config.notes)
     first, second = halves(found, len(features.note.notes))
@@ -247,9 +242,9 @@ def best_chord(weights: np.ndarray, lowest: int, config: IsolatedChordConfig) ->
     shares = np.sqrt(weights) / np.sqrt(weights).sum()
     best, best_score = ("", 0.0, 0.0), -1.0
     for root, name in enumerate(PITCH_CLASSES):
-        for quality, semitones in CHORD_TONES.items():
-            inside = shares[[(root + semitone) % 12 for semitone in semitones]]
-            weakest = float(inside.min()) * len(semitones)
+        for quality in ISOLATED_QUALITIES:
+            inside = shares[[(root + semitone) % 12 for semitone in TONES[quality]]]
+            weakest = float(inside.min()) * len(TONES[quality])
             score = float(inside.sum()) * min(1.0, weakest / 0.3) + config.bass * (root == lowest)
             if score > best_score:
                 best, best_score = (f"{name}:{quality}", float(inside.sum()), weakest), score

@@ -23,9 +23,8 @@ class KeyConfig:
     """Keys of less confidence are not reported."""
 
 
-def find(heard: HarmonyOutput, config: KeyConfig | None = None) -> Key:
+def find(heard: HarmonyOutput, config: KeyConfig = KeyConfig()) -> Key:
     """The likeliest key, with its probability; unknown where none is likelier, or none of them is likely."""
-    config = config or KeyConfig()
     best = int(np.argmax(heard.key))
     confidence = float(heard.key[best])
     if best == len(KEYS) or confidence < config.least_confidence:
@@ -49,7 +48,7 @@ class LocalKeysConfig:
 
 
 def find_course(
-    windows: Sequence[Annotation], heard: Sequence[np.ndarray], config: LocalKeysConfig | None = None
+    windows: Sequence[Annotation], heard: Sequence[np.ndarray], config: LocalKeysConfig = LocalKeysConfig()
 ) -> LocalKeys:
     """The likeliest course of keys: a span for each that holds for two windows or more.
 
@@ -57,7 +56,6 @@ def find_course(
     neither key nor chords nothing is taken from it. A span's confidence is the mean probability of its key
     over its seconds; that of all is the mean over all seconds, 0 where no key is reported.
     """
-    config = config or LocalKeysConfig()
     if not windows:
         return LocalKeys()
     known = np.array([bool(w.key.name or w.chords.spans) for w in windows])

@@ -47,15 +47,16 @@ class LoudnessConfig:
 
 
 def find(
-    features: AudioFeatures, start_seconds: float = 0.0, config: LoudnessConfig | None = None
+    features: AudioFeatures, start_seconds: float = 0.0, config: LoudnessConfig = LoudnessConfig()
 ) -> Loudness:
     """The loudness of one clip that begins at `start_seconds` of its track."""
     return measure(features.energies, start_seconds, config)
 
 
-def measure(energies: Energies, start_seconds: float = 0.0, config: LoudnessConfig | None = None) -> Loudness:
+def measure(
+    energies: Energies, start_seconds: float = 0.0, config: LoudnessConfig = LoudnessConfig()
+) -> Loudness:
     """Silence, and less than 0.4 s, is unknown."""
-    config = config or LoudnessConfig()
     integrated = _integrated(energies.steps, config)
     if integrated is None:
         return Loudness(source=SOURCE)

@@ -52,9 +52,10 @@ class MelodyConfig:
     least_confidence: float = 0.4
 
 
-def find(features: AudioFeatures, start_seconds: float = 0.0, config: MelodyConfig | None = None) -> Melody:
+def find(
+    features: AudioFeatures, start_seconds: float = 0.0, config: MelodyConfig = MelodyConfig()
+) -> Melody:
     """The melody of a clip that begins at `start_seconds` of its track; unknown wherever more sounds."""
-    config = config or MelodyConfig()
     share = periodic_share(features.samples_22050, config)
     if share < config.periodic_share:
         return Melody(source=SOURCE)
@@ -82,12 +83,11 @@ def find(features: AudioFeatures, start_seconds: float = 0.0, config: MelodyConf
 # --- one period at a time ---------------------------------------------------------------------------------
 
 
-def periodic_share(samples: np.ndarray, config: MelodyConfig | None = None) -> float:
+def periodic_share(samples: np.ndarray, config: MelodyConfig = MelodyConfig()) -> float:
     """The share of sounding frames that repeat themselves; `samples` are at 22,050 Hz.
 
     Once it cannot reach `config.periodic_share` any more, the rest is not looked at, and 0 returned.
     """
-    config = config or MelodyConfig()
     longest, width = int(_RATE / config.lowest_hz), config.frame_samples
     if len(samples) < width + longest:
         return 0.0
@@ -130,9 +130,8 @@ def _left_over(frames: np.ndarray, energy: np.ndarray, config: MelodyConfig) -> 
 # --- one note at a time -----------------------------------------------------------------------------------
 
 
-def overlap_share(heard: Sequence[Sounding], config: MelodyConfig | None = None) -> float:
+def overlap_share(heard: Sequence[Sounding], config: MelodyConfig = MelodyConfig()) -> float:
     """The share of the sounding time in which more than one note sounds, but for the tails of notes."""
-    config = config or MelodyConfig()
     if not heard:
         return 0.0
     tail = round(config.tail_seconds * notes.FRAMES_PER_SECOND)
@@ -142,9 +141,8 @@ def overlap_share(heard: Sequence[Sounding], config: MelodyConfig | None = None)
     return float((sounding > 1).sum() / max((sounding > 0).sum(), 1))
 
 
-def one_line(heard: Sequence[Sounding], config: MelodyConfig | None = None) -> list[Sounding]:
+def one_line(heard: Sequence[Sounding], config: MelodyConfig = MelodyConfig()) -> list[Sounding]:
     """The notes, each ending where the next begins; of two that begin together the stronger one."""
-    config = config or MelodyConfig()
     together = round(0.05 * notes.FRAMES_PER_SECOND)
     line: list[Sounding] = []
     for sound in sorted(heard, key=lambda sound: (sound.first, -sound.strength)):
@@ -160,9 +158,8 @@ def one_line(heard: Sequence[Sounding], config: MelodyConfig | None = None) -> l
 # --- its shape --------------------------------------------------------------------------------------------
 
 
-def contour(pitches_midi: Sequence[int], config: MelodyConfig | None = None) -> str:
+def contour(pitches_midi: Sequence[int], config: MelodyConfig = MelodyConfig()) -> str:
     """One of `CONTOURS` for the pitches of a line: `wave` is whatever is none of the others."""
-    config = config or MelodyConfig()
     pitches = np.array(pitches_midi, float)
     if np.ptp(pitches) <= config.static_semitones:
         return "static"

@@ -20,9 +20,8 @@ class MeterConfig:
     """Meters of less confidence are not reported."""
 
 
-def find(heard: RhythmOutput, certainty: float = 1.0, config: MeterConfig | None = None) -> Meter:
+def find(heard: RhythmOutput, certainty: float = 1.0, config: MeterConfig = MeterConfig()) -> Meter:
     """The likeliest meter; its confidence is its probability times `certainty`, that there are beats."""
-    config = config or MeterConfig()
     best = int(np.argmax(heard.meter))
     confidence = float(heard.meter[best]) * certainty
     if confidence < config.least_confidence:

@@ -53,13 +53,12 @@ class Sounding:
     strength: float
 
 
-def find(heard: NoteOutput, start_seconds: float = 0.0, config: NoteConfig | None = None) -> Notes:
+def find(heard: NoteOutput, start_seconds: float = 0.0, config: NoteConfig = NoteConfig()) -> Notes:
     """The notes of a clip that begins at `start_seconds` of its track; noise and silence have none.
 
     Confidence follows from their clarity: how probable they are, times the share of all that seems to sound
     that they explain.
     """
-    config = config or NoteConfig()
     found = decode(heard, config)
     if not found:
         return Notes(source=SOURCE)
@@ -86,9 +85,8 @@ def as_notes(found: Iterable[Sounding], start_seconds: float = 0.0) -> tuple[Not
     )
 
 
-def decode(heard: NoteOutput, config: NoteConfig | None = None) -> list[Sounding]:
+def decode(heard: NoteOutput, config: NoteConfig = NoteConfig()) -> list[Sounding]:
     """Every note that passes, by onset and then pitch."""
-    config = config or NoteConfig()
     every = [
         sound
         for column in range(heard.notes.shape[1])

@@ -64,13 +64,12 @@ def find(
     start_seconds: float,
     end_seconds: float,
     downbeats_seconds: Sequence[float] = (),
-    config: SectionsConfig | None = None,
+    config: SectionsConfig = SectionsConfig(),
 ) -> Sections:
     """The sections of a song from what was observed in its windows, in order.
 
     A song of less than a minute, or one without any clear change, has none.
     """
-    config = config or SectionsConfig()
     every = np.concatenate(observed) if observed else np.zeros((0, WIDTH), np.float32)
     length = end_seconds - start_seconds
     if length < config.shortest_song_seconds or not every.any():

@@ -44,10 +44,9 @@ def likeliest(heard: RhythmOutput, bins_bpm: np.ndarray) -> Likeliest:
 
 
 def measure(
-    heard: RhythmOutput, bins_bpm: np.ndarray, beats: Beats, config: TempoConfig | None = None
+    heard: RhythmOutput, bins_bpm: np.ndarray, beats: Beats, config: TempoConfig = TempoConfig()
 ) -> Tempo:
     """The tempo with the octave that a listener might tap instead; unknown where there are no beats."""
-    config = config or TempoConfig()
     found = likeliest(heard, bins_bpm)
     confidence = found.probability * min(1.0, 1.2 * beats.confidence)
     if len(beats.times_seconds) < config.fewest_beats or confidence < config.least_confidence:

@@ -16,11 +16,12 @@ from random import Random
 
 from llark.corpus import tempi
 from llark.corpus.builtin import STYLES, Style, accompany
-from llark.corpus.harmony import INTERVALS, merged
+from llark.corpus.harmony import merged
 from llark.corpus.piece import Harmony, Note, Part, Piece, Unusable, draw, onsets_per_beat, transpose
 from llark.corpus.programs import into_range, some_lead, some_program
 from llark.errors import UserMustAct
 from llark.music.names import key_name
+from llark.music.theory import TONES
 from llark.records import KEYS
 
 LICENCE = "traditional (public domain); encoding from the music21 corpus"
@@ -147,7 +148,7 @@ def harmony_for(notes: Sequence[Note], key: int, per_bar: int, bars: int) -> tup
 
 
 def _fit(notes: Sequence[Note], root: int, quality: str, start: float) -> float:
-    tones = {(root + step) % 12 for step in INTERVALS[quality]}
+    tones = {(root + step) % 12 for step in TONES[quality]}
     total = inside = 0.0
     for note in notes:
         weight = (note.end - note.start) * (1.5 if abs(note.start - round(note.start)) < 1e-3 else 1.0)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from llark.corpus.harmony import INTERVALS
 from llark.corpus.piece import Part, Piece, Timing
+from llark.music.theory import TONES
 from llark.records import (
     KEYS,
     PITCH_CLASSES,
@@ -67,7 +67,7 @@ def key_is_heard(piece: Piece, start: float, end: float) -> bool:
     heard = {(h.root, h.quality) for h in piece.harmony if min(h.end, end) - max(h.start, start) >= 0.5}
     roots = {root for root, _ in heard}
     third = 3 if piece.key >= 12 else 4
-    home = any(root == piece.key % 12 and third in INTERVALS[quality] for root, quality in heard)
+    home = any(root == piece.key % 12 and third in TONES[quality] for root, quality in heard)
     return home and ((len(roots) >= 3 and rank <= 6) or rank == 1)
 
 
@@ -90,7 +90,7 @@ def chords_are_heard(piece: Piece, start: float, end: float) -> bool:
         low, high = max(span.start, start), min(span.end, end)
         if high - low > 0.5:
             weight = pitch_classes(piece.parts, low, high)
-            tones = [(span.root + step) % 12 for step in INTERVALS[span.quality]]
+            tones = [(span.root + step) % 12 for step in TONES[span.quality]]
             supported.append(sum(weight[tone] > 0.05 * (high - low) for tone in tones) >= 2)
     return bool(supported) and sum(supported) >= 0.75 * len(supported)
 

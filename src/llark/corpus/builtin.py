@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from llark.corpus import tempi
-from llark.corpus.harmony import INTERVALS, chord_at, harmonise, melody, random_key, swung, voicing
+from llark.corpus.harmony import chord_at, harmonise, melody, random_key, swung, voicing
 from llark.corpus.piece import Harmony, Note, Part, Piece, draw
 from llark.corpus.programs import COMPERS, PADS, PROGRAMS, RANGES, some_lead, some_program
+from llark.music.theory import TONES
 
 LICENCE = "Apache-2.0 (generated)"
 VARIANTS = 24
@@ -249,7 +250,7 @@ def _bass(style: Style, harmony: Sequence[Harmony], bars: int, rng: Random) -> P
         for (place, degree), end in zip(places, ends, strict=True):
             start = bar * _per_bar(style) + swung(place, style.swing)
             chord = chord_at(harmony, bar * _per_bar(style) + place)
-            _, third, fifth, *_ = INTERVALS[chord.quality]
+            _, third, fifth, *_ = TONES[chord.quality]
             pitch = low + (chord.root + {"r": 0, "t": third, "f": fifth}[degree] - low) % 12
             stop = bar * _per_bar(style) + swung(end, style.swing)
             notes.append(Note(start, start + (stop - start) * 0.9, pitch, 88 + rng.randint(-6, 6)))

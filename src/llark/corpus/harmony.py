@@ -7,15 +7,7 @@ from random import Random
 
 from llark.corpus.piece import Harmony, Note
 from llark.corpus.programs import into_range
-
-INTERVALS = {
-    "maj": (0, 4, 7), "min": (0, 3, 7), "dim": (0, 3, 6), "aug": (0, 4, 8), "sus4": (0, 5, 7), "sus2": (0, 2,
-    7), "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11), "min7": (0, 3, 7, 10),
-}  # fmt: skip
-"""Chord quality → semitones over the root."""
-
-MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
-MINOR_SCALE = (0, 2, 3, 5, 7, 8, 10)
+from llark.music.theory import MAJOR_STEPS, MINOR_STEPS, TONES
 
 DEGREES = {
     "I": (0, "maj"), "ii": (2, "min"), "iii": (4, "min"), "IV": (5, "maj"), "V": (7, "maj"), "vi": (9, "min"),
@@ -131,7 +123,7 @@ def chord_at(harmony: Sequence[Harmony], beat: float) -> Harmony:
 
 def voicing(chord: Harmony, low: int) -> tuple[int, ...]:
     """Pitches of the chord, each at or above `low` and within the octave over it."""
-    return tuple(sorted(low + (chord.root + step - low) % 12 for step in INTERVALS[chord.quality]))
+    return tuple(sorted(low + (chord.root + step - low) % 12 for step in TONES[chord.quality]))
 
 
 RHYTHMS = {
@@ -151,7 +143,7 @@ def melody(
     per_bar = 2 if meter == 6 else meter
     bars = int(harmony[-1].end / per_bar + 1e-6)
     motifs = [rng.choice(RHYTHMS[meter]).split() for _ in range(4)]
-    scale = [(key % 12 + step) % 12 for step in (MINOR_SCALE if key >= 12 else MAJOR_SCALE)]
+    scale = [(key % 12 + step) % 12 for step in (MINOR_STEPS if key >= 12 else MAJOR_STEPS)]
     loudness, legato = rng.randint(76, 104), rng.uniform(0.6, 1.0)
     pitch = into_range(60 + key % 12, word)
     notes: list[Note] = []
@@ -162,7 +154,7 @@ def melody(
         ends = [*starts[1:], float(per_bar)]
         for start, end in zip(starts, ends, strict=True):
             chord = chord_at(harmony, bar * per_bar + start)
-            tones = [(chord.root + step) % 12 for step in INTERVALS[chord.quality]]
+            tones = [(chord.root + step) % 12 for step in TONES[chord.quality]]
             strong = abs(start - round(start)) < 1e-3
             pitch = _step(pitch, tones if strong or rng.random() < 0.4 else scale, word, rng)
             begin = bar * per_bar + swung(start, swing)

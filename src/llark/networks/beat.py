@@ -7,20 +7,17 @@ spectrogram at 50 frames a second. Their probabilities are averaged; their memor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
 import torch
-from safetensors.torch import load as load_safetensors
 from torch import nn
 
-from llark.networks import spectra
+from llark.networks import load_weights, spectra
 
 NETS = 3
 MEMORY = 150
 WIDTH = NETS * MEMORY
 FRAMES_PER_SECOND = spectra.BEAT_FRAMES_PER_SECOND
-WEIGHTS = "weights/beat.safetensors"
 LOUDNESS_RMS = 0.1
 """Every recording is brought to this root mean square: the nets were trained on mastered music and turn deaf
 where it is quiet."""
@@ -76,20 +73,16 @@ class _Net(nn.Module):
         return local.relu_()
 
 
+@dataclass(frozen=True)
 class BeatNet:
     """The three nets, in float32. Build one with `BeatNet.load()`; it is never trained."""
 
-    def __init__(self, weights: dict[str, torch.Tensor], device: str = "cpu") -> None:
-        """`weights` maps `{0,1,2}.{parameter}` to tensors."""
-        self.device = torch.device(device)
-        self.nets = nn.ModuleList(_Net() for _ in range(NETS))
-        self.nets.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-        self.nets.to(self.device).eval().requires_grad_(False)
+    nets: nn.ModuleList
 
     @classmethod
-    def load(cls, device: str = "cpu") -> BeatNet:
+    def load(cls) -> BeatNet:
         """The nets with the weights that come with this package."""
-        return cls(load_safetensors(resources.files("llark").joinpath(WEIGHTS).read_bytes()), device)
+        return cls(load_weights(nn.ModuleList(_Net() for _ in range(NETS)), "beat"))
 
     @torch.inference_mode()
     def __call__(self, samples: np.ndarray) -> BeatOutput:
@@ -101,10 +94,10 @@ class BeatNet:
         if not len(features):
             nothing = np.zeros((0, 2), np.float32), np.zeros((0, WIDTH), np.float32)
             return BeatOutput(*nothing, onsets, rises)
-        heard = [net(torch.from_numpy(features).to(self.device)) for net in self.nets]
+        heard = [net(torch.from_numpy(features)) for net in self.nets]
         probabilities = torch.stack([probability for probability, _ in heard]).mean(dim=0)[:, :2]
         hidden = torch.cat([memory for _, memory in heard], dim=1)
-        return BeatOutput(probabilities.cpu().numpy(), hidden.cpu().numpy(), onsets, rises)
+        return BeatOutput(probabilities.numpy(), hidden.numpy(), onsets, rises)
 
 
 def _at_one_loudness(samples: np.ndarray) -> np.ndarray:

@@ -9,15 +9,13 @@ from __future__ import annotations
 import functools
 import itertools
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
 import torch
-from safetensors.torch import load as load_safetensors
 from torch import nn
 from torch.nn import functional
 
-from llark.networks import spectra
+from llark.networks import load_weights, spectra
 
 TRIADS = ("maj", "min", "sus4", "sus2", "dim", "aug")
 SEVENTHS = ("none", "7", "b7", "bb7")
@@ -28,7 +26,6 @@ BLOCK_SECONDS = 60.0
 _NORM_EPS = 1e-5
 _FRAMES_AT_ONCE = 64
 _ROWS_AT_ONCE = 8192
-WEIGHTS = "weights/chord.safetensors"
 
 CHORD_CLASSES = 25
 """No chord, twelve major, twelve minor."""
@@ -135,22 +132,20 @@ def _moments(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return mean, square
 
 
+@dataclass(frozen=True)
 class ChordNet:
     """The net, in float32. Build one with `ChordNet.load()`; it is never trained."""
 
-    def __init__(self, weights: dict[str, torch.Tensor], device: str = "cpu") -> None:
-        self.device = torch.device(device)
-        self.net = _Net()
-        self.net.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-        self.net.to(self.device).eval().requires_grad_(False)
-        for conv in self.net.convs[1:]:
-            weight = conv.get_parameter("weight")
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    net: _Net
 
     @classmethod
-    def load(cls, device: str = "cpu") -> ChordNet:
+    def load(cls) -> ChordNet:
         """The net with the weights that come with this package."""
-        return cls(load_safetensors(resources.files("llark").joinpath(WEIGHTS).read_bytes()), device)
+        net = load_weights(_Net(), "chord")
+        for conv in net.convs[1:]:
+            weight = conv.get_parameter("weight")
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        return cls(net)
 
     @torch.inference_mode()
     def __call__(self, samples: np.ndarray) -> ChordOutput:
@@ -160,21 +155,13 @@ class ChordNet:
         """
         heard = spectra.constant_q(samples)
         blocks = max(1, round(len(heard.magnitudes) / (BLOCK_SECONDS * FRAMES_PER_SECOND)))
-        outputs = [
-            self.net(torch.from_numpy(block).to(self.device))
-            for block in np.array_split(heard.magnitudes, blocks)
-        ]
+        outputs = [self.net(torch.from_numpy(block)) for block in np.array_split(heard.magnitudes, blocks)]
         local, memory, scores = (torch.cat(parts) for parts in zip(*outputs, strict=True))
-        triad, bass, seventh = torch.split(scores, list(_HEADS.values()), dim=1)[:3]
+        heads = torch.split(scores, list(_HEADS.values()), dim=1)[:3]
+        triad, bass, seventh = (torch.softmax(head, dim=1).numpy() for head in heads)
         chroma, bass_chroma = _fold_octaves(heard)
-        return ChordOutput(
-            features=torch.cat([local, memory], dim=1).cpu().numpy(),
-            triad=torch.softmax(triad, dim=1).cpu().numpy(),
-            bass=torch.softmax(bass, dim=1).cpu().numpy(),
-            seventh=torch.softmax(seventh, dim=1).cpu().numpy(),
-            chroma=chroma,
-            bass_chroma=bass_chroma,
-        )
+        features = torch.cat([local, memory], dim=1).numpy()
+        return ChordOutput(features, triad, bass, seventh, chroma, bass_chroma)
 
 
 def _fold_octaves(heard: spectra.ConstantQ) -> tuple[np.ndarray, np.ndarray]:

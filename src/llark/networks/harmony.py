@@ -11,17 +11,14 @@ Trained by `scripts/train_harmony.py` on the open corpus alone; Apache-2.0.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
 import torch
-from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 from torch.nn import functional
 
-from llark.networks import chord
+from llark.networks import chord, frozen, read_weights
 
-WEIGHTS = "weights/harmony.safetensors"
 STEP_FRAMES = 4
 """Frames of the chord net that are averaged into one."""
 FRAMES_PER_SECOND = chord.FRAMES_PER_SECOND / STEP_FRAMES
@@ -193,21 +190,19 @@ class TinyHarmony(nn.Module):
         self.chords = Reader(FRAME_ROWS, len(QUALITIES), width=24, forget=0.1, dropout=0.2)
 
 
+@dataclass(frozen=True)
 class HarmonyNet:
-    """The nets of `WEIGHTS`, their probabilities averaged. Build one with `HarmonyNet.load()`."""
+    """The nets of the weights, their probabilities averaged. Build one with `HarmonyNet.load()`."""
 
-    def __init__(self, weights: dict[str, Tensor], device: str = "cpu") -> None:
-        """`weights` maps `{number}.{parameter}` to tensors."""
-        self.device = torch.device(device)
-        count = 1 + max(int(name.partition(".")[0]) for name in weights)
-        self.nets = [TinyHarmony() for _ in range(count)]
-        nn.ModuleList(self.nets).load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-        nn.ModuleList(self.nets).to(self.device).eval().requires_grad_(False)
+    nets: list[TinyHarmony]
 
     @classmethod
-    def load(cls, device: str = "cpu") -> HarmonyNet:
-        """The nets with the weights that come with this package."""
-        return cls(load_safetensors(resources.files("llark").joinpath(WEIGHTS).read_bytes()), device)
+    def load(cls) -> HarmonyNet:
+        """The nets with the weights that come with this package, `{number}.{parameter}` in the file."""
+        weights = read_weights("harmony")
+        nets = [TinyHarmony() for _ in {name.partition(".")[0] for name in weights}]
+        frozen(nn.ModuleList(nets), weights)
+        return cls(nets)
 
     @torch.inference_mode()
     def __call__(self, heard: chord.ChordOutput) -> HarmonyOutput:
@@ -215,11 +210,11 @@ class HarmonyNet:
         if not len(heard.chroma):
             return HarmonyOutput(np.zeros((0, CHORDS), np.float32), np.eye(KEYS, dtype=np.float32)[-1])
         rows = evidence(heard)
-        frames = torch.from_numpy(of_frames(rows)).to(self.device)
-        clip = torch.from_numpy(of_clip(rows)).to(self.device)[None]
+        frames = torch.from_numpy(of_frames(rows))
+        clip = torch.from_numpy(of_clip(rows))[None]
         chords = torch.stack([net.chords(frames).softmax(1) for net in self.nets]).mean(0)
         key = torch.stack([net.key(clip)[0].softmax(0) for net in self.nets]).mean(0)
-        return HarmonyOutput(at_every_frame(chords.cpu().numpy(), len(heard.chroma)), key.cpu().numpy())
+        return HarmonyOutput(at_every_frame(chords.numpy(), len(heard.chroma)), key.numpy())
 
 
 def at_every_frame(rows: np.ndarray, frames: int) -> np.ndarray:

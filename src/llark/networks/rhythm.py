@@ -15,15 +15,13 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
 import torch
-from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 from torch.nn import functional
 
-from llark.networks import beat, chord
+from llark.networks import beat, chord, frozen, read_weights
 
 RATE = 50
 """Values a second of the curves whose periodicity is measured."""
@@ -32,7 +30,6 @@ LAGS_SECONDS = np.geomspace(0.2, 6.0, 96)
 """Lags of the autocorrelations, 19.4 to an octave: their ratio is constant, so that a change of tempo is a
 shift along them."""
 
-WEIGHTS = "weights/rhythm.safetensors"
 METERS = (2, 3, 4, 6)
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 HEARD_WIDTH = beat.WIDTH + 2 + 1 + beat.RISE_BANDS + 1
@@ -224,22 +221,20 @@ class TinyRhythm(nn.Module):
 
 
 class RhythmNet:
-    """The nets of `WEIGHTS`, their probabilities averaged. Build one with `PulseNet.load()`."""
+    """Some nets, their probabilities averaged. Build one with `RhythmNet.load()`."""
 
-    def __init__(self, weights: dict[str, Tensor], device: str = "cpu") -> None:
+    def __init__(self, weights: dict[str, Tensor]) -> None:
         """`weights` maps `{number}.{parameter}` to tensors; nets may differ in width and in what they
         read."""
-        self.device = torch.device(device)
         count = 1 + max(int(name.partition(".")[0]) for name in weights)
         shapes = [weights[f"{number}.enter.weight"].shape for number in range(count)]
-        self.nets = nn.ModuleList(TinyRhythm(width, reads) for width, reads in shapes)
-        self.nets.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, strict=False)
-        self.nets.to(self.device).eval().requires_grad_(False)
+        nets = nn.ModuleList(TinyRhythm(width, reads) for width, reads in shapes)
+        self.nets = frozen(nets, weights, strict=False)
 
     @classmethod
-    def load(cls, device: str = "cpu") -> RhythmNet:
+    def load(cls) -> RhythmNet:
         """The nets with the weights that come with this package."""
-        return cls(load_safetensors(resources.files("llark").joinpath(WEIGHTS).read_bytes()), device)
+        return cls(read_weights("rhythm"))
 
     @torch.inference_mode()
     def __call__(self, heard: np.ndarray) -> RhythmOutput:
@@ -247,15 +242,15 @@ class RhythmNet:
         if not len(heard):
             even = [np.full(n, 1 / n, np.float32) for n in (len(BPM), len(METERS))]
             return RhythmOutput(np.zeros((0, 2), np.float32), *even)
-        batch = torch.from_numpy(heard).to(self.device)[None]
-        mask = torch.ones(batch.shape[:2], dtype=torch.bool, device=self.device)
+        batch = torch.from_numpy(heard)[None]
+        mask = torch.ones(batch.shape[:2], dtype=torch.bool)
         odd = len(heard) % 2
         batch, mask = functional.pad(batch, (0, 0, 0, odd)), functional.pad(mask, (0, odd))
         found = [net(batch, mask) for net in self.nets]
         return RhythmOutput(
-            torch.stack([beats.sigmoid() for beats, _, _ in found]).mean(0)[0, : len(heard)].cpu().numpy(),
-            torch.stack([tempo.softmax(1) for _, tempo, _ in found]).mean(0)[0].cpu().numpy(),
-            torch.stack([meter.softmax(1) for _, _, meter in found]).mean(0)[0].cpu().numpy(),
+            torch.stack([beats.sigmoid() for beats, _, _ in found]).mean(0)[0, : len(heard)].numpy(),
+            torch.stack([tempo.softmax(1) for _, tempo, _ in found]).mean(0)[0].numpy(),
+            torch.stack([meter.softmax(1) for _, _, meter in found]).mean(0)[0].numpy(),
         )
 
 

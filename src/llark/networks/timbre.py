@@ -10,19 +10,16 @@ Trained by `scripts/train_timbre.py` on the open corpus; Apache-2.0.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
 import torch
-from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from llark import audio
-from llark.networks import speech, tag
+from llark.networks import load_weights, speech, tag
 from llark.networks.pooling import FRAMES_PER_SECOND, pool, tag_levels
 from llark.records import GENRES, INSTRUMENTS
 
-WEIGHTS = "weights/timbre.safetensors"
 HALF_WIDTH = speech.WIDTH + tag.WIDTH + len(tag.MTT) + len(tag.MSD)
 INPUT_WIDTH = 2 * HALF_WIDTH
 
@@ -38,16 +35,9 @@ class TimbreOutput:
 def evidence(heard_speech: np.ndarray, heard_tags: tag.TagOutput, seconds: float) -> np.ndarray:
     """[INPUT_WIDTH] float32: what the net reads of one clip."""
     frames = audio.frame_count(seconds, FRAMES_PER_SECOND)
-    return summary(
-        np.concatenate(
-            [
-                pool(heard_speech, speech.FRAMES_PER_SECOND, frames),
-                pool(heard_tags.features, tag.FRAMES_PER_SECOND, frames),
-                tag_levels(heard_tags, frames),
-            ],
-            axis=1,
-        )
-    )
+    spoken = pool(heard_speech, speech.FRAMES_PER_SECOND, frames)
+    tagged = pool(heard_tags.features, tag.FRAMES_PER_SECOND, frames)
+    return summary(np.concatenate([spoken, tagged, tag_levels(heard_tags, frames)], axis=1))
 
 
 def summary(frames: np.ndarray) -> np.ndarray:
@@ -75,18 +65,16 @@ class TinyTimbre(nn.Module):
         return logits
 
 
+@dataclass(frozen=True)
 class TimbreNet:
-    """The net with its weights. Build one with `SoundsNet.load()`."""
+    """The net with its weights. Build one with `TimbreNet.load()`."""
 
-    def __init__(self, weights: dict[str, Tensor]) -> None:
-        self.net = TinyTimbre()
-        self.net.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-        self.net.eval().requires_grad_(False)
+    net: TinyTimbre
 
     @classmethod
     def load(cls) -> TimbreNet:
         """The net with the weights that come with this package."""
-        return cls(load_safetensors(resources.files("llark").joinpath(WEIGHTS).read_bytes()))
+        return cls(load_weights(TinyTimbre(), "timbre"))
 
     @torch.inference_mode()
     def __call__(self, heard: np.ndarray) -> TimbreOutput:
