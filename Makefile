@@ -1,4 +1,4 @@
-# The two commands of the README: `make demo` and `make test`. Both set everything up in .venv first.
+# The README explains `make demo`, `make test` and `make slow`. Each sets everything up in .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 # On Linux, pip's default torch is a CUDA build of several gigabytes. For the CPU build give the index that
@@ -6,12 +6,16 @@ BIN := .venv/bin
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test fetch format lint types tests walk clean
+.PHONY: demo test slow fetch format lint types tests slow-tests small-build clean
 
 demo: .venv/ready
 	$(BIN)/llark demo
 
-test: .venv/ready-dev fetch format lint types tests walk
+# Every check that is quick: minutes on two cores.
+test: .venv/ready-dev fetch format lint types tests
+
+# The checks that take long: the tests that `make test` leaves out, and a small build.
+slow: .venv/ready-dev fetch slow-tests small-build
 
 fetch: .venv/ready
 	$(BIN)/llark fetch
@@ -25,16 +29,19 @@ lint: .venv/ready-dev
 types: .venv/ready-dev
 	$(BIN)/mypy
 
-tests: .venv/ready-dev
-	$(BIN)/pytest -n 2
+tests: .venv/ready-dev fetch
+	$(BIN)/pytest -n 2 -m "not slow"
 
-# The whole line on 24 clips, from rendering to the report; no Debian package is needed. It is killed after a
+slow-tests: .venv/ready-dev fetch
+	$(BIN)/pytest -n 2 -m slow
+
+# The whole pipeline on 24 clips, from rendering to the report; no Debian package is needed. It is killed after a
 # minute, wherever it is then, and the same command goes on.
-walk: .venv/ready-dev fetch
-	rm -rf build/walk
-	timeout --signal KILL 60 $(BIN)/llark build recipes/mini.yaml --out build/walk --limit 24 || test $$? = 137
-	$(BIN)/llark build recipes/mini.yaml --out build/walk --limit 24
-	$(BIN)/llark ask src/llark/weights/demo/feelings.ogg "What is the tempo?" --json > build/walk/answer.json
+small-build: .venv/ready-dev fetch
+	rm -rf build/small
+	timeout --signal KILL 60 $(BIN)/llark build recipes/mini.yaml --out build/small --limit 24 || test $$? = 137
+	$(BIN)/llark build recipes/mini.yaml --out build/small --limit 24
+	$(BIN)/llark ask src/llark/weights/demo/feelings.ogg "What is the tempo?" --json > build/small/answer.json
 
 .venv/torch: constraints.txt
 	@echo "Setting up .venv: this takes a minute or two the first time."

@@ -329,6 +329,7 @@ def test_facts_from_what_was_kept_are_those_of_a_fresh_hearing(tmp_path: Path) -
     assert first.instruments.labels == fresh.instruments.labels
 
 
+@pytest.mark.slow
 def test_a_song_over_a_window_long_has_the_keys_of_its_windows(tmp_path: Path) -> None:
     audio.save(tmp_path / "song.wav", np.concatenate([tone(16.0), tone(16.0, 466.2)]), RATE)
     truth = Annotation("song", 0.0, 32.0)

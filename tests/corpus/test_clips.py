@@ -142,6 +142,7 @@ def test_a_clip_with_a_sidecar_is_not_made_again_and_one_without_is(rendered: Pa
     assert sound.with_suffix(".json").exists()
 
 
+@pytest.mark.slow
 def test_a_piece_that_cannot_be_made_is_dropped_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ def model() -> SmallModel:
     return SmallModel(base.base_folder())
 
 
+@pytest.mark.slow
 def test_every_reply_of_a_real_model_is_an_exchange_or_a_drop_and_is_paid_for_once(
     model: SmallModel, tmp_path: Path
 ) -> None:

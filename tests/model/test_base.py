@@ -180,7 +180,6 @@ def test_a_cache_that_cannot_be_written_is_one_clear_sentence(
         base_folder("tiny")
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(
     not has_base(), reason="the base model is not in the cache: run `llark ask` once to fetch it"
 )

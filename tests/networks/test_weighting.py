@@ -36,6 +36,7 @@ def test_at_48_khz_the_filters_are_the_standards_table() -> None:
     np.testing.assert_allclose(back, np.convolve(shelf[1], high_pass[1]), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_song_is_annotated_without_the_slow_and_large_parts_of_scipy() -> None:
     program = """
 import sys

@@ -62,6 +62,7 @@ def clicks(path: Path, bpm: float, seconds: float = 12.0) -> Path:
     return path
 
 
+@pytest.mark.slow
 @needs_base
 def test_what_is_heard_without_facts_depends_on_the_recording(tmp_path: Path) -> None:
     answers = [

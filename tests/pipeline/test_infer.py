@@ -378,6 +378,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_gives_the_file_of_one_that_was_not(model: Path, tmp_path: Path) -> None:
     place = embeddings(tmp_path / "e", 24)
     words = ["--data", place, "--prompt", "Which key?", "--batch", 2]

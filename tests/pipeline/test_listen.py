@@ -37,6 +37,7 @@ def clicks(path: Path, bpm: float, seconds: float = 12.0) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_window_of_a_long_song_is_heard(tmp_path: Path) -> None:
     song = clicks(tmp_path / "song.flac", 120.0, seconds=56.0)
     heard = listen.to_recording(Track("song", str(song)), frames=True)

@@ -23,6 +23,7 @@ from llark.storage import stages
 PAGE = Path(__file__).parents[2] / "docs" / "prepare.md"
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     commands = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert len(commands) >= 5

@@ -6,7 +6,6 @@ import io
 
 import fsspec
 import numpy as np
-import pytest
 import soundfile
 
 from llark.pipeline import prepare as walk
@@ -15,7 +14,6 @@ from llark.records import Clip
 from llark.storage import stages
 
 
-@pytest.mark.slow
 def test_a_folder_in_a_bucket_is_prepared_into_the_bucket(bucket: str) -> None:
     system, place = fsspec.core.url_to_fs(f"{bucket}/music")
     for number in range(2):

@@ -158,6 +158,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 def test_kill_9_and_a_rerun_give_the_bytes_of_an_undisturbed_run(tmp_path: Path) -> None:
     music = _music(tmp_path / "music", {f"{n:03d}.wav": 1.0 + n % 4 for n in range(120)})
     (music / "100.wav").write_bytes(b"RIFF no audio")
@@ -373,6 +374,7 @@ def test_every_strategy_accounts_for_each_track(tmp_path: Path, strategy: Any) -
 # --- memory -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_20_000_tracks_go_through_and_few_are_alive_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -170,6 +170,7 @@ with stages.open_stage(sys.argv[1], "count", {"a": 1}, flush_records=3) as write
 """
 
 
+@pytest.mark.slow
 def test_kill_9_while_it_writes_to_s3_neither_tears_nor_doubles_a_record(bucket: str) -> None:
     place = f"{bucket}/killed"
     for written in (4, 30):

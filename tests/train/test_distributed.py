@@ -15,6 +15,7 @@ from test_fit_model import beside
 from llark.train import distributed
 
 
+@pytest.mark.slow
 def test_who_waits_for_one_that_has_fallen_silent_is_ended_and_told_who_it_was(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

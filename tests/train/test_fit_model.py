@@ -87,6 +87,7 @@ def beside(work: Callable[[], object], ranks: int = 1) -> list[int | None]:
     return codes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["full", "lora"])
 def test_two_processes_have_the_losses_of_one_whole_or_in_parts(
     tiny_base: Path, tmp_path: Path, weights: str
@@ -182,6 +183,7 @@ def test_dropout_follows_from_seed_step_part_and_process_and_from_no_hash_of_pyt
     assert len({loop._dropout_seed(0, step, part, 0) for step in range(9) for part in range(9)}) == 81
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dying", [0, 1])
 def test_one_of_two_that_is_killed_is_named_and_the_run_goes_on_with_its_losses(
     tiny_base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], dying: int
@@ -206,6 +208,7 @@ def test_one_of_two_that_is_killed_is_named_and_the_run_goes_on_with_its_losses(
     assert losses(tmp_path / "killed") == pytest.approx(losses(tmp_path / "whole"), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_of_one_process_goes_on_in_two_parts(tiny_base: Path, tmp_path: Path) -> None:
     trained(recipe_of(), tmp_path / "whole", tiny_base)
     trained(recipe_of(), tmp_path / "moved", tiny_base, stop=10)

@@ -73,6 +73,7 @@ def test_unknown_truth_weighs_nothing() -> None:
     assert fitting.loss_of(heads(), frames, mask, silent).item() == 0.0
 
 
+@pytest.mark.slow
 def test_cross_fitted_heads_hear_keys_tempos_and_drums_of_clips_they_never_saw() -> None:
     frames, mask, truths = clips_in_every_key(240, seed=3)
     targets = fitting.targets_of(truths, CONFIG)

@@ -216,7 +216,9 @@ def _peak_bytes(records: Iterator[object]) -> tuple[int, int]:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize(("name", "rows"), [("csv", 20_000), ("jsonl", 5_000)])
+@pytest.mark.parametrize(
+    ("name", "rows"), [pytest.param("csv", 20_000, marks=pytest.mark.slow), ("jsonl", 5_000)]
+)
 def test_a_table_of_many_rows_is_not_held_in_memory(tmp_path: Path, name: str, rows: int) -> None:
     table = tmp_path / "t"
     with table.open("w") as file:
