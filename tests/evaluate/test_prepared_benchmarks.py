@@ -45,7 +45,7 @@ def with_sound(root: Path) -> Path:
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_data_set_is_scored_by_its_own_benchmarks(name: str, tmp_path: Path) -> None:
     TREES[name](tmp_path / "source")
-    settings = stage.PrepareOptions(
+    settings = stage.PrepareConfig(
         source=str(with_sound(tmp_path / "source")), dataset=name, crop=crop.named("every", None, None, 0)
     )
     stage.run(settings, str(tmp_path / "out"), workers=0, drop_share=1.0)

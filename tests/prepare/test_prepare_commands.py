@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from llark import cli
 from llark.errors import UserMustAct
+from llark.options import PrepareOptions
 from llark.prepare import crop, datasets
 from llark.records import Annotation, Clip, Track
 from llark.storage import stages
@@ -51,16 +53,15 @@ def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
 
 def test_the_page_names_every_option_and_every_way_to_crop() -> None:
     text = PAGE.read_text()
-    options = [
-        name.replace("_", "-") for name in inspect.signature(cli.prepare).parameters if name != "source"
-    ]
+    own = [name for name in inspect.signature(cli.prepare).parameters if name not in ("source", "options")]
+    options = [name.replace("_", "-") for name in (*own, *(field.name for field in fields(PrepareOptions)))]
     assert len(options) > 12
     assert [name for name in options if f"--{name}" not in text] == []
     assert [name for name in crop.STRATEGIES if f"`{name}`" not in text] == []
 
 
 def test_the_command_line_offers_every_way_to_crop() -> None:
-    assert get_args(get_type_hints(cli.prepare)["crop"]) == crop.STRATEGIES
+    assert get_args(get_type_hints(PrepareOptions)["crop"]) == crop.STRATEGIES
 
 
 @pytest.mark.parametrize("width", [60, 100])

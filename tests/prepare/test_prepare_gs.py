@@ -47,7 +47,7 @@ def test_a_folder_in_a_gs_bucket_is_prepared_into_the_bucket(gs_bucket: str) -> 
         held, sound = io.BytesIO(), np.sin(np.arange(8000 * 30) / (20 + number)).astype("f4") * 0.3
         soundfile.write(held, sound, 8000, format="FLAC")
         system.pipe_file(f"{place}/song {number}.flac", held.getvalue())
-    settings = stage.PrepareOptions(f"{gs_bucket}/songs", convert="wav", crop=crop.named("every", 20.0))
+    settings = stage.PrepareConfig(f"{gs_bucket}/songs", convert="wav", crop=crop.named("every", 20.0))
     walk.prepare(settings, f"{gs_bucket}/out", workers=0, report=True)
     clips = list(stages.read(f"{gs_bucket}/out/clips", Clip))
     assert [(clip.offset_seconds, clip.end_seconds) for clip in clips] == [(0, 20), (20, 10)] * 2
@@ -58,5 +58,5 @@ def test_a_folder_in_a_gs_bucket_is_prepared_into_the_bucket(gs_bucket: str) -> 
     assert json.loads(folder.read("prepared.json"))["counts"]["clips"] == 4
     with pytest.raises(StoreMismatch, match=r'convert: "wav" there, null here'):
         stage.run(
-            stage.PrepareOptions(f"{gs_bucket}/songs", crop=settings.crop), f"{gs_bucket}/out", progress=False
+            stage.PrepareConfig(f"{gs_bucket}/songs", crop=settings.crop), f"{gs_bucket}/out", progress=False
         )

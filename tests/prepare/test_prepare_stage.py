@@ -22,7 +22,7 @@ from llark import audio, cli
 from llark.errors import StoreMismatch, UserMustAct
 from llark.prepare import stage
 from llark.prepare.crop import STRATEGIES, Crop, named
-from llark.prepare.stage import PrepareOptions
+from llark.prepare.stage import PrepareConfig
 from llark.records import Annotation, Beats, Clip, Dropped, Key, Note, Notes, Tempo, Track
 from llark.storage import stages
 
@@ -191,8 +191,8 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     music = _music(tmp_path / "music", {f"{n}.wav": 5.0 + n / 10 for n in range(12)})
     crop = named("random", 2.0, seed=3)
     alone, together = tmp_path / "alone", tmp_path / "together"
-    stage.run(PrepareOptions(str(music), crop=crop), str(alone), progress=False)
-    stage.run(PrepareOptions(str(music), crop=crop), str(together), workers=2, progress=False)
+    stage.run(PrepareConfig(str(music), crop=crop), str(alone), progress=False)
+    stage.run(PrepareConfig(str(music), crop=crop), str(together), workers=2, progress=False)
     assert _contents(alone) == _contents(together)
     assert len({clip.start_seconds for clip in stages.read(alone / "clips", Clip)}) == 12
 
@@ -201,7 +201,7 @@ def test_a_source_that_changed_between_two_runs_is_not_mixed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     music = _music(tmp_path / "music", {"a.wav": 2.0, "b.wav": 2.0, "c.wav": 2.0})
-    settings, out = PrepareOptions(str(music)), str(tmp_path / "out")
+    settings, out = PrepareConfig(str(music)), str(tmp_path / "out")
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -218,7 +218,7 @@ def test_a_source_that_changed_between_two_runs_is_not_mixed(
 def test_clips_of_a_track_that_is_not_there_are_not_called_prepared(tmp_path: Path) -> None:
     """A kill after a track's clips were written and before the track was, and then its file is gone."""
     music = _music(tmp_path / "music", {"a.wav": 2.0, "b.wav": 2.0})
-    settings, out = PrepareOptions(str(music)), str(tmp_path / "out")
+    settings, out = PrepareConfig(str(music)), str(tmp_path / "out")
     with stage.PrepareWriter(out, settings) as folders:
         clip = Clip("c@0.00", "c", str(music / "c.wav"), 0.0, 2.0)
         folders._clips.write("c", [clip])
@@ -229,7 +229,7 @@ def test_clips_of_a_track_that_is_not_there_are_not_called_prepared(tmp_path: Pa
 
 def test_a_track_that_was_lost_after_its_clips_were_written_is_not_called_prepared(tmp_path: Path) -> None:
     music = _music(tmp_path / "music", {"a.wav": 2.0, "b.wav": 2.0})
-    settings, out = PrepareOptions(str(music)), str(tmp_path / "out")
+    settings, out = PrepareConfig(str(music)), str(tmp_path / "out")
     with stage.PrepareWriter(out, settings) as folders:
         folders._clips.write("b", [Clip("b@0.00", "b", str(music / "b.wav"), 0.0, 2.0)])
     (music / "b.wav").write_bytes(b"no longer a recording")
@@ -250,7 +250,7 @@ def test_converted_clips_are_mono_files_at_the_rate_that_sound_like_their_window
     time_ = np.arange(5 * 44100) / 44100
     tone = np.where(time_ < 2, 0, 0.5 * np.sin(2 * np.pi * 440 * time_)).astype(np.float32)
     audio.save(music / "a.flac", np.stack([tone, np.zeros_like(tone)], axis=1), 44100)
-    settings = PrepareOptions(str(music), crop=Crop(2.0), convert=kind, sample_rate=16000)
+    settings = PrepareConfig(str(music), crop=Crop(2.0), convert=kind, sample_rate=16000)
     stage.run(settings, str(tmp_path / "out"), progress=False)
     first, second, third = stages.read(tmp_path / "out" / "clips", Clip)
     assert [clip.offset_seconds for clip in (first, second, third)] == [0.0, 2.0, 4.0]
@@ -268,7 +268,7 @@ def test_converted_clips_are_mono_files_at_the_rate_that_sound_like_their_window
 def test_converted_clips_of_hostile_and_long_names_have_short_and_plain_file_names(tmp_path: Path) -> None:
     names = ["é" * 120 + ".wav", "a;$(rm -rf x) `b`.wav", "夜.wav", "夜夜.wav"]
     music = _music(tmp_path / "music", dict.fromkeys(names, 1.5))
-    stage.run(PrepareOptions(str(music), convert="wav"), str(tmp_path / "out"), progress=False)
+    stage.run(PrepareConfig(str(music), convert="wav"), str(tmp_path / "out"), progress=False)
     paths = [Path(clip.path) for clip in stages.read(tmp_path / "out" / "clips", Clip)]
     assert len(set(paths)) == 4
     assert all(path.name.isascii() and len(path.name) < 80 and path.exists() for path in paths)
@@ -298,7 +298,7 @@ def test_source_and_output_may_be_urls(tmp_path: Path) -> None:
     memory = fsspec.filesystem("memory")
     _music(tmp_path, {"a.ogg": 5.0})
     memory.pipe_file("/prepare-test/in/b/a.ogg", (tmp_path / "a.ogg").read_bytes())
-    settings = PrepareOptions("memory://prepare-test/in", crop=Crop(3.0), convert="flac")
+    settings = PrepareConfig("memory://prepare-test/in", crop=Crop(3.0), convert="flac")
     found = stage.run(settings, "memory://prepare-test/out", progress=False)
     assert (found.whole.tracks, found.whole.clips) == (1, 2)
     first, second = stages.read("memory://prepare-test/out/clips", Clip)
@@ -330,7 +330,7 @@ def labelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_each_clip_has_its_own_part_of_the_labels(tmp_path: Path, labelled: Path) -> None:
-    settings = PrepareOptions(str(labelled), crop=Crop(4.0))
+    settings = PrepareConfig(str(labelled), crop=Crop(4.0))
     found = stage.run(settings, str(tmp_path / "out"), progress=False, drop_share=1.0)
     one, two = stages.read(tmp_path / "out" / "truths", Annotation)
     assert (one.clip_id, one.start_seconds, one.end_seconds) == ("t@2.00", 2.0, 6.0)
@@ -345,7 +345,7 @@ def test_each_clip_has_its_own_part_of_the_labels(tmp_path: Path, labelled: Path
 def test_the_labels_of_converted_clips_are_on_the_clock_of_their_files(
     tmp_path: Path, labelled: Path
 ) -> None:
-    settings = PrepareOptions(str(labelled), crop=Crop(4.0), convert="wav")
+    settings = PrepareConfig(str(labelled), crop=Crop(4.0), convert="wav")
     stage.run(settings, str(tmp_path / "out"), progress=False, drop_share=1.0)
     one, two = stages.read(tmp_path / "out" / "truths", Annotation)
     assert (one.start_seconds, one.end_seconds) == (0.0, 4.0)
@@ -353,7 +353,7 @@ def test_the_labels_of_converted_clips_are_on_the_clock_of_their_files(
 
 
 def test_every_input_is_kept_or_dropped_or_our_mistake_is_loud(tmp_path: Path) -> None:
-    with stage.PrepareWriter(str(tmp_path / "out"), PrepareOptions("x")) as folders:
+    with stage.PrepareWriter(str(tmp_path / "out"), PrepareConfig("x")) as folders:
         with pytest.raises(AssertionError, match="neither kept nor dropped"):
             folders.write("a", [])
         with pytest.raises(AssertionError, match="clips and no track"):
@@ -364,7 +364,7 @@ def test_every_input_is_kept_or_dropped_or_our_mistake_is_loud(tmp_path: Path) -
 def test_every_strategy_accounts_for_each_track(tmp_path: Path, strategy: Any) -> None:
     music = _music(tmp_path / "music", {f"{n}.wav": 0.5 + 1.3 * n for n in range(8)})
     found = stage.run(
-        PrepareOptions(str(music), crop=named(strategy, 2.0)), str(tmp_path / "out"), progress=False
+        PrepareConfig(str(music), crop=named(strategy, 2.0)), str(tmp_path / "out"), progress=False
     )
     assert found.whole.tracks + sum(found.lost.values()) == 8
     expected = {"every": (7, 21), "published-multi": (6, 16)}.get(strategy, (7, 7))
@@ -381,7 +381,7 @@ def test_20_000_tracks_go_through_and_few_are_alive_at_a_time(
     alive: weakref.WeakSet[Track] = weakref.WeakSet()
     most = 0
 
-    def tracks(_: PrepareOptions) -> Iterator[Track]:
+    def tracks(_: PrepareConfig) -> Iterator[Track]:
         nonlocal most
         for index in range(20_000):
             track = Track(f"{index}", "a.wav")
@@ -391,13 +391,13 @@ def test_20_000_tracks_go_through_and_few_are_alive_at_a_time(
 
     monkeypatch.setattr(stage, "_read", tracks)
     monkeypatch.setattr(audio, "probe", lambda path: audio.AudioInfo(8000, 1, 20.0, "wav"))
-    found = stage.run(PrepareOptions("x"), str(tmp_path / "out"), progress=False)
+    found = stage.run(PrepareConfig("x"), str(tmp_path / "out"), progress=False)
     assert (found.whole.tracks, found.whole.clips) == (20_000, 20_000)
     assert most < 20
 
 
 def test_a_new_folder_with_other_settings_is_not_mixed(tmp_path: Path) -> None:
-    with stage.PrepareWriter(str(tmp_path / "out"), PrepareOptions("x")):
+    with stage.PrepareWriter(str(tmp_path / "out"), PrepareConfig("x")):
         pass
     with pytest.raises(StoreMismatch, match='split: null there, "test" here'):
-        stage.PrepareWriter(str(tmp_path / "out"), replace(PrepareOptions("x"), split="test"))
+        stage.PrepareWriter(str(tmp_path / "out"), replace(PrepareConfig("x"), split="test"))

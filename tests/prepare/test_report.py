@@ -11,7 +11,7 @@ import pytest
 
 from llark import audio
 from llark.prepare import report, stage
-from llark.prepare.stage import PrepareOptions
+from llark.prepare.stage import PrepareConfig
 from llark.prepare.summary import PrepareSummary
 from llark.records import Clip, Dropped, Tag, Tags, Track
 from llark.report import plots
@@ -116,7 +116,7 @@ def test_a_waveform_goes_from_the_lowest_to_the_highest_sample() -> None:
 @pytest.mark.parametrize("clips", [1, 4, 30])
 def test_the_page_of_a_real_folder_shows_up_to_six_waveforms(tmp_path: Path, clips: int) -> None:
     audio.save(tmp_path / "a.wav", np.sin(np.arange(clips * 8000)).astype(np.float32) / 2, 8000)
-    settings = PrepareOptions(str(tmp_path), crop=stage.Crop(1.0))
+    settings = PrepareConfig(str(tmp_path), crop=stage.Crop(1.0))
     found = stage.run(settings, str(tmp_path / "out"), progress=False)
     assert found.whole.clips == clips
     page = _Page(Path(report.write(found)).read_text())
@@ -126,7 +126,7 @@ def test_the_page_of_a_real_folder_shows_up_to_six_waveforms(tmp_path: Path, cli
 
 def test_a_clip_that_cannot_be_drawn_says_why(tmp_path: Path) -> None:
     audio.save(tmp_path / "a.wav", np.zeros(16000, np.float32), 8000)
-    found = stage.run(PrepareOptions(str(tmp_path)), str(tmp_path / "out"), progress=False)
+    found = stage.run(PrepareConfig(str(tmp_path)), str(tmp_path / "out"), progress=False)
     (tmp_path / "a.wav").unlink()
     page = _Page(Path(report.write(found)).read_text())
     assert page.tags["polygon"] == 0

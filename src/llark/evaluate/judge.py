@@ -40,6 +40,7 @@ from llark.evaluate.options import LETTERS, OptionList, read_option, shuffled
 from llark.evaluate.outcome import Evaluation, Verdict
 from llark.llm.client import TEXTS_A_REQUEST, LlmServer, Reply, Sampling
 from llark.llm.ledger import Ledger, Prices, key_of, likely_tokens
+from llark.options import JudgeOptions
 from llark.storage import stages
 
 Judge = Callable[[str], str]
@@ -55,29 +56,6 @@ REPLIES = "judged"
 
 FINDINGS = "judged.jsonl"
 """In a report's folder: the result of each judgement, one a line."""
-
-
-@dataclass(frozen=True)
-class JudgeOptions:
-    """Who judges, and what."""
-
-    url: str
-    """An OpenAI-compatible address, such as http://localhost:8000/v1."""
-
-    model: str
-    """The judge's name there."""
-
-    key_variable: str = "OPENAI_API_KEY"
-    """The environment variable that holds the key."""
-
-    task: str = "captions"
-    """The task whose answers are judged."""
-
-    yes: bool = False
-    """Send, after the cost was shown."""
-
-    dollars_per_million: float | None = None
-    """The judge's price for a million tokens of question."""
 
 
 def judge(folder: Path, options: JudgeOptions, how: str = "prefer", against: Path | None = None) -> str:

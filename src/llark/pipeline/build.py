@@ -86,7 +86,7 @@ def prepare(
 
     if config.source is not None:
         crop = Crop(config.window_seconds)
-        options = stage.PrepareOptions(source=config.source, dataset=config.dataset, crop=crop, limit=limit)
+        options = stage.PrepareConfig(source=config.source, dataset=config.dataset, crop=crop, limit=limit)
         stage.run(options, str(out), workers=workers)
         return
     render(
@@ -125,7 +125,7 @@ def instruct(config: sections.Instruct, out: Path) -> None:
     """
     from llark.instruct import join
     from llark.instruct.offline import OfflineConfig, OfflineTeacher
-    from llark.pipeline.instruct import InstructOptions
+    from llark.options import InstructOptions
     from llark.pipeline.instruct import instruct as by_any_teacher
     from llark.pipeline.prepare import corpus_truths
 

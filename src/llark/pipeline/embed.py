@@ -14,8 +14,35 @@ from llark.storage.folders import Place
 
 if TYPE_CHECKING:
     from llark.embed.encoder import Card, Device, Settings
+    from llark.options import EmbedOptions
 
 LONGEST_SECONDS_A_CLIP = 3600.0
+
+
+def embed(clips: str, out: str, options: EmbedOptions) -> str:
+    """The embed stage as the command line asks for it. Raises as `run` does."""
+    from llark.embed import encoder as encoders
+
+    device = encoders.device(options.device, options.dtype, options.batch)
+    return run(clips, out, settings_of(options), device, options.workers)
+
+
+def settings_of(options: EmbedOptions) -> Settings:
+    """The encoder that options name; NAME=WEIGHTS and NAME#LAYER say more of it in its name."""
+    from llark.embed.encoder import NATIVE, Settings
+
+    name, _, own_layer = options.encoder.partition("#")
+    weights, layer = options.weights, options.layer
+    if not name.startswith("hub:"):
+        name, _, own_weights = name.partition("=")
+        weights = own_weights or weights
+    if own_layer:
+        try:
+            layer = int(own_layer)
+        except ValueError as error:
+            raise UserMustAct(f"{own_layer} is no layer of {name}; write it as {name}#6.") from error
+    rate = options.rate or (NATIVE if name == "mini" else "10")
+    return Settings(name, weights, options.compat, layer, rate)
 
 
 def run(clips: str, out: str, settings: Settings, device: Device, workers: int = 0) -> str:

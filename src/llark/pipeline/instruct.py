@@ -6,11 +6,12 @@ import contextlib
 import itertools
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from llark.errors import UserMustAct
+from llark.options import InstructOptions
 from llark.records import Annotation, Clip, Dropped, Exchange, Track
 from llark.storage import artifacts, stages
 from llark.storage import folders as files
@@ -23,94 +24,6 @@ if TYPE_CHECKING:
 
 EXCHANGES, REPLIES, BATCHES, EXPORT = "exchanges", "replies.sqlite", "batches", "export"
 REPORT, CARD, SUMMARY = "report.html", "card.md", "summary.json"
-
-Family = Literal["understanding", "captioning", "reasoning"]
-
-
-@dataclass(frozen=True)
-class InstructOptions:
-    """The options of `llark instruct`."""
-
-    teacher: Literal["offline", "openai", "batch"] = "offline"
-    """offline: our grammar, no model. openai: any OpenAI-compatible server. batch: its batch interface."""
-    family: Sequence[Family] | None = None
-    """understanding, captioning, reasoning; all three if not given."""
-    most: int = 12
-    """Of the offline teacher: exchanges a clip."""
-    say_unknown: bool = False
-    """Of the offline teacher: also ask what is not known, and answer that it cannot be told."""
-    base_url: str = "https://api.openai.com/v1"
-    """Of the server, with its /v1. On this machine vLLM listens at http://localhost:8000/v1, llama.cpp at
-    8080, Ollama at 11434."""
-    model: str | None = None
-    """Its name at the server."""
-    key_variable: str = "OPENAI_API_KEY"
-    """The environment variable that holds the key; '' sends none."""
-    price_in: float = 0.0
-    """US dollars for a million tokens of prompts."""
-    price_out: float = 0.0
-    """US dollars for a million tokens of replies."""
-    budget: float | None = None
-    """US dollars that are never passed, all runs with these replies together."""
-    budget_tokens: int | None = None
-    """The same in tokens."""
-    dry_run: bool = False
-    """Say how many requests there are and what they cost; send nothing."""
-    at_once: int = 16
-    """Requests that run at the same time."""
-    requests_a_minute: float | None = None
-    """Rate limit."""
-    tokens_a_minute: float | None = None
-    """Rate limit."""
-    timeout_seconds: float = 120.0
-    """Of one request."""
-    retries: int = 6
-    """After failures that may pass; four times as often where the server says that it is too much at once."""
-    temperature: float = 0.7
-    """Of the model."""
-    most_tokens: int = 2048
-    """Of one reply."""
-    few_shot: bool = True
-    """Show the model examples."""
-    structured: Literal["schema", "json", "off"] = "schema"
-    """Hold the model to JSON by schema, as JSON, or by words alone; weaker ones are tried by themselves."""
-    batch_requests: int = 2000
-    """Requests of one batch."""
-    poll_seconds: float = 60.0
-    """Between two looks at the batches."""
-    replies: Path | None = None
-    """The file that keeps what was bought; replies.sqlite in the folder if not given."""
-    export: Sequence[Literal["parquet", "chat", "webdataset"]] | None = None
-    """Also write parquet, chat (JSON lines) or webdataset (tars with .npy and .json) into OUT/export."""
-    embeddings: str | None = None
-    """For webdataset: the folder of the embed stage."""
-    published: bool = False
-    """For webdataset: write the pickles (.pyd) that the published training code reads. This package refuses
-    to read them."""
-    seed: int = 0
-    """The same seed gives the same exchanges, or prompts."""
-    limit: int | None = None
-    """Take so many clips."""
-    workers: int = 0
-    """Local processes of the offline teacher; 0 works in this one."""
-
-    def __post_init__(self) -> None:
-        if self.teacher != "offline" and not self.model:
-            raise UserMustAct(f"--teacher {self.teacher} needs the name of a model: --model.")
-        if "webdataset" not in (self.export or ()):
-            if self.published:
-                raise UserMustAct("--published is a layout of --export webdataset; name that, too.")
-        elif self.embeddings is None:
-            raise UserMustAct(
-                "The WebDataset layout holds an encoder's frames: name the folder of the embed stage with "
-                "--embeddings."
-            )
-
-    @property
-    def families(self) -> tuple[str, ...]:
-        from llark.questions import FAMILIES
-
-        return tuple(name for name in FAMILIES if self.family is None or name in self.family)
 
 
 def instruct(places: Sequence[Place], out: Place, options: InstructOptions | None = None) -> str:
@@ -335,7 +248,7 @@ def _export(place: str, sources: Sources, options: InstructOptions) -> Iterator[
     from llark.storage.embeddings import Embeddings
 
     folder = (Path("export") if files.is_url(place) else Path(place) / EXPORT).absolute()
-    for name in options.export or ():
+    for name in options.export:
         folder.mkdir(parents=True, exist_ok=True)
         exchanges = stages.read(f"{place}/{EXCHANGES}", Exchange)
         if name == "parquet":

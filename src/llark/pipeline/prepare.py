@@ -13,12 +13,13 @@ from llark.storage import stages
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
-    from llark.prepare.stage import PrepareOptions
+    from llark.options import PrepareOptions
 
 
 def prepare(
-    settings: PrepareOptions,
+    source: str,
     out: str,
+    options: PrepareOptions,
     *,
     workers: int = 2,
     drop_share: float = engine.DROP_SHARE,
@@ -28,10 +29,22 @@ def prepare(
 
     `drop_share`: stop when more than this share is lost. `report`: write the page, too.
     """
-    from llark.prepare import stage
+    from llark.prepare import crop, stage
+    from llark.prepare.datasets import pairs
     from llark.prepare.summary import as_text
 
-    summary = stage.run(settings, out, workers=workers, drop_share=drop_share)
+    config = stage.PrepareConfig(
+        source,
+        options.dataset,
+        options.split,
+        columns=pairs(options.columns, "--columns", "field=column, as path=file"),
+        options=pairs(options.options, "--options", "name=value, as version=1"),
+        crop=crop.named(options.crop, options.window_seconds, options.hop_seconds, options.seed),
+        convert=options.convert,
+        sample_rate=options.sample_rate,
+        limit=options.limit,
+    )
+    summary = stage.run(config, out, workers=workers, drop_share=drop_share)
     if not report:
         return as_text(summary)
     from llark.prepare.report import write

@@ -19,13 +19,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar, get_args
 
 import numpy as np
 
 from llark import audio, records
 from llark.audio import SHORTEST_SECONDS, WINDOW_SECONDS, Span, probe, windows
 from llark.errors import UserMustAct
+from llark.options import ClipFormat, Strategy
 from llark.records import (
     Annotation,
     Beats,
@@ -43,7 +44,6 @@ from llark.records import (
 )
 from llark.storage import folders
 
-Strategy = Literal["every", "first", "middle", "random", "published", "published-multi"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 
 PUBLISHED_WINDOW_SECONDS = 30.0
@@ -278,9 +278,6 @@ class _Window:
 
 # --- a clip's own file --------------------------------------------------------------------------------------
 
-
-Kind = Literal["wav", "flac"]
-
 SUFFIXES: dict[str, str] = {"wav": ".wav", "flac": ".flac"}
 """The formats a clip can be written in, 16 bits a sample, and their suffixes."""
 
@@ -293,7 +290,7 @@ class Convert:
 
     out: str
     """The folder that they lie below; a path or an fsspec URL."""
-    kind: Kind = "wav"
+    kind: ClipFormat = "wav"
     """Format of the files."""
     sample_rate: int | None = None
     """Samples a second; `None` keeps the track's own."""

@@ -15,8 +15,9 @@ from typing import Any
 
 from llark import audio, engine
 from llark.errors import BadAudio, UserMustAct
+from llark.options import ClipFormat
 from llark.prepare import datasets, summary
-from llark.prepare.crop import Convert, Crop, Kind, crop_annotation
+from llark.prepare.crop import Convert, Crop, crop_annotation
 from llark.prepare.datasets.folder import tags_available
 from llark.records import Annotation, Clip, Dropped, MetadataValue, Track
 from llark.storage import folders as files
@@ -31,7 +32,7 @@ _FLUSH_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class PrepareOptions:
+class PrepareConfig:
     """What a prepared folder depends on. Another folder is needed where one of these changes."""
 
     source: str
@@ -42,7 +43,7 @@ class PrepareOptions:
     """The only split to take; `None` takes all."""
     crop: Crop = field(default_factory=Crop)
     """Which stretches of a track become clips."""
-    convert: Kind | None = None
+    convert: ClipFormat | None = None
     """`wav` or `flac` for clips with files of their own; `None` copies nothing."""
     sample_rate: int | None = None
     """Samples a second of those files; `None` keeps the track's own."""
@@ -85,7 +86,7 @@ class LostRow:
 class DatasetRecords:
     """The data set's records, one at a time, counted as they go by."""
 
-    settings: PrepareOptions
+    settings: PrepareConfig
     tracks: int = 0
     """Recordings that the reader has given."""
     drops: int = 0
@@ -103,7 +104,7 @@ class DatasetRecords:
                 return
 
 
-def _read(settings: PrepareOptions) -> Iterable[Track | Dropped]:
+def _read(settings: PrepareConfig) -> Iterable[Track | Dropped]:
     read = datasets.load(settings.dataset).read_tracks
     further = datasets.typed_options(settings.dataset, read, settings.options)
     if not settings.columns:
@@ -170,7 +171,7 @@ class PrepareWriter:
     That is written last of the three, so a run that is killed goes on with whole inputs.
     """
 
-    def __init__(self, out: str, settings: PrepareOptions) -> None:
+    def __init__(self, out: str, settings: PrepareConfig) -> None:
         self._out, self._settings = out, settings
         self._truths: stages.StageWriter | None = None
         self._pending, self._flushed_at = 0, time.monotonic()
@@ -259,7 +260,7 @@ def _of_track(drops: Sequence[Dropped], input_id: str) -> Dropped:
 
 
 def run(
-    settings: PrepareOptions,
+    settings: PrepareConfig,
     out: str,
     *,
     workers: int = 0,

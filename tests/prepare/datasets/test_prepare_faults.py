@@ -17,7 +17,7 @@ from llark import audio
 from llark.errors import UserMustAct
 from llark.prepare import datasets, stage
 from llark.prepare.crop import Convert
-from llark.prepare.stage import PrepareOptions
+from llark.prepare.stage import PrepareConfig
 from llark.records import Clip, Dropped, Track
 from llark.storage import stages
 
@@ -28,7 +28,7 @@ def nobodys_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o777)
     _music(folder / "before", 1)
-    stage.run(PrepareOptions(str(folder / "before"), convert="wav"), str(folder / "warm"), progress=False)
+    stage.run(PrepareConfig(str(folder / "before"), convert="wav"), str(folder / "warm"), progress=False)
     for name in datasets.names():
         datasets.load(name)
     b"\xef\xbb\xbf".decode("utf-8-sig")
@@ -56,7 +56,7 @@ def test_files_and_folders_that_may_not_be_opened_are_counted_losses(nobodys_fol
     _music(music / "closed", 2)
     (music / "closed").chmod(0)
     (music / "01.wav").chmod(0)
-    found = stage.run(PrepareOptions(str(music)), str(nobodys_folder / "out"), progress=False)
+    found = stage.run(PrepareConfig(str(music)), str(nobodys_folder / "out"), progress=False)
     assert (found.whole.tracks, found.lost) == (2, {"missing": 1, "unreadable": 1})
     drops = {drop.id: drop for drop in stages.read_dropped(nobodys_folder / "out" / "clips")}
     assert drops["closed"].detail == f"{music}/closed cannot be read: Permission denied."
@@ -110,7 +110,7 @@ def test_a_permission_taken_away_in_the_middle_stops_and_the_next_run_goes_on(
     nobodys_folder: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     music, out = _music(nobodys_folder / "music", 12), nobodys_folder / "out"
-    settings, calls, whole = PrepareOptions(str(music), convert="wav"), [], Convert.__call__
+    settings, calls, whole = PrepareConfig(str(music), convert="wav"), [], Convert.__call__
     monkeypatch.setattr(stage, "_FLUSH_RECORDS", 6)
 
     def revoke(self: Convert, clip: Clip) -> Clip:

@@ -11,7 +11,7 @@ from dataset_trees import TREES
 from llark import audio
 from llark.errors import UserMustAct
 from llark.prepare import datasets, stage
-from llark.prepare.stage import PrepareOptions
+from llark.prepare.stage import PrepareConfig
 from llark.records import Annotation
 from llark.storage import stages
 
@@ -55,8 +55,8 @@ def test_another_option_is_refused_with_those_there_are(name: str, given: dict[s
 
 
 def test_a_plan_without_options_is_as_it_was_before_there_were_any() -> None:
-    assert "options" not in PrepareOptions("x").plan()
-    assert PrepareOptions("x", options={"version": "1"}).plan()["options"] == {"version": "1"}
+    assert "options" not in PrepareConfig("x").plan()
+    assert PrepareConfig("x", options={"version": "1"}).plan()["options"] == {"version": "1"}
 
 
 def test_version_1_of_giantsteps_tempo_is_prepared_when_asked_for(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_version_1_of_giantsteps_tempo_is_prepared_when_asked_for(tmp_path: Path
     for path in list((tmp_path / "set/audio").iterdir()):
         path.unlink()
         audio.save(path.with_suffix(".wav"), np.full(16000, 0.1, np.float32), 8000)
-    settings = PrepareOptions(str(tmp_path / "set"), "giantsteps_tempo", options={"version": "1"})
+    settings = PrepareConfig(str(tmp_path / "set"), "giantsteps_tempo", options={"version": "1"})
     stage.run(settings, str(tmp_path / "out"), progress=False, drop_share=1.0)
     tempi = [truth.tempo.bpm for truth in stages.read(tmp_path / "out/truths", Annotation)]
     assert tempi == [137.6, 120.0]

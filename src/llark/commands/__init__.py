@@ -1,1 +1,0 @@
-"""The command line of one stage a file; `cli.py` gathers them."""

@@ -1,0 +1,181 @@
+"""The options of the commands that have many, each written once: `cli.py` flattens these classes, and the
+text under a field is its help.
+
+They stand apart from the stages that take them because the command line reads all of them before it knows
+which command runs: this file imports nothing heavy, and `llark --help` need not load PyTorch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from llark.errors import UserMustAct
+
+Strategy = Literal["every", "first", "middle", "random", "published", "published-multi"]
+"""Which stretches of a track become clips."""
+
+ClipFormat = Literal["wav", "flac"]
+"""What a clip with a file of its own is written as."""
+
+Family = Literal["understanding", "captioning", "reasoning"]
+"""A kind of exchanges."""
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """What is read of a data set, and how it is cut. Another folder is needed where one of these changes."""
+
+    dataset: str = "folder"
+    """How the source is laid out: one of `llark datasets`."""
+    split: str | None = None
+    """Take this split only."""
+    columns: tuple[str, ...] = ()
+    """For csv and jsonl: field=column, as in path=file title=name tempo_bpm=bpm."""
+    options: tuple[str, ...] = ()
+    """For some data sets: name=value, as in version=1; `llark datasets NAME` lists them."""
+    crop: Strategy = "every"
+    """every: windows side by side; first, middle or random: one window; published: 30 s, the first or the
+    second; published-multi: every full 30 s."""
+    window_seconds: float | None = None
+    """How long a clip is; 25, and 30 for the published ones, if not given."""
+    hop_seconds: float | None = None
+    """For every: from one clip's start to the next."""
+    seed: int = 0
+    """For random and published."""
+    convert: ClipFormat | None = None
+    """Write each clip into a mono file of its own; without it nothing is copied."""
+    sample_rate: int | None = None
+    """Samples a second of those files; the recording's own if not given."""
+    limit: int | None = None
+    """Take so many tracks."""
+
+
+@dataclass(frozen=True)
+class EmbedOptions:
+    """Which encoder embeds, and how it is run."""
+
+    encoder: str = "mini"
+    """mini, jukebox, clap, mel (64 bands of the spectrum as they are), or hub:NAME with a model's name on the
+    hub or a folder: MERT, MuQ, Whisper, Dasheng, EnCodec, or any that transformers knows."""
+    weights: str | None = None
+    """jukebox: the folder that `llark convert-jukebox` wrote. clap: a name on the hub, a folder, or a .pt."""
+    compat: Literal["llark"] | None = None
+    """llark: Jukebox as the published extraction runs it, quirks included."""
+    layer: int | None = None
+    """Of a hub encoder's transformer: 0 is its input, -1 its last layer."""
+    rate: str | None = None
+    """Frames a second, as 10 or 75/2; native: the encoder's own; clip: one vector a clip. 10 if not given,
+    and for mini and clap their own."""
+    device: str | None = None
+    """cpu, cuda, cuda:1 …; a GPU if there is one."""
+    dtype: Literal["float32", "bfloat16"] | None = None
+    """float32 or bfloat16; bfloat16 on a GPU if not given."""
+    batch: int = 8
+    """Windows that are embedded at once."""
+    workers: int = 0
+    """Local processes, each with its own encoder; 0 works in this one, in batches."""
+
+
+@dataclass(frozen=True)
+class InstructOptions:
+    """The options of `llark instruct`."""
+
+    teacher: Literal["offline", "openai", "batch"] = "offline"
+    """offline: our grammar, no model. openai: any OpenAI-compatible server. batch: its batch interface."""
+    family: tuple[Family, ...] | None = None
+    """understanding, captioning, reasoning; all three if not given."""
+    most: int = 12
+    """Of the offline teacher: exchanges a clip."""
+    say_unknown: bool = False
+    """Of the offline teacher: also ask what is not known, and answer that it cannot be told."""
+    base_url: str = "https://api.openai.com/v1"
+    """Of the server, with its /v1. On this machine vLLM listens at http://localhost:8000/v1, llama.cpp at
+    8080, Ollama at 11434."""
+    model: str | None = None
+    """Its name at the server."""
+    key_variable: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key; '' sends none."""
+    price_in: float = 0.0
+    """US dollars for a million tokens of prompts."""
+    price_out: float = 0.0
+    """US dollars for a million tokens of replies."""
+    budget: float | None = None
+    """US dollars that are never passed, all runs with these replies together."""
+    budget_tokens: int | None = None
+    """The same in tokens."""
+    dry_run: bool = False
+    """Say how many requests there are and what they cost; send nothing."""
+    at_once: int = 16
+    """Requests that run at the same time."""
+    requests_a_minute: float | None = None
+    """Rate limit."""
+    tokens_a_minute: float | None = None
+    """Rate limit."""
+    timeout_seconds: float = 120.0
+    """Of one request."""
+    retries: int = 6
+    """After failures that may pass; four times as often where the server says that it is too much at once."""
+    temperature: float = 0.7
+    """Of the model."""
+    most_tokens: int = 2048
+    """Of one reply."""
+    few_shot: bool = True
+    """Show the model examples."""
+    structured: Literal["schema", "json", "off"] = "schema"
+    """Hold the model to JSON by schema, as JSON, or by words alone; weaker ones are tried by themselves."""
+    batch_requests: int = 2000
+    """Requests of one batch."""
+    poll_seconds: float = 60.0
+    """Between two looks at the batches."""
+    replies: Path | None = None
+    """The file that keeps what was bought; replies.sqlite in the folder if not given."""
+    export: tuple[Literal["parquet", "chat", "webdataset"], ...] = ()
+    """Also write parquet, chat (JSON lines) or webdataset (tars with .npy and .json) into OUT/export."""
+    embeddings: str | None = None
+    """For webdataset: the folder of the embed stage."""
+    published: bool = False
+    """For webdataset: write the pickles (.pyd) that the published training code reads. This package refuses
+    to read them."""
+    seed: int = 0
+    """The same seed gives the same exchanges, or prompts."""
+    limit: int | None = None
+    """Take so many clips."""
+    workers: int = 0
+    """Local processes of the offline teacher; 0 works in this one."""
+
+    def __post_init__(self) -> None:
+        if self.teacher != "offline" and not self.model:
+            raise UserMustAct(f"--teacher {self.teacher} needs the name of a model: --model.")
+        if "webdataset" not in self.export:
+            if self.published:
+                raise UserMustAct("--published is a layout of --export webdataset; name that, too.")
+        elif self.embeddings is None:
+            raise UserMustAct(
+                "The WebDataset layout holds an encoder's frames: name the folder of the embed stage with "
+                "--embeddings."
+            )
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Those that are made, in their usual order."""
+        return tuple(name for name in get_args(Family) if self.family is None or name in self.family)
+
+
+@dataclass(frozen=True)
+class JudgeOptions:
+    """Who judges, and what."""
+
+    url: str
+    """An OpenAI-compatible address, such as http://localhost:8000/v1."""
+    model: str
+    """The judge's name there."""
+    key_variable: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key."""
+    task: str = "captions"
+    """The task whose answers are judged."""
+    yes: bool = False
+    """Send, after the cost was shown."""
+    dollars_per_million: float | None = None
+    """The judge's price for a million tokens of question."""
