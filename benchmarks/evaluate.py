@@ -26,9 +26,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from llark.evaluate import answers, page, predictions, score
-from llark.evaluate.cases import AUDIO, Case, Put, TestSet
+from llark.evaluate.cases import AUDIO, Case, TaskPrompt, TestSet
 from llark.evaluate.options import read_rows
-from llark.evaluate.outcome import Evaluation, Settings
+from llark.evaluate.outcome import EvaluateConfig, Evaluation
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
 from llark.pipeline import evaluate as walk
 from llark.pipeline import testsets
@@ -87,7 +87,7 @@ ASKED = ("key", "instruments")
 """A short answer and a long one. Each is asked of every clip, so that 16 clips fill a batch."""
 
 
-def questions_on(material: testsets.Material) -> TestSet:
+def questions_on(material: testsets.TestMaterial) -> TestSet:
     """Two questions a clip, as files of questions have them, with whatever truth is at hand."""
     return TestSet(
         (),
@@ -125,20 +125,20 @@ def speed(built: Path | None, clips: int, work: Path) -> bool:
 
     if built is None:
         built = testsets.open_corpus(work / "open", clips, workers=2)
-    material = testsets.gather(built, work, walk.Wanted(clips=clips))
+    material = testsets.gather(built, work, walk.EvaluateOptions(clips=clips))
     test_set = questions_on(material)
     asked = sum(map(len, test_set.questions.values()))
     local = LocalModel(Choice(device="cpu"), material.embeddings)
     chosen = list(material.clips.values())
     rows = {
-        "load the model": (timed(lambda: local([Put("first", "Which key?")])), 1, 1),
+        "load the model": (timed(lambda: local([TaskPrompt("first", "Which key?")])), 1, 1),
         "hear a clip, once": (
             timed(lambda: testsets.listen(chosen, work / "none", work / "heard", 2)),
             len(chosen),
             WHOLE_CLIPS,
         ),
         "answer a question": (
-            timed(lambda: ask(test_set, answers.Kept(work / "said", local), work)),
+            timed(lambda: ask(test_set, answers.CachedAnswers(work / "said", local), work)),
             asked,
             WHOLE_CLIPS * len(ASKED),
         ),
@@ -157,9 +157,9 @@ def speed(built: Path | None, clips: int, work: Path) -> bool:
     return total <= MOST_MINUTES
 
 
-def ask(test_set: TestSet, answer: answers.Kept, work: Path) -> Evaluation:
+def ask(test_set: TestSet, answer: answers.CachedAnswers, work: Path) -> Evaluation:
     """Answers, scores, and the page."""
-    result = score.evaluate(test_set, answer, Settings((AUDIO,)))
+    result = score.evaluate(test_set, answer, EvaluateConfig((AUDIO,)))
     page.write(work / "report", result)
     return result
 

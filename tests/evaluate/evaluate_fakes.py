@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from llark.evaluate.cases import Item, Put, TestSet
-from llark.evaluate.outcome import Evaluation, Settings
+from llark.evaluate.cases import LabelledClip, TaskPrompt, TestSet
+from llark.evaluate.outcome import EvaluateConfig, Evaluation
 from llark.evaluate.score import evaluate
 from llark.evaluate.tasks import TASKS
 from llark.records import (
@@ -40,10 +40,10 @@ def annotation(clip_id: str) -> Annotation:
     )
 
 
-def make_items(tracks: int = 30, clips: int = 2) -> list[Item]:
+def make_items(tracks: int = 30, clips: int = 2) -> list[LabelledClip]:
     """Clips whose measured facts are another clip's truth."""
     return [
-        Item(
+        LabelledClip(
             f"clip-{number}",
             f"track-{number // clips}",
             annotation(f"clip-{number}"),
@@ -65,33 +65,33 @@ def tell(facts: Annotation, question: str) -> str:
     return said[task]
 
 
-def hearing(task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, str]:
+def hearing(task: str, condition: str, prompts: Sequence[TaskPrompt]) -> Mapping[str, str]:
     """Knows every clip that it hears; believes facts where it is shown any; says nothing of silence."""
 
-    def answer(put: Put) -> str:
-        known = put.facts or (annotation(put.clip_id) if put.clip_id else None)
-        return "I cannot tell." if known is None else tell(known, put.question)
+    def answer(prompt: TaskPrompt) -> str:
+        known = prompt.facts or (annotation(prompt.clip_id) if prompt.clip_id else None)
+        return "I cannot tell." if known is None else tell(known, prompt.question)
 
-    return {put.id: answer(put) for put in puts}
+    return {prompt.id: answer(prompt) for prompt in prompts}
 
 
-def sceptical(task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, str]:
+def sceptical(task: str, condition: str, prompts: Sequence[TaskPrompt]) -> Mapping[str, str]:
     """Hears, and takes no notice of facts."""
-    return {put.id: tell(annotation(put.clip_id or "?"), put.question) for put in puts}
+    return {prompt.id: tell(annotation(prompt.clip_id or "?"), prompt.question) for prompt in prompts}
 
 
-def deaf(task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, str]:
+def deaf(task: str, condition: str, prompts: Sequence[TaskPrompt]) -> Mapping[str, str]:
     """Answers by the name of the case, and never listens."""
-    return {put.id: tell(annotation(f"guess-{put.id}"), put.question) for put in puts}
+    return {prompt.id: tell(annotation(f"guess-{prompt.id}"), prompt.question) for prompt in prompts}
 
 
-def half_deaf(task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, str]:
+def half_deaf(task: str, condition: str, prompts: Sequence[TaskPrompt]) -> Mapping[str, str]:
     """Hears the key alone."""
-    return (hearing if task == "key" else deaf)(task, condition, puts)
+    return (hearing if task == "key" else deaf)(task, condition, prompts)
 
 
-def run(model: object, items: Sequence[Item] | None = None, **settings: object) -> Evaluation:
-    made = Settings(**settings)  # type: ignore[arg-type]
+def run(model: object, items: Sequence[LabelledClip] | None = None, **settings: object) -> Evaluation:
+    made = EvaluateConfig(**settings)  # type: ignore[arg-type]
     return evaluate(TestSet(tuple(items or make_items())), model, made)  # type: ignore[arg-type]
 
 

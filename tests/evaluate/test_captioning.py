@@ -11,8 +11,8 @@ import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
 from llark.evaluate import score
-from llark.evaluate.cases import Item, TestSet
-from llark.evaluate.outcome import Settings
+from llark.evaluate.cases import LabelledClip, TestSet
+from llark.evaluate.outcome import EvaluateConfig
 from llark.evaluate.tasks import captions
 from llark.records import Annotation
 
@@ -63,14 +63,14 @@ def test_details_are_the_facts_that_the_readers_find() -> None:
 
 def test_a_caption_of_nothing_scores_nothing_and_the_best_constant_is_a_control() -> None:
     items = [
-        Item(f"clip-{i}", f"track-{i}", Annotation(f"clip-{i}", 0.0, 25.0), captions=refs)
+        LabelledClip(f"clip-{i}", f"track-{i}", Annotation(f"clip-{i}", 0.0, 25.0), captions=refs)
         for i, refs in enumerate(PEOPLE)
     ]
     said = dict(zip((item.clip_id for item in items), SAID, strict=True))
     result = score.evaluate(
         TestSet(tuple(items)),
         lambda task, condition, puts: {put.id: said[put.id] if condition == "audio" else "" for put in puts},
-        Settings(("audio", "no audio", "constant")),
+        EvaluateConfig(("audio", "no audio", "constant")),
     )
     values = {(row.metric, row.condition): row.value for row in result.rows}
     assert (

@@ -19,7 +19,7 @@ import pytest
 
 from llark import audio
 from llark.errors import UserMustAct
-from llark.evaluate.cases import Put
+from llark.evaluate.cases import TaskPrompt
 from llark.evaluate.endpoint import EndpointModel, cost, takes_sound
 from llark.evaluate.sounds import Sounds
 from llark.llm import Pace, Retry, embed
@@ -88,12 +88,12 @@ def model_at(url: str, key_variable: str = "NO_KEY_IS_SET") -> EndpointModel:
 
 def ask(url: str, key_variable: str = "NO_KEY_IS_SET") -> str:
     """The answer to one question without sound."""
-    return model_at(url, key_variable)([Put("1", "?")])[0]
+    return model_at(url, key_variable)([TaskPrompt("1", "?")])[0]
 
 
 def test_the_clip_reaches_the_server_as_a_wav_of_its_own_seconds(server: Server, tmp_path: Path) -> None:
     model = EndpointModel(server.url, "somebody", Sounds({"song": clip(tmp_path)}))
-    assert model([Put("1", "Which key?", "song")]) == ["C major"]
+    assert model([TaskPrompt("1", "Which key?", "song")]) == ["C major"]
     text, sound = server.bodies[0]["messages"][0]["content"]
     assert text == {"type": "text", "text": "Which key?"}
     assert sound["input_audio"]["format"] == "wav"
@@ -109,10 +109,10 @@ def test_each_condition_sends_what_it_says(server: Server, tmp_path: Path) -> No
     facts = Annotation("song", 0.0, 2.0, key=Key("A minor", 1.0))
     model(
         [
-            Put("1", "Key?"),
-            Put("2", "Key?", stand_in="silence"),
-            Put("3", "Key?", stand_in="noise"),
-            Put("4", "Key?", "song", facts=facts),
+            TaskPrompt("1", "Key?"),
+            TaskPrompt("2", "Key?", stand_in="silence"),
+            TaskPrompt("3", "Key?", stand_in="noise"),
+            TaskPrompt("4", "Key?", "song", facts=facts),
         ]
     )
     contents = [body["messages"][0]["content"] for body in server.bodies]
@@ -229,8 +229,8 @@ def test_a_server_that_sends_something_else_is_an_error(server: Server) -> None:
 
 def test_the_cost_counts_what_is_alike_once() -> None:
     clips = {"a": Clip("a", "a", "a.wav", 0.0, 30.0), "b": Clip("b", "b", "b.wav", 0.0, 30.0)}
-    puts = [Put("1", "Which key is it?", "a"), Put("2", "Which key is it?", "b")]
-    puts += [Put(str(i), "Which key is it?", stand_in="silence") for i in range(9)]
+    puts = [TaskPrompt("1", "Which key is it?", "a"), TaskPrompt("2", "Which key is it?", "b")]
+    puts += [TaskPrompt(str(i), "Which key is it?", stand_in="silence") for i in range(9)]
     # 30 + 30 + 25 seconds, at 60 dollars a minute
     found = cost(puts, Sounds(clips), dollars_per_minute=60.0)
     assert found.startswith("3 requests, 1.4 minutes of audio")
@@ -246,9 +246,9 @@ def test_fewer_embeddings_than_texts_are_refused(server: Server) -> None:
 
 def test_a_question_about_a_sound_that_is_not_there_is_refused_in_a_sentence() -> None:
     with pytest.raises(UserMustAct, match="no sound of clip-7"):
-        cost([Put("1", "Which key?", "clip-7")], Sounds({}))
+        cost([TaskPrompt("1", "Which key?", "clip-7")], Sounds({}))
     with pytest.raises(UserMustAct, match="no sound of clip-7"):
-        Sounds({}).wav(Put("1", "Which key?", "clip-7"))
+        Sounds({}).wav(TaskPrompt("1", "Which key?", "clip-7"))
 
 
 def test_embeddings_come_in_the_order_of_the_texts(server: Server) -> None:

@@ -18,7 +18,7 @@ from llark.errors import StoreMismatch, UserMustAct
 from llark.evaluate import compare
 from llark.pipeline import evaluate as walk
 from llark.pipeline import listen, prepare, testsets
-from llark.pipeline.evaluate import Wanted
+from llark.pipeline.evaluate import EvaluateOptions
 from llark.records import Annotation, Clip, Embedding, Key, Track, to_dict
 from llark.storage import stages
 
@@ -70,7 +70,9 @@ def test_conditions_that_need_sound_are_refused_where_there_is_none(
 
 def test_an_endpoint_may_be_sent_silence_without_recordings(tmp_path: Path) -> None:
     asked = {"muchomusic": questions(tmp_path)}
-    wanted = Wanted(questions=asked, endpoint="http://127.0.0.1:1/v1", conditions=("silence", "audio"))
+    wanted = EvaluateOptions(
+        questions=asked, endpoint="http://127.0.0.1:1/v1", conditions=("silence", "audio")
+    )
     with pytest.raises(UserMustAct, match="no sound for audio: "):
         walk.evaluate(None, tmp_path / "r", wanted)
 
@@ -81,7 +83,7 @@ def test_a_model_that_is_none_is_refused_before_anything_is_rendered(
     begun: list[object] = []
     monkeypatch.setattr(testsets, "gather", lambda *args: begun.append(args))
     with pytest.raises(UserMustAct, match="nowhere is not a model folder"):
-        walk.evaluate(None, tmp_path / "r", Wanted(model=tmp_path / "nowhere"))
+        walk.evaluate(None, tmp_path / "r", EvaluateOptions(model=tmp_path / "nowhere"))
     assert begun == []
 
 
@@ -118,7 +120,7 @@ def test_how_many_of_the_rendered_clips_are_asked_about_is_said(
     known = {clip: (Track("t", "x.ogg"), one) for clip, one in truth.items()}
     monkeypatch.setattr(prepare, "corpus_truths", lambda *_: known)
     (tmp_path / "corpus").mkdir()
-    testsets.gather(None, tmp_path / "r", Wanted(clips=5, split=split))
+    testsets.gather(None, tmp_path / "r", EvaluateOptions(clips=5, split=split))
     assert capsys.readouterr().err == f"{says}\n"
 
 
@@ -241,7 +243,7 @@ def corpus_of(folder: Path, splits: dict[str, str]) -> Path:
 
 def test_a_rendered_corpus_is_a_test_set_of_its_own(tmp_path: Path) -> None:
     data = corpus_of(tmp_path / "corpus", {"a": "train", "b": "test", "c": "test", "d": "train"})
-    found = testsets.gather(data, tmp_path / "out", Wanted(), hear=False)
+    found = testsets.gather(data, tmp_path / "out", EvaluateOptions(), hear=False)
     assert [item.track_id for item in found.test_set.items] == ["b", "c"]
     assert [item.track_id for item in found.training] == ["a", "d"]
     assert {item.truth.key.name for item in (*found.test_set.items, *found.training)} == {"D major"}
@@ -250,4 +252,6 @@ def test_a_rendered_corpus_is_a_test_set_of_its_own(tmp_path: Path) -> None:
 
 def test_of_a_rendered_corpus_so_many_clips_are_asked_about_as_are_wanted(tmp_path: Path) -> None:
     data = corpus_of(tmp_path / "corpus", dict.fromkeys("abcdef", "test"))
-    assert len(testsets.gather(data, tmp_path / "out", Wanted(clips=4), hear=False).test_set.items) == 4
+    assert (
+        len(testsets.gather(data, tmp_path / "out", EvaluateOptions(clips=4), hear=False).test_set.items) == 4
+    )

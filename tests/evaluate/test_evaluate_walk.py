@@ -16,7 +16,7 @@ from test_endpoint import Server, server  # noqa: F401
 from llark import audio, cli
 from llark.evaluate import judge, report, score
 from llark.evaluate.answers import Said
-from llark.evaluate.cases import Case, Put, TestSet
+from llark.evaluate.cases import Case, TaskPrompt, TestSet
 from llark.evaluate.real import Song
 from llark.pipeline import ask, testsets
 from llark.pipeline import evaluate as walk
@@ -34,10 +34,10 @@ class Hears:
     def __init__(self, choice: Choice, embeddings: Mapping[str, Embedding]) -> None:
         self._embeddings = embeddings
 
-    def __call__(self, puts: Sequence[Put], /) -> list[str]:
+    def __call__(self, puts: Sequence[TaskPrompt], /) -> list[str]:
         return [self._say(put) for put in puts]
 
-    def _say(self, put: Put) -> str:
+    def _say(self, put: TaskPrompt) -> str:
         if put.clip_id is None:
             return "I cannot tell."
         number = int(self._embeddings[put.clip_id].frames[0, 0])
@@ -201,7 +201,7 @@ def test_with_sounds_only_recordings_that_are_at_hand_are_chosen_from(tmp_path: 
     (tmp_path / "sounds").mkdir()
     for clip in (1, 3, 5, 7):
         audio.save(tmp_path / "sounds" / f"clip-{clip}.wav", np.zeros(16000, np.float32), 8000)
-    wanted = walk.Wanted(questions={"rul_muchomusic": rul_rows(tmp_path)}, audio=tmp_path / "sounds", clips=2)
+    wanted = walk.EvaluateOptions(questions={"rul_muchomusic": rul_rows(tmp_path)}, audio=tmp_path / "sounds", clips=2)
     material = testsets.gather(None, tmp_path / "out", wanted, hear=False)
     assert sorted(material.clips) == ["clip-1", "clip-5"]
     assert len(material.test_set.questions["rul_muchomusic"]) == 6

@@ -14,7 +14,7 @@ from evaluate_fakes import annotation, deaf, hearing, make_items, run, sceptical
 from llark import audio
 from llark.evaluate import judge, page, report
 from llark.evaluate.cases import TestSet
-from llark.evaluate.outcome import Absent, ScoreRow, Settings
+from llark.evaluate.outcome import Absent, EvaluateConfig, ScoreRow
 from llark.evaluate.score import evaluate
 from llark.evaluate.tasks import TASKS
 from llark.records import Annotation, Beats, Clip, Key
@@ -130,7 +130,7 @@ def test_an_octave_is_told_apart_from_another_wrong_tempo_and_shown_after_it() -
     result = evaluate(
         TestSet(tuple(items)),
         lambda task, condition, puts: {put.id: f"{said[put.id]:.0f} BPM" for put in puts},
-        Settings(("audio",), ("tempo",)),
+        EvaluateConfig(("audio",), ("tempo",)),
     )
     text = page.page(result, {}, page.Media())
     cards = re.findall(r'class="id">([^<]+)<', text)

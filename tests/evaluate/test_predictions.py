@@ -12,7 +12,7 @@ from evaluate_fakes import hearing, make_items, run, value
 from llark.errors import UserMustAct
 from llark.evaluate import lmms, predictions, report, score
 from llark.evaluate.cases import TestSet
-from llark.evaluate.outcome import Settings
+from llark.evaluate.outcome import EvaluateConfig
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
 
 BENCHMARKS = Path(os.environ.get("LLARK_BENCHMARKS", Path(__file__).parents[3] / "shared/benchmarks/data"))
@@ -45,7 +45,7 @@ def write(path: Path, rows: object, lines: bool = True) -> Path:
 
 def scored(task: str, path: Path, given: TestSet | None = None) -> dict[str, float]:
     stored = predictions.load(task, path, given or TestSet())
-    result = score.evaluate(stored.test_set, stored.answer, Settings(("audio", "majority"), (task,)))
+    result = score.evaluate(stored.test_set, stored.answer, EvaluateConfig(("audio", "majority"), (task,)))
     return {row.metric: row.value for row in result.rows if row.condition == "audio"}
 
 

@@ -12,7 +12,7 @@ from llark import audio
 from llark.evaluate.score import item_truth, tasks_of
 from llark.evaluate.tasks import TASKS
 from llark.pipeline import testsets
-from llark.pipeline.evaluate import Wanted
+from llark.pipeline.evaluate import EvaluateOptions
 from llark.prepare import crop, stage
 
 sys.path.append(str(Path(__file__).parents[1] / "prepare" / "datasets"))
@@ -49,7 +49,7 @@ def test_a_data_set_is_scored_by_its_own_benchmarks(name: str, tmp_path: Path) -
         source=str(with_sound(tmp_path / "source")), dataset=name, crop=crop.named("every", None, None, 0)
     )
     stage.run(settings, str(tmp_path / "out"), workers=0, drop_share=1.0)
-    wanted = Wanted(clips=50)
+    wanted = EvaluateOptions(clips=50)
     material = testsets.gather(tmp_path / "out", tmp_path / "report", wanted, hear=False)
     tasks = set(tasks_of(material.test_set))
     assert tasks >= BENCHMARKS[name]

@@ -21,10 +21,10 @@ from evaluate_fakes import (
 
 from llark.errors import UserMustAct
 from llark.evaluate import report
-from llark.evaluate.cases import CONDITIONS, TEXT_PRIORS, Case, Item, TestSet, donors, put_under
+from llark.evaluate.cases import CONDITIONS, TEXT_PRIORS, Case, LabelledClip, TestSet, donors, prompts_under
 from llark.evaluate.faithful import FOLLOWS, KEEPS, agreement
 from llark.evaluate.options import OptionList
-from llark.evaluate.outcome import Evaluation, Settings
+from llark.evaluate.outcome import EvaluateConfig, Evaluation
 from llark.evaluate.score import evaluate, plan, tasks_of
 from llark.evaluate.tasks import TASKS
 from llark.music.facts_line import describe_facts
@@ -108,9 +108,9 @@ def test_facts_are_shown_in_the_conditions_of_that_name_alone() -> None:
     cases = [Case(item.clip_id, item.clip_id, item.track_id, "?", None) for item in items]
     facts = {item.clip_id: item.facts for item in items if item.facts}
     for condition in ("audio", "shuffled", "silence", "noise", "no audio"):
-        assert all(put.facts is None for put in put_under(condition, cases, facts))
-    assert [put.facts for put in put_under("facts", cases, facts)] == [item.facts for item in items]
-    for put in put_under("wrong facts", cases, facts):
+        assert all(put.facts is None for put in prompts_under(condition, cases, facts))
+    assert [put.facts for put in prompts_under("facts", cases, facts)] == [item.facts for item in items]
+    for put in prompts_under("wrong facts", cases, facts):
         assert put.facts is not None
         assert put.facts.clip_id != facts[put.id].clip_id
 
@@ -148,13 +148,15 @@ def test_the_order_of_the_clips_changes_nothing() -> None:
 def test_the_constant_is_the_best_and_the_majority_the_commonest_of_the_training_truths() -> None:
     items = make_items(6)
     training = [
-        Item(f"t{i}", f"t{i}", replace(annotation(f"t{i}"), key=Key("A minor", 1.0), tempo=Tempo(100.0, 1.0)))
+        LabelledClip(
+            f"t{i}", f"t{i}", replace(annotation(f"t{i}"), key=Key("A minor", 1.0), tempo=Tempo(100.0, 1.0))
+        )
         for i in range(5)
     ]
     items = [replace(item, truth=replace(item.truth, key=Key("A minor", 1.0))) for item in items[:6]] + items[
         6:
     ]
-    settings = Settings(("audio", "majority", "constant"), ("key", "tempo"))
+    settings = EvaluateConfig(("audio", "majority", "constant"), ("key", "tempo"))
     result = evaluate(TestSet(tuple(items)), deaf, settings, training=training)
     exact = np.mean([item.truth.key.name == "A minor" for item in items])
     near = np.mean([abs((i.truth.tempo.bpm or 0) - 100) <= 0.04 * (i.truth.tempo.bpm or 0) for i in items])
@@ -238,7 +240,7 @@ def test_the_plan_holds_every_put_that_is_asked() -> None:
         asked.append((task, condition, len(puts)))
         return hearing(task, condition, puts)  # type: ignore[arg-type]
 
-    test_set, settings = TestSet(tuple(make_items(4))), Settings()
+    test_set, settings = TestSet(tuple(make_items(4))), EvaluateConfig()
     evaluate(test_set, answer, settings)  # type: ignore[arg-type]
     assert [(task, condition, len(puts)) for task, condition, puts in plan(test_set, settings)] == asked
     assert len(asked) == 5 * 7

@@ -10,7 +10,7 @@ import torch
 from tiny import WIDTH, tiny_llama, tiny_tokenizer
 
 from llark.evaluate import page, report
-from llark.evaluate.cases import Case, Put, TestSet, put_under
+from llark.evaluate.cases import Case, TaskPrompt, TestSet, prompts_under
 from llark.evaluate.options import LETTERS, OptionList, bare, longest, prompt, read_option, shuffled
 from llark.evaluate.outcome import Evaluation
 from llark.evaluate.score import evaluate
@@ -31,7 +31,7 @@ def cases(count: int = 40) -> tuple[Case, ...]:
     return tuple(made)
 
 
-def text_only(task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, str]:
+def text_only(task: str, condition: str, puts: Sequence[TaskPrompt]) -> Mapping[str, str]:
     """Takes the longest option, whatever it hears."""
     options = {
         put.id: [line[4:] for line in put.question.splitlines() if line.startswith("(")] for put in puts
@@ -64,7 +64,7 @@ def test_a_model_that_guesses_by_the_text_has_no_lead_and_is_deaf(guessed: Evalu
 
 
 def test_a_lead_over_silence_that_the_text_explains_is_not_called_hearing() -> None:
-    def hears_something(task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, str]:
+    def hears_something(task: str, condition: str, puts: Sequence[TaskPrompt]) -> Mapping[str, str]:
         """By the text alone where there is sound, and nothing where there is none of the right."""
         return text_only(task, condition, puts) if condition == "audio" else {put.id: "" for put in puts}
 
@@ -77,7 +77,7 @@ def test_a_lead_over_silence_that_the_text_explains_is_not_called_hearing() -> N
 
 
 def test_the_likeliest_option_is_asked_of_questions_with_options_alone() -> None:
-    puts = put_under("likeliest option", [*cases(2), Case("key", "c", "c", "Which key?", "C major")], {})
+    puts = prompts_under("likeliest option", [*cases(2), Case("key", "c", "c", "Which key?", "C major")], {})
     assert [put.id for put in puts] == ["0", "1"]
     assert len(puts[0].options) == 4
     assert puts[0].clip_id is None
@@ -123,7 +123,7 @@ def test_our_model_says_the_letter_of_its_likeliest_option(
     local = LocalModel(Choice(tmp_path), {})
     question = prompt("What is it?", OPTIONS)
     expected = f"({LETTERS[likeliest(answerer, 'What is it?', OPTIONS)]})"
-    assert local([Put("1", question, options=OPTIONS)]) == [expected]
+    assert local([TaskPrompt("1", question, options=OPTIONS)]) == [expected]
 
 
 KEYS_TO_CHOOSE = OptionList(("C Major", "A Minor", "F Major", "D Major"), 1)

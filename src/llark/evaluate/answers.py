@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from llark import engine
-from llark.evaluate.cases import Put
+from llark.evaluate.cases import TaskPrompt
 from llark.evaluate.tasks import TASKS
 from llark.music import facts_line
 from llark.storage import stages
@@ -24,7 +24,7 @@ CHUNK = 64
 
 
 @dataclass(frozen=True)
-class Said:
+class StoredAnswer:
     """What was said to one put."""
 
     id: str
@@ -32,18 +32,18 @@ class Said:
     text: str
 
 
-class Model(Protocol):
+class EvaluatedModel(Protocol):
     """What is evaluated. `about` tells it from any other: its answers depend on nothing else."""
 
     @property
     def about(self) -> Mapping[str, str]: ...
 
-    def __call__(self, puts: Sequence[Put], /) -> list[str]:
+    def __call__(self, prompts: Sequence[TaskPrompt], /) -> list[str]:
         """One answer a put, in the same order."""
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedAnswers:
     """Answers by asking `model`, kept below `folder`. An `Answer` of `cases`.
 
     Puts of a task that are alike are asked once, under whichever condition: the shuffled clips of a task with
@@ -53,48 +53,50 @@ class Kept:
     """
 
     folder: Path
-    model: Model
+    model: EvaluatedModel
     grade: Callable[[str, Mapping[str, str]], str] = lambda task, said: ""
     chunk: int = CHUNK
     _known: dict[str, dict[tuple[object, ...], str]] = field(default_factory=dict, init=False, repr=False)
 
-    def __call__(self, task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, str]:
+    def __call__(self, task: str, condition: str, prompts: Sequence[TaskPrompt]) -> Mapping[str, str]:
         folder = self.folder / task / condition.replace(" ", "-")
         plan = {
             "task": task,
             "version": TASKS[task].version,
             "condition": condition,
             "model": dict(self.model.about),
-            "puts": _digest(puts),
+            "puts": _digest(prompts),
         }
         writer = stages.open_stage(folder, "evaluate", plan, flush_records=self.chunk, flush_seconds=0.0)
         with writer:
             if not writer.finished:
-                self._ask(task, condition, puts, writer)
+                self._ask(task, condition, prompts, writer)
                 writer.finish()
-        texts = {said.id: said.text for said in stages.read(folder, Said)}
-        self._known.setdefault(task, {}).update({put.same: texts[put.id] for put in puts})
+        texts = {said.id: said.text for said in stages.read(folder, StoredAnswer)}
+        self._known.setdefault(task, {}).update({prompt.same: texts[prompt.id] for prompt in prompts})
         return texts
 
-    def _ask(self, task: str, condition: str, puts: Sequence[Put], writer: stages.StageWriter) -> None:
+    def _ask(
+        self, task: str, condition: str, prompts: Sequence[TaskPrompt], writer: stages.StageWriter
+    ) -> None:
         """Asks what is not there yet and was not asked before."""
-        missing = [put for put in puts if put.id not in writer.done]
-        alike: dict[tuple[object, ...], list[Put]] = {}
-        for put in missing:
-            alike.setdefault(put.same, []).append(put)
+        missing = [prompt for prompt in prompts if prompt.id not in writer.done]
+        alike: dict[tuple[object, ...], list[TaskPrompt]] = {}
+        for prompt in missing:
+            alike.setdefault(prompt.same, []).append(prompt)
         before = self._known.get(task, {})
         known = {same: before[same] for same in alike if same in before}
         groups = [group for same, group in alike.items() if same not in known]
         said: dict[str, str] = {}
-        with engine.Ticker(f"{task}, {condition}", len(puts), len(puts) - len(missing)) as tick:
+        with engine.Ticker(f"{task}, {condition}", len(prompts), len(prompts) - len(missing)) as tick:
 
-            def keep(some: Sequence[Sequence[Put]], texts: Sequence[str]) -> None:
+            def keep(some: Sequence[Sequence[TaskPrompt]], texts: Sequence[str]) -> None:
                 for group, text in zip(some, texts, strict=True):
-                    for put in group:
-                        said[put.id] = text
-                        writer.write(put.id, [Said(put.id, put.question, text)])
+                    for prompt in group:
+                        said[prompt.id] = text
+                        writer.write(prompt.id, [StoredAnswer(prompt.id, prompt.question, text)])
                 writer.flush()
-                tick(len(puts) - len(missing) + len(said), self.grade(task, said))
+                tick(len(prompts) - len(missing) + len(said), self.grade(task, said))
 
             if known:
                 keep([alike[same] for same in known], list(known.values()))
@@ -103,9 +105,15 @@ class Kept:
                 keep(chunk, self.model([group[0] for group in chunk]))
 
 
-def _digest(puts: Sequence[Put]) -> str:
+def _digest(prompts: Sequence[TaskPrompt]) -> str:
     rows = [
-        [put.id, put.question, put.clip_id, put.stand_in, put.facts and facts_line.describe_facts(put.facts)]
-        for put in puts
+        [
+            prompt.id,
+            prompt.question,
+            prompt.clip_id,
+            prompt.stand_in,
+            prompt.facts and facts_line.describe_facts(prompt.facts),
+        ]
+        for prompt in prompts
     ]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

@@ -19,7 +19,7 @@ PERCENTILES = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
-class Tally:
+class TrackTally:
     """Points summed by track, [tracks, points], and how many answers they come from."""
 
     by_track: np.ndarray
@@ -46,7 +46,7 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return quotient
 
 
-def tally(track_ids: Sequence[str], points: np.ndarray, *, equal_tracks: bool = False) -> Tally:
+def tally(track_ids: Sequence[str], points: np.ndarray, *, equal_tracks: bool = False) -> TrackTally:
     """Sum `points` [answers, points] by track, tracks in the order of their ids.
 
     With `equal_tracks` every track counts once, however many clips it has.
@@ -56,7 +56,7 @@ def tally(track_ids: Sequence[str], points: np.ndarray, *, equal_tracks: bool = 
     np.add.at(sums, index, points)
     if equal_tracks:
         sums /= np.bincount(index)[:, None]
-    return Tally(sums, len(points))
+    return TrackTally(sums, len(points))
 
 
 def draws(tracks: int, count: int, purpose: str) -> np.ndarray:
@@ -66,12 +66,12 @@ def draws(tracks: int, count: int, purpose: str) -> np.ndarray:
     return rng.multinomial(tracks, np.full(tracks, 1 / tracks), size=count).astype(float)
 
 
-def rates_of(tallied: Tally, rates: Rates) -> dict[str, float]:
+def rates_of(tallied: TrackTally, rates: Rates) -> dict[str, float]:
     """The metrics over all tracks."""
     return {name: float(value) for name, value in rates(tallied.by_track.sum(axis=0)).items()}
 
 
-def redrawn(tallied: Tally, rates: Rates, weights: np.ndarray) -> dict[str, np.ndarray]:
+def redrawn(tallied: TrackTally, rates: Rates, weights: np.ndarray) -> dict[str, np.ndarray]:
     """The metrics for each row of `weights` [draws, tracks]: each [draws]."""
     return rates(weights @ tallied.by_track)
 
@@ -84,7 +84,9 @@ def interval(values: np.ndarray, tracks: int, widest: tuple[float, float]) -> tu
     return float(low), float(high)
 
 
-def paired(first: Tally, second: Tally, purpose: str, count: int = 10_000) -> tuple[float, float, float]:
+def paired(
+    first: TrackTally, second: TrackTally, purpose: str, count: int = 10_000
+) -> tuple[float, float, float]:
     """(low, high, p) for the mean of `first` minus that of `second`, over the same tracks.
 
     The tallies hold (answers, credit) by track. `low` to `high` is the 95 % interval of the difference over

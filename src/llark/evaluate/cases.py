@@ -36,7 +36,7 @@ CONDITIONS = (*HEARD, MAJORITY, CONSTANT, *TEXT_PRIORS)
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
+class LabelledClip:
     """One labelled clip of a test set: its truth, and what was measured in it, if anything was.
 
     `captions` are what people wrote about the recording.
@@ -61,7 +61,7 @@ class Case:
 
 
 @dataclass(frozen=True, eq=False)
-class Put:
+class TaskPrompt:
     """One question as it is put to a model.
 
     It hears the clip `clip_id`, or the `stand_in`, or nothing where both are `None`; `facts` are shown.
@@ -81,10 +81,10 @@ class Put:
         return (self.question, self.clip_id, self.stand_in, self.facts and self.facts.clip_id, self.options)
 
 
-class Answer(Protocol):
+class AnswerPrompts(Protocol):
     """Who answers: puts of one task and condition → what was said, by the id of the put."""
 
-    def __call__(self, task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, str]: ...
+    def __call__(self, task: str, condition: str, prompts: Sequence[TaskPrompt]) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class TestSet:
 
     __test__ = False
 
-    items: tuple[Item, ...] = ()
+    items: tuple[LabelledClip, ...] = ()
     questions: Mapping[str, tuple[Case, ...]] = field(default_factory=dict)
 
     @property
@@ -102,37 +102,37 @@ class TestSet:
         return {item.clip_id: item.facts for item in self.items if item.facts is not None}
 
 
-def put_under(condition: str, cases: Sequence[Case], facts: Mapping[str, Annotation]) -> list[Put]:
+def prompts_under(condition: str, cases: Sequence[Case], facts: Mapping[str, Annotation]) -> list[TaskPrompt]:
     """What the model is given for each case under a condition; cases whose facts it lacks are left out."""
     if condition == AUDIO:
-        return [Put(case.id, case.question, case.clip_id) for case in cases]
+        return [TaskPrompt(case.id, case.question, case.clip_id) for case in cases]
     if condition == NO_AUDIO:
-        return [Put(case.id, case.question) for case in cases]
+        return [TaskPrompt(case.id, case.question) for case in cases]
     if condition == LIKELIEST:
         chosen = [case for case in cases if hasattr(case.truth, "texts")]
-        return [Put(case.id, case.question, options=case.truth.texts) for case in chosen]
+        return [TaskPrompt(case.id, case.question, options=case.truth.texts) for case in chosen]
     if condition in STAND_INS:
-        return [Put(case.id, case.question, stand_in=condition) for case in cases]
+        return [TaskPrompt(case.id, case.question, stand_in=condition) for case in cases]
     if condition == FACTS:
         return [
-            Put(case.id, case.question, case.clip_id, facts=facts[case.clip_id])
+            TaskPrompt(case.id, case.question, case.clip_id, facts=facts[case.clip_id])
             for case in cases
             if case.clip_id in facts
         ]
     if condition == WRONG_FACTS:
         return list(_with_wrong_facts(cases, facts))
     donor = donors({case.clip_id: case.track_id for case in cases})
-    return [Put(case.id, case.question, donor[case.clip_id]) for case in cases]
+    return [TaskPrompt(case.id, case.question, donor[case.clip_id]) for case in cases]
 
 
-def _with_wrong_facts(cases: Sequence[Case], facts: Mapping[str, Annotation]) -> Iterator[Put]:
+def _with_wrong_facts(cases: Sequence[Case], facts: Mapping[str, Annotation]) -> Iterator[TaskPrompt]:
     tracks = {case.clip_id: case.track_id for case in cases if case.clip_id in facts}
     if len(set(tracks.values())) < 2:
         return
     donor = donors(tracks)
     for case in cases:
         if case.clip_id in donor:
-            yield Put(case.id, case.question, case.clip_id, facts=facts[donor[case.clip_id]])
+            yield TaskPrompt(case.id, case.question, case.clip_id, facts=facts[donor[case.clip_id]])
 
 
 def donors(tracks: Mapping[str, str]) -> dict[str, str]:

@@ -81,11 +81,11 @@ def _difference(task: str, first: list[Verdict], second: list[Verdict]) -> Diffe
     )
 
 
-def _tally(tracks: list[str], verdicts: list[Verdict]) -> bootstrap.Tally:
+def _tally(tracks: list[str], verdicts: list[Verdict]) -> bootstrap.TrackTally:
     return bootstrap.tally(tracks, np.asarray([[1.0, verdict.right or 0.0] for verdict in verdicts]))
 
 
-def _mean(tallied: bootstrap.Tally) -> float:
+def _mean(tallied: bootstrap.TrackTally) -> float:
     return float(tallied.by_track[:, 1].sum() / tallied.by_track[:, 0].sum())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from llark import llm
 from llark.errors import UserMustAct
-from llark.evaluate.cases import NOISE, Put
+from llark.evaluate.cases import NOISE, TaskPrompt
 from llark.evaluate.sounds import SENT_RATE, Sounds, stand_in, to_wav
 from llark.llm.client import LlmServer, Message, Sampling
 from llark.llm.ledger import Ledger, likely_tokens
@@ -55,12 +55,12 @@ class EndpointModel:
     def sampling(self) -> Sampling:
         return Sampling(self.model, 0.0, REPLY_TOKENS)
 
-    def __call__(self, puts: Sequence[Put]) -> list[str]:
+    def __call__(self, puts: Sequence[TaskPrompt]) -> list[str]:
         with Ledger() as ledger:  # `answers` keeps the replies
             replies = llm.ask_all(self.server, self.sampling, map(self._chat, puts), ledger, self.pace)
         return [reply.text for reply in replies]
 
-    def _chat(self, put: Put) -> list[Message]:
+    def _chat(self, put: TaskPrompt) -> list[Message]:
         question = put.question
         if put.facts is not None:
             question = f"Measured facts: {facts_line.describe_facts(put.facts)}\n{question}"
@@ -96,7 +96,7 @@ def takes_sound(model: EndpointModel) -> str:
     return f"the server reads {with_sound} tokens with a second of sound and {without} without"
 
 
-def cost(puts: Iterable[Put], sounds: Sounds, dollars_per_minute: float | None = None) -> str:
+def cost(puts: Iterable[TaskPrompt], sounds: Sounds, dollars_per_minute: float | None = None) -> str:
     """What it takes to ask all of `puts`, in words, those that are alike once."""
     alike = list({put.same: put for put in puts}.values())
     minutes = sum(sounds.seconds(put) for put in alike) / 60

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llark.evaluate.cases import Put
+from llark.evaluate.cases import TaskPrompt
 from llark.evaluate.task import Task
 from llark.evaluate.tasks import TASKS
 from llark.records import Annotation
@@ -19,17 +19,17 @@ from llark.records import Annotation
 FOLLOWS, KEEPS = "follows wrong facts", "keeps to the sound"
 
 
-def agrees(task: Task, puts: Sequence[Put], readings: Mapping[str, Any]) -> dict[str, float]:
+def agrees(task: Task, prompts: Sequence[TaskPrompt], readings: Mapping[str, Any]) -> dict[str, float]:
     """1 or 0 by put, over the puts whose facts know the answer."""
-    shown = {put.id: task.truth(put.facts) for put in puts if put.facts is not None}
+    shown = {prompt.id: task.truth(prompt.facts) for prompt in prompts if prompt.facts is not None}
     return {
         id_: float(task.credit(readings[id_], fact) == 1.0) for id_, fact in shown.items() if fact is not None
     }
 
 
-def moves(
+def follows_or_keeps(
     task: Task,
-    puts: Sequence[Put],
+    prompts: Sequence[TaskPrompt],
     readings: Mapping[str, Any],
     alone: Mapping[str, Any],
     measured: Mapping[str, Annotation],
@@ -43,16 +43,16 @@ def moves(
     """
     follows: dict[str, float] = {}
     keeps: dict[str, float] = {}
-    for put in puts:
-        wrong = task.truth(put.facts) if put.facts is not None else None
-        own = measured.get(put.clip_id or "")
+    for prompt in prompts:
+        wrong = task.truth(prompt.facts) if prompt.facts is not None else None
+        own = measured.get(prompt.clip_id or "")
         right = task.truth(own) if own is not None else None
         if wrong is None or right is None or _same(task, wrong, right):
             continue
-        reading = readings[put.id]
-        follows[put.id] = float(task.credit(reading, wrong) == 1.0)
-        kept = task.credit(reading, right) == 1.0 or (reading is not None and reading == alone.get(put.id))
-        keeps[put.id] = float(kept and not follows[put.id])
+        reading = readings[prompt.id]
+        follows[prompt.id] = float(task.credit(reading, wrong) == 1.0)
+        kept = task.credit(reading, right) == 1.0 or (reading is not None and reading == alone.get(prompt.id))
+        keeps[prompt.id] = float(kept and not follows[prompt.id])
     return {FOLLOWS: follows, KEEPS: keeps}
 
 

@@ -14,7 +14,7 @@ STRICT, PUBLISHED = "strict ", "published "
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluateConfig:
     """How to evaluate.
 
     Attributes:

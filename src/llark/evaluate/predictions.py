@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from llark.errors import UserMustAct
-from llark.evaluate.cases import Case, Put, TestSet
+from llark.evaluate.cases import Case, TaskPrompt, TestSet
 from llark.evaluate.options import OptionTask, Row, read_rows
 from llark.evaluate.score import item_truth
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
@@ -30,18 +30,18 @@ LABEL_FIELDS = ("label", "target", "answer", "gold", "correct_answer")
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class Predictions:
     """A test set and the stored answer to each of its cases: itself an `Answer` of `cases`."""
 
     test_set: TestSet
     texts: Mapping[str, str]
     model: str = "unknown"
 
-    def answer(self, task: str, condition: str, puts: Sequence[Put]) -> Mapping[str, str]:
+    def answer(self, task: str, condition: str, prompts: Sequence[TaskPrompt]) -> Mapping[str, str]:
         return self.texts
 
 
-def load(task: str, path: Path, given: TestSet) -> Stored:
+def load(task: str, path: Path, given: TestSet) -> Predictions:
     """The stored answers to one task.
 
     Args:
@@ -62,12 +62,12 @@ def load(task: str, path: Path, given: TestSet) -> Stored:
         if lacking := [number for number, row in enumerate(rows) if field not in row]:
             raise UserMustAct(f"{path}, row {lacking[0]}, has no {field}, which is the answer in the others.")
         texts = {case.id: _text(row[field]) for case, row in zip(known, rows, strict=True)}
-        return Stored(_test_set(task, known), texts, model)
+        return Predictions(_test_set(task, known), texts, model)
     texts = _matched(path, rows, field, known)
     if not texts:
         raise UserMustAct(f"{path}: no row is about one of the {len(known)} questions of the test set.")
     chosen = tuple(case for case in known if case.id in texts)
-    return Stored(_test_set(task, chosen), texts, model)
+    return Predictions(_test_set(task, chosen), texts, model)
 
 
 def _of_task(task: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -29,12 +29,12 @@ from llark.evaluate.cases import (
     MAJORITY,
     SHUFFLED,
     WRONG_FACTS,
-    Answer,
+    AnswerPrompts,
     Case,
-    Item,
-    Put,
+    LabelledClip,
+    TaskPrompt,
     TestSet,
-    put_under,
+    prompts_under,
 )
 from llark.evaluate.options import longest
 from llark.evaluate.outcome import (
@@ -42,10 +42,10 @@ from llark.evaluate.outcome import (
     PUBLISHED,
     STRICT,
     Absent,
+    EvaluateConfig,
     Evaluation,
     Margin,
     ScoreRow,
-    Settings,
     Verdict,
 )
 from llark.evaluate.task import Task
@@ -60,10 +60,10 @@ UNKNOWN_TRUTH = "no clip has a known truth for it"
 
 def evaluate(
     test_set: TestSet,
-    answer: Answer,
-    settings: Settings | None = None,
+    answer: AnswerPrompts,
+    settings: EvaluateConfig | None = None,
     *,
-    training: Sequence[Item] = (),
+    training: Sequence[LabelledClip] = (),
 ) -> Evaluation:
     """Runs every task under every condition.
 
@@ -76,7 +76,7 @@ def evaluate(
     Raises:
         UserMustAct: Nothing can be scored, or somebody returned other answers than were asked for.
     """
-    settings = settings or Settings()
+    settings = settings or EvaluateConfig()
     refuse_unknown(settings)
     if len({item.clip_id for item in test_set.items}) < len(test_set.items):
         raise UserMustAct("Two clips of the test set have the same id.")
@@ -92,8 +92,8 @@ def evaluate(
             continue
         for condition in dict.fromkeys(settings.conditions):
             if condition in ANSWERED:
-                puts = run.puts(condition)
-                verdicts += run.add(condition, puts, answer(name, condition, puts)) if puts else []
+                prompts = run.prompts(condition)
+                verdicts += run.add(condition, prompts, answer(name, condition, prompts)) if prompts else []
         run.add_constants([item_truth(TASKS[name], item) for item in training])
         run.add_longest()
         rows += run.rows
@@ -105,13 +105,13 @@ def evaluate(
     return Evaluation(tuple(rows), tuple(margins), tuple(verdicts), versions, tuple(absent))
 
 
-def plan(test_set: TestSet, settings: Settings) -> Iterator[tuple[str, str, list[Put]]]:
+def plan(test_set: TestSet, settings: EvaluateConfig) -> Iterator[tuple[str, str, list[TaskPrompt]]]:
     """(task, condition, puts) of all that `evaluate` would ask."""
     for name in tuple(dict.fromkeys(settings.tasks)) or tasks_of(test_set):
         run = _TaskRun(name, test_set, settings)
         for condition in dict.fromkeys(settings.conditions):
-            if condition in ANSWERED and (puts := run.puts(condition)):
-                yield name, condition, puts
+            if condition in ANSWERED and (prompts := run.prompts(condition)):
+                yield name, condition, prompts
 
 
 def tasks_of(test_set: TestSet) -> tuple[str, ...]:
@@ -124,12 +124,12 @@ def tasks_of(test_set: TestSet) -> tuple[str, ...]:
     return tuple(name for name in TASKS if name in known or name in test_set.questions)
 
 
-def item_truth(task: Task, item: Item) -> Any | None:
+def item_truth(task: Task, item: LabelledClip) -> Any | None:
     """What the task takes as right for a labelled clip; `None`: it does not score it."""
     return (item.captions or None) if task.from_captions else task.truth(item.truth)
 
 
-def refuse_unknown(settings: Settings) -> None:
+def refuse_unknown(settings: EvaluateConfig) -> None:
     """Raises `UserMustAct` where a task or a condition is none."""
     for name in settings.tasks:
         if name not in TASKS:
@@ -142,7 +142,7 @@ def refuse_unknown(settings: Settings) -> None:
 class _TaskRun:
     """One task over one test set: collects rows, and the tallies that margins compare."""
 
-    def __init__(self, name: str, test_set: TestSet, settings: Settings) -> None:
+    def __init__(self, name: str, test_set: TestSet, settings: EvaluateConfig) -> None:
         self.name, self.task, self.settings = name, TASKS[name], settings
         self.facts: dict[str, Annotation] = {} if name in test_set.questions else test_set.facts
         self.cases: dict[str, Case] = {}
@@ -157,7 +157,7 @@ class _TaskRun:
         self._headlines: dict[str, tuple[float, np.ndarray]] = {}
         self._readings: dict[str, dict[str, Any]] = {}
 
-    def _take(self, item: Item) -> None:
+    def _take(self, item: LabelledClip) -> None:
         """A labelled clip becomes a case; one that only the facts know is asked about with facts alone."""
         truth = item_truth(self.task, item)
         case = Case(item.clip_id, item.clip_id, item.track_id, self.task.question, truth)
@@ -166,25 +166,25 @@ class _TaskRun:
         elif item.facts is not None and self.task.truth(item.facts) is not None:
             self.only_facts[case.id] = case
 
-    def puts(self, condition: str) -> list[Put]:
+    def prompts(self, condition: str) -> list[TaskPrompt]:
         """What is asked; nothing where the condition cannot be had."""
         cases = list(self.cases.values())
         if condition in (FACTS, WRONG_FACTS):
             cases += self.only_facts.values() if condition == FACTS else ()
             known = {id_: fact for id_, fact in self.facts.items() if self.task.truth(fact) is not None}
-            return put_under(condition, cases, known)
+            return prompts_under(condition, cases, known)
         if condition == SHUFFLED and len({case.track_id for case in cases}) < 2:
             return []
-        return put_under(condition, cases, self.facts)
+        return prompts_under(condition, cases, self.facts)
 
-    def add(self, condition: str, puts: Sequence[Put], said: Mapping[str, str]) -> list[Verdict]:
+    def add(self, condition: str, prompts: Sequence[TaskPrompt], said: Mapping[str, str]) -> list[Verdict]:
         """Adds the rows of this condition, and returns every answer with its verdict."""
-        if missing := [put.id for put in puts if put.id not in said]:
+        if missing := [prompt.id for prompt in prompts if prompt.id not in said]:
             raise UserMustAct(
-                f"There are {len(missing)} of {len(puts)} answers missing; the first is {missing[0]}."
+                f"There are {len(missing)} of {len(prompts)} answers missing; the first is {missing[0]}."
             )
         every = {**self.cases, **self.only_facts}
-        asked = [every[put.id] for put in puts]
+        asked = [every[prompt.id] for prompt in prompts]
         readings = {case.id: self.task.read(said[case.id], case.truth) for case in asked}
         self._readings[condition] = readings
         scored = [case for case in asked if case.truth is not None]
@@ -195,7 +195,7 @@ class _TaskRun:
             if self.task.published_reader is not None:
                 theirs = {case.id: self.task.published_reader(said[case.id], case.truth) for case in scored}
                 self._add_rows(condition, scored, theirs, only=self.task.headline, prefix=PUBLISHED)
-        self._add_faithfulness(condition, puts, readings)
+        self._add_faithfulness(condition, prompts, readings)
         return [self._verdict(condition, case, said[case.id], readings[case.id]) for case in asked]
 
     def add_constants(self, training: Sequence[Any]) -> None:
@@ -268,12 +268,14 @@ class _TaskRun:
             if metric == self.task.headline and not prefix:
                 self._headlines[condition] = (value, redrawn[metric])
 
-    def _add_faithfulness(self, condition: str, puts: Sequence[Put], readings: Mapping[str, Any]) -> None:
+    def _add_faithfulness(
+        self, condition: str, prompts: Sequence[TaskPrompt], readings: Mapping[str, Any]
+    ) -> None:
         if condition == FACTS:
-            shares = {AGREEMENT: faithful.agrees(self.task, puts, readings)}
+            shares = {AGREEMENT: faithful.agrees(self.task, prompts, readings)}
         elif condition == WRONG_FACTS:
             alone = self._readings.get(AUDIO, {})
-            shares = faithful.moves(self.task, puts, readings, alone, self.facts)
+            shares = faithful.follows_or_keeps(self.task, prompts, readings, alone, self.facts)
         else:
             return
         tracks = {case.id: case.track_id for case in (*self.cases.values(), *self.only_facts.values())}
@@ -287,7 +289,7 @@ class _TaskRun:
                 self._add_row(metric, condition, bootstrap.rates_of(tallied, rates)[metric], redrawn, tallied)
 
     def _add_row(
-        self, metric: str, condition: str, value: float, redrawn: np.ndarray, tallied: bootstrap.Tally
+        self, metric: str, condition: str, value: float, redrawn: np.ndarray, tallied: bootstrap.TrackTally
     ) -> None:
         low, high = bootstrap.interval(redrawn, tallied.tracks, (0.0, 1.0))
         headline = metric == self.task.headline

@@ -11,7 +11,7 @@ import numpy as np
 
 from llark import audio
 from llark.errors import UserMustAct
-from llark.evaluate.cases import NOISE, Put
+from llark.evaluate.cases import NOISE, TaskPrompt
 from llark.records import Clip
 
 SENT_RATE = 16_000
@@ -36,13 +36,13 @@ class Sounds:
 
     clips: Mapping[str, Clip]
 
-    def wav(self, put: Put) -> bytes | None:
+    def wav(self, prompt: TaskPrompt) -> bytes | None:
         """The file's bytes; `None` where nothing is to be heard. Raises what `audio.load` raises."""
-        if put.stand_in is not None:
-            return to_wav(stand_in(put.stand_in, SENT_RATE), SENT_RATE)
-        if put.clip_id is None:
+        if prompt.stand_in is not None:
+            return to_wav(stand_in(prompt.stand_in, SENT_RATE), SENT_RATE)
+        if prompt.clip_id is None:
             return None
-        clip = self._clip(put.clip_id)
+        clip = self._clip(prompt.clip_id)
         samples, rate = audio.load(
             clip.path,
             start_seconds=clip.start_seconds,
@@ -51,10 +51,10 @@ class Sounds:
         )
         return to_wav(samples, rate)
 
-    def seconds(self, put: Put) -> float:
-        if put.stand_in is not None:
+    def seconds(self, prompt: TaskPrompt) -> float:
+        if prompt.stand_in is not None:
             return audio.WINDOW_SECONDS
-        return 0.0 if put.clip_id is None else self._clip(put.clip_id).duration_seconds
+        return 0.0 if prompt.clip_id is None else self._clip(prompt.clip_id).duration_seconds
 
     def _clip(self, clip_id: str) -> Clip:
         if clip_id not in self.clips:

@@ -13,24 +13,24 @@ from llark.embed import record
 from llark.errors import UserMustAct
 from llark.pipeline import listen, testsets
 from llark.pipeline.ask import Choice, MusicLM
-from llark.pipeline.evaluate_wanted import Wanted as Wanted
+from llark.pipeline.evaluate_wanted import EvaluateOptions as EvaluateOptions
 from llark.pipeline.local_model import LocalModel, is_mini
 from llark.storage import stages
 
 if TYPE_CHECKING:
-    from llark.evaluate.cases import Answer, Put
+    from llark.evaluate.cases import AnswerPrompts, TaskPrompt
     from llark.evaluate.endpoint import EndpointModel
-    from llark.evaluate.outcome import Evaluation, Settings
+    from llark.evaluate.outcome import Evaluation, EvaluateConfig
     from llark.records import Embedding
 
 OWN_ANSWERS = "said"
 """The folder of kept answers in that of a report."""
 
 
-def evaluate(data: Path | None, out: Path, wanted: Wanted) -> str:
+def evaluate(data: Path | None, out: Path, wanted: EvaluateOptions) -> str:
     """Scores a model, an endpoint or stored predictions; writes a report to `out` and returns its table."""
     from llark.evaluate import score
-    from llark.evaluate.outcome import Settings
+    from llark.evaluate.outcome import EvaluateConfig
 
     _refuse(wanted)
     if wanted.predictions is not None:
@@ -39,13 +39,13 @@ def evaluate(data: Path | None, out: Path, wanted: Wanted) -> str:
     if wanted.endpoint is None:
         material = replace(material, embeddings=_as_it_hears(material, out, wanted))
     conditions = wanted.conditions or _possible(material, wanted)
-    settings = Settings(conditions, wanted.tasks)
+    settings = EvaluateConfig(conditions, wanted.tasks)
     answer, about = _answerer(material, settings, out, wanted)
     result = score.evaluate(material.test_set, answer, settings, training=material.training)
     return _report(out, result, material, wanted, about)
 
 
-def _as_it_hears(material: testsets.Material, out: Path, wanted: Wanted) -> Mapping[str, Embedding]:
+def _as_it_hears(material: testsets.TestMaterial, out: Path, wanted: EvaluateOptions) -> Mapping[str, Embedding]:
     """The frames of the encoder that the model was trained with."""
     choice = wanted.choice
     folder = out / testsets.HEARD / "model"
@@ -59,11 +59,11 @@ def _as_it_hears(material: testsets.Material, out: Path, wanted: Wanted) -> Mapp
     )
 
 
-def _refuse(wanted: Wanted) -> None:
+def _refuse(wanted: EvaluateOptions) -> None:
     """What can be told before anything is rendered, heard or sent."""
     from llark.evaluate import score
     from llark.evaluate.cases import LIKELIEST
-    from llark.evaluate.outcome import Settings
+    from llark.evaluate.outcome import EvaluateConfig
 
     if wanted.clips is not None and wanted.clips < 1:
         raise UserMustAct(f"--clips {wanted.clips} leaves nothing to ask about; it is at least 1.")
@@ -74,7 +74,7 @@ def _refuse(wanted: Wanted) -> None:
         raise UserMustAct("There is a model and an endpoint; name one of them.")
     if wanted.predictions and (wanted.endpoint or ours):
         raise UserMustAct("Predictions are scored as they are; no model and no endpoint is asked.")
-    score.refuse_unknown(Settings(wanted.conditions, wanted.tasks))
+    score.refuse_unknown(EvaluateConfig(wanted.conditions, wanted.tasks))
     if wanted.predictions:
         return
     if not wanted.endpoint:
@@ -83,7 +83,7 @@ def _refuse(wanted: Wanted) -> None:
         _refuse_sound(wanted)
 
 
-def _refuse_sound(wanted: Wanted) -> None:
+def _refuse_sound(wanted: EvaluateOptions) -> None:
     """Conditions in which something is heard are not for questions whose recordings are not at hand.
 
     An endpoint is sent silence and noise all the same: they need no recording.
@@ -98,7 +98,7 @@ def _refuse_sound(wanted: Wanted) -> None:
         )
 
 
-def _possible(material: testsets.Material, wanted: Wanted) -> tuple[str, ...]:
+def _possible(material: testsets.TestMaterial, wanted: EvaluateOptions) -> tuple[str, ...]:
     """All conditions, less those that need sounds where there are none, or a model of ours.
 
     Silence and noise can be heard here by the `mini` encoder alone, and by an endpoint.
@@ -125,8 +125,8 @@ def _possible(material: testsets.Material, wanted: Wanted) -> tuple[str, ...]:
 
 
 def _answerer(
-    material: testsets.Material, settings: Settings, out: Path, wanted: Wanted
-) -> tuple[Answer, dict[str, str]]:
+    material: testsets.TestMaterial, settings: EvaluateConfig, out: Path, wanted: EvaluateOptions
+) -> tuple[AnswerPrompts, dict[str, str]]:
     """Who answers, and what a report says of it. Stops with the cost of an endpoint where there is no yes."""
     from llark.evaluate import answers, score
     from llark.evaluate.cases import ANSWERED
@@ -134,15 +134,15 @@ def _answerer(
     if wanted.endpoint is None:
         local = LocalModel(wanted.choice, material.embeddings)
         _forget_unanswered(out / OWN_ANSWERS)
-        kept = answers.Kept(out / OWN_ANSWERS, local, running_score(material, settings))
+        kept = answers.CachedAnswers(out / OWN_ANSWERS, local, running_score(material, settings))
         asked = any(name in ANSWERED for name in settings.conditions)
         return kept, _named(wanted.choice) if asked else {"model": "nobody was asked"}
     model = _endpoint(wanted, material)
-    puts = [put for _, _, puts in score.plan(material.test_set, settings) for put in puts]
-    _show_cost(puts, model, wanted)
-    kept = answers.Kept(out / OWN_ANSWERS, model, running_score(material, settings), chunk=16)
+    prompts = [prompt for _, _, prompts in score.plan(material.test_set, settings) for prompt in prompts]
+    _show_cost(prompts, model, wanted)
+    kept = answers.CachedAnswers(out / OWN_ANSWERS, model, running_score(material, settings), chunk=16)
     about = {"model": f"{wanted.endpoint_model} at {wanted.endpoint}"}
-    if any(model.sounds.seconds(put) for put in puts):
+    if any(model.sounds.seconds(prompt) for prompt in prompts):
         about["sound"] = _takes_sound(model, out / OWN_ANSWERS / "sound.json")
     return kept, about
 
@@ -174,7 +174,7 @@ def _takes_sound(model: EndpointModel, path: Path) -> str:
     return str(known["found"])
 
 
-def _endpoint(wanted: Wanted, material: testsets.Material) -> EndpointModel:
+def _endpoint(wanted: EvaluateOptions, material: testsets.TestMaterial) -> EndpointModel:
     from llark.evaluate.endpoint import EndpointModel
     from llark.evaluate.sounds import Sounds
 
@@ -182,16 +182,16 @@ def _endpoint(wanted: Wanted, material: testsets.Material) -> EndpointModel:
     return EndpointModel(str(wanted.endpoint), wanted.endpoint_model, sounds, wanted.key_variable)
 
 
-def _show_cost(puts: Sequence[Put], model: EndpointModel, wanted: Wanted) -> None:
+def _show_cost(prompts: Sequence[TaskPrompt], model: EndpointModel, wanted: EvaluateOptions) -> None:
     from llark.evaluate.endpoint import cost
 
-    said = cost(puts, model.sounds, wanted.dollars_per_minute)
+    said = cost(prompts, model.sounds, wanted.dollars_per_minute)
     if not wanted.yes:
         raise UserMustAct(f"Nothing was sent. It takes {said}. Say --yes to go on.")
     print(f"{model.model}: {said}", file=sys.stderr)
 
 
-def running_score(material: testsets.Material, settings: Settings) -> Callable[[str, Mapping[str, str]], str]:
+def running_score(material: testsets.TestMaterial, settings: EvaluateConfig) -> Callable[[str, Mapping[str, str]], str]:
     """How it goes, for the progress bar: the mean credit of the answers so far."""
     from llark.evaluate.score import item_truth
     from llark.evaluate.tasks import TASKS
@@ -212,7 +212,7 @@ def running_score(material: testsets.Material, settings: Settings) -> Callable[[
 
 
 def _report(
-    out: Path, result: Evaluation, material: testsets.Material, wanted: Wanted, about: Mapping[str, Any]
+    out: Path, result: Evaluation, material: testsets.TestMaterial, wanted: EvaluateOptions, about: Mapping[str, Any]
 ) -> str:
     from llark.evaluate import lmms, page, report
 
@@ -224,17 +224,17 @@ def _report(
     return report.table(result)
 
 
-def _evaluate_predictions(data: Path | None, out: Path, wanted: Wanted) -> str:
+def _evaluate_predictions(data: Path | None, out: Path, wanted: EvaluateOptions) -> str:
     from llark.evaluate import predictions, score
     from llark.evaluate.cases import AUDIO, CONSTANT, LONGEST, MAJORITY
-    from llark.evaluate.outcome import Settings
+    from llark.evaluate.outcome import EvaluateConfig
 
     if len(wanted.tasks) != 1:
         raise UserMustAct("Predictions are answers to one task: name it with --tasks.")
     material = testsets.gather(data, out, replace(wanted, predictions=None), hear=False, needed=False)
     path = Path(str(wanted.predictions))
     stored = predictions.load(wanted.tasks[0], path, material.test_set)
-    settings = Settings((AUDIO, MAJORITY, CONSTANT, LONGEST), wanted.tasks)
+    settings = EvaluateConfig((AUDIO, MAJORITY, CONSTANT, LONGEST), wanted.tasks)
     result = score.evaluate(stored.test_set, stored.answer, settings, training=material.training)
     material = replace(material, test_set=stored.test_set)
     return _report(out, result, material, wanted, {"predictions": str(path), "model": stored.model})
@@ -245,21 +245,21 @@ def _evaluate_predictions(data: Path | None, out: Path, wanted: Wanted) -> str:
 
 def evaluate_model(data: Path, out: Path, model: Path | None = None, clips: int = 200) -> str:
     """A model on the held-out clips of a built corpus with controls; writes a report, returns its table."""
-    return evaluate(data, out, Wanted(model=model, clips=clips))
+    return evaluate(data, out, EvaluateOptions(model=model, clips=clips))
 
 
 def evaluate_real(out: Path, choice: Choice) -> str:
     """A model and the annotators on the tempo of eight labelled real songs, whole; returns the table."""
     from llark.evaluate import answers, score
     from llark.evaluate.cases import AUDIO, FACTS
-    from llark.evaluate.outcome import Settings
+    from llark.evaluate.outcome import EvaluateConfig
 
     material = testsets.real_songs(out, MusicLM(choice))
     local = LocalModel(choice, material.embeddings)
     _forget_unanswered(out / OWN_ANSWERS)
-    settings = Settings((AUDIO, FACTS), ("tempo",), equal_tracks=True)
-    result = score.evaluate(material.test_set, answers.Kept(out / OWN_ANSWERS, local), settings)
-    return _report(out, result, material, Wanted(), _named(choice))
+    settings = EvaluateConfig((AUDIO, FACTS), ("tempo",), equal_tracks=True)
+    result = score.evaluate(material.test_set, answers.CachedAnswers(out / OWN_ANSWERS, local), settings)
+    return _report(out, result, material, EvaluateOptions(), _named(choice))
 
 
 def compare(first: Path, second: Path) -> str:

@@ -10,7 +10,7 @@ from llark.pipeline.ask import Choice
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EvaluateOptions:
     """What is evaluated, on what, and how.
 
     Attributes:

@@ -13,7 +13,7 @@ from llark.records import Embedding
 if TYPE_CHECKING:
     import numpy as np
 
-    from llark.evaluate.cases import Put
+    from llark.evaluate.cases import TaskPrompt
     from llark.generate import Answerer
 
 
@@ -27,41 +27,41 @@ class LocalModel:
         self._embeddings = embeddings
         self._stand_ins: dict[str, np.ndarray] = {}
 
-    def __call__(self, puts: Sequence[Put]) -> list[str]:
+    def __call__(self, prompts: Sequence[TaskPrompt]) -> list[str]:
         from llark.generate import Query
 
         if self._answerer is None:
             self._answerer = load_answerer(self._choice)
-        if any(put.options for put in puts):
-            return [_likeliest(self._answerer, put) for put in puts]
+        if any(prompt.options for prompt in prompts):
+            return [_likeliest(self._answerer, prompt) for prompt in prompts]
         return self._answerer(
             [
                 Query(
-                    put.question,
-                    self._frames(put),
-                    None if put.facts is None else facts_line.describe_facts(put.facts),
+                    prompt.question,
+                    self._frames(prompt),
+                    None if prompt.facts is None else facts_line.describe_facts(prompt.facts),
                 )
-                for put in puts
+                for prompt in prompts
             ]
         )
 
-    def _frames(self, put: Put) -> np.ndarray | None:
+    def _frames(self, prompt: TaskPrompt) -> np.ndarray | None:
         """[frames, width] of what is heard; `None` for nothing."""
-        if put.stand_in is not None:
-            if put.stand_in not in self._stand_ins:
+        if prompt.stand_in is not None:
+            if prompt.stand_in not in self._stand_ins:
                 if not is_mini(self._embeddings):
-                    raise UserMustAct(f"{put.stand_in} can be heard by the mini encoder alone.")
-                self._stand_ins[put.stand_in] = heard_stand_in(put.stand_in)
-            return self._stand_ins[put.stand_in]
-        return None if put.clip_id is None else self._embeddings[put.clip_id].frames
+                    raise UserMustAct(f"{prompt.stand_in} can be heard by the mini encoder alone.")
+                self._stand_ins[prompt.stand_in] = heard_stand_in(prompt.stand_in)
+            return self._stand_ins[prompt.stand_in]
+        return None if prompt.clip_id is None else self._embeddings[prompt.clip_id].frames
 
 
-def _likeliest(answerer: Answerer, put: Put) -> str:
+def _likeliest(answerer: Answerer, prompt: TaskPrompt) -> str:
     """The letter of the option that the language model expects most after the bare question."""
     from llark.evaluate import options
     from llark.pipeline.likelihood import likeliest
 
-    return f"({options.LETTERS[likeliest(answerer, options.bare(put.question), put.options)]})"
+    return f"({options.LETTERS[likeliest(answerer, options.bare(prompt.question), prompt.options)]})"
 
 
 def heard_stand_in(name: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from llark import engine
 from llark.errors import BadAudio, UserMustAct
-from llark.evaluate.cases import Case, Item, TestSet
+from llark.evaluate.cases import Case, LabelledClip, TestSet
 from llark.pipeline import listen as listening
 from llark.records import Annotation, Clip, Embedding, Track
 from llark.storage import stages
@@ -18,7 +18,7 @@ from llark.storage.embeddings import Embeddings
 
 if TYPE_CHECKING:
     from llark.pipeline.ask import MusicLM
-    from llark.pipeline.evaluate_wanted import Wanted
+    from llark.pipeline.evaluate_wanted import EvaluateOptions
 
 One = TypeVar("One")
 
@@ -35,20 +35,20 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".opus")
 
 
 @dataclass(frozen=True)
-class Material:
+class TestMaterial:
     """A test set with what can be heard of it. `counts` are told at the head of a report."""
 
     name: str
     test_set: TestSet
     clips: Mapping[str, Clip] = field(default_factory=dict)
     embeddings: Mapping[str, Embedding] = field(default_factory=dict)
-    training: tuple[Item, ...] = ()
+    training: tuple[LabelledClip, ...] = ()
     counts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def gather(
-    data: Path | None, out: Path, wanted: Wanted, *, hear: bool = True, needed: bool = True
-) -> Material:
+    data: Path | None, out: Path, wanted: EvaluateOptions, *, hear: bool = True, needed: bool = True
+) -> TestMaterial:
     """The test set that is wanted, heard where it has to be.
 
     `data` is a folder that `llark build`, `llark prepare` or `llark corpus` has filled. Without one, and
@@ -58,7 +58,7 @@ def gather(
     if wanted.questions:
         return _questions(wanted.questions, out, wanted, hear)
     if data is None and not needed:
-        return Material("predictions", TestSet())
+        return TestMaterial("predictions", TestSet())
     if data is None:
         data = open_corpus(out / "open", wanted.clips or LABELLED_CLIPS, wanted.workers)
         return _told(_built(data, wanted), data, wanted.split)
@@ -94,7 +94,7 @@ def open_corpus(folder: Path, clips: int, workers: int) -> Path:
     return folder
 
 
-def _told(material: Material, data: Path, split: str) -> Material:
+def _told(material: TestMaterial, data: Path, split: str) -> TestMaterial:
     """Says how many of the clips that were rendered are asked about: those of one split."""
     rendered = sum(1 for _ in stages.read(data / "clips", Clip))
     asked = f"asked about are {len(material.clips)}, those of the split {split}"
@@ -104,7 +104,7 @@ def _told(material: Material, data: Path, split: str) -> Material:
     return material
 
 
-def _built(data: Path, wanted: Wanted) -> Material:
+def _built(data: Path, wanted: EvaluateOptions) -> TestMaterial:
     """The held-out clips of a folder that `llark build` has filled."""
     from llark.pipeline.prepare import corpus_truths
 
@@ -114,13 +114,15 @@ def _built(data: Path, wanted: Wanted) -> Material:
     truth = {clip: known for clip, (_, known) in corpus_truths([data / "corpus"], every).items()}
     held_out = [clip for clip in every if clip.split == wanted.split] or every
     chosen = spread(held_out, wanted.clips or LABELLED_CLIPS)
-    items = tuple(Item(clip.id, clip.track_id, truth[clip.id], annotations.get(clip.id)) for clip in chosen)
-    training = tuple(Item(c.id, c.track_id, truth[c.id]) for c in every if c.split == "train")
+    items = tuple(
+        LabelledClip(clip.id, clip.track_id, truth[clip.id], annotations.get(clip.id)) for clip in chosen
+    )
+    training = tuple(LabelledClip(c.id, c.track_id, truth[c.id]) for c in every if c.split == "train")
     clips = {clip.id: clip for clip in chosen}
-    return Material(str(data), TestSet(items), clips, embeddings, training, {"clips": len(items)})
+    return TestMaterial(str(data), TestSet(items), clips, embeddings, training, {"clips": len(items)})
 
 
-def _prepared(data: Path, out: Path, wanted: Wanted, hear: bool) -> Material:
+def _prepared(data: Path, out: Path, wanted: EvaluateOptions, hear: bool) -> TestMaterial:
     """The clips of a folder that `llark prepare` has filled: their labels, and what people wrote."""
     tracks = list(stages.read(data / "tracks", Track))
     labelled = (data / "truths" / stages.ABOUT).is_file()
@@ -131,7 +133,7 @@ def _prepared(data: Path, out: Path, wanted: Wanted, hear: bool) -> Material:
     )
 
 
-def _rendered(data: Path, out: Path, wanted: Wanted, hear: bool) -> Material:
+def _rendered(data: Path, out: Path, wanted: EvaluateOptions, hear: bool) -> TestMaterial:
     """The clips of a folder that `llark corpus` has rendered."""
     from llark import corpus
     from llark.pipeline.prepare import cut_corpus
@@ -153,7 +155,7 @@ class _Labelled:
     captions: Mapping[str, tuple[str, ...]]
 
 
-def _labelled(given: _Labelled, out: Path, wanted: Wanted, hear: bool) -> Material:
+def _labelled(given: _Labelled, out: Path, wanted: EvaluateOptions, hear: bool) -> TestMaterial:
     """The clips of the split that is wanted, heard if need be; those to train on give the best constant."""
     data, every = given.folder, given.clips
     held_out = [clip for clip in every if clip.split == wanted.split] or every
@@ -163,13 +165,13 @@ def _labelled(given: _Labelled, out: Path, wanted: Wanted, hear: bool) -> Materi
     training = [clip for clip in every if clip.split == "train"]
     named = {"clips": len(chosen), "split": chosen[0].split if chosen else wanted.split}
 
-    def item(clip: Clip) -> Item:
+    def item(clip: Clip) -> LabelledClip:
         unknown = Annotation(clip.id, clip.start_seconds, clip.end_seconds)
         captions = given.captions.get(clip.track_id, ())
         known = given.truth.get(clip.id, unknown)
-        return Item(clip.id, clip.track_id, known, heard.annotations.get(clip.id), captions)
+        return LabelledClip(clip.id, clip.track_id, known, heard.annotations.get(clip.id), captions)
 
-    return Material(
+    return TestMaterial(
         str(data),
         TestSet(tuple(map(item, chosen))),
         {clip.id: clip for clip in chosen},
@@ -215,7 +217,7 @@ def spread(clips: Sequence[One], most: int) -> list[One]:
 # --- files of questions -----------------------------------------------------------------------------------
 
 
-def _questions(files: Mapping[str, Path], out: Path, wanted: Wanted, hear: bool) -> Material:
+def _questions(files: Mapping[str, Path], out: Path, wanted: EvaluateOptions, hear: bool) -> TestMaterial:
     """Questions of others; those whose sound is not in the folder are left out, where there is a folder."""
     from llark.evaluate.tasks import QUESTION_TASKS
 
@@ -230,7 +232,7 @@ def _questions(files: Mapping[str, Path], out: Path, wanted: Wanted, hear: bool)
     if wanted.audio is None:
         asked = {task: of_some_clips(cases, wanted.clips) for task, cases in asked.items()}
         note = "no sound at hand: only the answers without audio are scored"
-        return Material(name, TestSet((), asked), counts={**counts, **_asked(asked), "note": note})
+        return TestMaterial(name, TestSet((), asked), counts={**counts, **_asked(asked), "note": note})
     clips = sounds(wanted.audio)
     asked = {task: tuple(case for case in cases if case.clip_id in clips) for task, cases in asked.items()}
     if not any(asked.values()):
@@ -244,7 +246,7 @@ def _questions(files: Mapping[str, Path], out: Path, wanted: Wanted, hear: bool)
         asked = {
             task: tuple(case for case in cases if case.clip_id in embeddings) for task, cases in asked.items()
         }
-    return Material(name, TestSet((), asked), clips, embeddings, counts={**counts, **_asked(asked)})
+    return TestMaterial(name, TestSet((), asked), clips, embeddings, counts={**counts, **_asked(asked)})
 
 
 def of_some_clips(cases: Sequence[Case], most: int | None) -> tuple[Case, ...]:
@@ -295,7 +297,7 @@ def hear_whole(clips: Sequence[Clip], folder: Path, workers: int) -> Mapping[str
 # --- real songs -------------------------------------------------------------------------------------------
 
 
-def real_songs(out: Path, listener: MusicLM) -> Material:
+def real_songs(out: Path, listener: MusicLM) -> TestMaterial:
     """The eight labelled songs of Debian's fretsonfire packages, each heard whole with a model's encoder."""
     from llark.evaluate import real
 
@@ -305,9 +307,9 @@ def real_songs(out: Path, listener: MusicLM) -> Material:
         assert heard.frames is not None
         facts = replace(heard.facts, clip_id=track.id)
         whole = Clip(track.id, track.id, track.path, facts.start_seconds, facts.end_seconds)
-        items.append(Item(track.id, track.id, real.truth(whole), facts))
+        items.append(LabelledClip(track.id, track.id, real.truth(whole), facts))
         clips[track.id] = whole
         rate = len(heard.frames) / whole.duration_seconds
         embeddings[track.id] = Embedding(track.id, listener.hears_with, heard.frames, rate)
     counts = {"songs": len(items)}
-    return Material("eight real songs", TestSet(tuple(items)), clips, embeddings, counts=counts)
+    return TestMaterial("eight real songs", TestSet(tuple(items)), clips, embeddings, counts=counts)
