@@ -1,4 +1,4 @@
-"""The eight labelled real songs (`llark.evaluate.real`), by windows and as wholes: their tempo is known."""
+"""The eight labelled real songs (`llark.evaluate.sounds`), by windows and as wholes: their tempo is known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from annotate_scores import OCTAVES, tempo_error
 
 from llark import audio
 from llark.annotate.song import merge
-from llark.evaluate import real
+from llark.evaluate import sounds
 from llark.records import Annotation, Tempo
 
 CONDITION = "real songs"
@@ -20,9 +20,9 @@ CONDITION = "real songs"
 
 def cases(out: Path) -> list[Case]:
     """The windows of 25 s of each song. Raises `UserMustAct` naming the Debian packages that are missing."""
-    tempi = {song.id: song.tempo_bpm for song in real.songs()}
+    tempi = {song.id: song.tempo_bpm for song in sounds.songs()}
     found = []
-    for track in real.write_mixes(out / "real"):
+    for track in sounds.write_mixes(out / "real"):
         for start, end in audio.windows(audio.probe(track.path).duration_seconds):
             id_ = f"real.{track.id.replace('/', '-')}@{start:.0f}"
             truth = Annotation(id_, 0.0, end - start, tempo=Tempo(tempi[track.id], 1.0, "note chart"))

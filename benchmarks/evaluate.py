@@ -25,10 +25,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from llark.evaluate import answers, page, predictions, score
+from llark.evaluate import answers, page, score
 from llark.evaluate.cases import AUDIO, Case, TaskPrompt, TestSet
 from llark.evaluate.options import read_rows
-from llark.evaluate.outcome import EvaluateConfig, Evaluation
+from llark.evaluate.report import Evaluation
+from llark.evaluate.score import EvaluateConfig
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
 from llark.pipeline import evaluate as walk
 from llark.pipeline import testsets
@@ -54,7 +55,7 @@ QUESTIONS = (
 def right(task_name: str, path: Path, reading: str) -> tuple[int, int]:
     """(right, all) of the stored answers in a file."""
     task = TASKS[task_name]
-    stored = predictions.load(task_name, path, TestSet())
+    stored = answers.load_predictions(task_name, path, TestSet())
     cases = stored.test_set.questions[task_name]
     read = getattr(task, reading)
     return sum(task.credit(read(stored.texts[c.id], c.truth), c.truth) == 1.0 for c in cases), len(cases)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from llark.evaluate import real
+from llark.evaluate import sounds
 
 SHA256 = {
     "song.ogg": "8f3b11be42b4caf1b277c62a46436f015a0bcc559ca53871899ada23c6837bf5",
@@ -37,11 +37,11 @@ FOLDER = Path(__file__).parents[1] / "src" / "llark" / "weights" / "demo"
 
 
 def main() -> None:
-    song = next(song for song in real.songs() if song.title == "Feelings")
+    song = next(song for song in sounds.songs() if song.title == "Feelings")
     for path in song.paths:
         if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256[path.name]:
             raise SystemExit(f"{path} is not the file of fretsonfire-songs-sectoid 1.dfsg-3.1.")
-    samples, rate = real.mix(song.paths, START_SECONDS, START_SECONDS + SECONDS, SAMPLE_RATE)
+    samples, rate = sounds.mix(song.paths, START_SECONDS, START_SECONDS + SECONDS, SAMPLE_RATE)
     samples = samples * (PEAK / np.abs(samples).max())
     fade_in, fade_out = (np.linspace(0, 1, int(seconds * rate), dtype=np.float32) for seconds in FADE_SECONDS)
     samples[: len(fade_in)] *= fade_in

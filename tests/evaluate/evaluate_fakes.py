@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 
 from llark.evaluate.cases import LabelledClip, TaskPrompt, TestSet
-from llark.evaluate.outcome import EvaluateConfig, Evaluation
-from llark.evaluate.score import evaluate
+from llark.evaluate.report import Evaluation
+from llark.evaluate.score import EvaluateConfig, evaluate
 from llark.evaluate.tasks import TASKS
 from llark.records import (
     GENRES,

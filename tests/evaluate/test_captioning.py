@@ -12,7 +12,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from llark.evaluate import score
 from llark.evaluate.cases import LabelledClip, TestSet
-from llark.evaluate.outcome import EvaluateConfig
+from llark.evaluate.score import EvaluateConfig
 from llark.evaluate.tasks import captions
 from llark.records import Annotation
 

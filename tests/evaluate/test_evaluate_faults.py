@@ -15,7 +15,7 @@ from llark import audio
 from llark.embed import mini, record
 from llark.embed.encoder import Settings
 from llark.errors import StoreMismatch, UserMustAct
-from llark.evaluate import compare
+from llark.evaluate import report
 from llark.pipeline import evaluate as walk
 from llark.pipeline import listen, prepare, testsets
 from llark.pipeline.evaluate import EvaluateOptions
@@ -224,7 +224,7 @@ def test_reports_of_the_same_name_are_headed_by_the_folders_above(
     ],
 )
 def test_as_many_folders_are_named_as_it_takes(first: str, second: str, heads: tuple[str, str]) -> None:
-    assert compare.told_apart(Path(first), Path(second)) == heads
+    assert report.told_apart(Path(first), Path(second)) == heads
 
 
 # --- a rendered corpus ------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from llark import audio, cli
 from llark.evaluate import judge, report, score
 from llark.evaluate.answers import Said
 from llark.evaluate.cases import Case, TaskPrompt, TestSet
-from llark.evaluate.real import Song
+from llark.evaluate.sounds import Song
 from llark.pipeline import ask, testsets
 from llark.pipeline import evaluate as walk
 from llark.pipeline.ask import Choice
@@ -201,7 +201,9 @@ def test_with_sounds_only_recordings_that_are_at_hand_are_chosen_from(tmp_path: 
     (tmp_path / "sounds").mkdir()
     for clip in (1, 3, 5, 7):
         audio.save(tmp_path / "sounds" / f"clip-{clip}.wav", np.zeros(16000, np.float32), 8000)
-    wanted = walk.EvaluateOptions(questions={"rul_muchomusic": rul_rows(tmp_path)}, audio=tmp_path / "sounds", clips=2)
+    wanted = walk.EvaluateOptions(
+        questions={"rul_muchomusic": rul_rows(tmp_path)}, audio=tmp_path / "sounds", clips=2
+    )
     material = testsets.gather(None, tmp_path / "out", wanted, hear=False)
     assert sorted(material.clips) == ["clip-1", "clip-5"]
     assert len(material.test_set.questions["rul_muchomusic"]) == 6
@@ -369,14 +371,14 @@ def test_what_cannot_be_done_is_one_sentence(
 def test_the_real_songs_are_heard_whole_and_count_once_each(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llark.evaluate import real
+    from llark.evaluate import sounds
 
     song = tmp_path / "song.wav"
     audio.save(song, np.sin(np.arange(16000) / 30).astype(np.float32), 8000)
     names = [song.id for song in _songs()]
     facts = annotation("clip-3")
-    monkeypatch.setattr(real, "write_mixes", lambda folder: [Track(name, str(song)) for name in names])
-    monkeypatch.setattr(real, "songs", _songs)
+    monkeypatch.setattr(sounds, "write_mixes", lambda folder: [Track(name, str(song)) for name in names])
+    monkeypatch.setattr(sounds, "songs", _songs)
     listened = Listened(facts, np.full((4, 1), 3, np.float32))
     monkeypatch.setattr(ask.MusicLM, "hear", lambda model, path: listened)
     status, table, _ = typed(capsys, monkeypatch, "evaluate", "--real", "--out", tmp_path / "out")

@@ -6,7 +6,7 @@ import pytest
 from evaluate_fakes import deaf, hearing, make_items, run
 
 from llark.errors import UserMustAct
-from llark.evaluate import compare, judge
+from llark.evaluate import judge, report
 from llark.evaluate.judge import AnswerPair, match_prompts, matching, win_rate
 
 PAIRS = [AnswerPair(f"t{i}", "Describe it.", "a tuba", "good answer", "bad answer") for i in range(20)]
@@ -67,20 +67,20 @@ def test_a_better_model_is_better_in_a_paired_comparison_and_not_by_chance() -> 
     items = make_items(30)
     kept = {"tasks": ("key", "tempo"), "conditions": ("audio",)}
     good, bad = run(hearing, items, **kept), run(deaf, items, **kept)
-    key = compare.differences(good, bad)[0]
+    key = report.differences(good, bad)[0]
     assert (key.first, key.n, key.tracks) == (1.0, 60, 30)
     assert key.low > 0.5
     assert key.p == pytest.approx(1 / 10_001)
-    same = compare.differences(good, good)[0]
+    same = report.differences(good, good)[0]
     assert (same.value, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
-    assert compare.table(good, bad).count("\n| key") == 1
+    assert report.comparison(good, bad).count("\n| key") == 1
 
 
 def test_reports_on_other_clips_are_not_compared() -> None:
     kept = {"tasks": ("key",), "conditions": ("audio",)}
     other = run(hearing, [item for item in make_items(12) if int(item.clip_id[5:]) > 9], **kept)
     with pytest.raises(UserMustAct, match="share no question"):
-        compare.differences(run(hearing, make_items(5), **kept), other)
+        report.differences(run(hearing, make_items(5), **kept), other)
 
 
 def test_the_prompt_keeps_an_answer_on_one_line() -> None:

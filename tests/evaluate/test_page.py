@@ -14,8 +14,8 @@ from evaluate_fakes import annotation, deaf, hearing, make_items, run, sceptical
 from llark import audio
 from llark.evaluate import judge, page, report
 from llark.evaluate.cases import TestSet
-from llark.evaluate.outcome import Absent, EvaluateConfig, ScoreRow
-from llark.evaluate.score import evaluate
+from llark.evaluate.report import Absent, ScoreRow
+from llark.evaluate.score import EvaluateConfig, evaluate
 from llark.evaluate.tasks import TASKS
 from llark.records import Annotation, Beats, Clip, Key
 from llark.report import plots

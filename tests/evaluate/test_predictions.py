@@ -10,9 +10,9 @@ import pytest
 from evaluate_fakes import hearing, make_items, run, value
 
 from llark.errors import UserMustAct
-from llark.evaluate import lmms, predictions, report, score
+from llark.evaluate import answers, report, score
 from llark.evaluate.cases import TestSet
-from llark.evaluate.outcome import EvaluateConfig
+from llark.evaluate.score import EvaluateConfig
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
 
 BENCHMARKS = Path(os.environ.get("LLARK_BENCHMARKS", Path(__file__).parents[3] / "shared/benchmarks/data"))
@@ -44,7 +44,7 @@ def write(path: Path, rows: object, lines: bool = True) -> Path:
 
 
 def scored(task: str, path: Path, given: TestSet | None = None) -> dict[str, float]:
-    stored = predictions.load(task, path, given or TestSet())
+    stored = answers.load_predictions(task, path, given or TestSet())
     result = score.evaluate(stored.test_set, stored.answer, EvaluateConfig(("audio", "majority"), (task,)))
     return {row.metric: row.value for row in result.rows if row.condition == "audio"}
 
@@ -65,13 +65,13 @@ def test_stored_labels_are_scored_with_the_truth_in_the_row(tmp_path: Path) -> N
     path = write(tmp_path / "n.jsonl", rows)
     assert scored("nsynth_instrument", path)["accuracy"] == 0.75
     assert scored("nsynth_instrument", path)["strict accuracy"] == 0.5
-    assert predictions.load("nsynth_instrument", path, TestSet()).model == "Made Up"
+    assert answers.load_predictions("nsynth_instrument", path, TestSet()).model == "Made Up"
 
 
 def test_answers_to_our_clips_are_found_by_id_and_those_without_one_are_left_out(tmp_path: Path) -> None:
     items = make_items(3)
     rows = [{"id": item.clip_id, "prediction": f"It is in {item.truth.key.name}."} for item in items[:4]]
-    stored = predictions.load("key", write(tmp_path / "k.jsonl", rows), TestSet(tuple(items)))
+    stored = answers.load_predictions("key", write(tmp_path / "k.jsonl", rows), TestSet(tuple(items)))
     assert len(stored.test_set.questions["key"]) == 4
     assert scored("key", tmp_path / "k.jsonl", TestSet(tuple(items)))["exact"] == 1.0
 
@@ -79,7 +79,7 @@ def test_answers_to_our_clips_are_found_by_id_and_those_without_one_are_left_out
 def test_what_is_exported_for_lmms_eval_is_scored_alike_when_it_is_read_back(tmp_path: Path) -> None:
     items = make_items(5)
     result = run(hearing, items, tasks=("key", "genre"), conditions=("audio",))
-    written = lmms.write(tmp_path, result, "a/model", stamp="20261124_120000")
+    written = report.write_samples(tmp_path, result, "a/model", stamp="20261124_120000")
     assert [path.name for path in written] == [
         "20261124_120000_samples_llark_key.jsonl",
         "20261124_120000_samples_llark_genre.jsonl",
@@ -102,16 +102,16 @@ def test_what_is_exported_for_lmms_eval_is_scored_alike_when_it_is_read_back(tmp
 )
 def test_rows_that_cannot_be_scored_are_refused(tmp_path: Path, rows: object, words: str) -> None:
     with pytest.raises(UserMustAct, match=words):
-        predictions.load("nsynth_instrument", write(tmp_path / "x.jsonl", rows), TestSet())
+        answers.load_predictions("nsynth_instrument", write(tmp_path / "x.jsonl", rows), TestSet())
 
 
 def test_a_file_that_is_no_json_names_the_line(tmp_path: Path) -> None:
     path = tmp_path / "broken.jsonl"
     path.write_text('{"audio": "a"}\n{"audio": \n')
     with pytest.raises(UserMustAct, match="line 2, is no JSON"):
-        predictions.load("muchomusic", path, TestSet())
+        answers.load_predictions("muchomusic", path, TestSet())
     with pytest.raises(UserMustAct, match="cannot be read"):
-        predictions.load("muchomusic", tmp_path / "nowhere.json", TestSet())
+        answers.load_predictions("muchomusic", tmp_path / "nowhere.json", TestSet())
 
 
 def test_the_right_option_of_rul_is_among_five_in_an_order_of_its_own(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_file_of_another_benchmark_is_refused_with_what_it_lacks(tmp_path: Pat
 def test_midashenglms_stored_answers_score_as_published(
     task: str, name: str, reading: str, right: int, whole: int
 ) -> None:
-    stored = predictions.load(task, BENCHMARKS / name, TestSet())
+    stored = answers.load_predictions(task, BENCHMARKS / name, TestSet())
     cases = stored.test_set.questions[task]
     read = getattr(TASKS[task], reading)
     credits = [TASKS[task].credit(read(stored.texts[case.id], case.truth), case.truth) for case in cases]

@@ -11,7 +11,7 @@ import pytest
 import llark
 from llark import audio
 from llark.errors import UserMustAct
-from llark.evaluate import real
+from llark.evaluate import sounds
 from llark.records import Clip
 
 DEMO = Path(llark.__file__).parent / "weights" / "demo"
@@ -21,7 +21,7 @@ RATE = 8000
 def lay_out(root: Path) -> None:
     """The eight songs' files, a second long: the rest is a tone of 0.5, the guitar another of 0.7."""
     time = np.arange(RATE) / RATE
-    for act, folder, _, _ in real._SONGS:
+    for act, folder, _, _ in sounds._SONGS:
         (root / act / folder).mkdir(parents=True)
         for stem, hertz, peak in (("song.ogg", 440, 0.5), ("guitar.ogg", 880, 0.7)):
             tone = peak * np.sin(2 * np.pi * hertz * time)
@@ -30,12 +30,12 @@ def lay_out(root: Path) -> None:
 
 def test_missing_songs_name_the_packages_to_install(tmp_path: Path) -> None:
     with pytest.raises(UserMustAct, match="apt install fretsonfire-songs-sectoid fretsonfire-songs-muldjord"):
-        real.songs(tmp_path)
+        sounds.songs(tmp_path)
 
 
 def test_the_eight_songs_have_their_charted_tempo(tmp_path: Path) -> None:
     lay_out(tmp_path)
-    songs = real.songs(tmp_path)
+    songs = sounds.songs(tmp_path)
     assert [song.tempo_bpm for song in songs] == [95, 140, 150, 135, 170, 170, 190, 180]
     assert {song.licence for song in songs} == {"MIT", "CC-BY-SA-3.0"}
     assert len({song.id for song in songs}) == 8
@@ -43,27 +43,27 @@ def test_the_eight_songs_have_their_charted_tempo(tmp_path: Path) -> None:
 
 def test_a_mix_is_the_sum_of_its_files_and_does_not_clip(tmp_path: Path) -> None:
     lay_out(tmp_path)
-    song = real.songs(tmp_path)[0]
-    samples, rate = real.mix(song.paths, 0.25, 0.75)
+    song = sounds.songs(tmp_path)[0]
+    samples, rate = sounds.mix(song.paths, 0.25, 0.75)
     parts = [audio.load(path, start_seconds=0.25, end_seconds=0.75)[0] for path in song.paths]
     assert (rate, len(samples)) == (RATE, RATE // 2)
     assert np.abs(samples).max() == pytest.approx(0.9, abs=1e-6)
     np.testing.assert_allclose(samples, sum(parts) * (0.9 / np.abs(sum(parts)).max()), atol=1e-6)
-    alone, _ = real.mix(song.paths[:1])
+    alone, _ = sounds.mix(song.paths[:1])
     assert np.abs(alone).max() < 0.6
 
 
 def test_mixes_become_tracks_that_any_clip_of_theirs_has_the_tempo_of(tmp_path: Path) -> None:
     lay_out(tmp_path / "songs")
-    songs = real.songs(tmp_path / "songs")[:2]
-    tracks = real.write_mixes(tmp_path / "mixes", songs)
+    songs = sounds.songs(tmp_path / "songs")[:2]
+    tracks = sounds.write_mixes(tmp_path / "mixes", songs)
     assert [track.title for track in tracks] == ["Feelings", "War of freedom"]
     assert audio.probe(tracks[0].path).duration_seconds == 1.0
     written = Path(tracks[0].path).stat().st_mtime_ns
-    assert real.write_mixes(tmp_path / "mixes", songs) == tracks
+    assert sounds.write_mixes(tmp_path / "mixes", songs) == tracks
     assert Path(tracks[0].path).stat().st_mtime_ns == written
     clip = Clip("clip", tracks[1].id, tracks[1].path, 0.0, 1.0)
-    assert real.truth(clip, songs).tempo.bpm == 140.0
+    assert sounds.song_truth(clip, songs).tempo.bpm == 140.0
 
 
 def test_the_demo_recording_is_thirty_seconds_under_the_mit_licence() -> None:

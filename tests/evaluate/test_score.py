@@ -22,10 +22,9 @@ from evaluate_fakes import (
 from llark.errors import UserMustAct
 from llark.evaluate import report
 from llark.evaluate.cases import CONDITIONS, TEXT_PRIORS, Case, LabelledClip, TestSet, donors, prompts_under
-from llark.evaluate.faithful import FOLLOWS, KEEPS, agreement
 from llark.evaluate.options import OptionList
-from llark.evaluate.outcome import EvaluateConfig, Evaluation
-from llark.evaluate.score import evaluate, plan, tasks_of
+from llark.evaluate.report import FOLLOWS, KEEPS, Evaluation
+from llark.evaluate.score import EvaluateConfig, agreement, evaluate, plan, tasks_of
 from llark.evaluate.tasks import TASKS
 from llark.music.facts_line import describe_facts
 from llark.records import GENRES, Annotation, Key, Tempo

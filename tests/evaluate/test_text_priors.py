@@ -12,7 +12,7 @@ from tiny import WIDTH, tiny_llama, tiny_tokenizer
 from llark.evaluate import page, report
 from llark.evaluate.cases import Case, TaskPrompt, TestSet, prompts_under
 from llark.evaluate.options import LETTERS, OptionList, bare, longest, prompt, read_option, shuffled
-from llark.evaluate.outcome import Evaluation
+from llark.evaluate.report import Evaluation
 from llark.evaluate.score import evaluate
 from llark.generate import Answerer
 from llark.pipeline.ask import Choice

@@ -61,9 +61,13 @@ def tally(track_ids: Sequence[str], points: np.ndarray, *, equal_tracks: bool = 
 
 def draws(tracks: int, count: int, purpose: str) -> np.ndarray:
     """How often each track is drawn, [count, tracks]; the same for the same purpose."""
-    seed = int.from_bytes(hashlib.sha256(f"bootstrap:{purpose}".encode()).digest()[:8], "big")
-    rng = np.random.default_rng(seed)
+    rng = _rng(f"bootstrap:{purpose}")
     return rng.multinomial(tracks, np.full(tracks, 1 / tracks), size=count).astype(float)
+
+
+def _rng(purpose: str) -> np.random.Generator:
+    seed = int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "big")
+    return np.random.default_rng(seed)
 
 
 def rates_of(tallied: TrackTally, rates: Rates) -> dict[str, float]:
@@ -97,12 +101,7 @@ def paired(
     answers = first.by_track[:, 0]
     weights = draws(len(answers), count, purpose)
     low, high = interval(ratio(weights @ difference, weights @ answers), len(answers), (-1.0, 1.0))
-    swaps = 2.0 * draws_of_coins(len(answers), count, purpose) - 1.0
-    farther = np.abs(swaps @ difference) >= abs(difference.sum()) - 1e-12
+    # −1 or 1 for each draw and track, [count, tracks]: whether the two are swapped there
+    coins = _rng(f"swap:{purpose}").integers(0, 2, size=(count, len(answers)))
+    farther = np.abs((2.0 * coins - 1.0) @ difference) >= abs(difference.sum()) - 1e-12
     return low, high, float((farther.sum() + 1) / (count + 1))
-
-
-def draws_of_coins(tracks: int, count: int, purpose: str) -> np.ndarray:
-    """0 or 1 for each draw and track, [count, tracks]; the same for the same purpose."""
-    seed = int.from_bytes(hashlib.sha256(f"swap:{purpose}".encode()).digest()[:8], "big")
-    return np.random.default_rng(seed).integers(0, 2, size=(count, tracks)).astype(float)

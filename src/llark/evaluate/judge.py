@@ -33,11 +33,10 @@ from llark import llm
 from llark.engine import Ticker
 from llark.errors import UserMustAct
 from llark.evaluate import bootstrap, report
-from llark.evaluate.answers import Said
+from llark.evaluate.answers import StoredAnswer
 from llark.evaluate.cases import AUDIO, SHUFFLED
-from llark.evaluate.compare import told_apart
 from llark.evaluate.options import LETTERS, OptionList, read_option, shuffled
-from llark.evaluate.outcome import Evaluation, Verdict
+from llark.evaluate.report import Evaluation, Verdict, told_apart
 from llark.llm.client import TEXTS_A_REQUEST, LlmServer, Reply, Sampling
 from llark.llm.ledger import Ledger, Prices, key_of, likely_tokens
 from llark.options import JudgeOptions
@@ -109,7 +108,7 @@ def _take_over(folder: Path, ledger: Ledger, options: JudgeOptions, sampling: Sa
             continue
         with stages.open_stage(place, "judge", config) as writer:
             writer.finish()
-        for kept in stages.read(place, Said):
+        for kept in stages.read(place, StoredAnswer):
             key = key_of(sampling.body([{"role": "user", "content": kept.question}]))
             if not ledger.has(key):
                 ledger.put(key, Reply(kept.text, "stop", options.model, 0, 0), 0.0)

@@ -14,10 +14,9 @@ from markupsafe import Markup
 
 from llark import audio
 from llark.errors import BadAudio
-from llark.evaluate import judge, lmms, report
+from llark.evaluate import judge, report
 from llark.evaluate.cases import AUDIO, CONDITIONS, CONTROLS
-from llark.evaluate.faithful import FOLLOWS, KEEPS
-from llark.evaluate.outcome import AGREEMENT, STRICT, Evaluation, Margin, ScoreRow, Verdict
+from llark.evaluate.report import AGREEMENT, FOLLOWS, KEEPS, STRICT, Evaluation, Margin, ScoreRow, Verdict
 from llark.evaluate.score import HEARD_CONTROLS
 from llark.evaluate.tasks import TASKS
 from llark.records import Annotation, Clip
@@ -200,13 +199,13 @@ def _example(one: Verdict, clip: Clip | None) -> dict[str, Any]:
     elif hasattr(one.truth, "texts"):
         reading = str(one.truth.texts[one.reading])
     else:
-        reading = lmms.target(one.reading)[:200]
+        reading = report.target(one.reading)[:200]
     return {
         "verdict": one,
         "remark": _remark(one),
         "question": "" if TASKS[one.task].question else one.question.splitlines()[0],
         "reading": reading,
-        "truth": lmms.target(one.truth)[:300],
+        "truth": report.target(one.truth)[:300],
         "sound": _sound(clip) if clip else None,
     }
 

@@ -1,27 +1,109 @@
-"""Writes an evaluation as files for people and programs: `answers.jsonl`, `scores.json`, `report.md`."""
+"""What an evaluation finds, as files for people and programs: `answers.jsonl`, `scores.json`, `report.md`.
+
+Also the answers as lmms-eval logs them, and two reports compared question by question.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from llark.errors import UserMustAct
+from llark.evaluate import bootstrap
 from llark.evaluate.cases import AUDIO, CONDITIONS, FACTS, WRONG_FACTS
-from llark.evaluate.faithful import FOLLOWS, KEEPS
-from llark.evaluate.outcome import (
-    AGREEMENT,
-    PUBLISHED,
-    STRICT,
-    Absent,
-    Evaluation,
-    Margin,
-    ScoreRow,
-    Verdict,
-)
+from llark.evaluate.tasks import TASKS
+
+AGREEMENT = "agreement"
+FOLLOWS, KEEPS = "follows wrong facts", "keeps to the sound"
+"""The metrics of how a model takes facts that it is shown."""
+
+STRICT, PUBLISHED = "strict ", "published "
+"""Before the name of a headline that is computed from strict readings, or as it was published."""
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One number with its 95 % interval over tracks. `headline`: the metric that the task is judged by."""
+
+    task: str
+    metric: str
+    condition: str
+    value: float
+    low: float
+    high: float
+    n: int
+    tracks: int
+    headline: bool = False
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A number that belongs in the report and could not be computed, and why."""
+
+    task: str
+    metric: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How far hearing lifts a task's headline: `audio` minus the best control, with the paired interval.
+
+    `deaf`: over resampled tracks the score does not stay above that of the best control in which the model
+    was asked without hearing the clip.
+    """
+
+    task: str
+    metric: str
+    control: str
+    value: float
+    low: float
+    high: float
+    deaf: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One answer, what was read in it, and what it was worth: `right` is 0 to 1, `None` without a truth."""
+
+    task: str
+    condition: str
+    case_id: str
+    clip_id: str
+    track_id: str
+    question: str
+    answer: str
+    reading: Any
+    truth: Any
+    right: float | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that a report needs."""
+
+    rows: tuple[ScoreRow, ...]
+    margins: tuple[Margin, ...]
+    answers: tuple[Verdict, ...] = ()
+    versions: Mapping[str, int] = field(default_factory=dict)
+    absent: tuple[Absent, ...] = ()
+
+    @property
+    def deaf(self) -> tuple[str, ...]:
+        """Tasks that are answered no better with the right audio than with a wrong one or none."""
+        return tuple(margin.task for margin in self.margins if margin.deaf)
+
+
+# --- files ------------------------------------------------------------------------------------------------
 
 ANSWERS, SCORES, REPORT = "answers.jsonl", "scores.json", "report.md"
 
@@ -107,6 +189,26 @@ def read(folder: str | Path) -> Evaluation:
 def json_lines(path: Path) -> list[Any]:
     """What stands in a file of JSON lines. A line ends where JSON ends it, not at U+2028 inside a string."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def _plain(value: object) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """All of the new file or all of the old one, whenever it is interrupted."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+# --- the table --------------------------------------------------------------------------------------------
 
 
 def table(evaluation: Evaluation, *, headlines_only: bool = False) -> str:
@@ -208,18 +310,136 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _plain(value: object) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, frozenset | set):
-        return sorted(value)
-    if hasattr(value, "item"):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+# --- answers in the sample format of lmms-eval 0.7, for tools that read its logs --------------------------
+#
+# One file a task, `STAMP_samples_TASK.jsonl`, with `doc_id`, `target`, `input`, `filtered_resps`, `doc_hash`
+# and the task's score for each answer with sound, as lmms-eval's evaluation tracker writes them.
 
 
-def replace_file(path: Path, text: str) -> None:
-    """All of the new file or all of the old one, whenever it is interrupted."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+def write_samples(folder: Path, evaluation: Evaluation, model: str, stamp: str | None = None) -> list[Path]:
+    """Writes a file for each task into a folder named after the model; returns them."""
+    folder = folder / "__".join(part for part in model.replace("\\", "/").split("/") if part)
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = stamp or time.strftime("%Y%m%d_%H%M%S")
+    written = []
+    for task in dict.fromkeys(verdict.task for verdict in evaluation.answers):
+        heard = [v for v in evaluation.answers if (v.task, v.condition) == (task, AUDIO)]
+        if heard:
+            path = folder / f"{stamp}_samples_llark_{task}.jsonl"
+            lines = [json.dumps(row, ensure_ascii=False) for row in samples(heard)]
+            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            written.append(path)
+    return written
+
+
+def samples(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """The rows of one task, `doc_id` being the place of the case in the order of ids."""
+    ordered = sorted(verdicts, key=lambda verdict: verdict.case_id)
+    return [_sample(place, verdict) for place, verdict in enumerate(ordered)]
+
+
+def _sample(place: int, verdict: Verdict) -> dict[str, Any]:
+    doc = {"id": verdict.case_id, "audio": verdict.clip_id, "question": verdict.question}
+    return {
+        "doc_id": place,
+        "target": target(verdict.truth),
+        "filtered_resps": [verdict.answer],
+        "doc_hash": _hash(json.dumps(doc, indent=2, ensure_ascii=False)),
+        "input": verdict.question,
+        "id": verdict.case_id,
+        f"llark_{verdict.task}_{TASKS[verdict.task].headline}": verdict.right,
+    }
+
+
+def target(truth: Any) -> str:
+    """The right answer as text."""
+    if hasattr(truth, "texts"):
+        return str(truth.texts[truth.right])
+    if isinstance(truth, frozenset | tuple):
+        return ", ".join(map(target, sorted(truth)))
+    return f"{truth:g}" if isinstance(truth, float) else str(truth)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- two reports on the same questions, paired: which model is better, and could that be chance? -----------
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much more credit (0 to 1, mean over the shared questions) the first model has than the second.
+
+    `low` to `high` is the 95 % interval over resampled tracks; `p` that of a two-sided permutation test in
+    which the models are swapped within tracks.
+    """
+
+    task: str
+    first: float
+    second: float
+    value: float
+    low: float
+    high: float
+    p: float
+    n: int
+    tracks: int
+
+
+def differences(first: Evaluation, second: Evaluation, condition: str = AUDIO) -> list[Difference]:
+    """One a task that both have, over the questions that both were asked.
+
+    Raises `UserMustAct` where they share none.
+    """
+    shared = []
+    for task in dict.fromkeys(verdict.task for verdict in first.answers if verdict.condition == condition):
+        one, other = _scored(first, task, condition), _scored(second, task, condition)
+        same = sorted(id_ for id_ in one.keys() & other.keys() if one[id_].question == other[id_].question)
+        if same:
+            shared.append(_difference(task, [one[id_] for id_ in same], [other[id_] for id_ in same]))
+    if not shared:
+        raise UserMustAct("The two reports share no question: they are of other tasks or other clips.")
+    return shared
+
+
+def _scored(evaluation: Evaluation, task: str, condition: str) -> dict[str, Verdict]:
+    """The verdicts on answers with a known truth, by case."""
+    kept = (v for v in evaluation.answers if (v.task, v.condition) == (task, condition))
+    return {verdict.case_id: verdict for verdict in kept if verdict.right is not None}
+
+
+def _difference(task: str, first: Sequence[Verdict], second: Sequence[Verdict]) -> Difference:
+    """Of verdicts on the same questions in the same order."""
+    tracks = [verdict.track_id for verdict in first]
+    one, other = (
+        bootstrap.tally(tracks, np.asarray([[1.0, verdict.right or 0.0] for verdict in verdicts]))
+        for verdicts in (first, second)
+    )
+    low, high, p = bootstrap.paired(one, other, purpose=task)
+    mine, theirs = (float(t.by_track[:, 1].sum() / t.by_track[:, 0].sum()) for t in (one, other))
+    return Difference(task, mine, theirs, mine - theirs, low, high, p, len(first), one.tracks)
+
+
+def comparison(first: Evaluation, second: Evaluation, one: str = "first", other: str = "second") -> str:
+    """A Markdown table, one line a task."""
+    lines = [
+        f"| task | {one} | {other} | difference | 95 % interval | p | questions | tracks |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for found in differences(first, second):
+        lines.append(
+            f"| {found.task} | {found.first:.3f} | {found.second:.3f} | {found.value:+.3f} | "
+            f"[{found.low:+.3f}, {found.high:+.3f}] | {found.p:.4f} | {found.n} | {found.tracks} |"
+        )
+    note = "Mean credit of an answer, 0 to 1; for lists that is the clip's F1, for a tempo Acc1."
+    return "\n".join([*lines, "", note, ""])
+
+
+def told_apart(first: Path, second: Path) -> tuple[str, str]:
+    """The names of two folders, with as many of the folders above as it takes to tell them apart."""
+    one, other = Path(os.path.abspath(first)).parts, Path(os.path.abspath(second)).parts
+    for count in range(1, max(len(one), len(other)) + 1):
+        names = "/".join(one[-count:]), "/".join(other[-count:])
+        if names[0] != names[1]:
+            return names
+    return "first", "second"

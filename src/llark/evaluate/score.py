@@ -11,12 +11,13 @@ A model that does not beat the controls with sound of the wrong kind is deaf.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from llark.errors import UserMustAct
-from llark.evaluate import bootstrap, faithful
+from llark.evaluate import bootstrap
 from llark.evaluate.cases import (
     ANSWERED,
     AUDIO,
@@ -37,12 +38,13 @@ from llark.evaluate.cases import (
     prompts_under,
 )
 from llark.evaluate.options import longest
-from llark.evaluate.outcome import (
+from llark.evaluate.report import (
     AGREEMENT,
+    FOLLOWS,
+    KEEPS,
     PUBLISHED,
     STRICT,
     Absent,
-    EvaluateConfig,
     Evaluation,
     Margin,
     ScoreRow,
@@ -58,10 +60,24 @@ HEARD_CONTROLS = tuple(name for name in CONTROLS if name in HEARD)
 UNKNOWN_TRUTH = "no clip has a known truth for it"
 
 
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """How to evaluate."""
+
+    conditions: tuple[str, ...] = CONDITIONS
+    """What to run, of `cases.CONDITIONS`."""
+    tasks: tuple[str, ...] = ()
+    """Names of `tasks.TASKS`; those with `default` and a known truth, if empty."""
+    draws: int = 1000
+    """Resampled test sets for the 95 % intervals."""
+    equal_tracks: bool = False
+    """Every track counts once, however many clips it has (for few and long tracks)."""
+
+
 def evaluate(
     test_set: TestSet,
     answer: AnswerPrompts,
-    settings: EvaluateConfig | None = None,
+    config: EvaluateConfig | None = None,
     *,
     training: Sequence[LabelledClip] = (),
 ) -> Evaluation:
@@ -76,21 +92,21 @@ def evaluate(
     Raises:
         UserMustAct: Nothing can be scored, or somebody returned other answers than were asked for.
     """
-    settings = settings or EvaluateConfig()
-    refuse_unknown(settings)
+    config = config or EvaluateConfig()
+    refuse_unknown(config)
     if len({item.clip_id for item in test_set.items}) < len(test_set.items):
         raise UserMustAct("Two clips of the test set have the same id.")
     rows: list[ScoreRow] = []
     margins: list[Margin] = []
     verdicts: list[Verdict] = []
     absent: list[Absent] = []
-    names = tuple(dict.fromkeys(settings.tasks)) or tasks_of(test_set)
+    names = tuple(dict.fromkeys(config.tasks)) or tasks_of(test_set)
     for name in names:
-        run = _TaskRun(name, test_set, settings)
+        run = _TaskRun(name, test_set, config)
         if not run.cases and not run.only_facts:
             absent.append(Absent(name, TASKS[name].headline, UNKNOWN_TRUTH))
             continue
-        for condition in dict.fromkeys(settings.conditions):
+        for condition in dict.fromkeys(config.conditions):
             if condition in ANSWERED:
                 prompts = run.prompts(condition)
                 verdicts += run.add(condition, prompts, answer(name, condition, prompts)) if prompts else []
@@ -105,11 +121,11 @@ def evaluate(
     return Evaluation(tuple(rows), tuple(margins), tuple(verdicts), versions, tuple(absent))
 
 
-def plan(test_set: TestSet, settings: EvaluateConfig) -> Iterator[tuple[str, str, list[TaskPrompt]]]:
+def plan(test_set: TestSet, config: EvaluateConfig) -> Iterator[tuple[str, str, list[TaskPrompt]]]:
     """(task, condition, puts) of all that `evaluate` would ask."""
-    for name in tuple(dict.fromkeys(settings.tasks)) or tasks_of(test_set):
-        run = _TaskRun(name, test_set, settings)
-        for condition in dict.fromkeys(settings.conditions):
+    for name in tuple(dict.fromkeys(config.tasks)) or tasks_of(test_set):
+        run = _TaskRun(name, test_set, config)
+        for condition in dict.fromkeys(config.conditions):
             if condition in ANSWERED and (prompts := run.prompts(condition)):
                 yield name, condition, prompts
 
@@ -129,12 +145,17 @@ def item_truth(task: Task, item: LabelledClip) -> Any | None:
     return (item.captions or None) if task.from_captions else task.truth(item.truth)
 
 
-def refuse_unknown(settings: EvaluateConfig) -> None:
+def case_of(task: Task, item: LabelledClip) -> Case:
+    """The task's question about a labelled clip."""
+    return Case(item.clip_id, item.clip_id, item.track_id, task.question, item_truth(task, item))
+
+
+def refuse_unknown(config: EvaluateConfig) -> None:
     """Raises `UserMustAct` where a task or a condition is none."""
-    for name in settings.tasks:
+    for name in config.tasks:
         if name not in TASKS:
             raise UserMustAct(f"There is no task {name!r}; there are {', '.join(TASKS)}.")
-    for condition in settings.conditions:
+    for condition in config.conditions:
         if condition not in CONDITIONS:
             raise UserMustAct(f"There is no condition {condition!r}; there are {', '.join(CONDITIONS)}.")
 
@@ -142,8 +163,8 @@ def refuse_unknown(settings: EvaluateConfig) -> None:
 class _TaskRun:
     """One task over one test set: collects rows, and the tallies that margins compare."""
 
-    def __init__(self, name: str, test_set: TestSet, settings: EvaluateConfig) -> None:
-        self.name, self.task, self.settings = name, TASKS[name], settings
+    def __init__(self, name: str, test_set: TestSet, config: EvaluateConfig) -> None:
+        self.name, self.task, self.config = name, TASKS[name], config
         self.facts: dict[str, Annotation] = {} if name in test_set.questions else test_set.facts
         self.cases: dict[str, Case] = {}
         self.only_facts: dict[str, Case] = {}
@@ -159,9 +180,8 @@ class _TaskRun:
 
     def _take(self, item: LabelledClip) -> None:
         """A labelled clip becomes a case; one that only the facts know is asked about with facts alone."""
-        truth = item_truth(self.task, item)
-        case = Case(item.clip_id, item.clip_id, item.track_id, self.task.question, truth)
-        if truth is not None:
+        case = case_of(self.task, item)
+        if case.truth is not None:
             self.cases[case.id] = case
         elif item.facts is not None and self.task.truth(item.facts) is not None:
             self.only_facts[case.id] = case
@@ -205,10 +225,10 @@ class _TaskRun:
         constants = self.task.constants(truths) if cases else []
         if not constants:
             return
-        if MAJORITY in self.settings.conditions:
+        if MAJORITY in self.config.conditions:
             commonest = self._commonest(truths, constants)
             self._add_rows(MAJORITY, cases, {case.id: commonest for case in cases})
-        if CONSTANT not in self.settings.conditions:
+        if CONSTANT not in self.config.conditions:
             return
         values = [self.task.score([(constant, truth) for truth in truths]) for constant in constants]
         for metric in values[0]:
@@ -218,7 +238,7 @@ class _TaskRun:
     def add_longest(self) -> None:
         """The longest option every time, where there are options."""
         cases = list(self.cases.values())
-        if LONGEST in self.settings.conditions and cases and hasattr(cases[0].truth, "texts"):
+        if LONGEST in self.config.conditions and cases and hasattr(cases[0].truth, "texts"):
             self._add_rows(LONGEST, cases, {case.id: longest(case.truth) for case in cases})
 
     def _commonest(self, truths: Sequence[Any], constants: Sequence[Any]) -> Any:
@@ -253,29 +273,52 @@ class _TaskRun:
         only: str | None = None,
         prefix: str = "",
     ) -> None:
+        """The task's metrics over some cases; of `only` one of them, with a `prefix` before its name."""
         points = [self.task.points(readings[case.id], case.truth) for case in cases]
         tallied = bootstrap.tally(
             [case.track_id for case in cases],
             np.asarray(points, dtype=float),
-            equal_tracks=self.settings.equal_tracks,
+            equal_tracks=self.config.equal_tracks,
         )
-        weights = bootstrap.draws(tallied.tracks, self.settings.draws, self.name)
-        redrawn = bootstrap.redrawn(tallied, self.task.rates, weights)
-        for metric, value in bootstrap.rates_of(tallied, self.task.rates).items():
-            if only not in (None, metric):
-                continue
-            self._add_row(prefix + metric, condition, value, redrawn[metric], tallied)
-            if metric == self.task.headline and not prefix:
-                self._headlines[condition] = (value, redrawn[metric])
+        metrics = self._add_metrics(condition, tallied, self.task.rates, self.name, only=only, prefix=prefix)
+        if self.task.headline in metrics and not prefix:
+            self._headlines[condition] = metrics[self.task.headline]
+
+    def _add_metrics(
+        self,
+        condition: str,
+        tallied: bootstrap.TrackTally,
+        rates: bootstrap.Rates,
+        purpose: str,
+        *,
+        only: str | None = None,
+        prefix: str = "",
+    ) -> dict[str, tuple[float, np.ndarray]]:
+        """Adds a row for each metric; returns the metrics with what they would be for redrawn tracks."""
+        weights = bootstrap.draws(tallied.tracks, self.config.draws, purpose)
+        redrawn = bootstrap.redrawn(tallied, rates, weights)
+        values = {
+            metric: (value, redrawn[metric])
+            for metric, value in bootstrap.rates_of(tallied, rates).items()
+            if only in (None, metric)
+        }
+        for metric, (value, each) in values.items():
+            name = prefix + metric
+            low, high = bootstrap.interval(each, tallied.tracks, (0.0, 1.0))
+            leads = name == self.task.headline
+            n, tracks = tallied.n, tallied.tracks
+            self.rows.append(ScoreRow(self.name, name, condition, value, low, high, n, tracks, leads))
+        return values
 
     def _add_faithfulness(
         self, condition: str, prompts: Sequence[TaskPrompt], readings: Mapping[str, Any]
     ) -> None:
+        """Where facts were shown: how often the answers say them."""
         if condition == FACTS:
-            shares = {AGREEMENT: faithful.agrees(self.task, prompts, readings)}
+            shares = {AGREEMENT: agrees(self.task, prompts, readings)}
         elif condition == WRONG_FACTS:
             alone = self._readings.get(AUDIO, {})
-            shares = faithful.follows_or_keeps(self.task, prompts, readings, alone, self.facts)
+            shares = follows_or_keeps(self.task, prompts, readings, alone, self.facts)
         else:
             return
         tracks = {case.id: case.track_id for case in (*self.cases.values(), *self.only_facts.values())}
@@ -283,21 +326,16 @@ class _TaskRun:
             if hits:
                 points = np.asarray([[1.0, hit] for hit in hits.values()], dtype=float)
                 tallied = bootstrap.tally([tracks[id_] for id_ in hits], points)
-                rates = bootstrap.means(metric)
-                weights = bootstrap.draws(tallied.tracks, self.settings.draws, f"{self.name} {metric}")
-                redrawn = bootstrap.redrawn(tallied, rates, weights)[metric]
-                self._add_row(metric, condition, bootstrap.rates_of(tallied, rates)[metric], redrawn, tallied)
-
-    def _add_row(
-        self, metric: str, condition: str, value: float, redrawn: np.ndarray, tallied: bootstrap.TrackTally
-    ) -> None:
-        low, high = bootstrap.interval(redrawn, tallied.tracks, (0.0, 1.0))
-        headline = metric == self.task.headline
-        row = ScoreRow(self.name, metric, condition, value, low, high, tallied.n, tallied.tracks, headline)
-        self.rows.append(row)
+                self._add_metrics(condition, tallied, bootstrap.means(metric), f"{self.name} {metric}")
 
     def _verdict(self, condition: str, case: Case, text: str, reading: Any) -> Verdict:
         right = None if case.truth is None else self.task.credit(reading, case.truth)
+        if reading is None:
+            word = "no answer"
+        elif right is None:
+            word = "not scored"
+        else:
+            word = "right" if right == 1 else "partly right" if right > 0 else "wrong"
         return Verdict(
             task=self.name,
             condition=condition,
@@ -309,13 +347,73 @@ class _TaskRun:
             reading=reading,
             truth=case.truth,
             right=right,
-            verdict=_word(reading, right),
+            verdict=word,
         )
 
 
-def _word(reading: Any, right: float | None) -> str:
-    if reading is None:
-        return "no answer"
-    if right is None:
-        return "not scored"
-    return "right" if right == 1 else "partly right" if right > 0 else "wrong"
+# --- whether a model that is shown facts says them, and whether it believes them when they are wrong ------
+#
+# Agreement: of the clips whose facts know the answer, how often the answer says what the facts say. Then
+# another track's facts are shown beside the clip's own sound: an answer that says the wrong fact is `follows`
+# (a parrot), one that says what was measured in the clip, or what the model said without facts, is `keeps`
+# (sceptical). Clips where the wrong fact happens to agree with the right one tell nothing and are left out.
+
+
+def agrees(task: Task, prompts: Sequence[TaskPrompt], readings: Mapping[str, Any]) -> dict[str, float]:
+    """1 or 0 by put, over the puts whose facts know the answer."""
+    shown = {prompt.id: task.truth(prompt.facts) for prompt in prompts if prompt.facts is not None}
+    return {
+        id_: float(task.credit(readings[id_], fact) == 1.0) for id_, fact in shown.items() if fact is not None
+    }
+
+
+def follows_or_keeps(
+    task: Task,
+    prompts: Sequence[TaskPrompt],
+    readings: Mapping[str, Any],
+    alone: Mapping[str, Any],
+    measured: Mapping[str, Annotation],
+) -> dict[str, dict[str, float]]:
+    """`follows` and `keeps`, each 1 or 0 by put.
+
+    Args:
+        readings: What is read in the answers to `puts`, which show wrong facts.
+        alone: What is read in the answers to the same clips without facts.
+        measured: The right facts, by clip.
+    """
+    follows: dict[str, float] = {}
+    keeps: dict[str, float] = {}
+    for prompt in prompts:
+        wrong = task.truth(prompt.facts) if prompt.facts is not None else None
+        own = measured.get(prompt.clip_id or "")
+        right = task.truth(own) if own is not None else None
+        if wrong is None or right is None or _same(task, wrong, right):
+            continue
+        reading = readings[prompt.id]
+        follows[prompt.id] = float(task.credit(reading, wrong) == 1.0)
+        kept = task.credit(reading, right) == 1.0 or (reading is not None and reading == alone.get(prompt.id))
+        keeps[prompt.id] = float(kept and not follows[prompt.id])
+    return {FOLLOWS: follows, KEEPS: keeps}
+
+
+def _same(task: Task, one: Any, other: Any) -> bool:
+    """Whether two truths are alike: for genres, whose truths are several, if they share one."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return bool(set(one) & set(other))
+    return bool(task.credit(one, other) == 1.0)
+
+
+def agreement(answers: Sequence[str], facts: Sequence[Annotation]) -> dict[str, tuple[float, int]]:
+    """By task: the share of `answers` that say what `facts` say, and how many of the facts are known.
+
+    All answers are read for every task, so this suits descriptions that name several facts; answers to one
+    question have their `agreement` in the rows of `evaluate`.
+    """
+    shares: dict[str, tuple[float, int]] = {}
+    for name, task in TASKS.items():
+        pairs = [(text, task.truth(fact)) for text, fact in zip(answers, facts, strict=True)]
+        known = [(task.read(text), fact) for text, fact in pairs if fact is not None]
+        if known:
+            agrees_ = sum(task.credit(reading, fact) == 1.0 for reading, fact in known)
+            shares[name] = (agrees_ / len(known), len(known))
+    return shares

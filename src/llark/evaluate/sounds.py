@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import wave
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from llark import audio
 from llark.errors import UserMustAct
 from llark.evaluate.cases import NOISE, TaskPrompt
-from llark.records import Clip
+from llark.records import Annotation, Clip, Tempo, Track
 
 SENT_RATE = 16_000
 """Samples a second of what is sent: what speech encoders take."""
@@ -73,3 +74,105 @@ def to_wav(samples: np.ndarray, sample_rate: int) -> bytes:
         file.setframerate(sample_rate)
         file.writeframes((np.clip(samples, -1.0, 1.0) * 32767).astype("<i2").tobytes())
     return buffer.getvalue()
+
+
+# --- eight real songs with a tempo set by people: the song packs of the game Frets on Fire, from Debian ----
+#
+# Sectoid's four are MIT-licensed, Muldjord's four CC-BY-SA-3.0. Each song is two files, the guitar and the
+# rest, which are summed. The tempo is that of the game's note chart, constant through the song. Two acts,
+# rock and metal only: eight samples, not a headline.
+
+ROOT = Path("/usr/share/games/fretsonfire/data/songs")
+PACKAGES = ("fretsonfire-songs-sectoid", "fretsonfire-songs-muldjord")
+DATASET = "fretsonfire"
+STEMS = ("song.ogg", "guitar.ogg")
+LOUDEST = 0.9
+
+
+@dataclass(frozen=True)
+class Song:
+    """One song: `paths` are to be summed; the tempo holds from the first to the last second."""
+
+    id: str
+    title: str
+    artist: str
+    licence: str
+    tempo_bpm: float
+    paths: tuple[Path, ...]
+
+
+_SONGS = (
+    ("sectoid", "Feelings", "Feelings", 95.0),
+    ("sectoid", "War of freedom", "War of freedom", 140.0),
+    ("sectoid", "Metal madness", "Metal madness", 150.0),
+    ("sectoid", "Escape from chaosland", "Escape from chaosland", 135.0),
+    ("muldjord", "armygeddon", "Armygeddon", 170.0),
+    ("muldjord", "chaos_god", "Chaos God", 170.0),
+    ("muldjord", "internal_degeneration", "Internal Degeneration", 190.0),
+    ("muldjord", "mutilated_mime", "Mutilated Mime", 180.0),
+)
+_ARTISTS = {"sectoid": ("Sectoid", "MIT"), "muldjord": ("Muldjord", "CC-BY-SA-3.0")}
+
+
+def songs(root: Path = ROOT) -> tuple[Song, ...]:
+    """The eight songs. Raises `UserMustAct` naming the Debian packages where a file is missing."""
+    found = []
+    for act, folder, title, tempo_bpm in _SONGS:
+        artist, licence = _ARTISTS[act]
+        paths = tuple(root / act / folder / stem for stem in STEMS)
+        found.append(Song(f"{act}/{folder}".replace(" ", "_"), title, artist, licence, tempo_bpm, paths))
+    missing = [path for song in found for path in song.paths if not path.is_file()]
+    if missing:
+        install = f"apt install {' '.join(PACKAGES)}"
+        raise UserMustAct(f"The real songs are not installed ({missing[0]} is missing); on Debian: {install}")
+    return tuple(found)
+
+
+def mix(
+    paths: Sequence[Path],
+    start_seconds: float = 0.0,
+    end_seconds: float | None = None,
+    sample_rate: int | None = None,
+) -> tuple[np.ndarray, int]:
+    """The sum of several files, float32 [samples], at most 0.9 loud (scaled down if need be), and its rate.
+
+    Raises what `audio.load` raises, and `ValueError` where the files have different sample rates.
+    """
+    parts = [
+        audio.load(path, start_seconds=start_seconds, end_seconds=end_seconds, sample_rate=sample_rate)
+        for path in paths
+    ]
+    rates = {rate for _, rate in parts}
+    if len(rates) != 1:
+        raise ValueError(
+            f"files of {sorted(rates)} samples a second are not summed; say the sample_rate wanted"
+        )
+    total = np.zeros(max(len(samples) for samples, _ in parts), dtype=np.float32)
+    for samples, _ in parts:
+        total[: len(samples)] += samples
+    return total * min(1.0, LOUDEST / max(float(np.abs(total).max(initial=0.0)), 1e-9)), rates.pop()
+
+
+def write_mixes(folder: str | Path, chosen: Iterable[Song] | None = None) -> list[Track]:
+    """Sums each song into a FLAC file that `prepare` can read, unless there is one; returns the tracks."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tracks = []
+    for song in songs() if chosen is None else chosen:
+        path = folder / f"{song.id.replace('/', '-')}.flac"
+        if not path.is_file():
+            samples, rate = mix(song.paths)
+            unfinished = path.with_name(f"unfinished-{path.name}")
+            audio.save(unfinished, samples, rate)
+            unfinished.replace(path)
+        tracks.append(
+            Track(song.id, str(path), DATASET, "test", song.licence, title=song.title, artist=song.artist)
+        )
+    return tracks
+
+
+def song_truth(clip: Clip, chosen: Iterable[Song] | None = None) -> Annotation:
+    """What is known about a clip of one of the songs: its tempo. `KeyError` for another track's clip."""
+    tempi = {song.id: song.tempo_bpm for song in (songs() if chosen is None else chosen)}
+    tempo = Tempo(tempi[clip.track_id], confidence=1.0, source="note chart")
+    return Annotation(clip.id, clip.start_seconds, clip.end_seconds, tempo=tempo)

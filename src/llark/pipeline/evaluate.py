@@ -20,7 +20,8 @@ from llark.storage import stages
 if TYPE_CHECKING:
     from llark.evaluate.cases import AnswerPrompts, TaskPrompt
     from llark.evaluate.endpoint import EndpointModel
-    from llark.evaluate.outcome import Evaluation, EvaluateConfig
+    from llark.evaluate.report import Evaluation
+    from llark.evaluate.score import EvaluateConfig
     from llark.records import Embedding
 
 OWN_ANSWERS = "said"
@@ -30,7 +31,7 @@ OWN_ANSWERS = "said"
 def evaluate(data: Path | None, out: Path, wanted: EvaluateOptions) -> str:
     """Scores a model, an endpoint or stored predictions; writes a report to `out` and returns its table."""
     from llark.evaluate import score
-    from llark.evaluate.outcome import EvaluateConfig
+    from llark.evaluate.score import EvaluateConfig
 
     _refuse(wanted)
     if wanted.predictions is not None:
@@ -45,7 +46,9 @@ def evaluate(data: Path | None, out: Path, wanted: EvaluateOptions) -> str:
     return _report(out, result, material, wanted, about)
 
 
-def _as_it_hears(material: testsets.TestMaterial, out: Path, wanted: EvaluateOptions) -> Mapping[str, Embedding]:
+def _as_it_hears(
+    material: testsets.TestMaterial, out: Path, wanted: EvaluateOptions
+) -> Mapping[str, Embedding]:
     """The frames of the encoder that the model was trained with."""
     choice = wanted.choice
     folder = out / testsets.HEARD / "model"
@@ -63,7 +66,7 @@ def _refuse(wanted: EvaluateOptions) -> None:
     """What can be told before anything is rendered, heard or sent."""
     from llark.evaluate import score
     from llark.evaluate.cases import LIKELIEST
-    from llark.evaluate.outcome import EvaluateConfig
+    from llark.evaluate.score import EvaluateConfig
 
     if wanted.clips is not None and wanted.clips < 1:
         raise UserMustAct(f"--clips {wanted.clips} leaves nothing to ask about; it is at least 1.")
@@ -191,7 +194,9 @@ def _show_cost(prompts: Sequence[TaskPrompt], model: EndpointModel, wanted: Eval
     print(f"{model.model}: {said}", file=sys.stderr)
 
 
-def running_score(material: testsets.TestMaterial, settings: EvaluateConfig) -> Callable[[str, Mapping[str, str]], str]:
+def running_score(
+    material: testsets.TestMaterial, settings: EvaluateConfig
+) -> Callable[[str, Mapping[str, str]], str]:
     """How it goes, for the progress bar: the mean credit of the answers so far."""
     from llark.evaluate.score import item_truth
     from llark.evaluate.tasks import TASKS
@@ -212,28 +217,32 @@ def running_score(material: testsets.TestMaterial, settings: EvaluateConfig) -> 
 
 
 def _report(
-    out: Path, result: Evaluation, material: testsets.TestMaterial, wanted: EvaluateOptions, about: Mapping[str, Any]
+    out: Path,
+    result: Evaluation,
+    material: testsets.TestMaterial,
+    wanted: EvaluateOptions,
+    about: Mapping[str, Any],
 ) -> str:
-    from llark.evaluate import lmms, page, report
+    from llark.evaluate import page, report
 
     page_about = {**about, "data": material.name, **material.counts}
     report.write(out, result, page_about)
     page.write(out, result, page_about, page.Media(material.clips, material.test_set.facts))
     if wanted.samples:
-        lmms.write(out / "lmms-eval", result, str(about.get("model", "model")))
+        report.write_samples(out / "lmms-eval", result, str(about.get("model", "model")))
     return report.table(result)
 
 
 def _evaluate_predictions(data: Path | None, out: Path, wanted: EvaluateOptions) -> str:
-    from llark.evaluate import predictions, score
+    from llark.evaluate import answers, score
     from llark.evaluate.cases import AUDIO, CONSTANT, LONGEST, MAJORITY
-    from llark.evaluate.outcome import EvaluateConfig
+    from llark.evaluate.score import EvaluateConfig
 
     if len(wanted.tasks) != 1:
         raise UserMustAct("Predictions are answers to one task: name it with --tasks.")
     material = testsets.gather(data, out, replace(wanted, predictions=None), hear=False, needed=False)
     path = Path(str(wanted.predictions))
-    stored = predictions.load(wanted.tasks[0], path, material.test_set)
+    stored = answers.load_predictions(wanted.tasks[0], path, material.test_set)
     settings = EvaluateConfig((AUDIO, MAJORITY, CONSTANT, LONGEST), wanted.tasks)
     result = score.evaluate(stored.test_set, stored.answer, settings, training=material.training)
     material = replace(material, test_set=stored.test_set)
@@ -252,7 +261,7 @@ def evaluate_real(out: Path, choice: Choice) -> str:
     """A model and the annotators on the tempo of eight labelled real songs, whole; returns the table."""
     from llark.evaluate import answers, score
     from llark.evaluate.cases import AUDIO, FACTS
-    from llark.evaluate.outcome import EvaluateConfig
+    from llark.evaluate.score import EvaluateConfig
 
     material = testsets.real_songs(out, MusicLM(choice))
     local = LocalModel(choice, material.embeddings)
@@ -264,7 +273,6 @@ def evaluate_real(out: Path, choice: Choice) -> str:
 
 def compare(first: Path, second: Path) -> str:
     """Two reports on the same questions, paired; returns a table."""
-    from llark.evaluate import compare as comparing
     from llark.evaluate import report
 
-    return comparing.table(report.read(first), report.read(second), *comparing.told_apart(first, second))
+    return report.comparison(report.read(first), report.read(second), *report.told_apart(first, second))

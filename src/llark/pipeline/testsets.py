@@ -299,15 +299,15 @@ def hear_whole(clips: Sequence[Clip], folder: Path, workers: int) -> Mapping[str
 
 def real_songs(out: Path, listener: MusicLM) -> TestMaterial:
     """The eight labelled songs of Debian's fretsonfire packages, each heard whole with a model's encoder."""
-    from llark.evaluate import real
+    from llark.evaluate import sounds
 
     items, clips, embeddings = [], {}, {}
-    for track in real.write_mixes(out / "audio"):
+    for track in sounds.write_mixes(out / "audio"):
         heard = listener.hear(Path(track.path))
         assert heard.frames is not None
         facts = replace(heard.facts, clip_id=track.id)
         whole = Clip(track.id, track.id, track.path, facts.start_seconds, facts.end_seconds)
-        items.append(LabelledClip(track.id, track.id, real.truth(whole), facts))
+        items.append(LabelledClip(track.id, track.id, sounds.song_truth(whole), facts))
         clips[track.id] = whole
         rate = len(heard.frames) / whole.duration_seconds
         embeddings[track.id] = Embedding(track.id, listener.hears_with, heard.frames, rate)
