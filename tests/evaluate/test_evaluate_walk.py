@@ -15,7 +15,7 @@ from test_endpoint import Server, server  # noqa: F401
 
 from llark import audio, cli
 from llark.evaluate import judge, report, score
-from llark.evaluate.answers import Said
+from llark.evaluate.answers import StoredAnswer
 from llark.evaluate.cases import Case, TaskPrompt, TestSet
 from llark.evaluate.sounds import Song
 from llark.pipeline import ask, testsets
@@ -297,7 +297,7 @@ def test_the_replies_that_a_judge_gave_to_the_release_before_are_not_bought_agai
         about = {"url": server.url, "model": model, "most_tokens": "512"}
         with stages.open_stage(tmp_path / "one" / "judged" / name, "judge", about) as writer:
             for number, prompt in enumerate(some):
-                writer.write(str(number), [Said(str(number), prompt, "A")])
+                writer.write(str(number), [StoredAnswer(str(number), prompt, "A")])
             if finished:
                 writer.finish()
     server.reply = lambda body: "A"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from llark.errors import UserMustAct
-from llark.evaluate.cases import Put
+from llark.evaluate.cases import TaskPrompt
 from llark.evaluate.endpoint import EndpointModel
 from llark.evaluate.sounds import Sounds
 from llark.llm import Pace, Retry, ask_all, embed, request
@@ -160,7 +160,7 @@ def test_an_evaluated_endpoint_has_the_guards_of_a_teacher(monkeypatch: pytest.M
     monkeypatch.setenv("MY_KEY", SECRET)
 
     def answer(url: str) -> str:
-        return EndpointModel(url, "m", Sounds({}), "MY_KEY", QUICK)([Put("1", "?")])[0]
+        return EndpointModel(url, "m", Sounds({}), "MY_KEY", QUICK)([TaskPrompt("1", "?")])[0]
 
     with listening(page(completion(f"Your key is {SECRET}."))) as url:
         assert answer(url) == "Your key is ***."
