@@ -604,7 +604,7 @@ def evaluate(
     if real:
         print(pipeline.evaluate_real(out, Choice(model, base, encoder_weights, device)))
         return
-    wanted = pipeline.Wanted(
+    wanted = pipeline.EvaluateOptions(
         model=model,
         base=base,
         encoder_weights=encoder_weights,
