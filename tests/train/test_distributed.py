@@ -74,7 +74,7 @@ def test_what_is_done_once_is_done_by_the_first_process_before_the_others_go_on(
     page, script = tmp_path / "page", tmp_path / "script.py"
     page.write_text("")
     script.write_text(_DONE_ONCE)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run([*torchrun, str(script), str(page)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     assert page.read_text() == "made "
