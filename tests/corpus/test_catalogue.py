@@ -11,10 +11,9 @@ import mido
 import pytest
 
 from llark import corpus
-from llark.corpus import catalogue as room
-from llark.corpus.catalogue import catalogue
+from llark.corpus import songs as room
 from llark.corpus.clips import render as render_corpus
-from llark.corpus.songs import as_piece, phrases
+from llark.corpus.songs import as_piece, catalogue, phrases
 from llark.errors import StoreMismatch, UserMustAct
 from llark.storage import stages
 

@@ -8,11 +8,22 @@ from random import Random
 import numpy as np
 import pytest
 
-from llark.corpus import mma, tempi
+from llark.corpus import mma
 from llark.corpus.audible import key_is_heard, truth
 from llark.corpus.builtin import STYLES
 from llark.corpus.harmony import voicing
-from llark.corpus.piece import BEND, Control, Harmony, Note, Part, Piece, Timing, Unusable, transpose
+from llark.corpus.piece import (
+    BEND,
+    Control,
+    Harmony,
+    Note,
+    Part,
+    Piece,
+    Timing,
+    Unusable,
+    style_tempi,
+    transpose,
+)
 from llark.corpus.synth import SAMPLE_RATE, Portable
 from llark.corpus.take import (
     PREROLL_SECONDS,
@@ -162,15 +173,15 @@ def test_music_too_busy_for_its_written_beat_is_unusable() -> None:
 def test_a_style_has_its_usual_tempi_by_name_and_else_by_genre(
     name: str, genres: tuple[str, ...], bounds: tuple[float, float]
 ) -> None:
-    assert tempi.of_style(name, genres) == bounds
+    assert style_tempi(name, genres) == bounds
 
 
 def test_every_groove_and_style_has_usual_tempi_that_it_may_be_played_at() -> None:
     for file, genres in mma.GENRES_OF.items():
-        low, high = tempi.of_style(f"mma/{file}", genres)
+        low, high = style_tempi(f"mma/{file}", genres)
         assert 40 <= low < high <= 220, file
     for name, style in STYLES.items():
-        low, high = tempi.of_style(name, style.genres)
+        low, high = style_tempi(name, style.genres)
         assert max(low, style.slowest_bpm) < min(high, style.fastest_bpm), name
 
 

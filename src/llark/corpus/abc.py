@@ -7,19 +7,26 @@ Key and mode are those of the tune's own `K:` line; modes other than major and m
 from __future__ import annotations
 
 import functools
-import importlib.util
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
-from llark.corpus import tempi
 from llark.corpus.builtin import STYLES, Style, accompany
 from llark.corpus.harmony import merged
-from llark.corpus.piece import Harmony, Note, Part, Piece, Unusable, draw, onsets_per_beat, transpose
+from llark.corpus.piece import (
+    Harmony,
+    Note,
+    Part,
+    Piece,
+    Unusable,
+    draw,
+    music21_corpus,
+    onsets_per_beat,
+    transpose,
+    tune_tempi,
+)
 from llark.corpus.programs import into_range, some_lead, some_program
-from llark.errors import UserMustAct
 from llark.music.names import key_name
 from llark.music.theory import TONES
 from llark.records import KEYS
@@ -72,12 +79,9 @@ def parse_key(text: str) -> int | None:
 @functools.cache
 def _tunes() -> dict[int, tuple[list[Tune], list[Tune]]]:
     """Meter → tunes in major, tunes in minor."""
-    spec = importlib.util.find_spec("music21")
-    if spec is None or spec.origin is None:
-        raise UserMustAct("The source music21 needs the extra: pip install 'llark[corpus]'.")
     table: dict[int, tuple[list[Tune], list[Tune]]] = {m: ([], []) for m in METER_SHARES}
     for folder in FOLDERS:
-        for path in sorted((Path(spec.origin).parent / "corpus" / folder).glob("*.abc")):
+        for path in sorted((music21_corpus() / folder).glob("*.abc")):
             for tune in read_tunes(folder, path.read_text(errors="replace")):
                 table[tune.meter][tune.key >= 12].append(tune)
     return table
@@ -195,30 +199,25 @@ def _piece(rng: Random, beats: float, admits: Callable[[str], bool], manner_of: 
         parts.append(Part("melody", some_program(other, rng), tuple(_in_register(notes, other))))
     accompanied = manner > 0.5
     if accompanied:
-        spans = tuple(
-            Harmony(h.start + k * bars * per_bar, h.end + k * bars * per_bar, h.root, h.quality)
-            for k in range(whole // bars)
-            for h in harmony
-        )
+        spans = tuple(h.later(k * bars * per_bar) for k in range(whole // bars) for h in harmony)
         parts += accompany(_style(meter, rng), spans, whole, rng, drums=rng.random() < 0.4)
         harmony = merged(spans)
     known = meter if accompanied or meter in (3, 6) else None
+    # Everything is a bar later, so that a pick-up is not before the beginning.
+    later = tuple(part.retimed(lambda time: time + per_bar) for part in parts)
     song = Piece(
-        parts=_from_zero(parts, per_bar), length_beats=float((whole + 1) * per_bar), group=tune.group,
-        meter=known, key=tune.key, harmony=_later(harmony, per_bar) if accompanied else (),
+        parts=later, length_beats=float((whole + 1) * per_bar), group=tune.group,
+        meter=known, key=tune.key, harmony=tuple(h.later(per_bar) for h in harmony) if accompanied else (),
         genres=_genres(tune), slowest_bpm=45.0, fastest_bpm={6: 150.0, 2: 160.0}.get(meter, 220.0),
-        usual_bpm=tempi.of_tune(meter, onsets_per_beat(parts[:1], whole * per_bar)),
+        usual_bpm=tune_tempi(meter, onsets_per_beat(parts[:1], whole * per_bar)),
         title=tune.title, licence=LICENCE, about={"piece": f"{tune.folder}/{tune.title}"},
     )  # fmt: skip
     return transpose(song, rng.randint(-5, 6))
 
 
 def _genres(tune: Tune) -> tuple[str, ...]:
-    words = [
-        word
-        for word in ("waltz", "march")
-        if re.search(rf"\b{word}", f"{tune.title} {tune.text[:300]}", re.I)
-    ]
+    head = f"{tune.title} {tune.text[:300]}"
+    words = [word for word in ("waltz", "march") if re.search(rf"\b{word}", head, re.I)]
     return ("folk", *words[:1])
 
 
@@ -232,15 +231,3 @@ def _in_register(notes: Sequence[Note], word: str) -> list[Note]:
     middle = sorted(n.pitch for n in notes)[len(notes) // 2]
     move = into_range(middle, word) - middle
     return [Note(n.start, n.end, n.pitch + move, n.velocity) for n in notes]
-
-
-def _from_zero(parts: Sequence[Part], bar: int) -> tuple[Part, ...]:
-    """Everything a bar later, so that a pick-up is not before the beginning."""
-    return tuple(
-        Part(p.role, p.program, tuple(Note(n.start + bar, n.end + bar, n.pitch, n.velocity) for n in p.notes))
-        for p in parts
-    )
-
-
-def _later(harmony: Sequence[Harmony], bar: int) -> tuple[Harmony, ...]:
-    return tuple(Harmony(h.start + bar, h.end + bar, h.root, h.quality) for h in harmony)

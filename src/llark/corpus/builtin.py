@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from llark.corpus import tempi
 from llark.corpus.harmony import chord_at, harmonise, melody, random_key, swung, voicing
-from llark.corpus.piece import Harmony, Note, Part, Piece, draw
+from llark.corpus.piece import Harmony, Note, Part, Piece, draw, style_tempi
 from llark.corpus.programs import COMPERS, PADS, PROGRAMS, RANGES, some_lead, some_program
 from llark.music.theory import TONES
 
@@ -54,23 +53,28 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
     """A piece of at least `beats` beats: a style of a random meter, a random key, a progression, often a
     tune."""
     name, variant = draw(lambda: choose(rng), lambda item: admits(_group(*item)))
-    style, key = mixed(name, variant), random_key(rng)
-    meter = style.meter
-    per_bar = 2 if meter == 6 else meter
-    bars = int(beats // per_bar) + 2
-    sevenths = rng.choice((0.0, 0.0, 0.2, 0.8))
-    harmony = harmonise(key, bars, per_bar, rng, sevenths)
-    band = Random(f"{name}:{variant}")
-    parts = list(accompany(style, harmony, bars, band, drums=rng.random() < 0.85))
-    if rng.random() < 0.7:
-        word = some_lead(rng)
-        tune = melody(harmony, key, meter, word, rng, style.swing)
-        parts.append(Part("melody", some_program(word, rng), tune))
-    return Piece(
-        parts=tuple(parts), length_beats=float(bars * per_bar), group=_group(name, variant), meter=meter,
-        key=key, harmony=harmony, genres=style.genres, slowest_bpm=style.slowest_bpm,
-        fastest_bpm=style.fastest_bpm, usual_bpm=tempi.of_style(name, style.genres), licence=LICENCE,
+    style = mixed(name, variant)
+    song = in_style(style, rng, beats, f"{name}:{variant}", drums=0.85, tune=0.7)
+    return replace(
+        song, group=_group(name, variant), genres=style.genres, usual_bpm=style_tempi(name, style.genres),
         about={"style": f"{name} {variant}"},
+    )  # fmt: skip
+
+
+def in_style(style: Style, rng: Random, beats: float, band: str, drums: float, tune: float) -> Piece:
+    """A piece of at least `beats` beats, over a random progression in a random key: with drums and with a
+    tune in these shares of the cases. `band`, the seed of the accompaniment, makes it the same each time."""
+    key, per_bar = random_key(rng), style.beats_per_bar
+    bars = int(beats // per_bar) + 2
+    harmony = harmonise(key, bars, per_bar, rng, rng.choice((0.0, 0.0, 0.2, 0.8)))
+    parts = list(accompany(style, harmony, bars, Random(band), drums=rng.random() < drums))
+    if rng.random() < tune:
+        word = some_lead(rng)
+        notes = melody(harmony, key, style.meter, word, rng, style.swing)
+        parts.append(Part("melody", some_program(word, rng), notes))
+    return Piece(
+        parts=tuple(parts), length_beats=float(bars * per_bar), group="", meter=style.meter, key=key,
+        harmony=harmony, slowest_bpm=style.slowest_bpm, fastest_bpm=style.fastest_bpm, licence=LICENCE,
     )  # fmt: skip
 
 
@@ -96,6 +100,10 @@ class Style:
     kits: tuple[int, ...] = (0, 8)
     slowest_bpm: float = 50.0
     fastest_bpm: float = 200.0
+
+    @property
+    def beats_per_bar(self) -> int:
+        return 2 if self.meter == 6 else self.meter
 
 
 _EIGHTHS = "0 .5 1 1.5 2 2.5 3 3.5"
@@ -223,10 +231,6 @@ def _places(text: str) -> list[float]:
     return [float(word) for word in text.split()]
 
 
-def _per_bar(style: Style) -> int:
-    return 2 if style.meter == 6 else style.meter
-
-
 def _drums(style: Style, bars: int, rng: Random) -> Part:
     notes: list[Note] = []
     dropped = rng.choice((None, None, HAT, KICK))
@@ -236,7 +240,7 @@ def _drums(style: Style, bars: int, rng: Random) -> Part:
                 continue
             for place in _places(text):
                 accent = 12 if abs(place - round(place)) < 1e-3 else 0
-                start = bar * _per_bar(style) + swung(place, style.swing)
+                start = bar * style.beats_per_bar + swung(place, style.swing)
                 notes.append(Note(start, start + 0.1, drum, 76 + accent + rng.randint(-8, 8)))
     return Part("drums", rng.choice(style.kits), tuple(notes))
 
@@ -245,34 +249,29 @@ def _bass(style: Style, harmony: Sequence[Harmony], bars: int, rng: Random) -> P
     low = RANGES["bass"][0] + 2
     notes: list[Note] = []
     places = [(float(word[:-1]), word[-1]) for word in style.bass.split()]
-    ends = [place for place, _ in places[1:]] + [float(_per_bar(style))]
+    ends = [place for place, _ in places[1:]] + [float(style.beats_per_bar)]
     for bar in range(bars):
         for (place, degree), end in zip(places, ends, strict=True):
-            start = bar * _per_bar(style) + swung(place, style.swing)
-            chord = chord_at(harmony, bar * _per_bar(style) + place)
+            start = bar * style.beats_per_bar + swung(place, style.swing)
+            chord = chord_at(harmony, bar * style.beats_per_bar + place)
             _, third, fifth, *_ = TONES[chord.quality]
             pitch = low + (chord.root + {"r": 0, "t": third, "f": fifth}[degree] - low) % 12
-            stop = bar * _per_bar(style) + swung(end, style.swing)
+            stop = bar * style.beats_per_bar + swung(end, style.swing)
             notes.append(Note(start, start + (stop - start) * 0.9, pitch, 88 + rng.randint(-6, 6)))
     return Part("bass", rng.choice(PROGRAMS["bass"]), tuple(notes))
 
 
 def _chords(style: Style, harmony: Sequence[Harmony], bars: int, rng: Random) -> Part:
-    word = (
-        "distorted guitar"
-        if style.genres[0] in ("metal", "rock") and rng.random() < 0.6
-        else rng.choice(COMPERS)
-    )
+    power = style.genres[0] in ("metal", "rock") and rng.random() < 0.6
+    word = "distorted guitar" if power else rng.choice(COMPERS)
     places, low = _places(style.chords), rng.choice((50, 54, 57, 60))
-    power = word == "distorted guitar"
+    held = 0.4 if style.short else 0.95
     notes: list[Note] = []
     for bar in range(bars):
-        for place, end in zip(places, [*places[1:], float(_per_bar(style))], strict=True):
-            start = bar * _per_bar(style) + swung(place, style.swing)
-            length = (bar * _per_bar(style) + swung(end, style.swing) - start) * (
-                0.4 if style.short else 0.95
-            )
-            chord = chord_at(harmony, bar * _per_bar(style) + place)
+        for place, end in zip(places, [*places[1:], float(style.beats_per_bar)], strict=True):
+            start = bar * style.beats_per_bar + swung(place, style.swing)
+            length = (bar * style.beats_per_bar + swung(end, style.swing) - start) * held
+            chord = chord_at(harmony, bar * style.beats_per_bar + place)
             pitches = voicing(chord, low)[:3] if power else voicing(chord, low)
             loud = 72 + rng.randint(-8, 8)
             notes.extend(Note(start, start + length, p, loud) for p in pitches)

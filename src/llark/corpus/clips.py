@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -19,8 +18,8 @@ from llark import engine
 from llark.audio import save
 from llark.corpus import abc, builtin, groove_midi, grooves, mma, read_sidecar, scores, songs
 from llark.corpus.audible import truth
-from llark.corpus.catalogue import Catalogue, catalogue
-from llark.corpus.piece import Piece, Unusable, some_sway
+from llark.corpus.piece import Piece, Unusable, music21_corpus, some_sway
+from llark.corpus.songs import Catalogue, catalogue
 from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth, finish_mix
 from llark.corpus.take import choose, clip_seconds, mix, perform, reduced
 from llark.errors import BadAudio, UserMustAct
@@ -282,8 +281,8 @@ def require_packages(sources: Sequence[str], renderer: str) -> None:
         "fluid-soundfont-gm": TRAINING_FONT.exists(),
         "musescore-general-soundfont-small": HELD_OUT_FONT.exists(),
     }
-    if {"music21", "tunes"} & set(sources) and importlib.util.find_spec("music21") is None:
-        raise UserMustAct("The source music21 needs the extra: pip install 'llark[corpus]'.")
+    if {"music21", "tunes"} & set(sources):
+        music21_corpus()
     needed = [package for need in (*sources, renderer) for package in PACKAGES.get(need, ())]
     missing = [package for package in needed if not present[package]]
     if missing:

@@ -9,6 +9,7 @@ Not part of the corpus unless asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 
 from llark.corpus.builtin import (
@@ -22,13 +23,10 @@ from llark.corpus.builtin import (
     SNARE,
     STICK,
     Style,
-    accompany,
+    in_style,
 )
-from llark.corpus.harmony import harmonise, melody, random_key
-from llark.corpus.piece import Part, Piece, draw
-from llark.corpus.programs import some_lead, some_program
+from llark.corpus.piece import Piece, draw
 
-LICENCE = "Apache-2.0 (generated)"
 GROOVES = 4000
 """How many there are; a groove fixes its rhythms, kit and feel, and the split is made between grooves."""
 
@@ -119,18 +117,9 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
     """A piece of at least `beats` beats: a groove under a progression, often with a tune or without drums.
     It has no style that a word could name."""
     number = draw(lambda: rng.randrange(GROOVES), lambda number: admits(f"grooves/{number}"))
-    style, key = groove(number), random_key(rng)
-    per_bar = 2 if style.meter == 6 else style.meter
-    bars = int(beats // per_bar) + 2
-    harmony = harmonise(key, bars, per_bar, rng, rng.choice((0.0, 0.0, 0.2, 0.8)))
-    parts = list(accompany(style, harmony, bars, Random(f"groove:{number}:band"), drums=rng.random() < 0.8))
-    if rng.random() < 0.5:
-        word = some_lead(rng)
-        tune = melody(harmony, key, style.meter, word, rng, style.swing)
-        parts.append(Part("melody", some_program(word, rng), tune))
-    return Piece(
-        parts=tuple(parts), length_beats=float(bars * per_bar), group=f"grooves/{number}", meter=style.meter,
-        key=key, harmony=harmony, slowest_bpm=style.slowest_bpm, fastest_bpm=style.fastest_bpm,
-        usual_bpm=(style.slowest_bpm, style.fastest_bpm), licence=LICENCE,
+    style = groove(number)
+    song = in_style(style, rng, beats, f"groove:{number}:band", drums=0.8, tune=0.5)
+    return replace(
+        song, group=f"grooves/{number}", usual_bpm=(style.slowest_bpm, style.fastest_bpm),
         about={"style": f"groove {number}"},
     )  # fmt: skip

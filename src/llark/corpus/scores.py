@@ -9,17 +9,14 @@ unknown.
 from __future__ import annotations
 
 import functools
-import importlib.util
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from llark.corpus import tempi
-from llark.corpus.piece import Note, Part, Piece, Unusable, draw, transpose
+from llark.corpus.piece import Note, Part, Piece, Unusable, draw, music21_corpus, score_tempi, transpose
 from llark.corpus.programs import into_range, some_program, word_of
-from llark.errors import UserMustAct
 
 LICENCE = "public domain work; encoding from the music21 corpus"
 FOLDERS = {
@@ -51,10 +48,7 @@ ENSEMBLES = (
 
 @functools.cache
 def _works() -> dict[str, tuple[Path, ...]]:
-    spec = importlib.util.find_spec("music21")
-    if spec is None or spec.origin is None:
-        raise UserMustAct("The source music21 needs the extra: pip install 'llark[corpus]'.")
-    root = Path(spec.origin).parent / "corpus"
+    root = music21_corpus()
     found = {folder: tuple(_allowed(folder, root / folder)) for folder in FOLDERS}
     return {folder: paths for folder, paths in found.items() if paths}
 
@@ -131,7 +125,7 @@ def _from_score(score: Any, name: str, composer: str, rng: Random, beats: float)
     song = Piece(
         parts=tuple(made), length_beats=length, group=f"scores/{name}", meter=meter, key=key, modulates=True,
         genres=("classical",), slowest_bpm=45.0, fastest_bpm=120.0 if meter == 6 else 170.0,
-        usual_bpm=tempi.of_score(meter),
+        usual_bpm=score_tempi(meter),
         title=name.split("/")[-1], artist=composer, licence=LICENCE, about={"piece": name},
     )  # fmt: skip
     return transpose(song, rng.randint(-5, 6))

@@ -14,10 +14,10 @@ import numpy as np
 from llark import audio
 from llark.networks import beat, chord, rhythm, speech, tag
 from llark.networks.chord import CHORD_CLASSES, chord_classes, chroma_profile, harmonic_change
-from llark.networks.pooling import pool, tag_levels
 from llark.networks.rhythm import LAGS_SECONDS as RHYTHM_LAGS_SECONDS
 from llark.networks.rhythm import RATE as RHYTHM_RATE
 from llark.networks.rhythm import lag_weights
+from llark.networks.timbre import pool, tag_levels
 
 if TYPE_CHECKING:
     from llark.networks.features import AudioFeatures

@@ -400,6 +400,9 @@ def segment_track(
 ) -> Track:
     """A row about a segment of a video as a track.
 
+    A file whose name holds the times is the segment. One with the video's name alone is looked into: when it
+    is longer than the segment and reaches its end, it is the whole video.
+
     Args:
         columns: Those of the video's id, the segment's start and end in seconds, and what a person wrote.
         further: What else is kept as metadata.
@@ -413,48 +416,23 @@ def segment_track(
         raise BadRow("malformed-row", f"The segment is {start!r} to {end!r} s.")
     if not caption:
         raise BadRow("malformed-row", f"The {columns[3]} is empty.")
-    segment = segment_of(root, VIDEO_FOLDERS, video, start, end)
+    names = (*_segment_names(video, start, end), *(bare := (video, f"[{video}]")))
+    path = recording(root, *(f"{folder}{name}" for folder in VIDEO_FOLDERS for name in names))
+    seconds, is_whole = None, False
+    if path.rpartition("/")[2].rpartition(".")[0] in bare:
+        with contextlib.suppress(BadAudio):  # whoever reads it next says why it cannot be read
+            seconds = audio.probe(path).duration_seconds
+            is_whole = seconds > last - first + _ROUNDING_SECONDS and seconds > last - _ROUNDING_SECONDS
     return Track(
         id_,
-        segment.path,
-        duration_seconds=segment.duration_seconds,
+        path,
+        duration_seconds=seconds,
         group=video,
-        start_seconds=segment.start_seconds,
-        end_seconds=segment.end_seconds,
+        start_seconds=first if is_whole else 0.0,
+        end_seconds=last if is_whole else None,
         captions=(caption,),
         metadata=known({**dict(zip(columns, (video, first, last), strict=False)), **further}),
     )
-
-
-@dataclass(frozen=True)
-class Segment:
-    """`start_seconds` to `end_seconds` of the file at `path`; `end_seconds` is `None` for the whole of it."""
-
-    path: str
-    start_seconds: float
-    end_seconds: float | None
-    duration_seconds: float | None
-
-
-def segment_of(root: Root, folders: Sequence[str], video: str, start: str, end: str) -> Segment:
-    """Finds the recording of `video` from `start` to `end` (seconds, as the table writes them).
-
-    A file whose name holds the times is the segment. One with the video's name alone is looked into: when it
-    is longer than the segment and reaches its end, it is the whole video. `BadRow`, `missing-audio`.
-    """
-    cut = _segment_names(video, start, end)
-    bare = (video, f"[{video}]")
-    path = recording(root, *(f"{folder}{name}" for folder in folders for name in (*cut, *bare)))
-    first, last = float(start), float(end)
-    stem = path.rpartition("/")[2].rpartition(".")[0]
-    if stem not in bare:
-        return Segment(path, 0.0, None, None)
-    try:
-        seconds = audio.probe(path).duration_seconds
-    except BadAudio:
-        return Segment(path, 0.0, None, None)  # whoever reads it next says why it cannot be read
-    is_whole = seconds > last - first + _ROUNDING_SECONDS and seconds > last - _ROUNDING_SECONDS
-    return Segment(path, first, last, seconds) if is_whole else Segment(path, 0.0, None, seconds)
 
 
 def _segment_names(video: str, start: str, end: str) -> tuple[str, ...]:

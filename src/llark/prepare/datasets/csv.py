@@ -66,17 +66,14 @@ def _rows(where: str) -> Iterator[Numbered]:
 
 def _below(where: str, reader: Iterator[list[str]], names: list[str]) -> Iterator[Numbered]:
     """The rows under the header. A broken row is a drop, and the next one is read."""
-    line = 1
-    while True:
+    for line in itertools.count(2):
         try:
-            values = next(reader)
-        except StopIteration:
-            return
+            values = next(reader, None)
         except csv.Error as error:
-            line += 1
             yield line, bad_line(where, line, f"{error}.")
             continue
-        line += 1
+        if values is None:
+            return
         if not values:
             continue
         row: dict[str, str] | Dropped = dict(zip(names, values, strict=False))

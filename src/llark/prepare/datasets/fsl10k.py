@@ -80,9 +80,9 @@ def _rows(root: Root) -> Iterator[Row | Dropped]:
             continue
         group = f"user {page['username']}" if page.get("username") else id_
         loop = f"{base}audio/wav/{loops[id_]}" if id_ in loops else ""
-        split = reading.split_of(group)
         page = {**page, "parent_genres": genres.get(id_)}
-        yield Row(id_, split, partial(_track, root, id_, loop, split, group, page, judged.get(id_, [])))
+        make = partial(_track, root, id_, loop, group, page, judged.get(id_, []))
+        yield Row(id_, reading.split_of(group), make)
 
 
 def _table(root: Root, path: str) -> Mapping[str, Any]:
@@ -110,13 +110,7 @@ def _annotation_files(root: Root, base: str) -> dict[str, list[str]]:
 
 
 def _track(
-    root: Root,
-    id_: str,
-    loop: str,
-    split: str,
-    group: str,
-    page: Mapping[str, Any],
-    judged: Sequence[str],
+    root: Root, id_: str, loop: str, group: str, page: Mapping[str, Any], judged: Sequence[str]
 ) -> Track:
     if not loop:
         raise BadRow("missing-audio", f"{root.where} has no recording that begins with {id_}_ in audio/wav.")

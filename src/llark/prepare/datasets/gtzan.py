@@ -121,19 +121,9 @@ def _rows(root: Root) -> Iterator[Row]:
 def _track(root: Root, folder: str, genre: str, index: int) -> Track:
     id_ = f"{genre}.{index:05d}"
     path = reading.recording(root, f"{folder}/{genre}/{id_}".removeprefix("/"))
-    facts = reading.truth(
-        id_,
-        None,
-        genre=reading.sure([genre], "gtzan"),
-        tempo=_tempo(root, genre, index),
-        beats=_beats(root, genre, index),
-    )
-    return Track(
-        id_,
-        path,
-        truth=facts,
-        metadata=reading.known({"genre": genre}),
-    )
+    tempo, beats = _tempo(root, genre, index), _beats(root, genre, index)
+    facts = reading.truth(id_, None, genre=reading.sure([genre], "gtzan"), tempo=tempo, beats=beats)
+    return Track(id_, path, truth=facts, metadata=reading.known({"genre": genre}))
 
 
 def split_of_excerpt(genre: str, index: int) -> str:

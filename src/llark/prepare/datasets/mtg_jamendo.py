@@ -7,7 +7,6 @@ and against mirdata's loader of the mood/theme subset: all its 18,486 rows and i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -64,14 +63,6 @@ _META_COLUMNS = 8
 _CATEGORIES = ("genre", "instrument", "mood/theme")
 
 
-@dataclass(frozen=True)
-class _Beside:
-    """What other files say, by track id: names and dates, and by path: licences."""
-
-    meta: Mapping[str, list[str]]
-    licences: Mapping[str, str]
-
-
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
     """One track a row; its id is the publisher's, `track_0000948`."""
     return tracks(_rows(Root(root)), split, SPLITS, dataset="mtg_jamendo")
@@ -80,14 +71,14 @@ def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | 
 def _rows(root: Root) -> Iterator[Row | Dropped]:
     path = root.need(*(f"data/{table}.tsv" for table in TABLES))
     splits = _splits(root, path.removeprefix("data/").removesuffix(".tsv"))
-    path, beside = _followed(root, path), _Beside(_meta(root), _licences(root))
+    path, meta, licences = _followed(root, path), _meta(root), _licences(root)
     for line, cells in enumerate(_lines(root, path), start=2):
         if len(cells) < 5 or not cells[0].startswith("track_"):
             yield reading.malformed(
                 cells[0] or f"line {line}", f"Line {line} of {path} has {len(cells)} columns."
             )
             continue
-        yield Row(cells[0], splits.get(cells[0], "omitted"), partial(_track, root, beside, cells))
+        yield Row(cells[0], splits.get(cells[0], "omitted"), partial(_track, root, meta, licences, cells))
 
 
 def _followed(root: Root, path: str) -> str:
@@ -139,7 +130,10 @@ def _licences(root: Root) -> dict[str, str]:
     return licences
 
 
-def _track(root: Root, beside: _Beside, cells: list[str]) -> Track:
+def _track(
+    root: Root, named: Mapping[str, list[str]], licences: Mapping[str, str], cells: list[str]
+) -> Track:
+    """`named` is what `data/raw.meta.tsv` says by track id, `licences` are by path."""
     id_, artist_id, album_id, file, length, *tags = cells
     stem = file.removesuffix(".mp3")
     path = reading.recording(
@@ -148,12 +142,12 @@ def _track(root: Root, beside: _Beside, cells: list[str]) -> Track:
     seconds = reading.number(length, "DURATION")
     by_category = _by_category([tag for tag in tags if tag])
     genre, instrument, mood = (by_category.get(category, []) for category in _CATEGORIES)
-    meta = beside.meta.get(id_, [""] * _META_COLUMNS)
+    meta = named.get(id_, [""] * _META_COLUMNS)
     metadata = {"artist_id": artist_id, "album_id": album_id, "release_date": meta[6], "url": meta[7]}
     return Track(
         id_,
         path,
-        licence=beside.licences.get(file) or LICENCE,
+        licence=licences.get(file) or LICENCE,
         title=meta[3] or None,
         artist=meta[4] or None,
         duration_seconds=seconds,

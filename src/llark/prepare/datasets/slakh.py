@@ -7,6 +7,7 @@ the split, track by track, against `splits/redux.json` of github.com/ethman/slak
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -151,11 +152,4 @@ def _as_stem(note: Note, stem: Mapping[str, Any]) -> Note:
     """The note as the stem plays it: the metadata says what is a drum, whatever channel it is on."""
     if not stem.get("is_drum") or note.is_drum:
         return note
-    return Note(
-        note.onset_seconds,
-        note.offset_seconds,
-        note.pitch_midi,
-        reading.drum_name(note.pitch_midi),
-        note.velocity,
-        is_drum=True,
-    )
+    return replace(note, instrument=reading.drum_name(note.pitch_midi), is_drum=True, program=None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,30 +97,15 @@ _AUDIO = ("waveforms/", "Audio/", "audio/", "Zip_files/", "")
 _NOT_KEPT = ("audio", "wav_path", "id", "caption")
 
 
-@dataclass(frozen=True)
-class _Filter:
-    music_only: bool
-    fewest_words: int
-
-
 def read_tracks(
-    root: str | Path,
-    split: str | None = None,
-    *,
-    music_only: bool = True,
-    fewest_words: int = FEWEST_WORDS,
+    root: str | Path, split: str | None = None, *, music_only: bool = True, fewest_words: int = FEWEST_WORDS
 ) -> Iterator[Track | Dropped]:
     """One track a sound; its id is the source and the source's id. `music_only=False` keeps all sounds."""
-    return tracks(
-        _rows(Root(root), _Filter(music_only, fewest_words)),
-        split,
-        SPLITS,
-        dataset="wavcaps",
-        licence=LICENCE,
-    )
+    rows = _rows(Root(root), music_only, fewest_words)
+    return tracks(rows, split, SPLITS, dataset="wavcaps", licence=LICENCE)
 
 
-def _rows(root: Root, rule: _Filter) -> Iterator[Row | Dropped]:
+def _rows(root: Root, music_only: bool, fewest_words: int) -> Iterator[Row | Dropped]:
     root.need(
         *(f"{base}{source}/{file}" for base in _JSON for source, file in SOURCES.items()), *SOURCES.values()
     )
@@ -136,9 +120,8 @@ def _rows(root: Root, rule: _Filter) -> Iterator[Row | Dropped]:
                 continue
             author = entry.get("author")
             group = f"{source} author {author}" if author else f"{source}/{id_}"
-            split = reading.split_of(group)
-            make = partial(_track, root, rule, source, split, group, entry)
-            yield Row(f"{source}/{id_.removesuffix('.wav')}", split, make)
+            make = partial(_track, root, music_only, fewest_words, source, group, entry)
+            yield Row(f"{source}/{id_.removesuffix('.wav')}", reading.split_of(group), make)
 
 
 def _entries(root: Root, path: str) -> list[Any]:
@@ -149,12 +132,14 @@ def _entries(root: Root, path: str) -> list[Any]:
     return entries
 
 
-def _track(root: Root, rule: _Filter, source: str, split: str, group: str, entry: Mapping[str, Any]) -> Track:
+def _track(
+    root: Root, music_only: bool, fewest_words: int, source: str, group: str, entry: Mapping[str, Any]
+) -> Track:
     caption, name = str(entry["caption"]).strip(), str(entry["id"]).removesuffix(".wav")
-    if rule.music_only and not speaks_of_music(caption):
+    if music_only and not speaks_of_music(caption):
         raise BadRow("not-music", f"No word of music is in: {caption}")
-    if len(caption.split()) < rule.fewest_words:
-        raise BadRow("short-caption", f"Fewer than {rule.fewest_words} words: {caption}")
+    if len(caption.split()) < fewest_words:
+        raise BadRow("short-caption", f"Fewer than {fewest_words} words: {caption}")
     stems = [f"{base}{folder}/{name}" for base in _AUDIO for folder in (source, f"{source}_flac")]
     path = reading.recording(root, *stems)
     kept = {field: value for field, value in entry.items() if field not in _NOT_KEPT}
