@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,8 @@ class Halve:
             raise RuntimeError("no weights")
         if "extra" in self.trouble:
             raise UserMustAct("install llark[extra]")
+        if "slow-open" in self.trouble:
+            time.sleep(4)
         if "die-in-open" in self.trouble:
             os._exit(1)
 
@@ -92,12 +95,38 @@ def test_bad_audio_is_dropped_with_its_reason_and_other_errors_with_their_type(t
 
 def test_killed_and_hanging_workers_cost_their_record_only(tmp_path: Path) -> None:
     tracks = _tracks(40, t3="killed", t9="hangs", t20="exits", t21="asks not")
-    counts = _run(tmp_path / "s", Halve(("3", "9", "20", "21")), tracks, workers=2, timeout_seconds=1.5)
+    counts = _run(tmp_path / "s", Halve(("3", "9", "20", "21")), tracks, workers=2, timeout_seconds=3)
     assert counts == {"in": 40, "out": 72, "dropped": {"error:KeyError": 1, "timeout": 1, "worker-killed": 2}}
     drops = {drop.id: drop.detail for drop in stages.read_dropped(tmp_path / "s")}
     assert "SIGKILL" in drops["3"]
-    assert "longer than 1.5 s" in drops["9"]
+    assert "longer than 3 s" in drops["9"]
     assert "exit status 3" in drops["20"]
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_slow_to_start_has_the_whole_limit_for_its_first_record(tmp_path: Path) -> None:
+    counts = _run(tmp_path / "s", Halve(("slow-open",)), _tracks(4), workers=2, timeout_seconds=3)
+    assert counts == {"in": 4, "out": 8, "dropped": {}}
+
+
+def test_a_worker_that_is_killed_between_two_records_costs_none() -> None:
+    workers = engine._Workers(Halve(), 1, None)
+    first, second = _tracks(2)
+    assert len(workers.outputs_of(first)) == 2
+    pid = workers._processes[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    wait([workers._processes[0].sentinel])
+    assert [one.id for one in workers.outputs_of(second)] == ["1a", "1b"]  # type: ignore[attr-defined]
+    workers.kill()
+
+
+def test_what_cannot_be_sent_between_processes_is_dropped_with_its_reason(tmp_path: Path) -> None:
+    tracks = [Track("0", "/0.wav"), Track("1", lambda: None), Track("2", "/2.wav")]  # type: ignore[arg-type]
+    counts = _run(tmp_path / "s", Halve(), tracks, workers=1)
+    assert (counts["in"], counts["out"]) == (3, 4)
+    (drop,) = stages.read_dropped(tmp_path / "s")
+    assert (drop.id, drop.detail[:36]) == ("1", "It cannot be sent between processes:")
 
 
 @pytest.mark.parametrize("workers", [0, 2])

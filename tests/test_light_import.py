@@ -90,4 +90,4 @@ def test_the_ground_loads_no_model_library(tmp_path: Path) -> None:
         "llark.recipe",
     ):
         loaded = _foreign(_import(module, tmp_path)["modules"])
-        assert loaded & {"torch", "transformers", "scipy", "rich", "pebble", "pandas", "fsspec"} == set()
+        assert loaded & {"torch", "transformers", "scipy", "rich", "pandas", "fsspec"} == set()

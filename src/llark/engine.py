@@ -12,12 +12,15 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeVar
 
 from llark.errors import BadAudio, UserMustAct
@@ -198,33 +201,42 @@ class _Stop:
     message: str
 
 
-_worker_step: Step[Any] | None = None
-_worker_trouble: _Stop | None = None
+_UNPICKLABLE = (pickle.PicklingError, TypeError, AttributeError)
 
 
-def _open_worker(pickled_step: bytes, threads: int) -> None:
-    """Runs once in each worker: shares the cores out, then opens the worker's own copy of the step."""
-    global _worker_step, _worker_trouble
+def _work(pipe: Connection, pickled_step: bytes, threads: int) -> None:
+    """A worker's life: it opens its own copy of the step, says so, and turns each record into its outputs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which ends its workers
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
     step: Step[Any] = pickle.loads(pickled_step)
+    message: object = None
     try:
         step.open()
     except UserMustAct as error:
-        _worker_trouble = _Stop(str(error))
-    except Exception as error:  # told to the run with the first record, as the pool itself would only retry
-        _worker_trouble = _Stop(f"{step.name} could not start: {type(error).__name__}: {error}")
-    _worker_step = step
+        message = _Stop(str(error))
+    except Exception as error:  # told to the run, which stops with it
+        message = _Stop(f"{step.name} could not start: {type(error).__name__}: {error}")
+    pipe.send(message)
+    while True:
+        try:
+            record = pipe.recv()
+        except EOFError:  # the run has ended
+            return
+        pipe.send(None)  # the record's clock begins here
+        try:
+            message = attempt(step, record)
+        except UserMustAct as error:
+            message = _Stop(str(error))
+        try:
+            pipe.send(message)
+        except _UNPICKLABLE as error:
+            pipe.send([_not_sent(step, record, error)])
 
 
-def _work(record: Any) -> list[object] | _Stop:
-    if _worker_trouble is not None:
-        return _worker_trouble
-    assert _worker_step is not None
-    try:
-        return attempt(_worker_step, record)
-    except UserMustAct as error:
-        return _Stop(str(error))
+def _not_sent(step: Step[Any], record: Any, error: Exception) -> Dropped:
+    reason = f"error:{type(error).__name__}"
+    return Dropped(step.id_of(record), step.name, reason, f"It cannot be sent between processes: {error}")
 
 
 def _on_workers(
@@ -232,74 +244,117 @@ def _on_workers(
 ) -> Iterator[tuple[str, list[object]]]:
     """Results in the order of the records; a record that takes its worker down is dropped.
 
-    The pool gives up when a worker dies that had no record (in `open()`, say): then there is a new pool, for
-    what is still waiting. Three of them without one result are enough.
+    Each worker has one thread here that waits for it.
     """
-    pool = _new_pool(step, workers)
-    waiting: deque[tuple[Any, Any]] = deque()
-    source, broken = iter(records), 0
+    pool = _Workers(step, workers, timeout_seconds)
+    threads = ThreadPoolExecutor(workers)
+    waiting: deque[tuple[Any, Future[list[object]]]] = deque()
+    source = iter(records)
     try:
         while True:
             for record in itertools.islice(source, workers * _QUEUED_PER_WORKER - len(waiting)):
-                waiting.append((record, pool.schedule(_work, args=(record,), timeout=timeout_seconds)))
+                waiting.append((record, threads.submit(pool.outputs_of, record)))
             if not waiting:
                 return
-            record, future = waiting[0]
-            try:
-                outputs = _outcome(step.name, step.id_of(record), future, timeout_seconds)
-            except BrokenProcessPool as error:
-                broken += 1
-                if broken == 3:
-                    raise UserMustAct(
-                        f"The workers of {step.name} end before they start on a record."
-                    ) from error
-                _stop_pool(pool)
-                pool = _new_pool(step, workers)
-                again = [record for record, _ in waiting]
-                waiting = deque((r, pool.schedule(_work, args=(r,), timeout=timeout_seconds)) for r in again)
-                continue
-            broken = 0
-            waiting.popleft()
-            yield step.id_of(record), outputs
+            record, future = waiting.popleft()
+            yield step.id_of(record), future.result()
     finally:
-        _stop_pool(pool)
+        pool.kill()
+        threads.shutdown(cancel_futures=True)
 
 
-def _new_pool(step: Step[Any], workers: int) -> Any:
-    from pebble import ProcessPool
+class _Workers:
+    """Worker processes, each with a pipe of its own and led by one thread: the death of one touches no other.
 
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    return ProcessPool(
-        max_workers=workers,
-        context=multiprocessing.get_context("spawn"),
-        initializer=_open_worker,
-        initargs=(pickle.dumps(step), threads),
-    )
+    A record's clock begins when its worker, whose step is open by then, has it: a slow start costs nothing.
+    """
 
+    def __init__(self, step: Step[Any], workers: int, timeout_seconds: float | None) -> None:
+        self.step, self.timeout_seconds = step, timeout_seconds
+        self._arguments = pickle.dumps(step), max(1, (os.cpu_count() or 1) // workers)
+        self._of_thread = threading.local()
+        """`worker` is the process that this thread leads, and its pipe; None or absent before it is open."""
+        self._lock = threading.Lock()
+        """Held while a process begins or ends: only one thread at a time may ask how it ended."""
+        self._processes: list[BaseProcess] = []
+        """Those that run; None may be added once they are killed."""
+        self._killed = False
 
-def _stop_pool(pool: Any) -> None:
-    pool.stop()
-    pool.join()
+    def outputs_of(self, record: Any) -> list[object]:
+        """What this thread's worker makes of a record; where it hangs or dies, a drop that says so."""
+        for _ in range(3):  # a worker that ends without a record is replaced, and costs none
+            worker = getattr(self._of_thread, "worker", None) or self._open()
+            if worker is None:
+                continue
+            process, pipe = worker
+            try:
+                pipe.send(record)
+                pipe.recv()
+            except _UNPICKLABLE as error:
+                return [_not_sent(self.step, record, error)]
+            except (EOFError, OSError):
+                self._end(process)
+                continue
+            return self._reply(record, process, pipe)
+        raise UserMustAct(f"The workers of {self.step.name} end before they start on a record.")
 
+    def _reply(self, record: Any, process: BaseProcess, pipe: Connection) -> list[object]:
+        reason = ""
+        try:
+            if pipe.poll(self.timeout_seconds):
+                message = pipe.recv()
+            else:
+                self._end(process, wait_seconds=0.0)
+                reason, detail = "timeout", f"It took longer than {self.timeout_seconds:g} s."
+        except (EOFError, OSError):
+            reason, detail = "worker-killed", f"Its worker was ended by {_cause(self._end(process))}."
+        if reason:
+            return [Dropped(self.step.id_of(record), self.step.name, reason, detail)]
+        if isinstance(message, _Stop):
+            raise UserMustAct(message.message)
+        outputs: list[object] = message
+        return outputs
 
-def _outcome(name: str, id_: str, future: Any, timeout_seconds: float | None) -> list[object]:
-    from pebble import ProcessExpired
+    def _open(self) -> tuple[BaseProcess, Connection] | None:
+        """Starts this thread's worker and waits until its step is open; None where it ends before that."""
+        context = multiprocessing.get_context("spawn")
+        with self._lock:
+            if self._killed:
+                return None
+            pipe, far_end = context.Pipe()
+            process = context.Process(target=_work, args=(far_end, *self._arguments), daemon=True)
+            process.start()
+            far_end.close()  # so that the pipe ends when the worker does
+            self._processes.append(process)
+        try:
+            message = pipe.recv()
+        except (EOFError, OSError):
+            self._end(process)
+            return None
+        if isinstance(message, _Stop):
+            raise UserMustAct(message.message)
+        self._of_thread.worker = process, pipe
+        return process, pipe
 
-    try:
-        result: list[object] | _Stop = future.result()
-    except TimeoutError:
-        return [Dropped(id_, name, "timeout", f"It took longer than {timeout_seconds:g} s.")]
-    except ProcessExpired as error:
-        return [Dropped(id_, name, "worker-killed", f"Its worker was ended by {_cause(error.exitcode)}.")]
-    except (pickle.PicklingError, TypeError, AttributeError) as error:
-        return [
-            Dropped(
-                id_, name, f"error:{type(error).__name__}", f"It cannot be sent between processes: {error}"
-            )
-        ]
-    if isinstance(result, _Stop):
-        raise UserMustAct(result.message)
-    return result
+    def _end(self, process: BaseProcess, wait_seconds: float = 5.0) -> int | None:
+        """Forgets this thread's worker, which may take so long to end by itself. Its exit code."""
+        self._of_thread.worker = None
+        wait([process.sentinel], wait_seconds)
+        with self._lock:
+            process.kill()
+            process.join()
+            if process in self._processes:
+                self._processes.remove(process)
+            return process.exitcode
+
+    def kill(self) -> None:
+        """Ends every worker, and lets none begin."""
+        with self._lock:
+            self._killed = True
+            for process in self._processes:
+                process.kill()
+            for process in self._processes:
+                process.join()
 
 
 def _cause(exitcode: int | None) -> str:
