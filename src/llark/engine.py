@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeVar
 
-from llark.errors import BadAudio, UserMustAct
+from llark.errors import BadAudio, UserMustAct, one_line
 from llark.records import Dropped
 
 Input = TypeVar("Input", contravariant=True)
@@ -170,7 +170,7 @@ def attempt(step: Step[Input], record: Input) -> list[object]:
     except UserMustAct:
         raise
     except Exception as error:  # one record's unforeseen trouble must not cost the others
-        detail = " ".join(str(error).split())[:500] or "no message"
+        detail = one_line(error)[:500] or "no message"
         return [Dropped(step.id_of(record), step.name, f"error:{type(error).__name__}", detail)]
 
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def one_line(error: Exception) -> str:
+    """The message of another library's error, on one line."""
+    return " ".join(str(error).split())
+
+
 class LlarkError(Exception):
     """Base of every error that this package raises on purpose."""
 

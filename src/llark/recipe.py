@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from llark.audio.timing import WINDOW_SECONDS
 from llark.errors import UserMustAct
 
 RENAMED = {
@@ -30,7 +31,9 @@ RENAMED = {
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 def _pairs(value: object) -> object:
@@ -41,117 +44,81 @@ def _pairs(value: object) -> object:
 class Corpus(Section):
     """The rendered clips that a model learns from and is tested on."""
 
-    clips: int = Field(default=3000, ge=1, description="how many clips to render, all splits together")
-    seed: int = Field(default=7, ge=0, description="the same seed gives the same clips")
+    clips: int = Field(default=3000, ge=1)
+    """Rendered clips, all splits together."""
+    seed: int = Field(default=7, ge=0)
+    """The same seed gives the same clips."""
     sources: tuple[Literal["mma", "music21", "freedoom", "builtin"], ...] = Field(
-        default=("mma", "music21", "freedoom", "builtin"),
-        min_length=1,
-        strict=False,
-        description="where the pieces come from; all but `builtin` need Debian packages",
+        default=("mma", "music21", "freedoom", "builtin"), min_length=1, strict=False
     )
-    renderer: Literal["fluidsynth", "midirenderer"] = Field(
-        default="fluidsynth",
-        description="what turns notes into sound; `midirenderer` needs no Debian package",
-    )
+    """Where the pieces come from; all but `builtin` need Debian packages."""
+    renderer: Literal["fluidsynth", "midirenderer"] = "fluidsynth"
+    """What turns notes into sound; `midirenderer` needs no Debian package."""
 
 
 class Prepare(Section):
     """Which recordings, and how they are cut."""
 
-    source: str | None = Field(
-        default=None,
-        min_length=1,
-        description="a folder of music or a data set's, to learn from in place of the rendered corpus",
-    )
-    dataset: str = Field(
-        default="folder", min_length=1, description="how the source is laid out: one of `llark datasets`"
-    )
-    window_seconds: float = Field(
-        default=25.0,
-        ge=1.0,
-        le=600.0,
-        description="length of a clip in seconds; a track's last may be shorter",
-    )
+    source: str | None = Field(default=None, min_length=1)
+    """A folder of music or a data set's, to learn from in place of the rendered corpus."""
+    dataset: str = Field(default="folder", min_length=1)
+    """How the source is laid out: one of `llark datasets`."""
+    window_seconds: float = Field(default=WINDOW_SECONDS, ge=1.0, le=600.0)
+    """Length of a clip in seconds; a track's last may be shorter."""
 
 
 class Annotate(Section):
     """The musical facts of each clip."""
 
-    version: int = Field(
-        default=1, ge=1, description="counts up when the annotators change, so that they run again"
-    )
+    version: int = Field(default=1, ge=1)
+    """Counts up when the annotators change, so that they run again."""
 
 
 class Instruct(Section):
     """The questions and answers about each clip."""
 
-    exchanges_per_clip: int = Field(
-        default=40,
-        ge=1,
-        le=1000,
-        description="questions about one clip, of each kind: from the truth, from what was measured",
-    )
-    teacher: str = Field(
-        default="offline", min_length=1, description="who writes them; `offline` is the grammar"
-    )
-    seed: int = Field(default=0, ge=0, description="the same seed gives the same exchanges")
-    measured: bool = Field(
-        default=False,
-        description="short questions about rendered clips, and as many about what was measured in them, "
-        "which train.facts_share shows",
-    )
+    exchanges_per_clip: int = Field(default=40, ge=1, le=1000)
+    """Questions about one clip, of each kind: from the truth, from what was measured."""
+    teacher: str = Field(default="offline", min_length=1)
+    """Who writes them; `offline` is the grammar."""
+    seed: int = Field(default=0, ge=0)
+    """The same seed gives the same exchanges."""
+    measured: bool = False
+    """Short questions about rendered clips, and as many about what was measured in them, which
+    train.facts_share shows."""
 
 
 class Embed(Section):
-    """What the model hears."""
+    """The frames of each clip: which frozen encoder makes them, and how."""
 
-    encoder: str = Field(
-        default="mini",
-        pattern=r"^(mini|jukebox|clap|mel|hub:.+)$",
-        description="the frozen encoder: mini, jukebox, clap, mel, or hub:NAME",
-    )
-    weights: str | None = Field(
-        default=None, min_length=1, description="for jukebox the folder of its weights; for clap also a name"
-    )
-    compat: Literal["llark"] | None = Field(
-        default=None, description="llark: Jukebox as the published extraction runs it"
-    )
-    layer: int | None = Field(
-        default=None, description="of a hub encoder's transformer; its usual one if null"
-    )
-    rate: str | int | None = Field(
-        default=None,
-        description="frames a second, native, or clip for one a clip; the encoder's usual if null",
-    )
+    encoder: str = Field(default="mini", pattern=r"^(mini|jukebox|clap|mel|hub:.+)$")
+    """The frozen encoder: mini, jukebox, clap, mel, or hub:NAME."""
+    weights: str | None = Field(default=None, min_length=1)
+    """For jukebox the folder of its weights; for clap also a name."""
+    compat: Literal["llark"] | None = None
+    """`llark`: Jukebox as the published extraction runs it."""
+    layer: int | None = None
+    """Of a hub encoder's transformer; its usual one if null."""
+    rate: str | int | None = None
+    """Frames a second, native, or clip for one a clip; the encoder's usual if null."""
 
 
 class Model(Section):
     """The language model and what is added to it."""
 
-    base: str = Field(
-        default="smollm2-135m-instruct", min_length=1, description="the base language model, by name"
-    )
-    projector: Literal["linear", "mlp"] = Field(
-        default="linear", description="from a frame to a word embedding"
-    )
-    audio_positions: int = Field(
-        default=64,
-        ge=1,
-        le=65536,
-        description="most positions that one clip takes in the text, those of the concepts included",
-    )
-    lora_rank: int = Field(default=16, ge=0, le=1024, description="rank of the adapter; 0 trains none")
-    lora_targets: tuple[str, ...] = Field(
-        default=("q_proj", "k_proj", "v_proj", "o_proj"),
-        strict=False,
-        description="layers that the adapter is put beside",
-    )
-    start_from: str | None = Field(
-        default=None,
-        min_length=1,
-        description="folder of a trained model to go on from, or `bundled`; its encoder, base and adapter "
-        "must be those of this recipe",
-    )
+    base: str = Field(default="smollm2-135m-instruct", min_length=1)
+    """The base language model, by name."""
+    projector: Literal["linear", "mlp"] = "linear"
+    """From a frame to a word embedding."""
+    audio_positions: int = Field(default=64, ge=1, le=65536)
+    """Most positions that one clip takes in the text, those of the concepts included."""
+    lora_rank: int = Field(default=16, ge=0, le=1024)
+    """Rank of the adapter; 0 trains none."""
+    lora_targets: tuple[str, ...] = Field(default=("q_proj", "k_proj", "v_proj", "o_proj"), strict=False)
+    """Layers that the adapter is put beside."""
+    start_from: str | None = Field(default=None, min_length=1)
+    """Folder of a trained model to go on from, or `bundled`; its encoder, base and adapter must be those of
+    this recipe."""
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -166,105 +133,93 @@ class Heads(Section):
     """The concept heads: small networks on the frames of the `mini` encoder that are fitted to the truth of
     rendered clips before the language model sees any, and give the projector its start."""
 
-    epochs: int = Field(default=30, ge=0, description="passes over the training clips; 0 starts unaligned")
-    folds: int = Field(
-        default=5, ge=2, le=50, description="parts that take turns in being predicted by the others' heads"
-    )
-    seed: int = Field(default=0, ge=0, description="of the heads' first weights and of the folds")
+    epochs: int = Field(default=30, ge=0)
+    """Passes over the training clips; 0 starts unaligned."""
+    folds: int = Field(default=5, ge=2, le=50)
+    """Parts that take turns in being predicted by the others' heads."""
+    seed: int = Field(default=0, ge=0)
+    """Fixes the heads' first weights and the folds."""
 
 
 class Train(Section):
     """The training of projector and language model, of any size, on one process or many."""
 
-    weights: Literal["full", "lora", "projector"] = Field(
-        default="lora",
-        description="what learns beside projector and markers: the whole language model, an adapter, nothing",
-    )
-    quantize: Literal["none", "4bit"] = Field(
-        default="none",
-        description="hold the base's weights, which do not learn, in 4 bits (QLoRA); needs a GPU",
-    )
-    conversation: Literal["chatml", "published"] = Field(
-        default="chatml", description="how questions and answers are written; see docs/train.md"
-    )
-    clips_last_share: float = Field(
-        default=0.0, ge=0, le=1, description="share of the examples whose clip comes after the question"
-    )
-    turns: int = Field(default=1, ge=1, le=100, description="questions about one clip in one example")
-    independent_turns: bool = Field(
-        default=False,
-        description="the questions of an example do not see each other, and are drawn anew each epoch",
-    )
-    facts_share: float = Field(
-        default=0.0,
-        ge=0.0,
-        le=1.0,
-        description="share of the examples that show measured facts and are answered from them",
-    )
-    foreign_share: float = Field(
-        default=0.0, ge=0.0, le=1.0, description="share of those that show (and ask about) another clip's"
-    )
-    heads: Heads | None = Field(
-        default=None, description="concept heads on the frames, fitted first; null trains without"
-    )
-    normalise_frames: bool = Field(
-        default=True, description="give each dimension of the frames mean 0 and deviation 1"
-    )
-    steps: int = Field(default=1000, ge=1, description="updates of the weights")
-    batch: int = Field(default=32, ge=1, description="examples in one update, all processes together")
-    micro_batch: int = Field(default=2, ge=1, description="examples that a process computes at once")
-    most_tokens: int = Field(default=2048, ge=16, description="longest example, its audio positions included")
-    learning_rate: float = Field(
-        default=5e-5, gt=0, le=1, description="of the language model, at its highest"
-    )
-    projector_learning_rate: float | None = Field(
-        default=None, gt=0, le=1, description="of projector and markers; that of the language model if null"
-    )
-    schedule: Literal["cosine", "constant"] = Field(
-        default="cosine", description="after the warm-up: down to nothing in a half cosine, or not at all"
-    )
-    warmup_share: float = Field(
-        default=0.03, ge=0, le=1, description="share of the steps in which rates rise"
-    )
-    weight_decay: float = Field(default=0.0, ge=0, lt=1, description="of the matrices")
-    clip_norm: float = Field(default=1.0, gt=0, description="longest gradient")
-    precision: Literal["float32", "bfloat16", "bfloat16-weights"] = Field(
-        default="bfloat16",
-        description="of the computation; bfloat16-weights: of the weights, too, so that nothing is cast",
-    )
-    tf32: bool = Field(default=False, description="let GPUs multiply float32 matrices in 19 bits")
-    gradient_checkpointing: bool = Field(
-        default=False, description="compute layers twice rather than keep what they gave"
-    )
-    sharding: Literal["ddp", "fsdp"] = Field(
-        default="fsdp", description="of several processes: each has all weights, or each has its part"
-    )
-    lora_alpha: int = Field(default=32, ge=1, description="scale of the adapter, times its rank")
-    lora_dropout: float = Field(default=0.0, ge=0, lt=1, description="share of its input that is left out")
+    weights: Literal["full", "lora", "projector"] = "lora"
+    """What learns beside projector and markers: the whole language model, an adapter, nothing."""
+    quantize: Literal["none", "4bit"] = "none"
+    """Hold the base's weights, which do not learn, in 4 bits (QLoRA); needs a GPU."""
+    conversation: Literal["chatml", "published"] = "chatml"
+    """How questions and answers are written; see docs/train.md."""
+    clips_last_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the examples whose clip comes after the question."""
+    turns: int = Field(default=1, ge=1, le=100)
+    """Questions about one clip in one example."""
+    independent_turns: bool = False
+    """The questions of an example do not see each other, and are drawn anew each epoch."""
+    facts_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the examples that show measured facts and are answered from them."""
+    foreign_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of those that show (and ask about) another clip's."""
+    heads: Heads | None = None
+    """Concept heads on the frames, fitted first; null trains without."""
+    normalise_frames: bool = True
+    """Give each dimension of the frames mean 0 and deviation 1."""
+    steps: int = Field(default=1000, ge=1)
+    """Updates of the weights."""
+    batch: int = Field(default=32, ge=1)
+    """Examples in one update, all processes together."""
+    micro_batch: int = Field(default=2, ge=1)
+    """Examples that a process computes at once."""
+    most_tokens: int = Field(default=2048, ge=16)
+    """Longest example, its audio positions included."""
+    learning_rate: float = Field(default=5e-5, gt=0, le=1)
+    """The highest rate of the language model."""
+    projector_learning_rate: float | None = Field(default=None, gt=0, le=1)
+    """The highest rate of projector and markers; that of the language model if null."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """After the warm-up: down to nothing in a half cosine, or not at all."""
+    warmup_share: float = Field(default=0.03, ge=0, le=1)
+    """Share of the steps in which rates rise."""
+    weight_decay: float = Field(default=0.0, ge=0, lt=1)
+    """Of the matrices; vectors do not decay."""
+    clip_norm: float = Field(default=1.0, gt=0)
+    """A longer gradient is shortened to this length."""
+    precision: Literal["float32", "bfloat16", "bfloat16-weights"] = "bfloat16"
+    """Of the computation; bfloat16-weights: of the weights, too, so that nothing is cast."""
+    tf32: bool = False
+    """Let GPUs multiply float32 matrices in 19 bits."""
+    gradient_checkpointing: bool = False
+    """Compute layers twice rather than keep what they gave."""
+    sharding: Literal["ddp", "fsdp"] = "fsdp"
+    """Of several processes: each has all weights, or each has its part."""
+    lora_alpha: int = Field(default=32, ge=1)
+    """Scale of the adapter, times its rank."""
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of its input that is left out."""
     mixture: Annotated[tuple[tuple[str, float], ...], BeforeValidator(_pairs)] = Field(
-        default=(), strict=False, description="share of each task in the examples; as they come if empty"
+        default=(), strict=False
     )
-    bucket: int = Field(
-        default=16, ge=1, description="updates whose examples are sorted by length together; 1 sorts none"
-    )
-    packed: bool = Field(
-        default=False,
-        description="lay a micro batch's examples behind each other, not side by side with padding",
-    )
-    seed: int = Field(default=0, ge=0, description="of order, first weights and dropout")
-    save_every: int = Field(default=500, ge=1, description="steps between checkpoints")
-    keep: int = Field(default=1, ge=1, description="newest checkpoints that stay")
-    evaluate_every: int = Field(default=500, ge=1, description="steps between losses on validation clips")
-    evaluate_examples: int = Field(
-        default=256, ge=0, description="most examples of that; 0 evaluates nothing"
-    )
-    sample_answers: int = Field(default=2, ge=0, description="answers that are written out then")
-    tensorboard: bool = Field(default=False, description="also write the log for TensorBoard")
-    wandb: str | None = Field(
-        default=None,
-        min_length=1,
-        description="also write the log for Weights & Biases, as a run of this project; none if null",
-    )
+    """Share of each task in the examples; as they come if empty."""
+    bucket: int = Field(default=16, ge=1)
+    """Updates whose examples are sorted by length together; 1 sorts none."""
+    packed: bool = False
+    """Lay a micro batch's examples behind each other, not side by side with padding."""
+    seed: int = Field(default=0, ge=0)
+    """Fixes the order of the examples, the first weights and dropout."""
+    save_every: int = Field(default=500, ge=1)
+    """Steps between checkpoints."""
+    keep: int = Field(default=1, ge=1)
+    """Newest checkpoints that stay."""
+    evaluate_every: int = Field(default=500, ge=1)
+    """Steps between losses on validation clips."""
+    evaluate_examples: int = Field(default=256, ge=0)
+    """Most validation examples whose loss is computed; 0 evaluates nothing."""
+    sample_answers: int = Field(default=2, ge=0)
+    """Answers that are written out with each of those losses."""
+    tensorboard: bool = False
+    """Also write the log for TensorBoard."""
+    wandb: str | None = Field(default=None, min_length=1)
+    """Also write the log for Weights & Biases, as a run of this project; none if null."""
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -307,15 +262,15 @@ class Train(Section):
 class Evaluate(Section):
     """The test on held-out clips."""
 
-    clips: int = Field(default=200, ge=1, description="most held-out clips that are asked about")
+    clips: int = Field(default=200, ge=1)
+    """Most held-out clips that are asked about."""
 
 
 class Recipe(Section):
     """A whole experiment. Every section may be left out."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="the model's name, as in a file name"
-    )
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """The model's name, as in a file name."""
     corpus: Corpus = Corpus()
     prepare: Prepare = Prepare()
     annotate: Annotate = Annotate()
@@ -327,9 +282,10 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.embed.encoder == "mini" and self.prepare.window_seconds != 25.0:
+        if self.embed.encoder == "mini" and self.prepare.window_seconds != WINDOW_SECONDS:
             raise ValueError(
-                "prepare.window_seconds must be 25.0 for the `mini` encoder, which was fitted to that"
+                f"prepare.window_seconds must be {WINDOW_SECONDS} for the `mini` encoder, which was fitted "
+                "to that"
             )
         if self.prepare.source is not None and self.corpus != Corpus():
             raise ValueError("a recipe with prepare.source renders no corpus; leave one of them out")

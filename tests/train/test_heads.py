@@ -62,7 +62,8 @@ def test_the_key_heads_logits_turn_with_the_pitch_classes() -> None:
 
 def test_a_tempos_bin_and_back_is_the_tempo() -> None:
     for bpm in (45.0, 95.0, 120.0, 220.0):
-        assert CONFIG.bpm_of(CONFIG.bin_of(bpm)) == pytest.approx(bpm)
+        tempo_bin = torch.tensor(CONFIG.bin_of(bpm), dtype=torch.float64)
+        assert CONFIG.bpm_of(tempo_bin).item() == pytest.approx(bpm)
     target = fitting.targets_of([Annotation("a", 0, 9, Tempo(97.3, 1.0))], CONFIG).tempo
     assert heads().likeliest_bpm(target).item() == pytest.approx(97.3, rel=0.01)
 

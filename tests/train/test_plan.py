@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoModelForCausalLM, LlamaConfig
+from transformers import AutoModelForCausalLM, ClapAudioConfig, LlamaConfig
 
 from llark import recipe as recipes
+from llark.embed import encoder, mel, mini
+from llark.embed.jukebox.encoder import WANTED_RATE
+from llark.embed.jukebox.sizes import PriorSizes
 from llark.errors import UserMustAct
 from llark.model.checkpoint import Lora, add_lora, new_model
 from llark.train import plan, smoke
@@ -32,6 +35,16 @@ def test_parameters_are_those_of_the_base_and_what_is_added(
     shape = plan.shape_of(made, width)
     assert shape.parameters / 1e9 == pytest.approx(billions, abs=1e-4)
     assert shape.trainable / 1e9 == pytest.approx(learning, abs=1e-4)
+
+
+def test_widths_and_rates_of_a_plan_without_data_are_those_of_the_encoders() -> None:
+    cards = [one.load(encoder.Settings(name, rate=rate), encoder.Device()).card
+             for one, name, rate in ((mini, "mini", encoder.NATIVE), (mel, "mel", "10"))]  # fmt: skip
+    known = {card.name.split(",")[0]: (card.width, float(card.frames_per_second)) for card in cards}
+    known["jukebox"] = (PriorSizes().width, float(WANTED_RATE))
+    known["clap"] = (ClapAudioConfig().projection_dim, 0.0)
+    assert {name: plan.ENCODERS[name] for name in known} == known
+    assert set(plan.ENCODERS) - set(known) == {"hub"}
 
 
 def test_llama_2_7b_has_its_published_number_of_parameters() -> None:

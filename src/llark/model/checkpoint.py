@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import logging
 
-from llark.errors import UserMustAct
+from llark.errors import UserMustAct, one_line
 
 from .base import BASES, base_folder
 from .config import LlarkConfig
@@ -271,7 +271,7 @@ def _open_base(
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise UserMustAct(
-            f"The base language model {source} cannot be loaded: {_one_line(error)[:300]} Name a folder "
+            f"The base language model {source} cannot be loaded: {one_line(error)[:300]} Name a folder "
             f"(--base), one of {', '.join(sorted(BASES))}, or a model on the hub whose code is part of "
             "transformers."
         ) from error
@@ -312,12 +312,12 @@ def _audio_side(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _load_audio_side(model: LlarkForConditionalGeneration, path: Path) -> None:
-    tensors = _read(path)
+    tensors = read_tensors(path)
     _same_names(set(_audio_side(model.state_dict())), set(tensors), path)
     try:
         model.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
-        raise UserMustAct(f"{path} does not fit its {CONFIG_FILE}: {_one_line(error)}") from error
+        raise UserMustAct(f"{path} does not fit its {CONFIG_FILE}: {one_line(error)}") from error
 
 
 def _load_lora(model: LlarkForConditionalGeneration, path: Path) -> None:
@@ -325,19 +325,20 @@ def _load_lora(model: LlarkForConditionalGeneration, path: Path) -> None:
 
     if not path.is_file():
         raise UserMustAct(f"{path} is missing; the model's {CONFIG_FILE} says that it has an adapter.")
-    tensors = _read(path)
+    tensors = read_tensors(path)
     _same_names(set(lora_state(model)), set(tensors), path)
     try:
         set_peft_model_state_dict(model.language_model, {k: v.float() for k, v in tensors.items()})
     except RuntimeError as error:
-        raise UserMustAct(f"{path} does not fit its {CONFIG_FILE}: {_one_line(error)}") from error
+        raise UserMustAct(f"{path} does not fit its {CONFIG_FILE}: {one_line(error)}") from error
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """A safetensors file. Raises `UserMustAct` where it is damaged."""
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except SafetensorError as error:
-        raise UserMustAct(f"{path} is damaged: {_one_line(error)}") from error
+        raise UserMustAct(f"{path} is damaged: {one_line(error)}") from error
     return tensors
 
 
@@ -350,7 +351,3 @@ def _same_names(needed: set[str], found: set[str], path: Path) -> None:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

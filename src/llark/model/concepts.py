@@ -82,8 +82,8 @@ class ConceptsConfig:
         stop = math.floor(math.log2(60 / self.slowest_bpm / self.shortest_lag_seconds) / self.lag_octaves)
         return max(start, 0), min(stop + 1, self.rhythm_lags)
 
-    def bpm_of(self, tempo_bin: float) -> float:
-        """Beats per minute at a (fractional) bin of the tempo posterior."""
+    def bpm_of(self, tempo_bin: Tensor) -> Tensor:
+        """Beats per minute at (fractional) bins of the tempo posterior."""
         lag = self.tempo_lags[0] + tempo_bin
         return 60 / (self.shortest_lag_seconds * 2 ** (lag * self.lag_octaves))
 
@@ -351,5 +351,4 @@ class Concepts(nn.Module):
         inside = (near >= 0) & (near < tempo.shape[1])
         weight = tempo.gather(1, near.clamp(0, tempo.shape[1] - 1)) * inside
         bins = (weight * near).sum(1) / weight.sum(1).clamp(min=1e-9)
-        lag = self.config.tempo_lags[0] + bins
-        return 60 / (self.config.shortest_lag_seconds * 2 ** (lag * self.config.lag_octaves))
+        return self.config.bpm_of(bins)

@@ -129,10 +129,10 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
         return ["input_ids", "attention_mask", "audio_frames", "audio_mask"]
 
 
-def stack_frames(clips: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Clips of [frames, width] → audio_frames [clips, frames, width], float32, and their audio_mask."""
+def stack_frames(clips: Sequence[Tensor], dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+    """Clips of [frames, width] → audio_frames [clips, frames, width] and their audio_mask [clips, frames]."""
     longest = max(len(clip) for clip in clips)
-    frames = torch.zeros(len(clips), longest, clips[0].shape[-1])
+    frames = torch.zeros(len(clips), longest, clips[0].shape[-1], dtype=dtype)
     mask = torch.zeros(len(clips), longest, dtype=torch.bool)
     for row, clip in enumerate(clips):
         frames[row, : len(clip)] = clip

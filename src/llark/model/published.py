@@ -15,17 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from llark.errors import UserMustAct
+from llark.errors import UserMustAct, one_line
 
-from .checkpoint import save_whole
+from .checkpoint import processor_for, read_tensors, save_whole
 from .config import AUDIO_TOKENS, LlarkConfig
 from .conversation import stop_sequences, turn_end_id
 from .model import LlarkForConditionalGeneration
-from .processor import LlarkProcessor
 
 KINDS = {"wrapped_llamav2": "llama", "wrapped_mpt": "mpt"}
 """Their model types, and what each is in transformers."""
@@ -79,10 +77,7 @@ def import_checkpoint(
     model = _model(settings, language, projector, words, dtype)
     config = model.config
     config.audio_encoder = encoder_of(config.audio_width)
-    processor = LlarkProcessor(
-        words, config.max_audio_positions, 0, config.frames_per_second, config.conversation
-    )
-    save_whole(model, processor, out)
+    save_whole(model, processor_for(model, words), out)
     count = sum(parameter.numel() for parameter in model.parameters())
     return Imported(settings["model_type"], len(tensors), count, config.audio_width, where)
 
@@ -137,18 +132,14 @@ def _merge(folder: Path, names: list[str]) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return read_tensors(path)
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return dict(load_file(path))
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except SafetensorError as error:
-        raise UserMustAct(f"{path} is damaged: {error}") from error
     except pickle.UnpicklingError as error:
         raise UserMustAct(f"{path} is refused: it holds more than tensors, or is damaged.") from error
     except (RuntimeError, EOFError) as error:
-        raise UserMustAct(f"{path} is damaged: {' '.join(str(error).split())[:200]}") from error
+        raise UserMustAct(f"{path} is damaged: {one_line(error)[:200]}") from error
     if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
         raise UserMustAct(f"{path} is refused: it is not a table of tensors.")
     return dict(found)
@@ -258,7 +249,5 @@ def _fill(base: Any, tensors: dict[str, Tensor]) -> None:
     try:
         base.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
-        raise UserMustAct(
-            f"The checkpoint does not fit its config.json: {' '.join(str(error).split())[:300]}"
-        ) from error
+        raise UserMustAct(f"The checkpoint does not fit its config.json: {one_line(error)[:300]}") from error
     base.tie_weights()

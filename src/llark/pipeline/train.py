@@ -115,7 +115,7 @@ def plan(path: Path, data: Sequence[str] = (), *, overrides: Sequence[str] = ())
 def _mean_example(made: Recipe, read: TrainData) -> Load:
     """Positions counted, words by their letters over four: the base's tokenizer may not be here."""
     from llark.train.data import examples_of
-    from llark.train.plan import Load
+    from llark.train.plan import TEMPLATE_TOKENS, Load
 
     every = [one for one in examples_of(read.exchanges, made.train) if one.clip_id in read.shapes]
     if not every:
@@ -123,8 +123,7 @@ def _mean_example(made: Recipe, read: TrainData) -> Load:
     answers = sum(len(answer) for one in every for _, answer in one.turns) / 4
     words = sum(len(question) for one in every for question, _ in one.turns) / 4 + answers
     positions = sum(min(read.shapes[one.clip_id][0], made.model.audio_positions) for one in every)
-    fixed = 60 if made.train.conversation == "published" else 10
-    mean = (words + positions) / len(every) + fixed
+    mean = (words + positions) / len(every) + TEMPLATE_TOKENS[made.train.conversation]
     return Load(min(mean, made.train.most_tokens), answers / len(every))
 
 

@@ -21,6 +21,7 @@ from llark import engine
 from llark.errors import UserMustAct
 from llark.model.concepts import METERS, Concepts, ConceptsConfig
 from llark.model.model import IGNORE_INDEX
+from llark.model.processor import stack_frames
 from llark.records import KEYS, Annotation
 from llark.train.data import TrainData
 
@@ -76,9 +77,7 @@ def fit_heads(
         scratch.rename(path)
     world.wait()
     tensors = load_file(path)
-    torch.set_rng_state(
-        tensors["random_state"]
-    )  # so that a run that goes on from here draws the same adapter
+    torch.set_rng_state(tensors["random_state"])  # a run that goes on from here draws the same adapter
     model.set_normalisation(tensors["mean"], tensors["deviation"])
     heads = {name: value for name, value in tensors.items() if name.startswith("heads.")}
     model.concepts.load_state_dict({name.removeprefix("heads."): value for name, value in heads.items()})
@@ -88,7 +87,8 @@ def fit_heads(
 def _fitted(model: Any, data: TrainData, clips: Sequence[str], config: Heads) -> dict[str, Tensor]:
     """The tensors of `FILE`, made anew."""
     concepts = concepts_config(data.layout)
-    frames, mask = _stack([data.embeddings[clip].frames for clip in clips])
+    every = [torch.from_numpy(np.asarray(data.embeddings[clip].frames, np.float16)) for clip in clips]
+    frames, mask = stack_frames(every, torch.float16).values()
     training = [number for number, clip in enumerate(clips) if clip not in data.validation]
     if not training:
         raise UserMustAct("There is no training clip; render more clips or check their splits.")
@@ -109,17 +109,6 @@ def _fitted(model: Any, data: TrainData, clips: Sequence[str], config: Heads) ->
     posteriors[rows] = crossed
     state = {f"heads.{name}": value for name, value in heads.state_dict().items()}
     return state | {"posteriors": posteriors, "mean": mean, "deviation": deviation}
-
-
-def _stack(every: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """All frames as float16 [clips, most frames, width], and which are real."""
-    longest = max(len(frames) for frames in every)
-    stacked = torch.zeros(len(every), longest, every[0].shape[1], dtype=torch.float16)
-    mask = torch.zeros(len(every), longest, dtype=torch.bool)
-    for row, frames in enumerate(every):
-        stacked[row, : len(frames)] = torch.from_numpy(np.asarray(frames, np.float16))
-        mask[row, : len(frames)] = True
-    return stacked, mask
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from llark.errors import UserMustAct
+from llark.errors import UserMustAct, one_line
 
 if TYPE_CHECKING:
     from llark.recipe import Recipe, Train
@@ -44,18 +44,20 @@ BASES: dict[str, dict[str, Any]] = {
 ENCODERS = {
     "mini": (2436, 2.0), "jukebox": (4800, 10.0), "clap": (512, 0.0), "mel": (64, 10.0), "hub": (1024, 10.0),
 }  # fmt: skip
-"""(width, frames a second; 0: one a clip) where there is no data yet. Of `hub`: a guess. A test compares the
-others with the encoders."""
+"""(width, frames a second; 0: one a clip) where there is no data yet. Of `hub`: a guess.
+tests/train/test_plan.py compares the others with the encoders."""
 
 WORDS = 60
 """Tokens of a question and its answer, where there is no data yet."""
+
+TEMPLATE_TOKENS = {"chatml": 10, "published": 60}
+"""Tokens of an example that are neither words of a question and its answer nor places of a clip, about."""
 
 MACHINES = {"4 × A100 80 GB": (4, 312e12, 80.0, 2.0), "8 × H100 80 GB": (8, 989e12, 80.0, 3.0)}
 """(GPUs, dense bfloat16 operations a second of each, its memory in GB, a price in US dollars an hour)."""
 
 USED = 0.35
 """Share of those operations that training gets out of a GPU: a common figure for 1 to 10 B weights."""
-
 
 QUANTIZED_BYTES = 4.127 / 8
 """Of a weight in nf4 with its scales in 8 bits (arXiv 2305.14314, section 3)."""
@@ -94,9 +96,7 @@ def text_config(base: str) -> Any:
     try:
         return AutoConfig.from_pretrained(base)
     except (OSError, ValueError) as error:
-        raise UserMustAct(
-            f"The configuration of {base} is not available: {' '.join(str(error).split())[:200]}"
-        ) from error
+        raise UserMustAct(f"The configuration of {base} is not available: {one_line(error)[:200]}") from error
 
 
 def shape_of(recipe: Recipe, width: int) -> Shape:
@@ -134,7 +134,7 @@ def guess_load(recipe: Recipe) -> Load:
     _, rate = ENCODERS[recipe.embed.encoder.split(":")[0]]
     frames = max(1, round(rate * recipe.prepare.window_seconds))
     config = recipe.train
-    words = WORDS * config.turns + (60 if config.conversation == "published" else 10)
+    words = WORDS * config.turns + TEMPLATE_TOKENS[config.conversation]
     tokens = min(config.most_tokens, 2 + min(frames, recipe.model.audio_positions) + words)
     return Load(tokens, min(tokens, 2 / 3 * WORDS * config.turns))
 
