@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llark.errors import UserMustAct
-from llark.records import Annotation, Clip
+from llark.records import Clip
 from llark.storage import artifacts, stages
 
 if TYPE_CHECKING:
@@ -118,45 +118,10 @@ def encoder_of(config: sections.Embed) -> Settings:
 
 
 def instruct(config: sections.Instruct, out: Path) -> None:
-    """Questions by the grammar from the labels, and where there is none from what was measured.
+    """Labels and annotations → questions and answers about each clip, by the grammar."""
+    from llark.pipeline.instruct import instruct_recipe
 
-    With `instruct.measured` about both, apart: what the truth answers in exchanges/heard, what the
-    measurements answer in exchanges/measured.
-    """
-    from llark.instruct import join
-    from llark.instruct.offline import OfflineConfig, OfflineTeacher
-    from llark.options import InstructOptions
-    from llark.pipeline.instruct import instruct as by_any_teacher
-    from llark.pipeline.prepare import corpus_truths
-
-    if config.teacher != "offline":
-        raise UserMustAct(
-            f"instruct.teacher {config.teacher}: a build asks no endpoint. Run llark instruct {out} "
-            f"--teacher … --out DIR, and then llark train with --data {out} DIR."
-        )
-    if not config.measured:
-        by_any_teacher(
-            [str(out)], str(out), InstructOptions(most=config.exchanges_per_clip, seed=config.seed)
-        )
-        return
-    clips = {clip.id: clip for clip in stages.read(out / "clips", Clip)}
-    known = corpus_truths([out / "corpus"], clips.values())
-    tracks = {track.id: track for track, _ in known.values()}
-    sides: tuple[tuple[str, Literal["drums"] | bool, Iterable[Annotation]], ...] = (
-        ("heard", "drums", (truth for _, truth in known.values())),
-        ("measured", True, stages.read(out / "annotations", Annotation)),
-    )
-    for name, say_unknown, facts in sides:
-        writer = stages.open_stage(
-            out / "exchanges" / name,
-            "instruct",
-            {**config.model_dump(), "purpose": name},
-            [out / "clips"],
-        )
-        questions = OfflineConfig(
-            config.exchanges_per_clip, config.seed, say_unknown=say_unknown, kinds="basic"
-        )
-        OfflineTeacher(questions).teach(list(join(facts, clips, {}, tracks)), writer)
+    instruct_recipe(config, out)
 
 
 def train(model: sections.Model, config: sections.Train, out: Path, world: World) -> None:

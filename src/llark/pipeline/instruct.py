@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from llark.errors import UserMustAct
 from llark.options import InstructOptions
@@ -18,6 +18,7 @@ from llark.storage import folders as files
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
+    from llark import recipe
     from llark.instruct import Source
     from llark.instruct.stage import ModelTeacher, ModelTeacherConfig, Prompts, Replies
     from llark.llm.ledger import Ledger, Spent
@@ -55,19 +56,59 @@ def instruct(places: Sequence[Place], out: Place, options: InstructOptions | Non
     return "\n".join([*lines, *_export(place, sources, options)])
 
 
+FACTS_APART: dict[str, tuple[Literal["labels", "measured"], Literal["drums", True]]] = {
+    "heard": ("labels", "drums"),
+    "measured": ("measured", True),
+}
+"""The folders of exchanges of a recipe with `instruct.measured`: the facts that the answers in each are taken
+from, and when questions are asked too whose answer is unknown (see `OfflineConfig.say_unknown`)."""
+
+
+def instruct_recipe(config: recipe.Instruct, out: Path) -> None:
+    """The exchanges of a recipe, from the labels and annotations of the build in `out`.
+
+    With `instruct.measured` they are short, and there are two folders of them: what the labels answer in
+    exchanges/heard, what the measurements answer in exchanges/measured. Otherwise a label counts, and a
+    measurement where there is no label. Raises `UserMustAct` for a teacher that is a model.
+    """
+    from llark.instruct.offline import OfflineConfig, OfflineTeacher
+    from llark.instruct.stage import NAME
+
+    if config.teacher != "offline":
+        raise UserMustAct(
+            f"instruct.teacher {config.teacher}: a build asks no endpoint. Run llark instruct {out} "
+            f"--teacher … --out DIR, and then llark train with --data {out} DIR."
+        )
+    most, seed = config.exchanges_per_clip, config.seed
+    if not config.measured:
+        instruct([str(out)], str(out), InstructOptions(most=most, seed=seed))
+        return
+    for name, (facts, say_unknown) in FACTS_APART.items():
+        plan = {**config.model_dump(), "purpose": name}
+        writer = stages.open_stage(out / EXCHANGES / name, NAME, plan, [out / "clips"])
+        questions = OfflineConfig(most, seed, say_unknown=say_unknown, kinds="basic")
+        OfflineTeacher(questions).teach(list(Sources([out], facts=facts)), writer)
+
+
 # --- facts ------------------------------------------------------------------------------------------------
 
 
 class Sources:
     """What is known of clips, from all places joined by the clips' ids. May be read more than once.
 
-    Raises `UserMustAct` for a place that holds no facts, or is not finished.
+    `facts`: labels and measurements joined, or the one or the other alone. Raises `UserMustAct` for a place
+    that holds no facts, or is not finished.
     """
 
-    def __init__(self, places: Sequence[Place], limit: int | None = None) -> None:
+    def __init__(
+        self,
+        places: Sequence[Place],
+        limit: int | None = None,
+        facts: Literal["joined", "labels", "measured"] = "joined",
+    ) -> None:
         kinds = ("annotations", "clips", "truths", "tracks", "corpora")
         hint = "facts are in what annotate, prepare, build or corpus have filled"
-        self._limit, self._artifacts = limit, artifacts.find(places, kinds, hint)
+        self._limit, self._facts, self._artifacts = limit, facts, artifacts.find(places, kinds, hint)
         self.folders = [folder for kind in kinds for folder in getattr(self._artifacts, kind)]
 
     def __iter__(self) -> Iterator[Source]:
@@ -79,8 +120,11 @@ class Sources:
         truths = {one.clip_id: one for folder in folders.truths for one in stages.read(folder, Annotation)}
         clips = self.clips(truths, tracks)
         measured = (one for folder in folders.annotations for one in stages.read(folder, Annotation))
-        joined = join(measured if folders.annotations else None, clips, truths, tracks)
-        yield from itertools.islice(joined, self._limit)
+        if self._facts == "joined":
+            sources = join(measured if folders.annotations else None, clips, truths, tracks)
+        else:
+            sources = join(truths.values() if self._facts == "labels" else measured, clips, {}, tracks)
+        yield from itertools.islice(sources, self._limit)
 
     def clips(self, truths: dict[str, Annotation], tracks: dict[str, Track]) -> dict[str, Clip]:
         """The clips by id, as far as they are known; what corpora say of them is added to the arguments.
