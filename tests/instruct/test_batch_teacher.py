@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from test_openai_teacher import SECRET, clip
 
 from llark.errors import UserMustAct
 from llark.instruct.batch import BatchConfig, BatchTeacher
-from llark.instruct.stage import ModelTeacherConfig, prompts, run
+from llark.instruct.stage import ModelTeacher, ModelTeacherConfig, Prompts, prompts
 from llark.llm import Retry
 from llark.llm.client import Client, LlmServer, Sampling
 from llark.llm.ledger import Budget, Ledger, OutOfBudget, Prices, SpendingLimits
@@ -28,17 +30,18 @@ def teach(
     sources = [clip(number) for number in range(clips)]
     config = BatchConfig(most, 0.01, retry=Retry(2, 0.01, 0.02))
 
-    async def work(ledger: Ledger) -> None:
+    @contextlib.asynccontextmanager
+    async def connect(asked: Prompts) -> AsyncGenerator[BatchTeacher]:
         async with Client(LlmServer(server.url, SECRET, timeout_seconds=10.0)) as client:
             budget = Budget(limits, Prices(1.0, 2.0), ledger.spent())
             teacher = BatchTeacher(client, ledger, budget, Sampling("fake"), out / "batches", config)
-            await teacher.fill(lambda: prompts(sources, settings), progress=False)
-            writer = stages.open_stage(out / "exchanges", "instruct", settings)
-            todo = prompts(sources, settings)
-            await run(todo, teacher, writer, ledger, "batch-1", progress=False, drop_share=1.0)
+            await teacher.fill(asked, progress=False)
+            yield teacher
 
     with Ledger(out / "replies.sqlite") as ledger:
-        asyncio.run(work(ledger))
+        writer = stages.open_stage(out / "exchanges", "instruct", settings)
+        model = ModelTeacher(settings, ledger, connect, drop_share=1.0)
+        model.teach(sources, writer, progress=False)
     return list(stages.read(out / "exchanges", Exchange)), list(stages.read_dropped(out / "exchanges"))
 
 

@@ -9,9 +9,10 @@ import pytest
 from every_kind import ask_all
 
 from llark.instruct import Source
-from llark.instruct.keep import rules, sift
+from llark.instruct.keep import Seen, rules, sift
 from llark.instruct.prompt import Prompt, build, fields_of, known_of, texts
 from llark.instruct.reply import ReplyItem
+from llark.llm.ledger import Ledger
 from llark.music.claims import check
 from llark.questions import FAMILIES
 from llark.records import Annotation, Dropped, Key, Tags, Tempo, Track
@@ -28,10 +29,13 @@ def prompt_of(annotation: Annotation, family: str = "understanding", track: Trac
     return prompt
 
 
+BY = ("openai-1", "m", "k")
+
+
 def verdict(annotation: Annotation, question: str, answer: str, family: str = "understanding") -> str:
     """The reason for the drop, or the facts that the exchange rests on."""
     item = ReplyItem(question, answer, "tempo" if family == "understanding" else "", ())
-    (one,) = sift(prompt_of(annotation, family), (item,), (question,), ("openai-1", "m", "k"))
+    (one,) = sift(prompt_of(annotation, family), (item,), (question,), BY, Seen(Ledger()))
     return one.reason if isinstance(one, Dropped) else "+".join(one.facts)
 
 
@@ -145,11 +149,15 @@ def test_what_the_record_does_not_hold_is_not_said(silent: Annotation) -> None:
         ("A flute in C major.", "unknown-instruments"),
         ("It is in C major and uses G7.", "unknown-harmony"),
     ):
-        (one,) = sift(prompt_of(known, track=track), (ReplyItem("What?", answer),), (), ("t", "m", "k"))
+        (one,) = sift(
+            prompt_of(known, track=track), (ReplyItem("What?", answer),), (), ("t", "m", "k"), Seen(Ledger())
+        )
         assert isinstance(one, Dropped)
         assert one.reason == reason, answer
     known = replace(silent, tempo=Tempo(100.0, 1.0, "truth"))
-    (one,) = sift(prompt_of(known, track=track), (ReplyItem("What?", "C major."),), (), ("t", "m", "k"))
+    (one,) = sift(
+        prompt_of(known, track=track), (ReplyItem("What?", "C major."),), (), ("t", "m", "k"), Seen(Ledger())
+    )
     assert isinstance(one, Dropped)
     assert one.reason == "unknown-harmony"
 
@@ -162,7 +170,9 @@ def test_the_examples_of_the_prompts_pass_their_own_rules(waltz: Annotation) -> 
             ReplyItem(one.get("question", ""), one["answer"], one["kind"], tuple(one["facts"]))
             for one in example[family]
         )
-        for one in sift(prompt_of(waltz, family, None), items, ("Describe it.",) * 9, ("t", "m", "k")):
+        for one in sift(
+            prompt_of(waltz, family, None), items, ("Describe it.",) * 9, ("t", "m", "k"), Seen(Ledger())
+        ):
             assert not isinstance(one, Dropped), one
             seen += 1
     assert seen == 8

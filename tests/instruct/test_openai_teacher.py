@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import Counter
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from teaching_server import Server, completion, lesson, scholar
 
 from llark.errors import UserMustAct
 from llark.instruct import Source
-from llark.instruct.stage import ModelTeacherConfig, prompts, run
+from llark.instruct.stage import ModelTeacher, ModelTeacherConfig, Prompts
 from llark.llm import ChatModel, Pace, Retry
 from llark.llm.client import Client, LlmServer, Sampling
 from llark.llm.ledger import Budget, Ledger, OutOfBudget, Prices, SpendingLimits
@@ -56,22 +58,22 @@ def teach(
 ) -> tuple[list[Exchange], list[Dropped], ChatModel]:
     """A whole run of the stage, as the command does it."""
     settings = ModelTeacherConfig("openai-1", "fake", families, seed=seed)
-    found: list[ChatModel] = []
-
-    async def work(ledger: Ledger) -> None:
-        async with Client(LlmServer(server.url, SECRET, timeout_seconds=timeout_seconds)) as client:
-            budget = Budget(limits, Prices(1.0, 2.0), ledger.spent())
-            paced = replace(pace or Pace(), retry=retry)
-            teacher = ChatModel(client, ledger, budget, Sampling("fake", seed=seed), paced)
-            found.append(teacher)
-            writer = stages.open_stage(out / "exchanges", "instruct", settings, flush_records=5)
-            todo = prompts(sources, settings)
-            await run(todo, teacher, writer, ledger, "openai-1", progress=False, drop_share=drop_share)
-
+    client = Client(LlmServer(server.url, SECRET, timeout_seconds=timeout_seconds))
     with Ledger(out / "replies.sqlite") as ledger:
-        asyncio.run(work(ledger))
+        budget = Budget(limits, Prices(1.0, 2.0), ledger.spent())
+        paced = replace(pace or Pace(), retry=retry)
+        model = ChatModel(client, ledger, budget, Sampling("fake", seed=seed), paced)
+
+        @contextlib.asynccontextmanager
+        async def connect(_: Prompts) -> AsyncGenerator[ChatModel]:
+            async with client:
+                yield model
+
+        writer = stages.open_stage(out / "exchanges", "instruct", settings, flush_records=5)
+        teacher = ModelTeacher(settings, ledger, connect, drop_share=drop_share)
+        teacher.teach(sources, writer, progress=False)
     folder = out / "exchanges"
-    return list(stages.read(folder, Exchange)), list(stages.read_dropped(folder)), found[0]
+    return list(stages.read(folder, Exchange)), list(stages.read_dropped(folder)), model
 
 
 def test_every_clip_gets_its_exchanges_in_order_and_each_says_where_it_comes_from(tmp_path: Path) -> None:

@@ -18,26 +18,24 @@ PAGE = json.dumps({"exchanges": [ITEM, ITEM]})
 
 
 @pytest.mark.parametrize(
-    ("text", "how"),
+    "text",
     [
-        (PAGE, "whole"),
-        (json.dumps([ITEM, ITEM]), "whole"),
-        (json.dumps({"data": {"qa_pairs": [[ITEM], [ITEM]]}}), "whole"),
-        (f"\ufeff{PAGE}", "repaired"),
-        (f"```json\n{PAGE}\n```", "repaired"),
-        (f"Sure! Here you go:\n{PAGE}\nI hope this helps.", "repaired"),
-        (f"<think>Let me see {{}} [1]</think>{PAGE}", "whole"),
-        (PAGE.replace("]}]", "],}],"), "repaired"),
-        (repr([ITEM, ITEM]), "repaired"),
-        (PAGE[:-2], "salvaged"),
-        (f"{json.dumps(ITEM)}\n{json.dumps(ITEM)}", "salvaged"),
-        (f"1. {json.dumps(ITEM)} 2. {json.dumps(ITEM)} {{", "salvaged"),
+        PAGE,
+        json.dumps([ITEM, ITEM]),
+        json.dumps({"data": {"qa_pairs": [[ITEM], [ITEM]]}}),
+        f"\ufeff{PAGE}",
+        f"```json\n{PAGE}\n```",
+        f"Sure! Here you go:\n{PAGE}\nI hope this helps.",
+        f"<think>Let me see {{}} [1]</think>{PAGE}",
+        PAGE.replace("]}]", "],}],"),
+        repr([ITEM, ITEM]),
+        PAGE[:-2],
+        f"{json.dumps(ITEM)}\n{json.dumps(ITEM)}",
+        f"1. {json.dumps(ITEM)} 2. {json.dumps(ITEM)} {{",
     ],
 )
-def test_two_items_are_read_from(text: str, how: str) -> None:
-    found = parse(text)
-    assert found.items == (READ, READ)
-    assert found.how == how or (found.how == "whole" and how == "repaired")
+def test_two_items_are_read_from(text: str) -> None:
+    assert parse(text) == (READ, READ)
 
 
 def test_other_names_for_question_and_answer_are_understood() -> None:
@@ -47,34 +45,33 @@ def test_other_names_for_question_and_answer_are_understood() -> None:
         ("prompt", "response"),
         ("user", "assistant"),
     ):
-        assert parse(json.dumps([{question: "How?", answer: "So."}])).items == (ReplyItem("How?", "So."),)
-    assert parse(json.dumps({"caption": "A waltz."})).items == (ReplyItem("", "A waltz."),)
-    assert parse("Q: How?\nA: So.\n\nQ: Why?\nA: Thus.").items == (
+        assert parse(json.dumps([{question: "How?", answer: "So."}])) == (ReplyItem("How?", "So."),)
+    assert parse(json.dumps({"caption": "A waltz."})) == (ReplyItem("", "A waltz."),)
+    assert parse("Q: How?\nA: So.\n\nQ: Why?\nA: Thus.") == (
         ReplyItem("How?", "So."),
         ReplyItem("Why?", "Thus."),
     )
 
 
-def test_items_without_an_answer_are_counted_as_malformed() -> None:
+def test_items_without_an_answer_are_left_out() -> None:
     found = parse(json.dumps({"exchanges": [ITEM, {"question": "And?"}, {"question": "x", "answer": 3}]}))
-    assert (found.items, found.malformed) == ((READ,), 2)
+    assert found == (READ,)
 
 
 @pytest.mark.parametrize(
     "text", ["", "I cannot.", "null", "3", "{}", "[]", '{"exchanges": []}', "[[[[[]]]]]", "{{{{"]
 )
 def test_nothing_is_read_from(text: str) -> None:
-    assert parse(text) == parse(text)
-    assert (parse(text).items, parse(text).how) == ((), "unreadable")
+    assert parse(text) == ()
 
 
 def test_texts_are_one_line_without_control_characters_and_surrogates() -> None:
     found = parse('[{"question": "How\\n\\u0000fast?", "answer": "90\\tBPM\\ud800 \\u202enow."}]')
-    assert found.items == (ReplyItem("How fast?", "90 BPM? now."),)
+    assert found == (ReplyItem("How fast?", "90 BPM? now."),)
 
 
 def test_a_reply_holds_no_more_than_so_many_items() -> None:
-    assert len(parse(json.dumps([ITEM] * 1000)).items) == MOST_ITEMS
+    assert len(parse(json.dumps([ITEM] * 1000))) == MOST_ITEMS
 
 
 @pytest.mark.parametrize("piece", ["[", "{", '{"a":', "[{", '"', "\\", '{"answer": "', "```", "Q: a\n"])
@@ -87,7 +84,7 @@ def test_a_hostile_reply_takes_little_time(piece: str) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=300))
 def test_no_text_is_too_strange(text: str) -> None:
-    for item in parse(text).items:
+    for item in parse(text):
         assert item.answer == " ".join(item.answer.split())
 
 
@@ -95,15 +92,14 @@ def test_no_text_is_too_strange(text: str) -> None:
 @given(st.integers(0, len(PAGE)))
 def test_a_reply_that_is_cut_anywhere_gives_its_whole_items(at: int) -> None:
     found = parse(PAGE[:at])
-    assert set(found.items) <= {READ}
-    assert len(found.items) == min(2, PAGE[:at].count("]}"))
+    assert set(found) <= {READ}
+    assert len(found) == min(2, PAGE[:at].count("]}"))
 
 
 @pytest.mark.parametrize("nested", ["[" * 60_000, "]" * 60_000 + '{"a":' * 30_000, "[" * 500 + "]" * 500])
 def test_brackets_without_end_are_not_read_as_json_and_the_rest_is(
     nested: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reply, "_readings_as_json", lambda text: pytest.fail("read as JSON"))
+    monkeypatch.setattr(reply, "_value", lambda *_, **__: pytest.fail("read as JSON"))
     found = reply.parse(f"Q: How fast?\nA: 90 BPM.\n{nested}")
-    assert [(item.question, item.answer) for item in found.items] == [("How fast?", "90 BPM.")]
-    assert found.how == "salvaged"
+    assert [(item.question, item.answer) for item in found] == [("How fast?", "90 BPM.")]

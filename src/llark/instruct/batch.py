@@ -143,7 +143,7 @@ class BatchTeacher:
                 continue
             request = self._request(prompt.messages, prompt.family)
             reply = self.ledger.get(request.key)
-            if reply is not None and not parse(reply.text).items:
+            if reply is not None and not parse(reply.text):
                 request = self._request(prompt.again(reply.text), prompt.family)
                 reply = self.ledger.get(request.key)
             if reply is None and request.key not in seen:

@@ -52,16 +52,18 @@ By = tuple[str, str, str]
 
 
 def sift(
-    prompt: Prompt, items: Sequence[ReplyItem], questions: Sequence[str], by: By
+    prompt: Prompt, items: Sequence[ReplyItem], questions: Sequence[str], by: By, seen: Seen
 ) -> Iterator[Exchange | Dropped]:
     """Each item of a reply as an exchange that passes every rule, or as a drop with the reason.
 
-    `questions` stand in where the family's items have none (captions).
+    `questions` stand in where the family's items have none (captions). An item that passes is remembered in
+    `seen`, so that no later one says the same.
     """
     source, record = prompt.source, known_of(prompt.source.annotation, prompt.fields)
     names = _name_patterns(source)
     teacher, model, key = by
     kinds = texts()["families"][prompt.family]["kinds"]
+    asked: list[str] = []
     for place, item in enumerate(items):
         question = questions[place] if prompt.family == CAPTIONING else item.question
         used: frozenset[str] = frozenset()
@@ -72,10 +74,19 @@ def sift(
         facts = _rests_on(prompt, item, used)
         if trouble is None and not facts:
             trouble = "rests-on-nothing", "It names no fact of the clip."
+        id_ = f"{prompt.id}#{place}"
         if trouble is not None:
             short = f"{item.question[:100]} → {item.answer[:160]}".strip(" →")
-            yield Dropped(f"{prompt.id}#{place}", "instruct", trouble[0], f"{trouble[1]} ({short})")
+            yield Dropped(id_, "instruct", trouble[0], f"{trouble[1]} ({short})")
             continue
+        if prompt.family != CAPTIONING and any(same_question(question, other) for other in asked):
+            yield Dropped(id_, "instruct", "same-question", f"Asked twice: {question[:120]}")
+            continue
+        if other := seen.alike(id_, item.answer):
+            detail = f"Nearly the answer of {other}: {item.answer[:120]}"
+            yield Dropped(id_, "instruct", "near-duplicate", detail)
+            continue
+        asked.append(question)
         yield Exchange(
             source.id,
             question,
@@ -89,25 +100,6 @@ def sift(
             prompt_sha256=key,
             **source.provenance(facts),
         )
-
-
-def kept(
-    prompt: Prompt, items: Sequence[ReplyItem], questions: Sequence[str], seen: Seen, by: By
-) -> Iterator[Exchange | Dropped]:
-    """What `sift` passes and is no near-duplicate, and a drop for each other item."""
-    asked: list[str] = []
-    for place, one in enumerate(sift(prompt, items, questions, by)):
-        id_ = f"{prompt.id}#{place}"
-        if isinstance(one, Dropped):
-            yield one
-        elif prompt.family != CAPTIONING and any(same_question(one.question, other) for other in asked):
-            yield Dropped(id_, "instruct", "same-question", f"Asked twice: {one.question[:120]}")
-        elif other := seen.alike(id_, one.answer):
-            detail = f"Nearly the answer of {other}: {one.answer[:120]}"
-            yield Dropped(id_, "instruct", "near-duplicate", detail)
-        else:
-            asked.append(one.question)
-            yield one
 
 
 def _form(family: str, question: str, answer: str) -> tuple[str, str] | None:

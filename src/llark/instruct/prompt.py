@@ -276,16 +276,11 @@ def schema(family: str) -> dict[str, Any]:
         "answer": text,
         "facts": {"type": "array", "items": text},
     }
-    exchange = {
-        "type": "object",
-        "properties": item,
-        "required": list(item),
-        "additionalProperties": False,
-    }
-    reply = {
-        "type": "object",
-        "properties": {"exchanges": {"type": "array", "items": exchange}},
-        "required": ["exchanges"],
-        "additionalProperties": False,
-    }
+    reply = _object({"exchanges": {"type": "array", "items": _object(item)}})
     return {"name": family, "strict": True, "schema": reply}
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON schema of an object with these properties and no others."""
+    known = {"type": "object", "properties": properties, "required": list(properties)}
+    return {**known, "additionalProperties": False}

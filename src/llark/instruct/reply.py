@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any
 
 LONGEST_REPLY = 200_000
@@ -46,35 +46,24 @@ class ReplyItem:
     facts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Parsed:
-    """`how`: `whole`, `repaired`, `salvaged`, or `unreadable` where there are no items."""
-
-    items: tuple[ReplyItem, ...]
-    how: str
-    malformed: int = 0
-    """Items that had no answer."""
-
-
-def parse(text: str) -> Parsed:
-    """The items of a reply, tidied."""
+def parse(text: str) -> tuple[ReplyItem, ...]:
+    """The items of a reply, tidied; those without an answer are left out. Empty: it cannot be read."""
     text = _THINKING.sub("", text[:LONGEST_REPLY]).strip()
-    best = Parsed((), "unreadable")
-    for how, value in _readings(text):
-        objects = list(_dicts(value))[:MOST_ITEMS]
-        items = tuple(item for item in map(_item, objects) if item is not None)
-        if len(items) > len(best.items):
-            best = Parsed(items, how, len(objects) - len(items))
-        if how == "whole" and items:
-            break
-    return best
+    is_json = _depth(text) <= DEEPEST
+    if is_json and (items := _items(_value(text))):
+        return items
+    # Of the other readings the one with the most items counts, of equal ones the strictest.
+    return max(map(_items, (*(_repaired(text) if is_json else ()), _pairs(text))), key=len)
 
 
-def _readings(text: str) -> Iterator[tuple[str, Any]]:
-    """Ways to read the text, from the strictest on."""
-    if _depth(text) <= DEEPEST:
-        yield from _readings_as_json(text)
-    yield "salvaged", [{"question": match["q"], "answer": match["a"]} for match in _PAIR.finditer(text)]
+def _items(value: Any) -> tuple[ReplyItem, ...]:
+    objects = islice(_dicts(value), MOST_ITEMS)
+    return tuple(item for item in map(_item, objects) if item is not None)
+
+
+def _pairs(text: str) -> list[dict[str, str]]:
+    """Questions and answers of a talk: lines that begin with "Q:" and "A:"."""
+    return [{"question": match["q"], "answer": match["a"]} for match in _PAIR.finditer(text)]
 
 
 def _depth(text: str) -> int:
@@ -83,19 +72,15 @@ def _depth(text: str) -> int:
     return max(accumulate(steps, lambda depth, step: max(0, depth + step), initial=0))
 
 
-def _readings_as_json(text: str) -> Iterator[tuple[str, Any]]:
-    whole = _value(text)
-    if whole is not None:
-        yield "whole", whole
+def _repaired(text: str) -> Iterator[Any]:
+    """Readings of a text that is no JSON as a whole, the strictest first."""
     starts = [match.start() for match in re.finditer(r"[\[{]", text)]
     for start in starts[:3]:
-        value = _value(text[start:], exact=False)
-        if value is not None:
-            yield "repaired", value
+        yield _value(text[start:], exact=False)
     if starts:
         end = max(text.rfind("]"), text.rfind("}")) + 1
-        yield "repaired", _python(text[starts[0] : end])
-        yield "salvaged", list(_objects(text, starts))
+        yield _python(text[starts[0] : end])
+        yield list(_objects(text, starts))
 
 
 def _value(text: str, exact: bool = True) -> Any:

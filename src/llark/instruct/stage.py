@@ -7,7 +7,6 @@ clips. What could not be read is repaired first, asked for once more, and then d
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -18,7 +17,7 @@ from typing import Any, Protocol
 from llark.engine import DROP_SHARE, Tally, Ticker, stop_if_most_are_dropped
 from llark.errors import UserMustAct
 from llark.instruct import Source
-from llark.instruct.keep import Seen, kept
+from llark.instruct.keep import Seen, sift
 from llark.instruct.offline import CLIP_NOUNS
 from llark.instruct.prompt import Prompt, build, schema, texts
 from llark.instruct.reply import ReplyItem, parse
@@ -104,10 +103,12 @@ class ModelTeacher:
         connect: Callable[[Prompts], AbstractAsyncContextManager[Replies]],
         *,
         at_once: int = 16,
+        drop_share: float = DROP_SHARE,
         note: Callable[[], str] = lambda: "",
     ) -> None:
+        """`note` is shown beside the progress; a share of drops above `drop_share` stops a run."""
         self.config, self.ledger, self._connect = config, ledger, connect
-        self._at_once, self._note = at_once, note
+        self._ahead, self._drop_share, self._note = at_once * AHEAD, drop_share, note
         self._failures: Mapping[str, int] = {}
 
     @property
@@ -119,27 +120,38 @@ class ModelTeacher:
         return self.ledger.spent(), {**self.ledger.lost(), **tried}
 
     def teach(self, sources: Iterable[Source], writer: StageWriter, *, progress: bool = True) -> Tally:
-        """`sources` may be read more than once."""
-        with contextlib.closing(writer):
+        """`sources` may be read more than once.
+
+        Raises `UserMustAct` where most prompts bring nothing, the budget ends, or no request can succeed;
+        what was bought is in the ledger, what was written in the folder, and another run goes on from there.
+        """
+        with writer:
             return Tally() if writer.finished else asyncio.run(self._teach(sources, writer, progress))
 
     async def _teach(self, sources: Iterable[Source], writer: StageWriter, progress: bool) -> Tally:
-        def todo() -> Iterable[Prompt | Dropped]:
-            return prompts(sources, self.config)
-
-        async with self._connect(todo) as replies:
-            tally = await run(
-                todo(),
-                replies,
-                writer,
-                self.ledger,
-                self.config.teacher,
-                at_once=self._at_once,
-                progress=progress,
-                note=self._note,
-            )
+        tally, seen, name = Tally(), Seen(self.ledger), self.config.teacher
+        missing = (one for one in prompts(sources, self.config) if one.id not in writer.done)
+        async with self._connect(lambda: prompts(sources, self.config)) as replies:
+            with Ticker(name, None, len(writer.done), show=progress) as tick:
+                async with aclosing(_in_order(missing, replies, self._ahead)) as results:
+                    async for prompt, got in results:
+                        outputs = self._outputs(prompt, got, seen)
+                        writer.write(prompt.id, outputs)
+                        tally.add(outputs)
+                        tick(note=self._note())
+                        stop_if_most_are_dropped(NAME, tally, outputs, self._drop_share)
+                writer.finish()
             self._failures = getattr(replies, "failures", {})
         return tally
+
+    def _outputs(self, prompt: Prompt | Dropped, got: Answered | Dropped, seen: Seen) -> list[object]:
+        """The exchanges and drops of one reply."""
+        if isinstance(prompt, Dropped) or isinstance(got, Dropped):
+            return [got]
+        key, reply, items = got
+        questions = caption_questions(prompt, items) if prompt.family == CAPTIONING else ()
+        with self.ledger.together():
+            return list(sift(prompt, items, questions, (self.config.teacher, reply.model, key), seen))
 
 
 def prompts(sources: Iterable[Source], config: ModelTeacherConfig) -> Iterator[Prompt | Dropped]:
@@ -155,8 +167,10 @@ Answered = tuple[str, Reply, tuple[ReplyItem, ...]]
 """The key of a prompt's reply, the reply, and the items in it."""
 
 
-async def answer(prompt: Prompt, replies: Replies) -> Answered | Dropped:
-    """What a prompt got, asked once more where the first reply cannot be read."""
+async def answer(prompt: Prompt | Dropped, replies: Replies) -> Answered | Dropped:
+    """What a prompt got, asked once more where the first reply cannot be read; a drop is handed on."""
+    if isinstance(prompt, Dropped):
+        return prompt
     messages = prompt.messages
     for _ in range(2):
         try:
@@ -164,7 +178,7 @@ async def answer(prompt: Prompt, replies: Replies) -> Answered | Dropped:
         except RequestFailed as failure:
             reason = f"error:{failure.reason}" if failure.again else failure.reason
             return Dropped(prompt.id, NAME, reason, failure.detail)
-        if items := parse(reply.text).items:
+        if items := parse(reply.text):
             return key, reply, items
         messages = prompt.again(reply.text)
     cut = " It was cut off." if reply.finish == "length" else ""
@@ -179,63 +193,15 @@ def caption_questions(prompt: Prompt, items: tuple[ReplyItem, ...]) -> list[str]
     return [known[kind].question({"clip": rng.choice(CLIP_NOUNS)}, rng).text for kind in kinds]
 
 
-async def run(
-    todo: Iterable[Prompt | Dropped],
-    replies: Replies,
-    writer: StageWriter,
-    ledger: Ledger,
-    teacher: str,
-    *,
-    at_once: int = 16,
-    progress: bool = True,
-    drop_share: float = DROP_SHARE,
-    note: Callable[[], str] = lambda: "",
-) -> Tally:
-    """Asks and writes what is missing, and finishes the folder.
-
-    `teacher` is stored with each exchange; `note` is shown beside the progress.
-
-    Raises `UserMustAct` where most prompts bring nothing, the budget ends, or no request can succeed; what
-    was bought is in the ledger, what was written in the folder, and another run goes on from there.
-    """
-    tally, seen = Tally(), Seen(ledger)
-    if writer.finished:
-        return tally
-
-    def outputs_of(prompt: Prompt | Dropped, got: Answered | Dropped) -> list[object]:
-        if isinstance(prompt, Dropped) or isinstance(got, Dropped):
-            return [got]
-        key, reply, items = got
-        questions = caption_questions(prompt, items) if prompt.family == CAPTIONING else ()
-        with ledger.together():
-            return list(kept(prompt, items, questions, seen, (teacher, reply.model, key)))
-
-    missing = (one for one in todo if one.id not in writer.done)
-    with writer, Ticker(teacher, None, len(writer.done), show=progress) as tick:
-        async with aclosing(_in_order(missing, replies, at_once * AHEAD)) as results:
-            async for prompt, got in results:
-                outputs = outputs_of(prompt, got)
-                writer.write(prompt.id, outputs)
-                tally.add(outputs)
-                tick(note=note())
-                stop_if_most_are_dropped(NAME, tally, outputs, drop_share)
-        writer.finish()
-    return tally
-
-
 async def _in_order(
     todo: Iterator[Prompt | Dropped], replies: Replies, ahead: int
 ) -> AsyncGenerator[tuple[Prompt | Dropped, Answered | Dropped]]:
     """Each prompt with what it got; so many are begun ahead. Where one stops the run, those begun are ended
     first: a reply that is on its way is paid for, and is stored."""
     waiting: deque[tuple[Prompt | Dropped, asyncio.Task[Answered | Dropped]]] = deque()
-
-    async def get(one: Prompt | Dropped) -> Answered | Dropped:
-        return one if isinstance(one, Dropped) else await answer(one, replies)
-
     try:
         for one in todo:
-            waiting.append((one, asyncio.ensure_future(get(one))))
+            waiting.append((one, asyncio.ensure_future(answer(one, replies))))
             if len(waiting) >= ahead:
                 first, task = waiting.popleft()
                 yield first, await task
