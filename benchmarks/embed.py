@@ -106,11 +106,11 @@ def mini_speed(rounds: int, onnx: bool) -> None:
     import torch
 
     from llark.embed import load
-    from llark.embed.encoder import Device, Settings, Sound
+    from llark.embed.encoder import Device, EncoderOptions, Sound
 
     torch.set_num_threads(1)
     samples = song(30.0)
-    listen = load(Settings("mini", rate="native"), Device())
+    listen = load(EncoderOptions("mini", rate="native"), Device())
     listen([Sound(samples[:22_050], 22_050)])
 
     def whole() -> None:
@@ -146,7 +146,7 @@ def hear(minutes: float, held: bool) -> None:
     """In a process of its own: bytes of samples and frames, CPU seconds and peak memory, as JSON."""
     from llark import audio
     from llark.embed import load, step
-    from llark.embed.encoder import Device, Settings
+    from llark.embed.encoder import Device, EncoderOptions
     from llark.records import Clip
     from llark.storage import stages
     from llark.storage.embeddings import Embeddings
@@ -157,7 +157,7 @@ def hear(minutes: float, held: bool) -> None:
         _write_song(path, minutes)
         seconds = audio.probe(path).duration_seconds
         clip = Clip("song@0", "song", str(path), 0.0, seconds)
-        listen = load(Settings("mini", rate="native"), Device(batch=1))
+        listen = load(EncoderOptions("mini", rate="native"), Device(batch=1))
         began = time.process_time()
         with stages.open_stage(Path(folder) / "out", "embed") as writer:
             for outcome in step.outcomes(listen, [clip], (), 1):

@@ -20,7 +20,7 @@ from embed_probes import Result
 
 from llark import engine
 from llark.embed import encoder as encoders
-from llark.embed.encoder import NATIVE, Device, Settings
+from llark.embed.encoder import NATIVE, Device, EncoderOptions
 from llark.errors import UserMustAct
 from llark.pipeline import embed as embedding
 from llark.records import Annotation, Clip, Track
@@ -30,7 +30,7 @@ from llark.storage.embeddings import Embeddings
 LEAST_CLIPS = 40
 
 
-def table(encoders: Sequence[Settings], corpus: str, device: Device, clips: int, out: str) -> str:
+def table(encoders: Sequence[EncoderOptions], corpus: str, device: Device, clips: int, out: str) -> str:
     """Embeds the same clips with each encoder into `out`, probes them, and returns the table.
 
     `corpus` is a folder that `llark corpus` has rendered. Clips of its test split are tested on, all others
@@ -70,11 +70,11 @@ def table(encoders: Sequence[Settings], corpus: str, device: Device, clips: int,
     return text
 
 
-def _named(settings: Settings) -> str:
+def _named(settings: EncoderOptions) -> str:
     return settings.encoder if settings.layer is None else f"{settings.encoder}, layer {settings.layer}"
 
 
-def _embedded(settings: Settings, device: Device, out: str) -> Embeddings:
+def _embedded(settings: EncoderOptions, device: Device, out: str) -> Embeddings:
     """The clips of `out` as an encoder hears them, in a folder of its own."""
     key = json.dumps(asdict(replace(settings, dtype=device.dtype)), sort_keys=True)
     folder = str(folders.join(out, f"encoder-{hashlib.sha256(key.encode()).hexdigest()[:12]}"))
@@ -154,7 +154,7 @@ def _cell(result: Result, best: float | None) -> str:
     return f"**{text}**" if result.value == best else text
 
 
-def options_of(name: str) -> Settings:
+def options_of(name: str) -> EncoderOptions:
     """One of several encoders, from its name: NAME, NAME=WEIGHTS, hub:NAME or hub:NAME#LAYER."""
     name, _, layer = name.partition("#")
     weights = ""
@@ -162,7 +162,7 @@ def options_of(name: str) -> Settings:
         name, _, weights = name.partition("=")
     if layer and not layer.lstrip("-").isdigit():
         raise UserMustAct(f"{layer} is no layer of {name}; write it as {name}#6.")
-    return Settings(
+    return EncoderOptions(
         name,
         weights or None,
         layer=int(layer) if layer else None,

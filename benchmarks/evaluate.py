@@ -33,7 +33,7 @@ from llark.evaluate.score import EvaluateConfig
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
 from llark.pipeline import evaluate as walk
 from llark.pipeline import testsets
-from llark.pipeline.ask import Choice
+from llark.pipeline.ask import ModelOptions
 from llark.pipeline.local_model import LocalModel
 
 STORED = (
@@ -129,7 +129,7 @@ def speed(built: Path | None, clips: int, work: Path) -> bool:
     material = testsets.gather(built, work, walk.EvaluateOptions(clips=clips))
     test_set = questions_on(material)
     asked = sum(map(len, test_set.questions.values()))
-    local = LocalModel(Choice(device="cpu"), material.embeddings)
+    local = LocalModel(ModelOptions(device="cpu"), material.embeddings)
     chosen = list(material.clips.values())
     rows = {
         "load the model": (timed(lambda: local([TaskPrompt("first", "Which key?")])), 1, 1),

@@ -110,9 +110,9 @@ def run_theirs(args: argparse.Namespace, folder: Path) -> tuple[list[np.ndarray]
 
 def run_ours(args: argparse.Namespace, folder: Path, dtype: str) -> tuple[list[np.ndarray], float]:
     from llark.embed import load
-    from llark.embed.encoder import Device, Settings, Sound
+    from llark.embed.encoder import Device, EncoderOptions, Sound
 
-    settings = Settings("jukebox", weights=str(folder / "ours"), compat="llark")
+    settings = EncoderOptions("jukebox", weights=str(folder / "ours"), compat="llark")
     listen = load(settings, Device(dtype=dtype, batch=args.clips))
     began = time.process_time()
     frames = listen([Sound(clip(index), RATE) for index in range(args.clips)])

@@ -33,9 +33,9 @@ def load(
     """
     from pathlib import Path
 
-    from llark.pipeline.ask import Choice, MusicLM
+    from llark.pipeline.ask import ModelOptions, MusicLM
 
     def path(place: Path | str | None) -> Path | None:
         return None if place is None else Path(place)
 
-    return MusicLM(Choice(path(model), path(base), encoder_weights, device))
+    return MusicLM(ModelOptions(path(model), path(base), encoder_weights, device))

@@ -76,10 +76,10 @@ def ask(
     device
         cpu, cuda, cuda:1 …; a GPU if there is one.
     """
-    from llark.pipeline.ask import Choice, MusicLM
+    from llark.pipeline.ask import ModelOptions, MusicLM
     from llark.report import text as show
 
-    choice = Choice(model, base, encoder_weights, device)
+    choice = ModelOptions(model, base, encoder_weights, device)
     result = MusicLM(choice).ask(audio, *question, facts=facts)
     print(show.as_json(result) if json else show.as_text(result))
 

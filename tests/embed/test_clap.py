@@ -13,7 +13,7 @@ from hub_goldens import CLAP_JOINT, GOLDENS, sound
 
 from llark.embed import clap, load
 from llark.embed.checkpoint import Checkpoint
-from llark.embed.encoder import Device, Settings, Sound
+from llark.embed.encoder import Device, EncoderOptions, Sound
 from llark.errors import UserMustAct
 
 
@@ -51,7 +51,7 @@ def test_what_is_heard_is_what_the_publishers_preprocessing_gives(
 def test_the_vector_of_a_published_file_is_the_publishers(
     seconds: float, published: Path, goldens: dict[str, np.ndarray]
 ) -> None:
-    listen = load(Settings("clap", weights=str(published), rate="clip"), Device())
+    listen = load(EncoderOptions("clap", weights=str(published), rate="clip"), Device())
     heard = listen([Sound(sound(seconds, 48_000), 48_000)])[0]
     wanted = goldens[f"clap/vector {seconds}"]
     assert heard.shape == (1, CLAP_JOINT)
@@ -85,7 +85,7 @@ def test_windows_cover_a_long_clip_and_are_the_same_every_time(published: Path) 
     assert cut.spans == [(0, 32), (24, 56), (48, 80)]
     assert all(len(piece) == 480_000 for piece in cut.pieces)
     np.testing.assert_allclose(cut.pieces[2], samples[-480_000:], atol=1 / 32767)
-    listen = load(Settings("clap", weights=str(published)), Device())
+    listen = load(EncoderOptions("clap", weights=str(published)), Device())
     heard = listen([Sound(samples, 48_000)])[0]
     assert listen.card.frames_per_second == clap.RATE
     assert heard.shape == (80, CLAP_JOINT)
@@ -96,21 +96,21 @@ def test_windows_cover_a_long_clip_and_are_the_same_every_time(published: Path) 
 
 def test_a_folder_in_the_hubs_format_is_heard_too_and_another_model_is_refused(tmp_path: Path) -> None:
     folder = tiny_hub.clap(tmp_path / "clap")
-    listen = load(Settings("clap", weights=str(folder)), Device())
+    listen = load(EncoderOptions("clap", weights=str(folder)), Device())
     assert listen([Sound(sound(1.0, 22_050), 22_050)])[0].shape == (4, 12)
     with pytest.raises(UserMustAct, match="is no CLAP"):
-        load(Settings("clap", weights=str(tiny_hub.hubert(tmp_path / "hubert"))), Device())
+        load(EncoderOptions("clap", weights=str(tiny_hub.hubert(tmp_path / "hubert"))), Device())
 
 
 def test_a_clap_without_weights_or_of_another_network_says_what_is_needed(
     tmp_path: Path, published: Path
 ) -> None:
     with pytest.raises(UserMustAct, match=r"clap needs --weights.*music_audioset_epoch_15_esc_90\.14\.pt"):
-        load(Settings("clap"), Device())
+        load(EncoderOptions("clap"), Device())
     with pytest.raises(UserMustAct, match="There is no checkpoint"):
-        load(Settings("clap", weights=str(tmp_path / "nowhere.pt")), Device())
+        load(EncoderOptions("clap", weights=str(tmp_path / "nowhere.pt")), Device())
     found = torch.load(published, weights_only=True)
     del found["state_dict"]["module.audio_branch.norm.weight"]
     torch.save(found, tmp_path / "half.pt")
     with pytest.raises(UserMustAct, match="does not fit"):
-        load(Settings("clap", weights=str(tmp_path / "half.pt")), Device())
+        load(EncoderOptions("clap", weights=str(tmp_path / "half.pt")), Device())

@@ -17,7 +17,7 @@ import embed_compare as compare
 from embed_probes import Result
 
 from llark import audio, corpus
-from llark.embed.encoder import Device, Settings
+from llark.embed.encoder import Device, EncoderOptions
 from llark.errors import UserMustAct
 from llark.records import KEYS, Annotation, Beats, Chords, ChordSpan, Key, Tag, Tags, Tempo, Track
 
@@ -55,14 +55,16 @@ def test_the_table_shows_which_encoder_hears_the_truth(
     pairs: list[tuple[Track, Annotation]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(corpus, "read", lambda _: iter(pairs))
-    ears = Settings(f"hub:{tiny_hub.dasheng(tmp_path / 'dasheng')}", rate="10")
+    network = EncoderOptions(f"hub:{tiny_hub.dasheng(tmp_path / 'dasheng')}", rate="10")
     out = tmp_path / "out"
-    text = compare.table([ears, Settings(ears.encoder, layer=1)], "corpus", Device(), 60, str(out))
+    text = compare.table(
+        [network, EncoderOptions(network.encoder, layer=1)], "corpus", Device(), 60, str(out)
+    )
     lines = text.splitlines()
     assert lines[0].startswith("| encoder | key (accuracy of 24) | chord (frames right of 25)")
     assert lines[2].startswith("| nothing heard | 0.")
-    assert lines[3].startswith(f"| {ears.encoder} | **1.000 ± 0.000** |")
-    assert lines[4].startswith(f"| {ears.encoder}, layer 1 |")
+    assert lines[3].startswith(f"| {network.encoder} | **1.000 ± 0.000** |")
+    assert lines[4].startswith(f"| {network.encoder}, layer 1 |")
     assert "Tested on: key 15, chord 120, tempo 15" in text
     assert (out / "comparison.md").read_text() == text + "\n"
     page = json.loads((out / "comparison.json").read_text())
@@ -72,7 +74,7 @@ def test_the_table_shows_which_encoder_hears_the_truth(
     shards = [path for path in out.rglob("part-00000.safetensors") if "encoder-" in str(path)]
     assert len(shards) == 2
     before = [path.stat().st_mtime_ns for path in shards]
-    assert compare.table([ears], "corpus", Device(), 60, str(out)).splitlines()[3] == lines[3]
+    assert compare.table([network], "corpus", Device(), 60, str(out)).splitlines()[3] == lines[3]
     assert [path.stat().st_mtime_ns for path in shards] == before
 
 
@@ -122,6 +124,6 @@ def test_too_few_clips_and_a_layer_that_is_none_are_refused_in_one_sentence() ->
         compare.table([], "corpus", Device(), 3, "out")
     with pytest.raises(UserMustAct, match="b is no layer of hub:a; write it as hub:a#6"):
         compare.options_of("hub:a#b")
-    assert compare.options_of("hub:a/b#7") == Settings("hub:a/b", layer=7, rate="10")
-    assert compare.options_of("clap=folder") == Settings("clap", "folder", rate="10")
+    assert compare.options_of("hub:a/b#7") == EncoderOptions("hub:a/b", layer=7, rate="10")
+    assert compare.options_of("clap=folder") == EncoderOptions("clap", "folder", rate="10")
     assert compare.options_of("mini").rate == "native"

@@ -16,7 +16,7 @@ import tiny_hub
 
 from llark import audio, cli
 from llark.embed import layouts, step
-from llark.embed.encoder import Device, Settings, Sound
+from llark.embed.encoder import Device, EncoderOptions, Sound
 from llark.errors import StoreMismatch, UserMustAct
 from llark.pipeline import embed as walk
 from llark.records import Clip, Embedding
@@ -49,12 +49,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(f"hub:{tiny_hub.dasheng(tmp_path_factory.mktemp('dasheng'))}", rate="10")
+def model(tmp_path_factory: pytest.TempPathFactory) -> EncoderOptions:
+    return EncoderOptions(f"hub:{tiny_hub.dasheng(tmp_path_factory.mktemp('dasheng'))}", rate="10")
 
 
 @pytest.fixture(scope="module")
-def embedded(prepared: Path, model: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def embedded(prepared: Path, model: EncoderOptions, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out") / "embeddings"
     walk.run(str(prepared), str(out), model, Device(batch=2))
     return out
@@ -77,7 +77,7 @@ def test_every_clip_says_what_it_covers_and_what_is_lost_has_a_reason(embedded: 
 
 
 def test_a_worker_makes_the_same_frames_as_a_batch_here(
-    embedded: Path, prepared: Path, model: Settings, tmp_path: Path
+    embedded: Path, prepared: Path, model: EncoderOptions, tmp_path: Path
 ) -> None:
     walk.run(str(prepared), str(tmp_path / "other"), model, Device(), workers=1)
     here, there = Embeddings(embedded), Embeddings(tmp_path / "other")
@@ -87,7 +87,7 @@ def test_a_worker_makes_the_same_frames_as_a_batch_here(
 
 
 def test_a_stopped_stage_goes_on_and_other_settings_are_refused(
-    prepared: Path, model: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: Path, model: EncoderOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = str(tmp_path / "out")
     heard: list[int] = []
@@ -117,14 +117,14 @@ def test_a_stopped_stage_goes_on_and_other_settings_are_refused(
     assert "3 of 4 clips embedded" in said
     assert "dropped: not-audio 1" in said
     with pytest.raises(StoreMismatch, match=r"frames_per_second: \"10\" there"):
-        walk.run(str(prepared), out, Settings(model.encoder, rate="5"), Device())
+        walk.run(str(prepared), out, EncoderOptions(model.encoder, rate="5"), Device())
 
 
 def test_a_clip_that_breaks_a_batch_costs_no_other(prepared: Path) -> None:
     from llark.errors import BadAudio
 
     class Picky:
-        card = step.embed.load(Settings("mini", rate="native"), Device()).card
+        card = step.embed.load(EncoderOptions("mini", rate="native"), Device()).card
 
         def __call__(self, sounds: list[Sound]) -> list[np.ndarray]:
             if any(len(sound.samples) < RATE / 2 for sound in sounds):
@@ -139,7 +139,7 @@ def test_a_clip_that_breaks_a_batch_costs_no_other(prepared: Path) -> None:
 def test_a_long_clip_is_heard_from_its_file_and_gives_the_same_frames(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mini = Settings("mini", rate="native")
+    mini = EncoderOptions("mini", rate="native")
     monkeypatch.setattr(step, "LONG_SECONDS", 2.0)
     walk.run(str(prepared), str(tmp_path / "streamed"), mini, Device(batch=2))
     monkeypatch.setattr(step, "LONG_SECONDS", 60.0)
@@ -153,7 +153,7 @@ def test_a_long_clip_is_heard_from_its_file_and_gives_the_same_frames(
     assert [drop.id for drop in stages.read_dropped(tmp_path / "streamed")] == ["text@0"]
 
 
-def test_changed_bytes_are_found(prepared: Path, model: Settings, tmp_path: Path) -> None:
+def test_changed_bytes_are_found(prepared: Path, model: EncoderOptions, tmp_path: Path) -> None:
     walk.run(str(prepared), str(tmp_path / "out"), model, Device())
     assert "3 clips, all as they were written" in walk.verify(str(tmp_path / "out"))
     shard = tmp_path / "out" / "part-00000.safetensors"
@@ -197,7 +197,7 @@ def test_below_a_url_one_clip_is_one_ranged_read() -> None:
 
 
 def test_an_object_store_holds_the_same_frames_and_finds_what_was_changed(
-    bucket: str, prepared: Path, model: Settings, embedded: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: str, prepared: Path, model: EncoderOptions, embedded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = f"{bucket}/{uuid.uuid4().hex}"
     walk.run(str(prepared), place, model, Device(batch=2))
@@ -362,7 +362,7 @@ def run(
 
 def test_a_user_embeds_verifies_and_exports(
     prepared: Path,
-    model: Settings,
+    model: EncoderOptions,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,

@@ -14,7 +14,7 @@ from jukebox_goldens import GOLDENS
 from tiny_jukebox import converted
 
 from llark.embed import NAMES, load
-from llark.embed.encoder import TOLERANCE, Device, Encoder, Settings, Sound, device
+from llark.embed.encoder import TOLERANCE, Device, Encoder, EncoderOptions, Sound, device
 from llark.errors import BadAudio, UserMustAct
 
 ENCODERS = ("jukebox", "jukebox-llark", "clap", "mini", "mel", *tiny_hub.HUB)
@@ -23,25 +23,25 @@ SECONDS = (0.15, 0.5, 1.37)
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Settings]:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, EncoderOptions]:
     with np.load(GOLDENS) as found:
         jukebox = converted(dict(found), "whole", tmp_path_factory.mktemp("jukebox"))
     clap = tiny_hub.clap(tmp_path_factory.mktemp("clap"))
     made = {
-        "jukebox": Settings("jukebox", weights=str(jukebox)),
-        "jukebox-llark": Settings("jukebox", weights=str(jukebox), compat="llark"),
-        "clap": Settings("clap", weights=str(clap)),
-        "mini": Settings("mini", rate="native"),
-        "mel": Settings("mel", rate="native"),
+        "jukebox": EncoderOptions("jukebox", weights=str(jukebox)),
+        "jukebox-llark": EncoderOptions("jukebox", weights=str(jukebox), compat="llark"),
+        "clap": EncoderOptions("clap", weights=str(clap)),
+        "mini": EncoderOptions("mini", rate="native"),
+        "mel": EncoderOptions("mel", rate="native"),
     }
     for name, save in tiny_hub.HUB.items():
         folder: Path = save(tmp_path_factory.mktemp(name))
-        made[name] = Settings(f"hub:{folder}", rate="native")
+        made[name] = EncoderOptions(f"hub:{folder}", rate="native")
     return made
 
 
 @pytest.fixture(scope="module")
-def encoders(settings: dict[str, Settings]) -> dict[str, Encoder]:
+def encoders(settings: dict[str, EncoderOptions]) -> dict[str, Encoder]:
     return {name: load(settings[name], Device(batch=16)) for name in ENCODERS}
 
 
@@ -75,7 +75,7 @@ def test_silence_gives_finite_frames(name: str, encoders: dict[str, Encoder]) ->
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_a_clip_gives_the_same_frames_alone_and_among_others(
-    name: str, encoders: dict[str, Encoder], settings: dict[str, Settings]
+    name: str, encoders: dict[str, Encoder], settings: dict[str, EncoderOptions]
 ) -> None:
     many = sounds() if name == "mini" else [*sounds(), *reversed(sounds()), *sounds()]
     together = encoders[name](many)
@@ -86,7 +86,7 @@ def test_a_clip_gives_the_same_frames_alone_and_among_others(
 
 @pytest.mark.parametrize("name", NEURAL)
 def test_bfloat16_moves_frames_by_less_than_is_stated(
-    name: str, encoders: dict[str, Encoder], settings: dict[str, Settings]
+    name: str, encoders: dict[str, Encoder], settings: dict[str, EncoderOptions]
 ) -> None:
     listen = load(settings[name], Device(dtype="bfloat16"))
     assert listen.card.version != encoders[name].card.version
@@ -119,12 +119,12 @@ def test_an_encoder_declares_what_it_is(name: str, encoders: dict[str, Encoder])
     assert 0.5 < card.window_seconds <= 30
 
 
-def test_an_average_rate_is_the_mean_over_each_frames_seconds(settings: dict[str, Settings]) -> None:
+def test_an_average_rate_is_the_mean_over_each_frames_seconds(settings: dict[str, EncoderOptions]) -> None:
     folder = settings["whisper"].encoder
-    native = load(Settings(folder, rate="native"), Device())(sounds())[2]
-    coarse = load(Settings(folder, rate="10"), Device())(sounds())[2]
+    native = load(EncoderOptions(folder, rate="native"), Device())(sounds())[2]
+    coarse = load(EncoderOptions(folder, rate="10"), Device())(sounds())[2]
     np.testing.assert_allclose(coarse[:13], native[:65].reshape(13, 5, -1).mean(1), atol=1e-5)
-    one = load(Settings(folder, rate="clip"), Device())(sounds())
+    one = load(EncoderOptions(folder, rate="clip"), Device())(sounds())
     assert [frames.shape for frames in one] == [(1, 16)] * 3
 
 
@@ -140,7 +140,7 @@ def test_an_average_rate_is_the_mean_over_each_frames_seconds(settings: dict[str
 )
 def test_a_setting_that_is_not_to_be_had_is_one_sentence(said: dict[str, object], sentence: str) -> None:
     with pytest.raises(UserMustAct, match=sentence):
-        load(Settings(**said), Device())  # type: ignore[arg-type]
+        load(EncoderOptions(**said), Device())  # type: ignore[arg-type]
     assert len(NAMES) == 5
 
 

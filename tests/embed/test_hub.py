@@ -14,7 +14,7 @@ from hub_goldens import GOLDENS, sound
 from safetensors.torch import load_file, save_file
 
 from llark.embed import hub, load
-from llark.embed.encoder import Device, Settings, Sound
+from llark.embed.encoder import Device, EncoderOptions, Sound
 from llark.embed.hub import dasheng, hidden_layer, muq
 from llark.embed.mel import htk_filters
 from llark.errors import UserMustAct
@@ -31,8 +31,8 @@ def weights(goldens: dict[str, np.ndarray], name: str) -> dict[str, torch.Tensor
     return {k.removeprefix(prefix): torch.from_numpy(v) for k, v in goldens.items() if k.startswith(prefix)}
 
 
-def settings(folder: Path, **said: Any) -> Settings:
-    return Settings(f"hub:{folder}", **{"rate": "native", **said})
+def settings(folder: Path, **said: Any) -> EncoderOptions:
+    return EncoderOptions(f"hub:{folder}", **{"rate": "native", **said})
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2, 3, -1])
@@ -40,9 +40,9 @@ def test_every_layer_of_muq_is_the_publishers(
     layer: int, goldens: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     folder = tiny_hub.save(tmp_path / "muq", tiny_hub.MUQ, weights(goldens, "muq"))
-    ears = muq.load_muq(folder, tiny_hub.MUQ, settings(folder, layer=layer), Device())
+    network = muq.load_muq(folder, tiny_hub.MUQ, settings(folder, layer=layer), Device())
     with torch.inference_mode():
-        heard = ears.hear(torch.from_numpy(sound(3.2, 24_000))[None])[0]
+        heard = network.run(torch.from_numpy(sound(3.2, 24_000))[None])[0]
     wanted = goldens["muq"][layer]
     assert wanted.std() > 0.1
     np.testing.assert_allclose(heard, wanted, atol=1e-4)
@@ -53,9 +53,9 @@ def test_every_layer_of_dasheng_is_the_publishers(
     layer: int, goldens: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     folder = tiny_hub.save(tmp_path / "dasheng", tiny_hub.DASHENG, weights(goldens, "dasheng"))
-    ears = dasheng.load_dasheng(folder, tiny_hub.DASHENG, settings(folder, layer=layer), Device())
+    network = dasheng.load_dasheng(folder, tiny_hub.DASHENG, settings(folder, layer=layer), Device())
     with torch.inference_mode():
-        heard = ears.hear(torch.from_numpy(sound(1.9, 16_000))[None])[0]
+        heard = network.run(torch.from_numpy(sound(1.9, 16_000))[None])[0]
     wanted = goldens["dasheng"][layer]
     assert wanted.std() > 0.1
     np.testing.assert_allclose(heard, wanted, atol=1e-4)
@@ -268,11 +268,11 @@ def test_weights_of_another_network_are_refused_with_the_first_that_differs(
 def test_no_folder_and_no_network_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserMustAct, match=r"There is no folder who/knows.*hub:FOLDER"):
-        load(Settings("hub:who/knows"), Device())
+        load(EncoderOptions("hub:who/knows"), Device())
     with pytest.raises(UserMustAct, match=r"has no config\.json"):
-        load(Settings(f"hub:{tmp_path}"), Device())
+        load(EncoderOptions(f"hub:{tmp_path}"), Device())
     with pytest.raises(UserMustAct, match="it is no name of a model"):
-        load(Settings("hub:/not/there/at/all"), Device())
+        load(EncoderOptions("hub:/not/there/at/all"), Device())
 
 
 def test_filters_have_height_one_and_cover_the_band() -> None:

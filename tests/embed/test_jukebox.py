@@ -18,7 +18,7 @@ from jukebox_goldens import GOLDENS, MODELS, sound
 from tiny_jukebox import checkpoint, converted, sizes_of
 
 from llark.embed.checkpoint import Checkpoint
-from llark.embed.encoder import TOLERANCE, Device, Settings, Sound
+from llark.embed.encoder import TOLERANCE, Device, EncoderOptions, Sound
 from llark.embed.jukebox import convert, encoder, sizes
 from llark.embed.jukebox.net import Jukebox
 from llark.embed.jukebox.sizes import SAMPLE_RATE, Sizes
@@ -89,7 +89,7 @@ def test_the_first_activations_need_their_own_codes_alone(
 def test_the_published_extraction_is_reproduced_for_every_length(
     folders: dict[str, Path], goldens: dict[str, np.ndarray]
 ) -> None:
-    listen = encoder.load(Settings("jukebox", weights=str(folders["whole"]), compat="llark"), Device())
+    listen = encoder.load(EncoderOptions("jukebox", weights=str(folders["whole"]), compat="llark"), Device())
     context = MODELS["whole"]["context"]
     lengths = [int(share * context * 128) for share in (0.31, 0.7321, 1.0, 1.4)]
     heard = listen([Sound(0.4 * sound(length), SAMPLE_RATE) for length in lengths])
@@ -107,7 +107,7 @@ def test_the_published_extraction_is_reproduced_for_every_length(
 
 
 def listener(folder: Path, **said: Any) -> encoder.JukeboxEncoder:
-    return encoder.load(Settings("jukebox", weights=str(folder), **said), Device(batch=2))
+    return encoder.load(EncoderOptions("jukebox", weights=str(folder), **said), Device(batch=2))
 
 
 @pytest.mark.parametrize("windows", [0.2, 1.0, 1.37, 3.1])
@@ -156,7 +156,7 @@ def test_one_vector_a_clip_is_the_mean_and_the_level_is_left_as_it_is(folders: d
 
 
 def test_bfloat16_moves_frames_by_less_than_is_stated(folders: dict[str, Path]) -> None:
-    settings = Settings("jukebox", weights=str(folders["whole"]))
+    settings = EncoderOptions("jukebox", weights=str(folders["whole"]))
     heard = [
         encoder.load(settings, Device(dtype=dtype))([Sound(sound(40_000), SAMPLE_RATE)])[0]
         for dtype in ("float32", "bfloat16")
@@ -240,7 +240,7 @@ def test_a_converted_model_says_what_it_was_made_from_and_its_frames_too(folders
         for name, said in made_from.items():
             data = (folder.parent / f"{name}.pth.tar").read_bytes()
             assert said == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        versions.append(encoder.load(Settings("jukebox", weights=str(folder)), Device()).card.version)
+        versions.append(encoder.load(EncoderOptions("jukebox", weights=str(folder)), Device()).card.version)
         printed = walk.convert_jukebox(
             folder.parent / "vqvae.pth.tar", folder.parent / "prior.pth.tar", folder
         )
@@ -285,9 +285,9 @@ def test_the_wrong_file_is_refused_and_no_folder_says_how_to_get_one(
     with pytest.raises(UserMustAct, match="There is no checkpoint"):
         convert.convert(tmp_path / "none", tmp_path / "prior.pth.tar", tmp_path / "out", wrong)
     with pytest.raises(UserMustAct, match=r"holds no converted Jukebox\. Get vqvae\.pth\.tar"):
-        encoder.load(Settings("jukebox", weights=str(tmp_path)), Device())
+        encoder.load(EncoderOptions("jukebox", weights=str(tmp_path)), Device())
     with pytest.raises(UserMustAct, match="jukebox needs --weights FOLDER"):
-        encoder.load(Settings("jukebox"), Device())
+        encoder.load(EncoderOptions("jukebox"), Device())
 
 
 def test_the_full_models_counted_cost_is_what_its_sizes_say() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from llark import audio
 from llark.embed import mini
-from llark.embed.encoder import Device, Settings, Sound
+from llark.embed.encoder import Device, EncoderOptions, Sound
 from llark.networks.features import AudioFeatures
 
 RATE = 11_025
@@ -25,12 +25,12 @@ def song(seconds: float) -> np.ndarray:
 
 def test_a_clip_gives_exactly_the_frames_that_training_sees() -> None:
     samples = song(2.2)
-    listen = mini.load(Settings("mini", rate="native"), Device())
+    listen = mini.load(EncoderOptions("mini", rate="native"), Device())
     heard = listen([Sound(samples, RATE)])[0]
     np.testing.assert_array_equal(heard, mini.embed(AudioFeatures(samples, RATE)))
     assert listen.card.version == mini.VERSION
     assert heard.shape == (5, mini.WIDTH)
-    slower = mini.load(Settings("mini", rate="1"), Device())([Sound(samples, RATE)])[0]
+    slower = mini.load(EncoderOptions("mini", rate="1"), Device())([Sound(samples, RATE)])[0]
     np.testing.assert_allclose(slower[0], heard[:2].mean(0), atol=1e-4)
     assert slower.shape == (3, mini.WIDTH)
 
@@ -51,7 +51,7 @@ def test_a_song_is_heard_a_window_at_a_time_and_never_held_whole(
         return samples, rate
 
     monkeypatch.setattr(audio, "load", spy)
-    listen = mini.load(Settings("mini", rate="native"), Device())
+    listen = mini.load(EncoderOptions("mini", rate="native"), Device())
     streamed = list(listen.stream(path))
     assert [(len(frames), seconds) for frames, seconds in streamed] == [
         (2, 1),
@@ -64,5 +64,5 @@ def test_a_song_is_heard_a_window_at_a_time_and_never_held_whole(
     assert seconds == Fraction(round(2.9 * RATE) - round(0.3 * RATE), RATE)
     samples, _ = plain(path, start_seconds=0.3, end_seconds=2.9)
     np.testing.assert_array_equal(frames, listen([Sound(samples, RATE)])[0])
-    one = mini.load(Settings("mini", rate="clip"), Device())
+    one = mini.load(EncoderOptions("mini", rate="clip"), Device())
     np.testing.assert_allclose(one.song(path, 0.0, 3.4)[0], one([Sound(plain(path)[0], RATE)])[0], atol=1e-6)

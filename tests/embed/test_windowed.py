@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from llark.embed.encoder import Device, Settings, Sound
-from llark.embed.windowed import Ears, WindowedEncoder, encoder
+from llark.embed.encoder import Device, EncoderOptions, Sound
+from llark.embed.windowed import WindowedEncoder, WindowedNetwork, encoder
 
 RATE, HOP, WINDOW, OVERLAP = 1000, 10, 40, 8
 
@@ -19,13 +19,13 @@ def echo(batch: int, *, missing: int = 0, rate: str = "native") -> tuple[Windowe
     `missing`: values fewer than there are, as a network without padding gives."""
     given: list[torch.Size] = []
 
-    def hear(samples: torch.Tensor) -> torch.Tensor:
+    def run(samples: torch.Tensor) -> torch.Tensor:
         given.append(samples.shape)
         values = samples[:, ::HOP]
         return values[:, : values.shape[1] - missing, None]
 
-    ears = Ears(hear, RATE, HOP, WINDOW, OVERLAP, 1, "1", "none", least=3)
-    return encoder("echo", ears, Settings("echo", rate=rate), Device(batch=batch)), given
+    network = WindowedNetwork(run, RATE, HOP, WINDOW, OVERLAP, 1, "1", "none", least=3)
+    return encoder("echo", network, EncoderOptions("echo", rate=rate), Device(batch=batch)), given
 
 
 def ramp(samples: int) -> Sound:

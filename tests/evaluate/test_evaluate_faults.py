@@ -13,7 +13,7 @@ from test_evaluate_walk import prepared, typed
 
 from llark import audio
 from llark.embed import mini, record
-from llark.embed.encoder import Settings
+from llark.embed.encoder import EncoderOptions
 from llark.errors import StoreMismatch, UserMustAct
 from llark.evaluate import report
 from llark.pipeline import evaluate as walk
@@ -163,7 +163,7 @@ def test_other_audio_under_the_same_ids_is_not_taken_for_what_was_heard(
 def test_a_models_own_encoder_does_not_take_other_audio_for_what_it_heard_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = record.EncoderRecord(Settings("made-up"), "1", 1, "1", 2.0)
+    known = record.EncoderRecord(EncoderOptions("made-up"), "1", 1, "1", 2.0)
     encoder = SimpleNamespace(card=SimpleNamespace(version="1"))
     monkeypatch.setattr(listen, "_are_of", lambda *_: False)
     monkeypatch.setattr(record, "of_model", lambda _: known)

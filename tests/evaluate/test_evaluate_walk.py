@@ -20,7 +20,7 @@ from llark.evaluate.cases import Case, TaskPrompt, TestSet
 from llark.evaluate.sounds import Song
 from llark.pipeline import ask, testsets
 from llark.pipeline import evaluate as walk
-from llark.pipeline.ask import Choice
+from llark.pipeline.ask import ModelOptions
 from llark.pipeline.listen import Listened
 from llark.records import Clip, Embedding, Track
 from llark.storage import stages
@@ -31,7 +31,7 @@ class Hears:
 
     about: Mapping[str, str] = {"model": "made up"}
 
-    def __init__(self, choice: Choice, embeddings: Mapping[str, Embedding]) -> None:
+    def __init__(self, choice: ModelOptions, embeddings: Mapping[str, Embedding]) -> None:
         self._embeddings = embeddings
 
     def __call__(self, puts: Sequence[TaskPrompt], /) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from llark import audio, engine
-from llark.embed.encoder import NATIVE, Device, Settings, Sound
+from llark.embed.encoder import NATIVE, Device, EncoderOptions, Sound
 from llark.embed.mini import load
 from llark.errors import BadAudio, UserMustAct
 from llark.networks.features import one_thread
@@ -18,7 +18,7 @@ from llark.records import Annotation, Clip, Dropped, Embedding, Track
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings
 
-MINI = Settings("mini", rate=NATIVE)
+MINI = EncoderOptions("mini", rate=NATIVE)
 
 
 def clicks(path: Path, bpm: float, seconds: float = 12.0) -> Path:
@@ -142,7 +142,7 @@ def test_one_pass_gives_the_facts_and_frames_that_two_stages_give(tmp_path: Path
 
 def test_an_encoder_without_those_networks_listens_in_a_pass_of_its_own(tmp_path: Path) -> None:
     clips = prepared(tmp_path, 4.0)
-    listen.listen(clips, tmp_path / "annotations", tmp_path / "embeddings", Settings("mel"), 0)
+    listen.listen(clips, tmp_path / "annotations", tmp_path / "embeddings", EncoderOptions("mel"), 0)
     assert [a.clip_id for a in stages.read(tmp_path / "annotations", Annotation)] == ["song@0.50"]
     assert Embeddings(tmp_path / "embeddings").shape("song@0.50") == (35, 64)
 
@@ -174,7 +174,7 @@ def test_the_threads_of_torch_are_given_back_after_listening_and_after_an_error(
 def test_a_model_that_could_not_be_loaded_is_loaded_when_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
 
-    def load_answerer(_: ask.Choice) -> object:
+    def load_answerer(_: ask.ModelOptions) -> object:
         tries.append(1)
         if len(tries) == 1:
             raise UserMustAct("The base is not there yet.")

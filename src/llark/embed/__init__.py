@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llark.errors import UserMustAct
 
 if TYPE_CHECKING:
-    from llark.embed.encoder import Device, Encoder, Settings
+    from llark.embed.encoder import Device, Encoder, EncoderOptions
 
 HUB = "hub:"
 
@@ -22,7 +22,7 @@ _LOADERS = {
 NAMES = (*_LOADERS, f"{HUB}NAME")
 
 
-def load(settings: Settings, device: Device) -> Encoder:
+def load(settings: EncoderOptions, device: Device) -> Encoder:
     """The encoder that the settings name, ready to hear.
 
     Raises:

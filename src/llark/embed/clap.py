@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from llark.embed import hub, windowed
 from llark.embed.checkpoint import Checkpoint
-from llark.embed.encoder import CLIP, Card, Device, Settings, Sound
+from llark.embed.encoder import CLIP, Card, Device, EncoderOptions, Sound
 from llark.errors import UserMustAct
 
 VERSION = "1"
@@ -59,9 +59,9 @@ class ClapEncoder:
         cuts = [windows(sound.at(SAMPLE_RATE)) for sound in sounds]
         pieces = [piece for one in cuts for piece in one.pieces]
         if self.frames_per_second is None:
-            found = iter(self._heard(pieces, whole=True))
+            found = iter(self._vectors(pieces, whole=True))
             return [_one([next(found) for _ in one.pieces]) for one in cuts]
-        found = iter(self._heard(pieces, whole=False))
+        found = iter(self._vectors(pieces, whole=False))
         return [
             self._frames([next(found) for _ in one.pieces], one, sound)
             for one, sound in zip(cuts, sounds, strict=True)
@@ -74,17 +74,17 @@ class ClapEncoder:
         return windowed.regrid(joined, RATE, sound.duration_seconds, self.frames_per_second)
 
     @torch.inference_mode()
-    def _heard(self, pieces: list[np.ndarray], *, whole: bool) -> list[np.ndarray]:
+    def _vectors(self, pieces: list[np.ndarray], *, whole: bool) -> list[np.ndarray]:
         """[1, width] of each whole window, or [32, width] of its values."""
-        heard: list[np.ndarray] = []
+        projections: list[np.ndarray] = []
         for at in range(0, len(pieces), self.device.batch):
             mel = spectrogram(self.features, pieces[at : at + self.device.batch])
             given = mel.to(self.device.name, self.device.torch_dtype)
             found = self.model.audio_model(input_features=given)
             values = found.pooler_output[:, None] if whole else _in_time(found.last_hidden_state)
             projected = functional.normalize(self.model.audio_projection(values).float(), dim=-1)
-            heard += list(projected.cpu().numpy())
-        return heard
+            projections += list(projected.cpu().numpy())
+        return projections
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +147,7 @@ def _one(vectors: list[np.ndarray]) -> np.ndarray:
     return one
 
 
-def load(settings: Settings, device: Device) -> ClapEncoder:
+def load(settings: EncoderOptions, device: Device) -> ClapEncoder:
     """The audio half of a CLAP: from a folder or a name of the hub, or from a published `.pt`.
 
     Raises:

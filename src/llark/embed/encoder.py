@@ -152,7 +152,7 @@ NATIVE, CLIP = "native", "clip"
 
 
 @dataclass(frozen=True)
-class Settings:
+class EncoderOptions:
     """All that changes the frames. Kept in the folder's `about.json`; device, batch and workers are not."""
 
     encoder: str

@@ -10,8 +10,8 @@ import functools
 import numpy as np
 import torch
 
-from llark.embed.encoder import Device, Settings
-from llark.embed.windowed import Ears, WindowedEncoder, encoder
+from llark.embed.encoder import Device, EncoderOptions
+from llark.embed.windowed import WindowedEncoder, WindowedNetwork, encoder
 
 VERSION = "1"
 SAMPLE_RATE, FRAME, HOP, BANDS = 22_050, 2048, 441, 64
@@ -21,18 +21,18 @@ WINDOW_SECONDS, OVERLAP_SECONDS = 30, 1
 QUIETEST_DECIBELS = -100.0
 
 
-def hear(samples: torch.Tensor) -> torch.Tensor:
+def run(samples: torch.Tensor) -> torch.Tensor:
     """float32 [batch, samples] → [batch, samples / 441, 64], in tens of dB over the quietest that is told."""
     level = mel_decibels(samples, sample_rate=SAMPLE_RATE, frame=FRAME, hop=HOP, bands=BANDS)
     tens: torch.Tensor = (level[..., : samples.shape[1] // HOP] - QUIETEST_DECIBELS) / 10
     return tens.transpose(1, 2)
 
 
-def load(settings: Settings, device: Device) -> WindowedEncoder:
+def load(settings: EncoderOptions, device: Device) -> WindowedEncoder:
     """The encoder, always float32 on a CPU. Raises `UserMustAct` for a setting that it has no use for."""
     settings.refuse(weights=settings.weights, compat=settings.compat, layer=settings.layer)
-    ears = Ears(
-        hear=hear,
+    network = WindowedNetwork(
+        run=run,
         sample_rate=SAMPLE_RATE,
         hop=HOP,
         window=WINDOW_SECONDS * SAMPLE_RATE // HOP,
@@ -42,7 +42,7 @@ def load(settings: Settings, device: Device) -> WindowedEncoder:
         licence="none: it has no weights",
         least=FRAME // HOP + 1,
     )
-    return encoder("mel", ears, settings, Device("cpu", "float32", device.batch))
+    return encoder("mel", network, settings, Device("cpu", "float32", device.batch))
 
 
 # --- mel spectrograms as torchaudio computes them by default: HTK's scale, filters of height 1, power -----

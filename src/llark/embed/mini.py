@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from llark.embed import windowed
-from llark.embed.encoder import Card, Device, Settings, Sound
+from llark.embed.encoder import Card, Device, EncoderOptions, Sound
 from llark.storage.folders import Place
 
 VERSION = "mini-8"
@@ -75,23 +75,23 @@ log probabilities of the rhythm nets, the same in every frame."""
 WIDTH = sum(_WIDTHS.values())
 
 
-def embed(hearing: AudioFeatures) -> np.ndarray:
+def embed(features: AudioFeatures) -> np.ndarray:
     """[ceil(2 * seconds), WIDTH] float32 for one clip. Silence gives finite frames, too."""
-    frames = audio.frame_count(hearing.duration_seconds, FRAMES_PER_SECOND)
-    heard = hearing.chord
+    frames = audio.frame_count(features.duration_seconds, FRAMES_PER_SECOND)
+    chords = features.chord
     parts = {
-        "speech": pool(hearing.speech, speech.FRAMES_PER_SECOND, frames),
-        "harmony": pool(heard.features, chord.FRAMES_PER_SECOND, frames),
-        "chords": pool(chord_classes(heard.triad), chord.FRAMES_PER_SECOND, frames),
-        "chroma": chroma_profile(pool(heard.chroma, chord.FRAMES_PER_SECOND, frames)),
-        "bass": chroma_profile(pool(heard.bass_chroma, chord.FRAMES_PER_SECOND, frames)),
-        "timbre": pool(hearing.tag.features, tag.FRAMES_PER_SECOND, frames),
-        "pulse": pool(hearing.beat.hidden[:, PULSE], beat.FRAMES_PER_SECOND, frames),
-        "tags": tag_levels(hearing.tag, frames),
-        "loudness": loudness(hearing.samples, hearing.sample_rate, frames),
-        "rhythm": tempogram_of(rhythm_curves(hearing), frames),
-        "tempo": log_probabilities(hearing.rhythm.tempo, frames),
-        "meter": log_probabilities(hearing.rhythm.meter, frames),
+        "speech": pool(features.speech, speech.FRAMES_PER_SECOND, frames),
+        "harmony": pool(chords.features, chord.FRAMES_PER_SECOND, frames),
+        "chords": pool(chord_classes(chords.triad), chord.FRAMES_PER_SECOND, frames),
+        "chroma": chroma_profile(pool(chords.chroma, chord.FRAMES_PER_SECOND, frames)),
+        "bass": chroma_profile(pool(chords.bass_chroma, chord.FRAMES_PER_SECOND, frames)),
+        "timbre": pool(features.tag.features, tag.FRAMES_PER_SECOND, frames),
+        "pulse": pool(features.beat.hidden[:, PULSE], beat.FRAMES_PER_SECOND, frames),
+        "tags": tag_levels(features.tag, frames),
+        "loudness": loudness(features.samples, features.sample_rate, frames),
+        "rhythm": tempogram_of(rhythm_curves(features), frames),
+        "tempo": log_probabilities(features.rhythm.tempo, frames),
+        "meter": log_probabilities(features.rhythm.meter, frames),
     }
     return np.concatenate([parts[name] for name in PARTS], axis=1, dtype=np.float32)
 
@@ -121,19 +121,19 @@ def loudness(samples: np.ndarray, sample_rate: int, frames: int) -> np.ndarray:
     return np.stack([level + 2.0, level - np.log10(max(float(power.mean()), 1e-8))], axis=1)
 
 
-def rhythm_curves(hearing: AudioFeatures) -> np.ndarray:
+def rhythm_curves(features: AudioFeatures) -> np.ndarray:
     """The curves named in `RHYTHM_CHANNELS`: [4, n] at 50 Hz; flat in silence, where nets only warm up."""
-    activations = hearing.beat.activations
-    if hearing.is_silent:
+    activations = features.beat.activations
+    if features.is_silent:
         return np.zeros((len(RHYTHM_CHANNELS), len(activations)))
-    change = harmonic_change(hearing.chord)
+    change = harmonic_change(features.chord)
     times = np.arange(len(activations)) / RHYTHM_RATE
     change_times = np.arange(len(change)) / chord.FRAMES_PER_SECOND
     return np.stack(
         [
             activations.sum(axis=1),
             activations[:, 1],
-            hearing.beat.onsets,
+            features.beat.onsets,
             np.interp(times, change_times, change),
         ]
     )
@@ -214,7 +214,7 @@ class MiniEncoder:
             yield _embed(sound), sound.duration_seconds
 
 
-def load(settings: Settings, device: Device) -> MiniEncoder:
+def load(settings: EncoderOptions, device: Device) -> MiniEncoder:
     """The encoder in the package. Raises `UserMustAct` for a setting that it has no use for."""
     settings.refuse(weights=settings.weights, compat=settings.compat, layer=settings.layer)
     rate = settings.frames_per_second(RATE)

@@ -16,7 +16,7 @@ from typing import Any
 
 from llark import audio, embed
 from llark.embed import HUB, mini
-from llark.embed.encoder import CLIP, Encoder, Settings, device
+from llark.embed.encoder import CLIP, Encoder, EncoderOptions, device
 from llark.errors import UserMustAct
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings
@@ -41,7 +41,7 @@ _FROM_ELSEWHERE: dict[str, dict[str, Any]] = {
 class EncoderRecord:
     """An encoder as it was used for training."""
 
-    settings: Settings
+    settings: EncoderOptions
     version: str
     width: int
     frames_per_second: str
@@ -89,7 +89,7 @@ def record_of(folders: Sequence[Place]) -> dict[str, Any]:
     return replace(records[0], settings=settings, window_seconds=longest).as_record()
 
 
-def _from_anywhere(settings: Settings) -> Settings:
+def _from_anywhere(settings: EncoderOptions) -> EncoderOptions:
     """With the paths of folders and files that are here from the root on."""
 
     def full(place: str) -> str:
@@ -106,8 +106,8 @@ def of_published(width: int) -> dict[str, Any]:
     Jukebox as published, or one vector of CLAP a clip; empty for any other.
     """
     known = {
-        4800: (Settings("jukebox", compat="llark"), "11025/1088"),
-        512: (Settings("clap", rate=CLIP), ""),
+        4800: (EncoderOptions("jukebox", compat="llark"), "11025/1088"),
+        512: (EncoderOptions("clap", rate=CLIP), ""),
     }
     if width not in known:
         return {}
@@ -133,7 +133,7 @@ def of_embeddings(folder: Place) -> EncoderRecord | None:
         return None
     rate = rate or str(Fraction(shards.entry(first)["frames_per_second"]))
     return EncoderRecord(
-        settings=Settings(**known),
+        settings=EncoderOptions(**known),
         version=version,
         width=shards.shape(first)[1],
         frames_per_second="" if rate == ONE_A_CLIP else str(rate),
@@ -200,14 +200,14 @@ def of_model(model: Path) -> EncoderRecord:
     page = config_of(model)
     if recorded := page.get("audio_encoder"):
         try:
-            return EncoderRecord(**{**recorded, "settings": Settings(**recorded["settings"])})
+            return EncoderRecord(**{**recorded, "settings": EncoderOptions(**recorded["settings"])})
         except (TypeError, KeyError) as error:
             raise UserMustAct(
                 f"{model / CONFIG}: audio_encoder is not as this release writes it: {error}."
             ) from error
     if page.get("audio_width") == mini.WIDTH:
         rate = str(mini.FRAMES_PER_SECOND)
-        settings = Settings(**_FROM_ELSEWHERE["mini"])
+        settings = EncoderOptions(**_FROM_ELSEWHERE["mini"])
         return EncoderRecord(settings, mini.VERSION, mini.WIDTH, rate, audio.WINDOW_SECONDS)
     raise UserMustAct(
         f"{model} does not say which encoder made the frames of width {page.get('audio_width')} that it was "
@@ -240,7 +240,7 @@ def load(record: EncoderRecord, weights: str | None = None, device_name: str | N
     return encoder
 
 
-def _with_weights(settings: Settings, weights: str | None) -> Settings:
+def _with_weights(settings: EncoderOptions, weights: str | None) -> EncoderOptions:
     if weights is None:
         return settings
     if settings.encoder.startswith(HUB):

@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from llark import audio, embed
-from llark.embed.encoder import Device, Encoder, Settings, Sound, Streams
+from llark.embed.encoder import Device, Encoder, EncoderOptions, Sound, Streams
 from llark.errors import BadAudio
 from llark.records import Clip, Dropped, Embedding
 
@@ -53,7 +53,7 @@ def _is_streamed(encoder: Encoder, clip: Clip) -> bool:
 class Embed:
     """Step: a clip becomes its embedding. `open` loads the encoder."""
 
-    settings: Settings
+    settings: EncoderOptions
     device: Device
     name: str = NAME
     encoder: Encoder | None = None
@@ -119,7 +119,7 @@ def outcomes(encoder: Encoder, clips: Iterable[Clip], done: Collection[str], bat
                 (clip, None if _is_streamed(encoder, clip) else readers.submit(read, clip)) for clip in group
             ]
             if ahead:
-                yield from _heard(encoder, [(clip, _sound(future)) for clip, future in ahead])
+                yield from _outcomes(encoder, [(clip, _sound(future)) for clip, future in ahead])
             if not following:
                 return
             ahead = following
@@ -132,7 +132,7 @@ def _sound(future: Future[Sound] | None) -> Sound | BadAudio | None:
         return error
 
 
-def _heard(encoder: Encoder, read_clips: list[tuple[Clip, Sound | BadAudio | None]]) -> Iterator[Outcome]:
+def _outcomes(encoder: Encoder, read_clips: list[tuple[Clip, Sound | BadAudio | None]]) -> Iterator[Outcome]:
     """One outcome a clip, in order; `None` stands for a clip that is still in its file. What one clip does to
     a batch costs no other clip."""
     sounds = [sound for _, sound in read_clips if isinstance(sound, Sound)]

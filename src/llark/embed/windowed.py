@@ -14,14 +14,14 @@ from fractions import Fraction
 import numpy as np
 import torch
 
-from llark.embed.encoder import Card, Device, Settings, Sound
+from llark.embed.encoder import Card, Device, EncoderOptions, Sound
 
 
 @dataclass(frozen=True, eq=False)
-class Ears:
+class WindowedNetwork:
     """What one adapter loads: a network's own numbers, and the call that hears."""
 
-    hear: Callable[[torch.Tensor], torch.Tensor]
+    run: Callable[[torch.Tensor], torch.Tensor]
     """float32 [batch, samples] on the CPU → [batch, values, width] on any device, a value each `hop`."""
     sample_rate: int
     hop: int
@@ -46,24 +46,24 @@ class Ears:
 class WindowedEncoder:
     """Made by `encoder`."""
 
-    ears: Ears
+    network: WindowedNetwork
     card: Card
     frames_per_second: Fraction | None
     device: Device
 
     def __call__(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
         """float32 [frames, width] for each clip."""
-        ears, pieces, spans = self.ears, [], []
+        network, pieces, spans = self.network, [], []
         for sound in sounds:
-            samples = sound.at(ears.sample_rate)
-            total = max(1, -(-len(samples) // ears.hop))
-            spans.append(windows(total, ears.window, ears.overlap, whole=True))
+            samples = sound.at(network.sample_rate)
+            total = max(1, -(-len(samples) // network.hop))
+            spans.append(windows(total, network.window, network.overlap, whole=True))
             pieces += [
-                _cut(samples, start, max(end, start + ears.least), ears.hop) for start, end in spans[-1]
+                _cut(samples, start, max(end, start + network.least), network.hop) for start, end in spans[-1]
             ]
-        heard = iter(self._hear(pieces))
+        output = iter(self._run(pieces))
         return [
-            self._frames([next(heard) for _ in own], own, sound)
+            self._frames([next(output) for _ in own], own, sound)
             for sound, own in zip(sounds, spans, strict=True)
         ]
 
@@ -71,10 +71,10 @@ class WindowedEncoder:
         cut = [_fit(piece, end - start) for piece, (start, end) in zip(pieces, spans, strict=True)]
         joined = join(cut, spans, causal=False)
         duration = sound.duration_seconds
-        return regrid(joined, self.ears.rate, duration, self.frames_per_second or 1 / duration)
+        return regrid(joined, self.network.rate, duration, self.frames_per_second or 1 / duration)
 
     @torch.inference_mode()
-    def _hear(self, pieces: list[np.ndarray]) -> list[np.ndarray]:
+    def _run(self, pieces: list[np.ndarray]) -> list[np.ndarray]:
         """[values, width] of each piece; those of one length are heard together."""
         found: list[np.ndarray] = [np.empty(0)] * len(pieces)
         order = sorted(range(len(pieces)), key=lambda i: (-len(pieces[i]), i))
@@ -82,8 +82,8 @@ class WindowedEncoder:
             length = len(pieces[order[0]])
             chosen = [i for i in order[: self.device.batch] if len(pieces[i]) == length]
             order = order[len(chosen) :]
-            heard = self.ears.hear(torch.from_numpy(np.stack([pieces[i] for i in chosen])))
-            for i, values in zip(chosen, heard.float().cpu().numpy(), strict=True):
+            output = self.network.run(torch.from_numpy(np.stack([pieces[i] for i in chosen])))
+            for i, values in zip(chosen, output.float().cpu().numpy(), strict=True):
                 found[i] = values
         return found
 
@@ -102,19 +102,19 @@ def _fit(values: np.ndarray, count: int) -> np.ndarray:
     return np.concatenate([values, np.repeat(values[-1:], count - len(values), axis=0)])
 
 
-def encoder(name: str, ears: Ears, settings: Settings, device: Device) -> WindowedEncoder:
+def encoder(name: str, network: WindowedNetwork, settings: EncoderOptions, device: Device) -> WindowedEncoder:
     """The encoder around a network. Raises `UserMustAct` where the rate is not to be had."""
-    rate = settings.frames_per_second(ears.rate)
+    rate = settings.frames_per_second(network.rate)
     card = Card(
         name=name,
-        version=ears.version if device.dtype == "float32" else f"{ears.version}-{device.dtype}",
-        sample_rate=ears.sample_rate,
-        width=ears.width,
+        version=network.version if device.dtype == "float32" else f"{network.version}-{device.dtype}",
+        sample_rate=network.sample_rate,
+        width=network.width,
         frames_per_second=rate or Fraction(0),
-        window_seconds=Fraction(ears.window * ears.hop, ears.sample_rate),
-        licence=ears.licence,
+        window_seconds=Fraction(network.window * network.hop, network.sample_rate),
+        licence=network.licence,
     )
-    return WindowedEncoder(ears, card, rate, device)
+    return WindowedEncoder(network, card, rate, device)
 
 
 # --- time grids: windows that cover a clip, and frames of one rate averaged into those of another ---------

@@ -28,7 +28,7 @@ BUNDLED = "mini"
 
 
 @dataclass(frozen=True)
-class Choice:
+class ModelOptions:
     """Which model answers, and where its parts lie, if not where it says.
 
     `model`: its folder; the one in the package if `None`. `base`: a folder of its base language model.
@@ -57,8 +57,8 @@ class MusicLM:
     Raises `UserMustAct` where it is no model of this package.
     """
 
-    def __init__(self, choice: Choice | None = None) -> None:
-        self.choice = choice or Choice()
+    def __init__(self, choice: ModelOptions | None = None) -> None:
+        self.choice = choice or ModelOptions()
         from llark.embed import record
 
         self.encoder_record = record.of_model(self.choice.folder)
@@ -80,25 +80,25 @@ class MusicLM:
         with Stopwatch() as watch, ThreadPoolExecutor(1) as beside:
             loading = self._load(beside)
             with watch("hear"):
-                heard = self.hear(path)
+                listened = self.listen_to(path)
             with watch("wait for the model"):
                 loading.result()
             with watch("answer"):
-                texts = self.answer(questions, heard.frames, heard.facts if shown else None)
+                texts = self.answer(questions, listened.frames, listened.facts if shown else None)
         answers = tuple(
-            Answer(question, text, self.choice.name, heard.facts if shown else None)
+            Answer(question, text, self.choice.name, listened.facts if shown else None)
             for question, text in zip(questions, texts, strict=True)
         )
-        return AskResult(str(path), answers, heard.facts, watch.seconds)
+        return AskResult(str(path), answers, listened.facts, watch.seconds)
 
-    def hear(self, path: Path) -> Listened:
+    def listen_to(self, path: Path) -> Listened:
         """The facts of a recording, and the frames in which this model hears it."""
         bundled = self.encoder_record.is_bundled
-        heard = listen.to_recording(_track(path), frames=bundled, progress="listen")
-        return heard if bundled else replace(heard, frames=self.embed(path))
+        listened = listen.to_recording(_track(path), frames=bundled, progress="listen")
+        return listened if bundled else replace(listened, frames=self.embed(path))
 
     @property
-    def hears_with(self) -> str:
+    def encoder_version(self) -> str:
         """The encoder and its version, as frames name it; exact once something was heard."""
         if self.encoder_record.is_bundled:
             return self.encoder_record.version
@@ -137,7 +137,7 @@ def _track(path: Path) -> Track:
     return Track(path.stem, str(path))
 
 
-def load_answerer(choice: Choice, **config: int) -> Answerer:
+def load_answerer(choice: ModelOptions, **config: int) -> Answerer:
     """The model itself, on its device: float32 on a CPU, bfloat16 on a GPU. `config`: of `AnswerConfig`."""
     from llark.embed import encoder as encoders
     from llark.generate import AnswerConfig, Answerer
@@ -165,7 +165,7 @@ BASE_FILES = (*MODEL_FILES, ".bin", ".model", ".txt", ".jinja")
 """Of a foreign language model also its tokenizer's files and older kinds of weights."""
 
 
-def fingerprint(choice: Choice) -> dict[str, str]:
+def fingerprint(choice: ModelOptions) -> dict[str, str]:
     """The part of a stage's plan that tells this model from any other.
 
     `model` is of the files in its folder, which hold the name of its base. `base` stands there where they do
@@ -181,7 +181,7 @@ def fingerprint(choice: Choice) -> dict[str, str]:
     return parts if precision == "float32" else {**parts, "precision": precision}
 
 
-def _base(choice: Choice) -> str:
+def _base(choice: ModelOptions) -> str:
     from llark.embed import record
     from llark.model.checkpoint import is_whole
 

@@ -20,7 +20,7 @@ from llark.storage import artifacts, stages
 
 if TYPE_CHECKING:
     from llark import recipe as sections
-    from llark.embed.encoder import Settings
+    from llark.embed.encoder import EncoderOptions
     from llark.recipe import Recipe
     from llark.train.distributed import World
 
@@ -108,13 +108,13 @@ def listen(config: sections.Embed, out: Path, workers: int) -> None:
     listening.listen(clips, annotations, embeddings, encoder_of(config), workers)
 
 
-def encoder_of(config: sections.Embed) -> Settings:
+def encoder_of(config: sections.Embed) -> EncoderOptions:
     """The encoder of a recipe."""
-    from llark.embed.encoder import NATIVE, Settings
+    from llark.embed.encoder import NATIVE, EncoderOptions
 
     usual = NATIVE if config.encoder == "mini" else "10"
     rate = usual if config.rate is None else str(config.rate)
-    return Settings(config.encoder, config.weights, config.compat, config.layer, rate)
+    return EncoderOptions(config.encoder, config.weights, config.compat, config.layer, rate)
 
 
 def instruct(config: sections.Instruct, out: Path) -> None:

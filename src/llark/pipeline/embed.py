@@ -73,12 +73,12 @@ def run(clips: str, out: str, settings: Settings, device: Device, workers: int =
             total=len(records),
         )
     else:
-        heard = step.outcomes(encoder, records, frozenset(writer.done), device.batch)
-        engine.run(step.Unpack(), heard, writer, total=len(records))
+        outcomes = step.outcomes(encoder, records, frozenset(writer.done), device.batch)
+        engine.run(step.Unpack(), outcomes, writer, total=len(records))
     return said(out)
 
 
-def open_stage(out: Place, settings: Settings, card: Card, clips: Place) -> stages.StageWriter:
+def open_stage(out: Place, settings: EncoderOptions, card: Card, clips: Place) -> stages.StageWriter:
     """The writer of a folder of embeddings, which says what made them. Raises as `stages.open_stage` does."""
     from llark.embed import step
 

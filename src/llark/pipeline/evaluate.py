@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llark.embed import record
 from llark.errors import UserMustAct
 from llark.pipeline import listen, testsets
-from llark.pipeline.ask import Choice, MusicLM
+from llark.pipeline.ask import ModelOptions, MusicLM
 from llark.pipeline.evaluate_wanted import EvaluateOptions as EvaluateOptions
 from llark.pipeline.local_model import LocalModel, is_mini
 from llark.storage import stages
@@ -156,7 +156,7 @@ def _forget_unanswered(folder: Path) -> None:
         stages.forget_begun(answers)
 
 
-def _named(choice: Choice) -> dict[str, str]:
+def _named(choice: ModelOptions) -> dict[str, str]:
     """A model and what was said of its parts, for the head of a report."""
     parts = {"base": choice.base, "encoder weights": choice.encoder_weights}
     return {"model": choice.name, **{name: str(value) for name, value in parts.items() if value is not None}}
@@ -257,7 +257,7 @@ def evaluate_model(data: Path, out: Path, model: Path | None = None, clips: int 
     return evaluate(data, out, EvaluateOptions(model=model, clips=clips))
 
 
-def evaluate_real(out: Path, choice: Choice) -> str:
+def evaluate_real(out: Path, choice: ModelOptions) -> str:
     """A model and the annotators on the tempo of eight labelled real songs, whole; returns the table."""
     from llark.evaluate import answers, score
     from llark.evaluate.cases import AUDIO, FACTS

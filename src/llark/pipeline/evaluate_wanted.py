@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llark.pipeline.ask import Choice
+from llark.pipeline.ask import ModelOptions
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,6 @@ class EvaluateOptions:
     device: str | None = None
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> ModelOptions:
         """The model of ours that answers."""
-        return Choice(self.model, self.base, self.encoder_weights, self.device)
+        return ModelOptions(self.model, self.base, self.encoder_weights, self.device)

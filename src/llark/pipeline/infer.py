@@ -27,7 +27,7 @@ import numpy as np
 from llark import engine
 from llark.embed import layouts, record
 from llark.errors import StoreMismatch, UserMustAct
-from llark.pipeline.ask import Choice, fingerprint, load_answerer
+from llark.pipeline.ask import ModelOptions, fingerprint, load_answerer
 from llark.records import Clip, Dropped, Exchange
 from llark.storage import artifacts, folders, stages
 from llark.storage.embeddings import Embeddings
@@ -106,7 +106,7 @@ class AskedQuestion:
         return f"{self.number:08d}"
 
 
-def infer(choice: Choice, data: Sequence[str], out: Path, options: InferOptions) -> str:
+def infer(choice: ModelOptions, data: Sequence[str], out: Path, options: InferOptions) -> str:
     """Asks a model about frames that lie ready; writes `out` and returns what was made and lost.
 
     Raises:
@@ -320,9 +320,9 @@ def _asked(data: InferData, options: InferOptions) -> tuple[list[AskedQuestion],
             f"No clip is of the split {options.split}: name their folder among the data; found: "
             f"{', '.join(sorted(set(data.splits.values()))) or 'no clips'}."
         )
-    heard: set[str] = set()
+    with_frames: set[str] = set()
     for encoded in data.clips:
-        heard.add(encoded.clip_id)
+        with_frames.add(encoded.clip_id)
         if options.split is not None and data.splits.get(encoded.clip_id) != options.split:
             continue
         questions = _questions(encoded, data, options.prompt)
@@ -331,7 +331,7 @@ def _asked(data: InferData, options: InferOptions) -> tuple[list[AskedQuestion],
             dropped.append(Dropped(encoded.example_id, STAGE, "no-question", detail))
         asked += [AskedQuestion(len(asked) + n, encoded, question) for n, question in enumerate(questions)]
     for clip in data.questions if options.prompt is None else ():
-        if clip not in heard and (options.split is None or data.splits.get(clip) == options.split):
+        if clip not in with_frames and (options.split is None or data.splits.get(clip) == options.split):
             detail = "There are exchanges about it, but no frames."
             dropped.append(Dropped(clip, STAGE, "no-frames", detail))
     return asked[: options.limit], dropped
@@ -378,7 +378,7 @@ def _refuse_loss(asked: Sequence[AskedQuestion], dropped: Sequence[Dropped], sha
         )
 
 
-def _plan(choice: Choice, asked: Sequence[AskedQuestion], options: InferOptions) -> dict[str, object]:
+def _plan(choice: ModelOptions, asked: Sequence[AskedQuestion], options: InferOptions) -> dict[str, object]:
     """What the answers depend on."""
     from llark.embed import encoder as encoders
 
@@ -408,7 +408,7 @@ def batches(asked: Sequence[AskedQuestion], size: int, positions: int) -> Iterat
 
 
 def _ask(
-    asked: Sequence[AskedQuestion], choice: Choice, options: InferOptions, writer: stages.StageWriter
+    asked: Sequence[AskedQuestion], choice: ModelOptions, options: InferOptions, writer: stages.StageWriter
 ) -> None:
     """Answers what is not done, whole batches at a time: what is beside a question may move its answer."""
     positions = int(record.config_of(choice.folder)["max_audio_positions"])

@@ -25,7 +25,7 @@ from llark.storage.folders import Place
 if TYPE_CHECKING:
     import numpy as np
 
-    from llark.embed.encoder import Encoder, Settings
+    from llark.embed.encoder import Encoder, EncoderOptions
     from llark.embed.record import EncoderRecord
 
 LONGEST_SECONDS = 3600.0
@@ -169,7 +169,9 @@ def to_clips(clips: Sequence[Clip], writer: ListenWriter, workers: int) -> None:
     engine.run(Listen(), clips, writer, workers=workers, timeout_seconds=timeout, total=len(clips))
 
 
-def listen(clips: Place, annotations: Place, embeddings: Place, encoder: Settings, workers: int) -> None:
+def listen(
+    clips: Place, annotations: Place, embeddings: Place, encoder: EncoderOptions, workers: int
+) -> None:
     """A finished folder of clips → folders of annotations and embeddings; what is there already is kept.
 
     With `mini` at its own rate both come from one pass; any other encoder makes its frames in a pass of its
@@ -178,14 +180,14 @@ def listen(clips: Place, annotations: Place, embeddings: Place, encoder: Setting
     from llark import annotate
     from llark.embed import encoder as encoders
     from llark.embed import load
-    from llark.embed.encoder import NATIVE, Settings
+    from llark.embed.encoder import NATIVE, EncoderOptions
     from llark.pipeline import embed
 
     records = list(stages.read(clips, Clip))
     plan = {"version": annotate.VERSION, "notes": False}
     measured = stages.open_stage(annotations, "annotate", plan, [clips])
     device = encoders.device()
-    if encoder == Settings("mini", rate=NATIVE):
+    if encoder == EncoderOptions("mini", rate=NATIVE):
         card = load(encoder, device).card
         framed = embed.open_stage(embeddings, replace(encoder, dtype=device.dtype), card, clips)
         to_clips(records, ListenWriter(measured, framed), workers)

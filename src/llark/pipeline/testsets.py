@@ -77,7 +77,7 @@ def gather(
 def open_corpus(folder: Path, clips: int, workers: int) -> Path:
     """Renders so many clips of the open corpus, all splits together, hears them, and returns their folder."""
     from llark.corpus.clips import render
-    from llark.embed.encoder import NATIVE, Settings
+    from llark.embed.encoder import NATIVE, EncoderOptions
     from llark.pipeline.prepare import cut_corpus
 
     render(
@@ -89,7 +89,7 @@ def open_corpus(folder: Path, clips: int, workers: int) -> Path:
         workers=workers,
     )
     cut_corpus(folder / "corpus", folder / "clips")
-    mini = Settings("mini", rate=NATIVE)
+    mini = EncoderOptions("mini", rate=NATIVE)
     listening.listen(folder / "clips", folder / "annotations", folder / "embeddings", mini, workers)
     return folder
 
@@ -303,13 +303,13 @@ def real_songs(out: Path, listener: MusicLM) -> TestMaterial:
 
     items, clips, embeddings = [], {}, {}
     for track in sounds.write_mixes(out / "audio"):
-        heard = listener.hear(Path(track.path))
+        heard = listener.listen_to(Path(track.path))
         assert heard.frames is not None
         facts = replace(heard.facts, clip_id=track.id)
         whole = Clip(track.id, track.id, track.path, facts.start_seconds, facts.end_seconds)
         items.append(LabelledClip(track.id, track.id, sounds.song_truth(whole), facts))
         clips[track.id] = whole
         rate = len(heard.frames) / whole.duration_seconds
-        embeddings[track.id] = Embedding(track.id, listener.hears_with, heard.frames, rate)
+        embeddings[track.id] = Embedding(track.id, listener.encoder_version, heard.frames, rate)
     counts = {"songs": len(items)}
     return TestMaterial("eight real songs", TestSet(tuple(items)), clips, embeddings, counts=counts)

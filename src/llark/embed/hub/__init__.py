@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from llark.embed.encoder import Device, Settings
+from llark.embed.encoder import Device, EncoderOptions
 from llark.embed.windowed import WindowedEncoder, encoder
 from llark.errors import UserMustAct
 
@@ -34,7 +34,7 @@ _LOADING = (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError,
 """What foreign configurations and weights make transformers raise."""
 
 
-def load(settings: Settings, device: Device) -> WindowedEncoder:
+def load(settings: EncoderOptions, device: Device) -> WindowedEncoder:
     """The encoder around a model of the hub.
 
     Raises:
@@ -48,12 +48,12 @@ def load(settings: Settings, device: Device) -> WindowedEncoder:
     adapter = "muq" if is_muq else _OF_TYPE.get(str(config.get("model_type")), "auto")
     own = import_module(f"llark.embed.hub.{adapter if adapter in ('muq', 'dasheng') else 'pretrained'}")
     try:
-        ears = getattr(own, f"load_{adapter}")(folder, config, settings, device)
+        network = getattr(own, f"load_{adapter}")(folder, config, settings, device)
     except _LOADING as error:
         why = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
         raise UserMustAct(f"{name} cannot be loaded by the adapter {adapter}: {why}") from error
     layer = "" if settings.layer is None else f", layer {settings.layer}"
-    return encoder(f"{settings.encoder}{layer}", ears, settings, device)
+    return encoder(f"{settings.encoder}{layer}", network, settings, device)
 
 
 def fetch(name: str) -> Path:
@@ -84,7 +84,7 @@ def _from_hub(name: str) -> Path:
         ) from error
 
 
-def heard_layer(found: Any, layer: int | None, default: int = -1) -> Any:
+def output_layer(found: Any, layer: int | None, default: int = -1) -> Any:
     """One of the hidden states of a model of transformers.
 
     The last one is what the model gives at its end: where it ends in a normalisation, transformers 5 lists

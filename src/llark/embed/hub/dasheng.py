@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from llark.embed.encoder import Device, Settings
+from llark.embed.encoder import Device, EncoderOptions
 from llark.embed.hub import fill, hidden_layer, licence, tensors, version
 from llark.embed.mel import mel_decibels
-from llark.embed.windowed import Ears
+from llark.embed.windowed import WindowedNetwork
 
 LICENCE = "Apache-2.0"
 VERSION = "1"
@@ -43,8 +43,8 @@ class _Attention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, values, width = x.shape
         split = self.qkv(x).view(batch, values, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        heard = functional.scaled_dot_product_attention(split[0], split[1], split[2])
-        mixed: torch.Tensor = self.proj(heard.transpose(1, 2).reshape(batch, values, width))
+        output = functional.scaled_dot_product_attention(split[0], split[1], split[2])
+        mixed: torch.Tensor = self.proj(output.transpose(1, 2).reshape(batch, values, width))
         return mixed
 
 
@@ -101,7 +101,9 @@ class Dasheng(nn.Module):
         return tuple(states)
 
 
-def load_dasheng(folder: Path, config: dict[str, Any], settings: Settings, device: Device) -> Ears:
+def load_dasheng(
+    folder: Path, config: dict[str, Any], settings: EncoderOptions, device: Device
+) -> WindowedNetwork:
     """The encoder with the folder's weights; its sizes are those of its name where nothing else is said."""
     said = {**config, **config.get("encoder_kwargs", {})}
     named = _NAMED.get(str(config.get("name")), _NAMED["dasheng-base"])
@@ -116,13 +118,13 @@ def load_dasheng(folder: Path, config: dict[str, Any], settings: Settings, devic
     hidden_layer((None,) * (depth + 1), settings.layer)
     hop = HOP * PATCH
 
-    def hear(samples: torch.Tensor) -> torch.Tensor:
+    def run(samples: torch.Tensor) -> torch.Tensor:
         states = model(samples.to(device.name), device.torch_dtype)
-        heard: torch.Tensor = hidden_layer(states, settings.layer)
-        return heard
+        output: torch.Tensor = hidden_layer(states, settings.layer)
+        return output
 
-    return Ears(
-        hear=hear,
+    return WindowedNetwork(
+        run=run,
         sample_rate=SAMPLE_RATE,
         hop=hop,
         window=longest // PATCH,

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from llark.embed.encoder import Device, Settings
+from llark.embed.encoder import Device, EncoderOptions
 from llark.embed.hub import fill, hidden_layer, licence, tensors, version
 from llark.embed.mel import mel_decibels
-from llark.embed.windowed import Ears
+from llark.embed.windowed import WindowedNetwork
 from llark.errors import UserMustAct
 
 LICENCE = "CC BY-NC 4.0"
@@ -56,8 +56,8 @@ class _Subsampling(nn.Module):
 
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
         """[batch, bands, frames] → [batch, values, width]."""
-        heard: torch.Tensor = self.linear(self.conv(mel[:, None]).permute(0, 3, 1, 2).flatten(2))
-        return heard
+        output: torch.Tensor = self.linear(self.conv(mel[:, None]).permute(0, 3, 1, 2).flatten(2))
+        return output
 
 
 class MuQ(nn.Module):
@@ -95,7 +95,9 @@ class MuQ(nn.Module):
         return tuple(states)
 
 
-def load_muq(folder: Path, config: dict[str, Any], settings: Settings, device: Device) -> Ears:
+def load_muq(
+    folder: Path, config: dict[str, Any], settings: EncoderOptions, device: Device
+) -> WindowedNetwork:
     """The encoder with the folder's weights."""
     if config.get("is_flash"):
         raise UserMustAct(
@@ -107,13 +109,13 @@ def load_muq(folder: Path, config: dict[str, Any], settings: Settings, device: D
     hop = model.hop * (100 // int(config.get("label_rate", 25)))
     hidden_layer((None,) * (int(config["encoder_depth"]) + 1), settings.layer)
 
-    def hear(samples: torch.Tensor) -> torch.Tensor:
+    def run(samples: torch.Tensor) -> torch.Tensor:
         states = model(samples.to(device.name), device.torch_dtype)
-        heard: torch.Tensor = hidden_layer(states, settings.layer)
-        return heard
+        output: torch.Tensor = hidden_layer(states, settings.layer)
+        return output
 
-    return Ears(
-        hear=hear,
+    return WindowedNetwork(
+        run=run,
         sample_rate=SAMPLE_RATE,
         hop=hop,
         window=WINDOW_SECONDS * SAMPLE_RATE // hop,

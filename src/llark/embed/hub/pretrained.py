@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from llark.embed import hub
-from llark.embed.encoder import Device, Settings
-from llark.embed.windowed import Ears
+from llark.embed.encoder import Device, EncoderOptions
+from llark.embed.windowed import WindowedNetwork
 from llark.errors import UserMustAct
 
 # --- MERT (Li et al. 2023, https://arxiv.org/abs/2306.00107): 75 values a second of width 768 or 1024 -----
@@ -34,7 +34,9 @@ NORM_EPSILON = 1e-7
 _OTHER_NETWORK = ("feature_extractor_cqt", "deepnorm")
 
 
-def load_mert(folder: Path, config: dict[str, Any], settings: Settings, device: Device) -> Ears:
+def load_mert(
+    folder: Path, config: dict[str, Any], settings: EncoderOptions, device: Device
+) -> WindowedNetwork:
     """The model as HuBERT. Raises `UserMustAct` for a kind of MERT that HuBERT is not."""
     model = _mert(folder, config)
     device.settle(model)
@@ -45,13 +47,13 @@ def load_mert(folder: Path, config: dict[str, Any], settings: Settings, device: 
     is_normalised = bool(said.get("do_normalize", True))
     hop = math.prod(model.config.conv_stride)
 
-    def hear(samples: torch.Tensor) -> torch.Tensor:
+    def run(samples: torch.Tensor) -> torch.Tensor:
         given = (normalised(samples) if is_normalised else samples).to(device.name, device.torch_dtype)
-        heard: torch.Tensor = hub.heard_layer(model(given, output_hidden_states=True), settings.layer)
-        return heard
+        output: torch.Tensor = hub.output_layer(model(given, output_hidden_states=True), settings.layer)
+        return output
 
-    return Ears(
-        hear=hear,
+    return WindowedNetwork(
+        run=run,
         sample_rate=rate,
         hop=hop,
         window=MERT_WINDOW_SECONDS * rate // hop,
@@ -104,7 +106,9 @@ WHISPER_HOP = 320
 WHISPER_OVERLAP_SECONDS = 4
 
 
-def load_whisper(folder: Path, config: dict[str, Any], settings: Settings, device: Device) -> Ears:
+def load_whisper(
+    folder: Path, config: dict[str, Any], settings: EncoderOptions, device: Device
+) -> WindowedNetwork:
     """The encoder half of the model; the decoder is let go."""
     from transformers import WhisperFeatureExtractor, WhisperModel
 
@@ -114,7 +118,7 @@ def load_whisper(folder: Path, config: dict[str, Any], settings: Settings, devic
     rate, window = int(features.sampling_rate), int(config["max_source_positions"])
     middle = (int(config["encoder_layers"]) + 1) // 2
 
-    def hear(samples: torch.Tensor) -> torch.Tensor:
+    def run(samples: torch.Tensor) -> torch.Tensor:
         mel = features(
             list(samples.numpy().astype(np.float32)),
             sampling_rate=rate,
@@ -123,12 +127,12 @@ def load_whisper(folder: Path, config: dict[str, Any], settings: Settings, devic
             return_tensors="pt",
         ).input_features
         found = model(mel.to(device.name, device.torch_dtype), output_hidden_states=True)
-        heard: torch.Tensor = hub.heard_layer(found, settings.layer, middle)
-        return heard
+        output: torch.Tensor = hub.output_layer(found, settings.layer, middle)
+        return output
 
     hub.hidden_layer((None,) * (int(config["encoder_layers"]) + 1), settings.layer)
-    return Ears(
-        hear=hear,
+    return WindowedNetwork(
+        run=run,
         sample_rate=rate,
         hop=WHISPER_HOP,
         window=window,
@@ -149,7 +153,9 @@ CHUNK_OVERLAP = 0.2
 """The share that two chunks have in common, of a model that was trained to hear one chunk at a time."""
 
 
-def load_encodec(folder: Path, config: dict[str, Any], settings: Settings, device: Device) -> Ears:
+def load_encodec(
+    folder: Path, config: dict[str, Any], settings: EncoderOptions, device: Device
+) -> WindowedNetwork:
     """The encoder half; each channel of a stereo model hears the same."""
     from transformers import EncodecModel
 
@@ -159,15 +165,15 @@ def load_encodec(folder: Path, config: dict[str, Any], settings: Settings, devic
     window, overlap = window_and_overlap(config, rate, hop)
     channels, normalised = int(config["audio_channels"]), bool(config.get("normalize", False))
 
-    def hear(samples: torch.Tensor) -> torch.Tensor:
+    def run(samples: torch.Tensor) -> torch.Tensor:
         wave = samples[:, None].expand(-1, channels, -1)
         if normalised:
             wave = wave / (wave.square().mean((1, 2), keepdim=True).sqrt() + 1e-8)
-        heard: torch.Tensor = own(wave.to(device.name, device.torch_dtype))
-        return heard.transpose(1, 2)
+        output: torch.Tensor = own(wave.to(device.name, device.torch_dtype))
+        return output.transpose(1, 2)
 
-    return Ears(
-        hear=hear,
+    return WindowedNetwork(
+        run=run,
         sample_rate=rate,
         hop=hop,
         window=window,
@@ -195,7 +201,9 @@ WINDOW_SECONDS, OVERLAP_SECONDS = 10, 2
 TRIED_SECONDS = (1, 2, 3)
 
 
-def load_auto(folder: Path, config: dict[str, Any], settings: Settings, device: Device) -> Ears:
+def load_auto(
+    folder: Path, config: dict[str, Any], settings: EncoderOptions, device: Device
+) -> WindowedNetwork:
     """The model's hidden states. Raises `UserMustAct` where it hears no sound."""
     from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 
@@ -214,19 +222,19 @@ def load_auto(folder: Path, config: dict[str, Any], settings: Settings, device: 
     device.settle(model)
     if getattr(features, "sampling_rate", None) is None:
         raise UserMustAct(f"{settings.encoder} hears no sound: its inputs have no sample rate.")
-    hear = _hearing(model, features, settings, device)
+    run = _runner(model, features, settings, device)
     known = hub.licence(config, "unknown")
     rate, version = int(features.sampling_rate), hub.version("1", folder)
     with torch.inference_mode():
-        counts = [hear(torch.zeros(1, seconds * rate)) for seconds in TRIED_SECONDS]
+        counts = [run(torch.zeros(1, seconds * rate)) for seconds in TRIED_SECONDS]
     hop = _hop([one.shape[1] for one in counts], rate)
     width = int(counts[0].shape[2])
     if hop is None:
-        return Ears(
-            _mean(hear), rate, WINDOW_SECONDS * rate, 1, 0, width, version, hub.licence(config, "unknown")
+        return WindowedNetwork(
+            _mean(run), rate, WINDOW_SECONDS * rate, 1, 0, width, version, hub.licence(config, "unknown")
         )
-    return Ears(
-        hear=hear,
+    return WindowedNetwork(
+        run=run,
         sample_rate=rate,
         hop=hop,
         window=WINDOW_SECONDS * rate // hop,
@@ -244,10 +252,10 @@ def _known_kinds() -> set[str]:
     return set(CONFIG_MAPPING.keys())
 
 
-def _hearing(
-    model: Any, features: Any, settings: Settings, device: Device
+def _runner(
+    model: Any, features: Any, settings: EncoderOptions, device: Device
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    def hear(samples: torch.Tensor) -> torch.Tensor:
+    def run(samples: torch.Tensor) -> torch.Tensor:
         waves = list(samples.numpy().astype(np.float32))
         made = features(waves, sampling_rate=features.sampling_rate, return_tensors="pt")
         name = next((n for n in ("input_values", "input_features") if n in made), None)
@@ -258,14 +266,14 @@ def _hearing(
         states = getattr(found, "hidden_states", None)
         last = getattr(found, "last_hidden_state", None)
         if settings.layer is None and last is not None:
-            heard: torch.Tensor = last
+            output: torch.Tensor = last
         elif states is not None:
-            heard = hub.heard_layer(found, settings.layer)
+            output = hub.output_layer(found, settings.layer)
         else:
             raise UserMustAct(f"{settings.encoder} gives no hidden states that could be embeddings.")
-        return heard.flatten(2).transpose(1, 2) if heard.ndim == 4 else heard
+        return output.flatten(2).transpose(1, 2) if output.ndim == 4 else output
 
-    return hear
+    return run
 
 
 def _hop(counts: list[int], rate: int) -> int | None:
@@ -278,8 +286,8 @@ def _hop(counts: list[int], rate: int) -> int | None:
     raise UserMustAct(f"The model gives {counts} values for {TRIED_SECONDS} s: no steady rate.")
 
 
-def _mean(hear: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+def _mean(run: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
     def mean(samples: torch.Tensor) -> torch.Tensor:
-        return hear(samples).mean(1, keepdim=True)
+        return run(samples).mean(1, keepdim=True)
 
     return mean

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from llark.embed import windowed
-from llark.embed.encoder import Card, Device, Settings, Sound
+from llark.embed.encoder import Card, Device, EncoderOptions, Sound
 from llark.embed.jukebox import convert
 from llark.embed.jukebox.net import Jukebox
 from llark.embed.jukebox.sizes import SAMPLE_RATE, Sizes
@@ -56,10 +56,10 @@ class JukeboxEncoder:
             spans.append(windowed.windows(total, sizes.prior.context, overlap))
             for start, end in spans[-1]:
                 windows.append(self._codes(samples, start, end))
-        heard = iter(self.net.activations(windows))
+        activations = iter(self.net.activations(windows))
         frames = []
         for sound, own in zip(sounds, spans, strict=True):
-            joined = windowed.join([next(heard) for _ in own], own, causal=True)
+            joined = windowed.join([next(activations) for _ in own], own, causal=True)
             rate = self.frames_per_second or 1 / sound.duration_seconds
             frames.append(windowed.regrid(joined, sizes.code_rate, sound.duration_seconds, rate))
         return frames
@@ -72,7 +72,7 @@ class JukeboxEncoder:
         return self.net.codes(cut, end - first)[start - first :]
 
 
-def load(settings: Settings, device: Device) -> JukeboxEncoder:
+def load(settings: EncoderOptions, device: Device) -> JukeboxEncoder:
     """The encoder with the weights of a folder that `convert` wrote.
 
     Raises:
@@ -141,12 +141,12 @@ def published(net: Jukebox, sounds: Sequence[Sound]) -> list[np.ndarray]:
     windows = []
     for sound in sounds:
         samples = normalise(sound.at(SAMPLE_RATE))
-        heard = min(len(samples), net.sizes.window_samples)
+        used = min(len(samples), net.sizes.window_samples)
         wanted = int(net.sizes.prior.context * len(samples) / net.sizes.window_samples)
         wanted = min(wanted, net.sizes.prior.context)
         if wanted < pooled(net.sizes):
             raise BadAudio(
                 "too-short", f"{float(sound.duration_seconds):.2f} s is too short for compat llark."
             )
-        windows.append(net.codes(samples[:heard], wanted, net.sizes.window_samples))
+        windows.append(net.codes(samples[:used], wanted, net.sizes.window_samples))
     return [average(one, pooled(net.sizes)) for one in net.activations(windows)]

@@ -229,10 +229,10 @@ class Layer(nn.Module):
         if self.pattern == 3:
             key, value = _one_later(key), _one_later(value)
         rows = (query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1))
-        heard = functional.scaled_dot_product_attention(*rows, is_causal=self.pattern != 3)
-        heard = heard.view(query.shape)
+        output = functional.scaled_dot_product_attention(*rows, is_causal=self.pattern != 3)
+        output = output.view(query.shape)
         order = (0, 3, 1, 2, 4) if self.pattern == 2 else (0, 1, 3, 2, 4)
-        return heard.permute(order).reshape(batch, positions, self.heads * each)
+        return output.permute(order).reshape(batch, positions, self.heads * each)
 
 
 def _one_later(x: torch.Tensor) -> torch.Tensor:

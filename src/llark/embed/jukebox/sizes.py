@@ -149,8 +149,8 @@ def memory_bytes(sizes: Sizes, dtype: str, batch: int) -> float:
     mapped = 0.0 if dtype == "bfloat16" else 4.0 * prior.width * prior.mlp_width
     tables = 4.0 * (prior.codes + 2 * prior.context) * prior.width
     state = float(prior.context * prior.width * size)
-    hearing = 3 * 4.0 * sizes.window_samples / 2 * sizes.vq.width
-    return weights + mapped + tables + batch * state + max(4 * state, hearing)
+    convolutions = 3 * 4.0 * sizes.window_samples / 2 * sizes.vq.width
+    return weights + mapped + tables + batch * state + max(4 * state, convolutions)
 
 
 def table(sizes: Sizes | None = None, batch: int = 8) -> str:
