@@ -23,10 +23,10 @@ NAMES = (*_LOADERS, f"{HUB}NAME")
 
 
 def load(settings: EncoderOptions, device: Device) -> Encoder:
-    """The encoder that the settings name, ready to hear.
+    """The encoder that the options name, ready to embed.
 
     Raises:
-        UserMustAct: It is unknown, its weights are not there, or a setting is not to be had.
+        UserMustAct: It is unknown, its weights are not there, or a setting is not available.
     """
     if settings.encoder.startswith(HUB):
         module = "llark.embed.hub"

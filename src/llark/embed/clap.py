@@ -1,6 +1,6 @@
 """CLAP (Wu et al. 2023, https://arxiv.org/abs/2211.06687): sound in the space of words, width 512.
 
-A clip is heard in windows of 10 s that overlap, where the published extraction takes one at a random place.
+A clip is cut into windows of 10 s that overlap, where the published extraction takes one at a random place.
 `--rate clip` gives one vector for a clip, as that extraction does, of length 1; else the network's last
 values, 3.2 a second, go through the same projection one by one and onto the wanted grid. The spectrogram is
 the training code's own, whatever the folder's preprocessor says: see `feature_extractor`.
@@ -151,7 +151,7 @@ def load(settings: EncoderOptions, device: Device) -> ClapEncoder:
     """The audio half of a CLAP: from a folder or a name of the hub, or from a published `.pt`.
 
     Raises:
-        UserMustAct: There is none, or a setting is not to be had.
+        UserMustAct: There is none, or a setting is not available.
     """
     settings.refuse(compat=settings.compat, layer=settings.layer)
     if settings.weights is None:

@@ -1,4 +1,4 @@
-"""What every encoder is: a card that says what it hears and gives, and a call that embeds clips.
+"""What every encoder is: a card that says what it takes and gives, and a call that embeds clips.
 
 Frame i of every encoder covers [i / f, (i + 1) / f) seconds of the clip, where f is its exact number of
 frames a second; there are as many frames as the clip's seconds need, the last one covered in part only.
@@ -41,7 +41,7 @@ class Card:
     frames_per_second: Fraction
     """Exact."""
     window_seconds: Fraction
-    """The longest stretch that it hears at once; more is heard in overlapping windows."""
+    """The longest stretch that it takes at once; more is cut into overlapping windows."""
     licence: str
     """Of the weights."""
 
@@ -74,7 +74,7 @@ class Sound:
 
 
 class Encoder(Protocol):
-    """Made by a loader of `llark.embed`; ready to hear."""
+    """Made by a loader of `llark.embed`; ready to embed."""
 
     @property
     def card(self) -> Card: ...
@@ -85,7 +85,7 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class Streams(Protocol):
-    """An encoder that can hear a long stretch of a recording without holding its samples."""
+    """An encoder that can embed a long stretch of a recording without holding its samples."""
 
     def song(self, path: Place, start_seconds: float, end_seconds: float) -> tuple[np.ndarray, Fraction]:
         """The frames that a call would give for it, and its exact seconds. Raises `BadAudio`."""
@@ -146,7 +146,7 @@ def device(name: str | None = None, dtype: str | None = None, batch: int = 8) ->
     return Device(name, dtype, batch)
 
 
-# --- what a user says of an encoder -----------------------------------------------------------------------
+# --- a user's options of an encoder -----------------------------------------------------------------------
 
 NATIVE, CLIP = "native", "clip"
 

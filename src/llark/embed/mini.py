@@ -1,4 +1,4 @@
-"""The `mini` encoder: what the four frozen networks and a local tempogram hear, twice a second.
+"""The `mini` encoder: what the four frozen networks and a local tempogram give, twice a second.
 
 Frame i covers [i/2, (i+1)/2) seconds of the clip. Half a second of averaging erases the beat, so rhythm has
 its own part: autocorrelations over ten seconds, on lags whose ratio is constant, so that a change of tempo is

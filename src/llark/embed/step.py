@@ -28,7 +28,7 @@ def read(clip: Clip) -> Sound:
 
 
 def placed(encoder: Encoder, clip: Clip, seconds: Fraction, frames: np.ndarray) -> Embedding:
-    """The record of what an encoder heard in a clip."""
+    """The record of an encoder's frames of a clip."""
     card = encoder.card
     rate = card.frames_per_second or Fraction(len(frames)) / seconds
     name = card.version if card.version.startswith(card.name) else f"{card.name} {card.version}"

@@ -1,6 +1,6 @@
-"""Networks that hear a stretch at a time, as encoders of clips of any length.
+"""Networks that take a stretch at a time, as encoders of clips of any length.
 
-A clip is cut into windows that overlap, the windows are heard in batches of one length, and what was heard is
+A clip is cut into windows that overlap, the windows run in batches of one length, and what comes out is
 joined at the middles of the overlaps and averaged onto the wanted grid.
 """
 
@@ -19,7 +19,7 @@ from llark.embed.encoder import Card, Device, EncoderOptions, Sound
 
 @dataclass(frozen=True, eq=False)
 class WindowedNetwork:
-    """What one adapter loads: a network's own numbers, and the call that hears."""
+    """What one adapter loads: a network's own numbers, and the call that runs it."""
 
     run: Callable[[torch.Tensor], torch.Tensor]
     """float32 [batch, samples] on the CPU → [batch, values, width] on any device, a value each `hop`."""
@@ -27,7 +27,7 @@ class WindowedNetwork:
     hop: int
     """Samples a value."""
     window: int
-    """Values in the longest stretch that is heard at once."""
+    """Values in the longest stretch that it takes at once."""
     overlap: int
     """Values that two windows share."""
     width: int
@@ -75,7 +75,7 @@ class WindowedEncoder:
 
     @torch.inference_mode()
     def _run(self, pieces: list[np.ndarray]) -> list[np.ndarray]:
-        """[values, width] of each piece; those of one length are heard together."""
+        """[values, width] of each piece; those of one length run together."""
         found: list[np.ndarray] = [np.empty(0)] * len(pieces)
         order = sorted(range(len(pieces)), key=lambda i: (-len(pieces[i]), i))
         while order:
@@ -103,7 +103,7 @@ def _fit(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def encoder(name: str, network: WindowedNetwork, settings: EncoderOptions, device: Device) -> WindowedEncoder:
-    """The encoder around a network. Raises `UserMustAct` where the rate is not to be had."""
+    """The encoder around a network. Raises `UserMustAct` where the rate is not available."""
     rate = settings.frames_per_second(network.rate)
     card = Card(
         name=name,
@@ -172,7 +172,7 @@ def windows(total: int, window: int, overlap: int, *, whole: bool = False) -> li
 
 
 def join(pieces: Sequence[np.ndarray], spans: Sequence[tuple[int, int]], *, causal: bool) -> np.ndarray:
-    """One sequence from what was heard in windows that overlap.
+    """One sequence from the outputs of windows that overlap.
 
     Args:
         pieces: [end - start, width] of each window.

@@ -1,4 +1,4 @@
-"""Answers to questions about audio that was heard: one song, or many clips at once."""
+"""Answers to questions about audio: one song, or many clips at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llark.model.checkpoint import load_adapter
 @dataclass(frozen=True, eq=False)
 class Query:
     """One question. `frames` is [frames, width], or `None` to ask without audio; `facts` the line of
-    measured facts that the model is shown, or `None` to let it hear the frames alone."""
+    measured facts that the model is shown, or `None` to let it answer from the frames alone."""
 
     question: str
     frames: np.ndarray | None
@@ -58,7 +58,7 @@ class Answerer:
         return cls(model.to(device), processor, config)
 
     def __call__(self, asked: Sequence[Query], tick: Callable[[int], None] | None = None) -> list[str]:
-        """The answers, in order. Like lengths are decoded together; `tick` hears how many are done."""
+        """The answers, in order. Like lengths are decoded together; `tick` gets how many are done."""
         order = sorted(range(len(asked)), key=lambda i: _length(asked[i]))
         answers = [""] * len(asked)
         for start in range(0, len(order), self.config.batch):

@@ -1,4 +1,4 @@
-"""The walk of `llark ask`: a recording is heard, measured and asked about, by any model of this package."""
+"""`llark ask`: a model of this package answers questions about a recording, and says what was measured."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ BUNDLED = "mini"
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Which model answers, and where its parts lie, if not where it says.
-
-    `model`: its folder; the one in the package if `None`. `base`: a folder of its base language model.
-    `encoder_weights`: a folder or hub name of its encoder. `device`: cpu, cuda …; a GPU if there is one.
-    """
+    """Which model answers, and where its parts lie, if not where it says."""
 
     model: Path | None = None
+    """Its folder; `None` is the model in the package."""
     base: Path | None = None
+    """A folder of its base language model."""
     encoder_weights: str | None = None
+    """A folder or hub name of its encoder."""
     device: str | None = None
+    """cpu, cuda …; a GPU if there is one."""
 
     @property
     def folder(self) -> Path:
@@ -51,8 +51,8 @@ class ModelOptions:
 
 
 class MusicLM:
-    """A model with its encoder, which hears recordings and answers. Both are loaded once: the encoder when it
-    is needed, the model while the first recording is heard.
+    """A model with its encoder, for questions about recordings. Both are loaded once: the encoder when it is
+    needed, the model while the first recording is listened to.
 
     Raises `UserMustAct` where it is no model of this package.
     """
@@ -92,21 +92,21 @@ class MusicLM:
         return AskResult(str(path), answers, listened.facts, watch.seconds)
 
     def listen_to(self, path: Path) -> Listened:
-        """The facts of a recording, and the frames in which this model hears it."""
+        """The facts of a recording, and its frames from this model's encoder."""
         bundled = self.encoder_record.is_bundled
         listened = listen.to_recording(_track(path), frames=bundled, progress="listen")
         return listened if bundled else replace(listened, frames=self.embed(path))
 
     @property
     def encoder_version(self) -> str:
-        """The encoder and its version, as frames name it; exact once something was heard."""
+        """The encoder and its version, as frames name it; exact once the encoder is loaded."""
         if self.encoder_record.is_bundled:
             return self.encoder_record.version
         version = self.encoder_record.version if self._encoder is None else self._encoder.card.version
         return f"{self.encoder_record.name} {version}"
 
     def embed(self, song: Path | str) -> np.ndarray:
-        """The frames in which this model hears a recording: [frames, width]."""
+        """A recording's frames from this model's encoder: [frames, width]."""
         from llark.embed import record
 
         if self._encoder is None:
@@ -117,7 +117,7 @@ class MusicLM:
     def answer(
         self, questions: Sequence[str], frames: np.ndarray | None, facts: Annotation | None = None
     ) -> list[str]:
-        """The answers to questions about [frames, width], or about nothing that is heard."""
+        """The answers to questions about [frames, width], or without audio."""
         from llark.generate import Query
 
         line = None if facts is None else facts_line.describe_facts(facts)

@@ -1,4 +1,4 @@
-"""The walk of `llark embed`: clips → embeddings, and conversions."""
+"""`llark embed`: clips → embeddings, and conversions."""
 
 from __future__ import annotations
 

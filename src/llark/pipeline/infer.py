@@ -110,8 +110,8 @@ def infer(choice: ModelOptions, data: Sequence[str], out: Path, options: InferOp
     """Asks a model about frames that lie ready; writes `out` and returns what was made and lost.
 
     Raises:
-        UserMustAct: There is nothing to ask, the frames are not those that the model hears, or too much would
-            be dropped.
+        UserMustAct: There is nothing to ask, the frames are of another encoder than the model's, or too much
+            would be dropped.
         StoreMismatch: There are answers already, of another model or base, to other data or settings.
     """
     _refuse(out, options)

@@ -1,4 +1,4 @@
-"""Listening: recordings and clips → what is measured in them, and the frames in which a model hears them.
+"""Listening: recordings and clips → what is measured in them, and the frames that a model reads.
 
 One loop walks a recording window by window. The annotators and the `mini` encoder share the frozen networks,
 so both read the features of a window in one pass, whoever asks: `llark ask`, `annotate`, `build`, `evaluate`.
@@ -293,7 +293,7 @@ def _are_of(model: Path, embeddings: Mapping[str, Embedding]) -> bool:
     return not known or not records.difference(records.of_model(model), there)
 
 
-# --- whether what is kept of clips was heard in the same audio: ids alone do not tell -----------------------
+# --- whether what is kept of clips was made from the same audio: ids alone do not tell ---------------------
 
 
 def digest_of(clips: Iterable[Clip]) -> str:
@@ -317,7 +317,7 @@ def _of_file(path: Path) -> str:
 
 
 def refuse_others(folder: Path, plan: Mapping[str, object]) -> None:
-    """Raises `StoreMismatch` where a folder holds what was heard in other audio under the same ids.
+    """Raises `StoreMismatch` where a folder holds what was made from other audio under the same ids.
 
     `plan` is that of the stage, with `clips` and `sounds`. Of other differences the stage itself speaks.
     """

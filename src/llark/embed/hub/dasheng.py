@@ -1,6 +1,6 @@
 """Dasheng (Dinkel et al. 2024, https://arxiv.org/abs/2406.06992): 25 values a second.
 
-A plain transformer over patches of 40 ms of a mel spectrogram; it hears at most 10 s at once, as many patches
+A plain transformer over patches of 40 ms of a mel spectrogram; it takes at most 10 s at once, as many patches
 as its weights have places for.
 """
 

@@ -23,7 +23,7 @@ VERSION = "1"
 SAMPLE_RATE = 24_000
 FRAME = 2048
 WINDOW_SECONDS, OVERLAP_SECONDS = 30, 4
-"""The published model hears 30 s at once."""
+"""The published model takes 30 s at once."""
 
 _STRIDES = {4: (2, 2), 2: (2, 1)}
 """Of the two convolutions in time, by how many mel frames make one value."""

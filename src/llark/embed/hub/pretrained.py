@@ -99,7 +99,7 @@ def reach(kernels: list[int], strides: list[int]) -> int:
 # --- Whisper's encoder (Radford et al. 2022, https://arxiv.org/abs/2212.04356): 50 values a second --------
 
 # Its middle layers tell instruments apart better than its last one, so the middle one is the default. As in
-# its training, what is heard is followed by silence up to 30 s.
+# its training, the sound is followed by silence up to 30 s.
 
 WHISPER_LICENCE = "MIT"
 WHISPER_HOP = 320
@@ -150,13 +150,13 @@ ENCODEC_LICENCES = {24_000: "not stated by its publisher", 32_000: "CC BY-NC 4.0
 
 ENCODEC_WINDOW_SECONDS, ENCODEC_OVERLAP_SECONDS = 30, 2
 CHUNK_OVERLAP = 0.2
-"""The share that two chunks have in common, of a model that was trained to hear one chunk at a time."""
+"""The share that two chunks have in common, of a model that was trained on one chunk at a time."""
 
 
 def load_encodec(
     folder: Path, config: dict[str, Any], settings: EncoderOptions, device: Device
 ) -> WindowedNetwork:
-    """The encoder half; each channel of a stereo model hears the same."""
+    """The encoder half; each channel of a stereo model gets the same."""
     from transformers import EncodecModel
 
     settings.refuse(layer=settings.layer)
@@ -185,7 +185,7 @@ def load_encodec(
 
 
 def window_and_overlap(config: dict[str, Any], rate: int, hop: int) -> tuple[int, int]:
-    """In values. The 48 kHz model normalises over the chunk of 1 s that it hears, so it is given no more."""
+    """In values. The 48 kHz model normalises over the chunk of 1 s that it takes, so it is given no more."""
     if not config.get("chunk_length_s"):
         return ENCODEC_WINDOW_SECONDS * rate // hop, ENCODEC_OVERLAP_SECONDS * rate // hop
     window = max(2, int(config["chunk_length_s"] * rate) // hop)
@@ -204,7 +204,7 @@ TRIED_SECONDS = (1, 2, 3)
 def load_auto(
     folder: Path, config: dict[str, Any], settings: EncoderOptions, device: Device
 ) -> WindowedNetwork:
-    """The model's hidden states. Raises `UserMustAct` where it hears no sound."""
+    """The model's hidden states. Raises `UserMustAct` where it takes no sound."""
     from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 
     kind = config.get("model_type", "of an unknown kind")

@@ -1,6 +1,6 @@
 """Jukebox as an encoder: clips of any length → frames of width 4800.
 
-The corrected mode covers the whole clip: windows of 23.78 s overlap, so that what is heard after the first
+The corrected mode covers the whole clip: windows of 23.78 s overlap, so that what lies after the first
 one has at least `OVERLAP_SECONDS` before it; activations are averaged onto an exact grid; the level is left
 as it is. `compat="llark"` is the published extraction, to the number: see `published`.
 """
@@ -25,7 +25,7 @@ from llark.errors import BadAudio, UserMustAct
 VERSION = "1"
 
 OVERLAP_SECONDS = 12
-"""About half a window: what the first frames of a later window have heard before them."""
+"""About half a window: what the first frames of a later window have before them."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def load(settings: EncoderOptions, device: Device) -> JukeboxEncoder:
     """The encoder with the weights of a folder that `convert` wrote.
 
     Raises:
-        UserMustAct: The folder holds none, or a setting is not to be had.
+        UserMustAct: The folder holds none, or a setting is not available.
     """
     settings.refuse(layer=settings.layer)
     if settings.compat not in (None, "llark"):
@@ -103,7 +103,7 @@ def load(settings: EncoderOptions, device: Device) -> JukeboxEncoder:
 
 # --- the published extraction, to the number: what LLark's own embeddings were made by --------------------
 
-# The recording is scaled to a peak of 1; what lies after 23.78 s is not heard; activations are averaged over
+# The recording is scaled to a peak of 1; what lies after 23.78 s is left out; activations are averaged over
 # 34 at a time, the rest dropped, so that their rate is 10.133 Hz and not 10. It is there for models that were
 # trained on such frames. A clip shorter than 34 activations (0.1 s) has none, and is refused.
 # https://github.com/spotify-research/llark/blob/a933b94/jukebox/main.py

@@ -43,7 +43,7 @@ class PriorSizes:
     """The first layers of the top-level prior."""
 
     context: int = 8192
-    """Codes that it hears at once."""
+    """Codes that it takes at once."""
     width: int = 4800
     depth: int = 36
     """Layers that are kept; the whole prior has 72."""
