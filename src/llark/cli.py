@@ -181,10 +181,10 @@ def infer(
         Stop when more than this share would be lost; 1 never stops.
     """
     from llark.pipeline import infer as pipeline
-    from llark.pipeline.ask import Choice
+    from llark.pipeline.ask import ModelOptions
 
     options = pipeline.InferOptions(prompt, split, limit, most_tokens, batch, drop_share)
-    print(pipeline.infer(Choice(model, base=base, device=device), data, out, options))
+    print(pipeline.infer(ModelOptions(model, base=base, device=device), data, out, options))
 
 
 @app.command(group=LISTEN)
@@ -595,7 +595,7 @@ def evaluate(
         Local processes that listen.
     """
     from llark.pipeline import evaluate as pipeline
-    from llark.pipeline.ask import Choice
+    from llark.pipeline.ask import ModelOptions
 
     if data is not None and source is not None:
         if model is not None:
@@ -603,7 +603,7 @@ def evaluate(
         model = source
     source = data or source
     if real:
-        print(pipeline.evaluate_real(out, Choice(model, base, encoder_weights, device)))
+        print(pipeline.evaluate_real(out, ModelOptions(model, base, encoder_weights, device)))
         return
     wanted = pipeline.EvaluateOptions(
         model=model,

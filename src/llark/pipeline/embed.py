@@ -13,7 +13,7 @@ from llark.storage import artifacts, stages
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
-    from llark.embed.encoder import Card, Device, Settings
+    from llark.embed.encoder import Card, Device, EncoderOptions
     from llark.options import EmbedOptions
 
 LONGEST_SECONDS_A_CLIP = 3600.0
@@ -27,9 +27,9 @@ def embed(clips: str, out: str, options: EmbedOptions) -> str:
     return run(clips, out, settings_of(options), device, options.workers)
 
 
-def settings_of(options: EmbedOptions) -> Settings:
+def settings_of(options: EmbedOptions) -> EncoderOptions:
     """The encoder that options name; NAME=WEIGHTS and NAME#LAYER say more of it in its name."""
-    from llark.embed.encoder import NATIVE, Settings
+    from llark.embed.encoder import NATIVE, EncoderOptions
 
     name, _, own_layer = options.encoder.partition("#")
     weights, layer = options.weights, options.layer
@@ -42,10 +42,10 @@ def settings_of(options: EmbedOptions) -> Settings:
         except ValueError as error:
             raise UserMustAct(f"{own_layer} is no layer of {name}; write it as {name}#6.") from error
     rate = options.rate or (NATIVE if name == "mini" else "10")
-    return Settings(name, weights, options.compat, layer, rate)
+    return EncoderOptions(name, weights, options.compat, layer, rate)
 
 
-def run(clips: str, out: str, settings: Settings, device: Device, workers: int = 0) -> str:
+def run(clips: str, out: str, settings: EncoderOptions, device: Device, workers: int = 0) -> str:
     """The embed stage: into `out`, which goes on where it was stopped. Returns what was made.
 
     `clips` is a folder that `llark prepare` has filled, or one of clips.
