@@ -57,7 +57,7 @@ STEADY = 120
 """Claps, clicks and the like at a steady tempo."""
 
 
-READS = rhythm.HEARD_WIDTH + rhythm.CHANGES + 24
+READS = rhythm.RHYTHM_WIDTH + rhythm.CHANGES + 24
 """Columns that a net's convolutions read."""
 
 
@@ -251,7 +251,7 @@ def collate(examples: Sequence[Example], chosen: Sequence[Cut]) -> tuple[Tensor,
     for place, cut in enumerate(chosen):
         one = examples[cut.row]
         heard[place, : cut.frames] = torch.from_numpy(stretched(one.evidence, cut))
-        for circle in heard[place, :, rhythm.HEARD_WIDTH :].split(12, dim=1):
+        for circle in heard[place, :, rhythm.RHYTHM_WIDTH :].split(12, dim=1):
             circle.copy_(circle.roll(cut.higher, 1))
         mask[place, : cut.frames] = True
         tempo[place] = tempo_target(one.bpm / cut.slower if one.bpm else one.bpm)
@@ -279,7 +279,7 @@ def deafened(heard: Tensor, mean: Tensor, share: float) -> Tensor:
     their `mean` [width] throughout."""
     left_out = torch.rand(len(heard), len(HEARD_GROUPS)) < share
     columns = left_out.repeat_interleave(torch.tensor(HEARD_GROUPS), dim=1)
-    columns = functional.pad(columns, (0, rhythm.INPUT_WIDTH - rhythm.HEARD_WIDTH))
+    columns = functional.pad(columns, (0, rhythm.INPUT_WIDTH - rhythm.RHYTHM_WIDTH))
     return torch.where(columns[:, None], mean, heard)
 
 

@@ -406,21 +406,21 @@ def _known_keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 def _sentences(error: ValidationError) -> Iterator[str]:
     """One clause for each thing that is wrong."""
-    for found in error.errors():
-        key = ".".join(str(part) for part in found["loc"])
-        if key in RENAMED and found["type"] == "extra_forbidden":
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        if key in RENAMED and fault["type"] == "extra_forbidden":
             yield f"{key} is now called {RENAMED[key]}"
-        elif found["type"] == "extra_forbidden":
+        elif fault["type"] == "extra_forbidden":
             yield f"{key} is not a key of a recipe{_hint(key)}"
-        elif found["type"] == "missing":
+        elif fault["type"] == "missing":
             yield f"{key} is missing"
-        elif found["type"] == "model_type":
-            yield f"{key} is {found['input']!r}, but it should be a section, with keys below it"
-        elif found["type"] == "value_error":
-            yield f"{found['msg'].removeprefix('Value error, ')}"
+        elif fault["type"] == "model_type":
+            yield f"{key} is {fault['input']!r}, but it should be a section, with keys below it"
+        elif fault["type"] == "value_error":
+            yield f"{fault['msg'].removeprefix('Value error, ')}"
         else:
-            message = found["msg"][0].lower() + found["msg"][1:]
-            yield f"{key} is {found['input']!r}, but {message.replace('input ', 'it ')}"
+            message = fault["msg"][0].lower() + fault["msg"][1:]
+            yield f"{key} is {fault['input']!r}, but {message.replace('input ', 'it ')}"
 
 
 def _hint(key: str) -> str:

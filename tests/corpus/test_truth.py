@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from llark.corpus import mma
-from llark.corpus.audible import key_is_heard, truth
+from llark.corpus.audible import key_is_audible, truth
 from llark.corpus.builtin import STYLES
 from llark.corpus.harmony import voicing
 from llark.corpus.piece import (
@@ -99,16 +99,16 @@ def test_long_chords_that_mark_no_beats_leave_tempo_and_meter_unknown() -> None:
 
 def test_a_key_is_unknown_where_its_tonic_is_not_heard() -> None:
     piece = waltz()
-    assert key_is_heard(piece, 0.0, 12.0)
+    assert key_is_audible(piece, 0.0, 12.0)
     assert truth(piece, "x", Timing(60.0, 3.0), 6.0, ["piano"]).key.name is None  # F and G alone
 
 
 def test_a_modulating_piece_has_its_key_only_where_the_notes_say_so() -> None:
     piece = replace(waltz(), harmony=(), modulates=True)
-    assert key_is_heard(piece, 0.0, 12.0)
-    assert not key_is_heard(transpose(piece, 0), 3.0, 6.0)
+    assert key_is_audible(piece, 0.0, 12.0)
+    assert not key_is_audible(transpose(piece, 0), 3.0, 6.0)
     away = replace(piece, key=(G, A + 12)[1])
-    assert not key_is_heard(away, 0.0, 12.0)
+    assert not key_is_audible(away, 0.0, 12.0)
 
 
 def test_a_piece_reduced_to_drums_or_bass_forgets_key_and_chords() -> None:

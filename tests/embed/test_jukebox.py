@@ -42,7 +42,7 @@ def folders(goldens: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFac
 def test_codes_are_the_references_exactly(
     name: str, folders: dict[str, Path], goldens: dict[str, np.ndarray]
 ) -> None:
-    net = Jukebox(folders[name], Device(), kept=False)
+    net = Jukebox(folders[name], Device(), in_memory=False)
     context = MODELS[name]["context"]
     codes = net.codes(sound(context * 128), context, context * 128)
     np.testing.assert_array_equal(codes, goldens[f"{name}/codes"])
@@ -53,7 +53,7 @@ def test_codes_are_the_references_exactly(
 def test_the_place_in_time_is_the_references(
     name: str, folders: dict[str, Path], goldens: dict[str, np.ndarray]
 ) -> None:
-    net = Jukebox(folders[name], Device(), kept=False)
+    net = Jukebox(folders[name], Device(), in_memory=False)
     timed = net.places - net.prior.positions
     np.testing.assert_allclose(timed, goldens[f"{name}/places"], atol=1e-6)
 
@@ -62,7 +62,7 @@ def test_the_place_in_time_is_the_references(
 def test_every_layer_is_the_references(
     name: str, folders: dict[str, Path], goldens: dict[str, np.ndarray]
 ) -> None:
-    net = Jukebox(folders[name], Device(), kept=False)
+    net = Jukebox(folders[name], Device(), in_memory=False)
     codes = torch.from_numpy(goldens[f"{name}/codes"].astype(np.int64))[None]
     wanted = goldens[f"{name}/layers"]
     assert len(wanted) == MODELS[name]["depth"]
@@ -79,7 +79,7 @@ def test_every_layer_is_the_references(
 def test_the_first_activations_need_their_own_codes_alone(
     name: str, folders: dict[str, Path], goldens: dict[str, np.ndarray]
 ) -> None:
-    net = Jukebox(folders[name], Device(batch=3), kept=True)
+    net = Jukebox(folders[name], Device(batch=3), in_memory=True)
     codes = torch.from_numpy(goldens[f"{name}/codes"].astype(np.int64))
     lengths = (1, 7, 33, len(codes) - 5, len(codes))
     for length, found in zip(lengths, net.activations([codes[:n] for n in lengths]), strict=True):
@@ -124,12 +124,12 @@ def test_the_first_window_is_the_references_averaged_by_overlap(
 ) -> None:
     context = MODELS["whole"]["context"]
     samples = sound(context * 128)
-    net = Jukebox(folders["whole"], Device(), kept=False)
+    net = Jukebox(folders["whole"], Device(), in_memory=False)
     wanted = net.activations([net.codes(samples, context)])[0]
     heard = listener(folders["whole"], rate="native")([Sound(samples, SAMPLE_RATE)])[0]
     np.testing.assert_allclose(heard, wanted, atol=1e-5)
-    kept = context - 40  # the clip's last codes hear silence after it, the reference's hear zeros
-    np.testing.assert_allclose(heard[:kept], goldens["whole/layers"][-1][:kept], atol=1e-4)
+    in_memory = context - 40  # the clip's last codes hear silence after it, the reference's hear zeros
+    np.testing.assert_allclose(heard[:in_memory], goldens["whole/layers"][-1][:in_memory], atol=1e-4)
 
 
 def test_what_comes_after_the_first_window_changes_with_the_sound_there(folders: dict[str, Path]) -> None:
@@ -267,7 +267,7 @@ def test_layers_beyond_those_that_are_kept_are_never_read(
     convert.convert(tmp_path / "vqvae.pth.tar", tmp_path / "prior.pth.tar", tmp_path / "out", sizes)
     assert [name for name in read if "_attn_mods.1." in name]
     assert not [name for name in read if "_attn_mods.2." in name or "x_out" in name]
-    net = Jukebox(tmp_path / "out", Device(), kept=False)
+    net = Jukebox(tmp_path / "out", Device(), in_memory=False)
     heard = net.activations([torch.from_numpy(goldens["whole/codes"].astype(np.int64))])[0]
     np.testing.assert_allclose(heard, goldens["whole/layers"][1], atol=1e-4)
 

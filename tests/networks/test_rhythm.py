@@ -72,15 +72,15 @@ def test_changes_are_the_same_in_every_key_and_none_where_nothing_sounds() -> No
     torch.testing.assert_close(rhythm.pitch_changes(classes, mask)[:1, :50], alone)
 
 
-@pytest.mark.parametrize("reads", [rhythm.HEARD_WIDTH, rhythm.HEARD_WIDTH + rhythm.CHANGES])
+@pytest.mark.parametrize("reads", [rhythm.RHYTHM_WIDTH, rhythm.RHYTHM_WIDTH + rhythm.CHANGES])
 def test_a_net_that_reads_fewer_columns_hears_none_of_the_others(reads: int) -> None:
     net = rhythm.TinyRhythm(16, reads)
     weights = {f"0.{name}": value for name, value in net.state_dict().items()}
     heard = np.random.default_rng(2).normal(size=(120, rhythm.INPUT_WIDTH)).astype("f4")
     other = heard.copy()
-    other[:, rhythm.HEARD_WIDTH :] = other[:, rhythm.HEARD_WIDTH :][:, ::-1]
+    other[:, rhythm.RHYTHM_WIDTH :] = other[:, rhythm.RHYTHM_WIDTH :][:, ::-1]
     one, two = (rhythm.RhythmNet(weights)(values).activations for values in (heard, other))
-    assert bool((one == two).all()) == (reads == rhythm.HEARD_WIDTH)
+    assert bool((one == two).all()) == (reads == rhythm.RHYTHM_WIDTH)
 
 
 def test_several_nets_are_averaged() -> None:

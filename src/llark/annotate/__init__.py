@@ -69,8 +69,8 @@ def annotate(
 
 def _is_music(facts: Annotation) -> bool:
     """Whether beats or harmony are likelier there than not."""
-    found = (facts.beats, facts.key, facts.chords, facts.melody, facts.isolated_chord)
-    return any(fact.confidence > 0.5 for fact in found)
+    evidence = (facts.beats, facts.key, facts.chords, facts.melody, facts.isolated_chord)
+    return any(fact.confidence > 0.5 for fact in evidence)
 
 
 def _rounded(fact: Fact) -> Fact:
@@ -78,18 +78,20 @@ def _rounded(fact: Fact) -> Fact:
     return replace(fact, confidence=round(fact.confidence, 4))
 
 
-def _beats_from(found: Beats, start_seconds: float) -> Beats:
+def _beats_from(clip_beats: Beats, start_seconds: float) -> Beats:
     """Beats of a clip in seconds of its track."""
-    return replace(found, times_seconds=tuple(round(t + start_seconds, 3) for t in found.times_seconds))
+    return replace(
+        clip_beats, times_seconds=tuple(round(t + start_seconds, 3) for t in clip_beats.times_seconds)
+    )
 
 
-def _chords_from(found: Chords, start_seconds: float, end_seconds: float) -> Chords:
+def _chords_from(clip_chords: Chords, start_seconds: float, end_seconds: float) -> Chords:
     """Chords of a clip in seconds of its track; the last one lasts to its end."""
-    starts = [round(span.start_seconds + start_seconds, 3) for span in found.spans]
+    starts = [round(span.start_seconds + start_seconds, 3) for span in clip_chords.spans]
     ends = [*starts, end_seconds][1:]
     spans = (
         replace(span, start_seconds=start, end_seconds=end)
-        for span, start, end in zip(found.spans, starts, ends, strict=True)
+        for span, start, end in zip(clip_chords.spans, starts, ends, strict=True)
         if start < end
     )
-    return replace(found, spans=tuple(spans))
+    return replace(clip_chords, spans=tuple(spans))

@@ -49,15 +49,15 @@ def track(activations: np.ndarray, bpm: float, per_bar: int, config: BeatConfig 
     return Beats(seconds, tuple(int(place) for place in places), round(confidence, 4), SOURCE)
 
 
-def doubted(found: Beats, certainty: float, config: BeatConfig = BeatConfig()) -> Beats:
+def doubted(beats: Beats, certainty: float, config: BeatConfig = BeatConfig()) -> Beats:
     """Beats no surer than `certainty`; unknown if that is too little.
 
     In noise the nets find beats, but hardly ever a tempo.
     """
-    confidence = min(found.confidence, certainty)
+    confidence = min(beats.confidence, certainty)
     if confidence < config.least_certainty:
         return Beats(source=SOURCE)
-    return replace(found, confidence=round(confidence, 4))
+    return replace(beats, confidence=round(confidence, 4))
 
 
 def _decode(

@@ -50,12 +50,12 @@ class ChordConfig:
     """No-chord gaps shorter than this go to the chord before them."""
 
 
-def decode(heard: ChordOutput, harmony: HarmonyOutput, config: ChordConfig = ChordConfig()) -> Chords:
+def decode(output: ChordOutput, harmony: HarmonyOutput, config: ChordConfig = ChordConfig()) -> Chords:
     """The spans cover the clip from 0 s without gaps; labels are `C:maj`, `F#:min`, `G:7` or `N`.
 
     Nothing pitched (silence, noise, drums) gives no spans and confidence 0.
     """
-    probabilities = majmin(heard, harmony, config)
+    probabilities = majmin(output, harmony, config)
     if not len(probabilities):
         return Chords(source=SOURCE)
     path = viterbi(np.log(probabilities + _FLOOR), config.change_cost)
@@ -67,18 +67,18 @@ def decode(heard: ChordOutput, harmony: HarmonyOutput, config: ChordConfig = Cho
     edges = [0, *(np.flatnonzero(np.diff(path)) + 1), len(path)]
     spans = []
     for first, last in pairwise(edges):
-        label = _label(int(path[first]), heard.triad[first:last], harmony.chords[first:last], config)
+        label = _label(int(path[first]), output.triad[first:last], harmony.chords[first:last], config)
         start, end = (_seconds(edge, len(path), config) for edge in (first, last))
         spans.append(ChordSpan(start, end, label))
     return Chords(_without_slivers(spans, config), confidence, SOURCE)
 
 
-def majmin(heard: ChordOutput, harmony: HarmonyOutput, config: ChordConfig = ChordConfig()) -> np.ndarray:
+def majmin(output: ChordOutput, harmony: HarmonyOutput, config: ChordConfig = ChordConfig()) -> np.ndarray:
     """[frames, 25]: no chord, then twelve major, then twelve minor chords, each row adding up to 1."""
     qualities = harmony.chords[:, :-1].reshape(-1, len(QUALITIES), 12)
     families = [qualities[:, kinds, :].sum(axis=1) for kinds in (_MAJOR, _MINOR)]
     probabilities: np.ndarray = np.concatenate([harmony.chords[:, -1:], *families], axis=1)
-    silent = heard.chroma.sum(axis=1) < config.quiet
+    silent = output.chroma.sum(axis=1) < config.quiet
     probabilities[silent] = np.eye(_STATES, dtype=probabilities.dtype)[0]
     return probabilities
 
@@ -182,12 +182,12 @@ def find_isolated(
     stretches = max(2, round(features.duration_seconds / config.stretch_seconds))
     if steadiness(strengths, stretches) < config.steady:
         return unknown
-    found = notes.decode(features.note, config.notes)
-    first, second = halves(found, len(features.note.notes))
+    sounding_notes = notes.decode(features.note, config.notes)
+    first, second = halves(sounding_notes, len(features.note.notes))
     if not first.any() or not second.any():
         return unknown
     likeness = float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))
-    lowest = min(found, key=lambda sound: sound.pitch_midi).pitch_midi % 12
+    lowest = min(sounding_notes, key=lambda sound: sound.pitch_midi).pitch_midi % 12
     label, inside, weakest = best_chord(first**2 + second**2, lowest, config)
     if likeness < config.likeness or inside < config.inside or weakest < config.weakest:
         return unknown
@@ -222,11 +222,11 @@ def steadiness(strengths: np.ndarray, stretches: int) -> float:
     )
 
 
-def halves(found: Sequence[Sounding], frames: int) -> tuple[np.ndarray, np.ndarray]:
+def halves(sounding_notes: Sequence[Sounding], frames: int) -> tuple[np.ndarray, np.ndarray]:
     """[12] for each half: the root of how long and strong each pitch class sounds in it."""
     weights = np.zeros((2, 12))
     middle = frames // 2
-    for sound in found:
+    for sound in sounding_notes:
         before = max(0, min(sound.last, middle) - sound.first)
         within = sound.last - sound.first
         weights[:, sound.pitch_midi % 12] += np.array([before, within - before]) * sound.strength

@@ -23,10 +23,10 @@ class KeyConfig:
     """Keys of less confidence are not reported."""
 
 
-def find(heard: HarmonyOutput, config: KeyConfig = KeyConfig()) -> Key:
+def find(output: HarmonyOutput, config: KeyConfig = KeyConfig()) -> Key:
     """The likeliest key, with its probability; unknown where none is likelier, or none of them is likely."""
-    best = int(np.argmax(heard.key))
-    confidence = float(heard.key[best])
+    best = int(np.argmax(output.key))
+    confidence = float(output.key[best])
     if best == len(KEYS) or confidence < config.least_confidence:
         return Key(source=SOURCE)
     return Key(KEYS[best], confidence, SOURCE)
@@ -48,7 +48,9 @@ class LocalKeysConfig:
 
 
 def find_course(
-    windows: Sequence[Annotation], heard: Sequence[np.ndarray], config: LocalKeysConfig = LocalKeysConfig()
+    windows: Sequence[Annotation],
+    probabilities: Sequence[np.ndarray],
+    config: LocalKeysConfig = LocalKeysConfig(),
 ) -> LocalKeys:
     """The likeliest course of keys: a span for each that holds for two windows or more.
 
@@ -59,7 +61,7 @@ def find_course(
     if not windows:
         return LocalKeys()
     known = np.array([bool(w.key.name or w.chords.spans) for w in windows])
-    likely = np.array([np.asarray(one, float)[: len(KEYS)] for one in heard]) * known[:, None]
+    likely = np.array([np.asarray(one, float)[: len(KEYS)] for one in probabilities]) * known[:, None]
     course = _course(np.where(known[:, None], np.maximum(likely, config.least_probability), 1.0), config)
     spans = []
     edges: list[int] = np.flatnonzero(np.diff(course, prepend=-1, append=-1)).tolist()

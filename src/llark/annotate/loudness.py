@@ -152,16 +152,16 @@ def _smoothed(levels: np.ndarray) -> np.ndarray:
 
 def _swells(levels: np.ndarray, config: LoudnessConfig) -> list[tuple[int, int, str]]:
     """(first, last, word) of the steady rises and falls."""
-    found = []
+    swells = []
     for word, curve in (("crescendo", levels), ("decrescendo", -levels)):
         at = 0
         while at < len(curve) - 1:
             end = _end_of_rise(curve, at, config.swell_slack_lu)
             start = at + int(np.flatnonzero(curve[at : end + 1] == curve[at : end + 1].min())[-1])
             if _is_swell(curve[start : end + 1], config):
-                found.append((start, end + 1, word))
+                swells.append((start, end + 1, word))
             at = max(end, at + 1)
-    return found
+    return swells
 
 
 def _end_of_rise(curve: np.ndarray, at: int, slack: float) -> int:

@@ -59,10 +59,10 @@ def find(
     share = periodic_share(features.samples_22050, config)
     if share < config.periodic_share:
         return Melody(source=SOURCE)
-    heard = notes.decode(features.note)
-    line = one_line(heard, config)
+    soundings = notes.decode(features.note)
+    line = one_line(soundings, config)
     clarity = notes.find(features.note).confidence
-    overlap = overlap_share(heard, config)
+    overlap = overlap_share(soundings, config)
     seconds = sum(sound.last - sound.first for sound in line) / notes.FRAMES_PER_SECOND
     if len(line) < config.fewest_notes or seconds < config.least_seconds or overlap > config.most_overlap:
         return Melody(source=SOURCE)
@@ -130,22 +130,22 @@ def _left_over(frames: np.ndarray, energy: np.ndarray, config: MelodyConfig) -> 
 # --- one note at a time -----------------------------------------------------------------------------------
 
 
-def overlap_share(heard: Sequence[Sounding], config: MelodyConfig = MelodyConfig()) -> float:
+def overlap_share(soundings: Sequence[Sounding], config: MelodyConfig = MelodyConfig()) -> float:
     """The share of the sounding time in which more than one note sounds, but for the tails of notes."""
-    if not heard:
+    if not soundings:
         return 0.0
     tail = round(config.tail_seconds * notes.FRAMES_PER_SECOND)
-    sounding = np.zeros(max(sound.last for sound in heard), int)
-    for sound in heard:
+    sounding = np.zeros(max(sound.last for sound in soundings), int)
+    for sound in soundings:
         sounding[sound.first : max(sound.first + 2, sound.last - tail)] += 1
     return float((sounding > 1).sum() / max((sounding > 0).sum(), 1))
 
 
-def one_line(heard: Sequence[Sounding], config: MelodyConfig = MelodyConfig()) -> list[Sounding]:
+def one_line(soundings: Sequence[Sounding], config: MelodyConfig = MelodyConfig()) -> list[Sounding]:
     """The notes, each ending where the next begins; of two that begin together the stronger one."""
     together = round(0.05 * notes.FRAMES_PER_SECOND)
     line: list[Sounding] = []
-    for sound in sorted(heard, key=lambda sound: (sound.first, -sound.strength)):
+    for sound in sorted(soundings, key=lambda sound: (sound.first, -sound.strength)):
         if line and sound.first - line[-1].first <= together:
             if sound.strength > line[-1].strength:
                 line[-1] = sound

@@ -20,16 +20,16 @@ class MeterConfig:
     """Meters of less confidence are not reported."""
 
 
-def find(heard: RhythmOutput, certainty: float = 1.0, config: MeterConfig = MeterConfig()) -> Meter:
+def find(output: RhythmOutput, certainty: float = 1.0, config: MeterConfig = MeterConfig()) -> Meter:
     """The likeliest meter; its confidence is its probability times `certainty`, that there are beats."""
-    best = int(np.argmax(heard.meter))
-    confidence = float(heard.meter[best]) * certainty
+    best = int(np.argmax(output.meter))
+    confidence = float(output.meter[best]) * certainty
     if confidence < config.least_confidence:
         return Meter(source=SOURCE)
     return Meter(METERS[best], round(confidence, 4), SOURCE)
 
 
-def beats_per_bar(heard: RhythmOutput) -> int:
+def beats_per_bar(output: RhythmOutput) -> int:
     """Beats in a bar of the likeliest meter: two in 6/8, whose beats are dotted quarters."""
-    likeliest = METERS[int(np.argmax(heard.meter))]
+    likeliest = METERS[int(np.argmax(output.meter))]
     return 2 if likeliest == 6 else likeliest

@@ -53,25 +53,25 @@ class Sounding:
     strength: float
 
 
-def find(heard: NoteOutput, start_seconds: float = 0.0, config: NoteConfig = NoteConfig()) -> Notes:
+def find(output: NoteOutput, start_seconds: float = 0.0, config: NoteConfig = NoteConfig()) -> Notes:
     """The notes of a clip that begins at `start_seconds` of its track; noise and silence have none.
 
     Confidence follows from their clarity: how probable they are, times the share of all that seems to sound
     that they explain.
     """
-    found = decode(heard, config)
-    if not found:
+    decoded = decode(output, config)
+    if not decoded:
         return Notes(source=SOURCE)
-    seconds = np.array([sound.last - sound.first for sound in found])
-    clarity = float(np.average([sound.strength for sound in found], weights=seconds))
-    clarity *= _explained(heard.notes, found, config)
+    seconds = np.array([sound.last - sound.first for sound in decoded])
+    clarity = float(np.average([sound.strength for sound in decoded], weights=seconds))
+    clarity *= _explained(output.notes, decoded, config)
     confidence = float(1 / (1 + np.exp(-config.steepness * (clarity - config.even_clarity))))
     if confidence < config.least_confidence:
         return Notes(source=SOURCE)
-    return Notes(as_notes(found, start_seconds), round(confidence, 3), SOURCE)
+    return Notes(as_notes(decoded, start_seconds), round(confidence, 3), SOURCE)
 
 
-def as_notes(found: Iterable[Sounding], start_seconds: float = 0.0) -> tuple[Note, ...]:
+def as_notes(soundings: Iterable[Sounding], start_seconds: float = 0.0) -> tuple[Note, ...]:
     """In seconds of the track, by onset."""
     return tuple(
         Note(
@@ -81,16 +81,18 @@ def as_notes(found: Iterable[Sounding], start_seconds: float = 0.0) -> tuple[Not
             instrument=UNKNOWN,
             velocity=int(np.clip(round(127 * sound.strength), 1, 127)),
         )
-        for sound in found
+        for sound in soundings
     )
 
 
-def decode(heard: NoteOutput, config: NoteConfig = NoteConfig()) -> list[Sounding]:
+def decode(output: NoteOutput, config: NoteConfig = NoteConfig()) -> list[Sounding]:
     """Every note that passes, by onset and then pitch."""
     every = [
         sound
-        for column in range(heard.notes.shape[1])
-        for sound in _of_pitch(heard.notes[:, column], heard.onsets[:, column], column + LOWEST_MIDI, config)
+        for column in range(output.notes.shape[1])
+        for sound in _of_pitch(
+            output.notes[:, column], output.onsets[:, column], column + LOWEST_MIDI, config
+        )
     ]
     kept = [sound for sound in every if not _is_overtone(sound, every, config)]
     return sorted(kept, key=lambda sound: (sound.first, sound.pitch_midi))
@@ -98,11 +100,11 @@ def decode(heard: NoteOutput, config: NoteConfig = NoteConfig()) -> list[Soundin
 
 def _of_pitch(notes: np.ndarray, onsets: np.ndarray, pitch: int, config: NoteConfig) -> Iterator[Sounding]:
     begins = _peaks(onsets, config.onset)
-    patience = round(config.patience_seconds * FRAMES_PER_SECOND)
+    longest_gap = round(config.patience_seconds * FRAMES_PER_SECOND)
     shortest = round(config.shortest_seconds * FRAMES_PER_SECOND)
     for i, first in enumerate(begins):
         limit = int(begins[i + 1]) if i + 1 < len(begins) else len(notes)
-        last = _end(notes, int(first), limit, config.sounding, patience)
+        last = _end(notes, int(first), limit, config.sounding, longest_gap)
         strength = float(notes[first:last].mean()) if last > first else 0.0
         if last - first >= shortest and strength >= config.least_sounding:
             yield Sounding(int(first), last, pitch, strength)
@@ -116,12 +118,12 @@ def _peaks(curve: np.ndarray, least: float) -> np.ndarray:
     return peaks
 
 
-def _end(notes: np.ndarray, first: int, limit: int, least: float, patience: int) -> int:
+def _end(notes: np.ndarray, first: int, limit: int, least: float, longest_gap: int) -> int:
     """The frame after the last sounding one, before the pitch has been quiet for longer than the patience."""
     sounding = first + np.flatnonzero(notes[first:limit] >= least)
     if not len(sounding):
         return first
-    gaps = np.flatnonzero(np.diff(np.concatenate([[first], sounding])) > patience)
+    gaps = np.flatnonzero(np.diff(np.concatenate([[first], sounding])) > longest_gap)
     last = len(sounding) - 1 if not len(gaps) else gaps[0] - 1
     return int(sounding[last]) + 1 if last >= 0 else first
 
@@ -136,9 +138,9 @@ def _is_overtone(sound: Sounding, every: list[Sounding], config: NoteConfig) -> 
     )
 
 
-def _explained(notes: np.ndarray, found: list[Sounding], config: NoteConfig) -> float:
+def _explained(notes: np.ndarray, soundings: list[Sounding], config: NoteConfig) -> float:
     """The share of all that seems to sound that lies in the notes."""
     sounding = np.where(notes >= config.sounding, notes, 0.0)
     total = float(sounding.sum())
-    inside = sum(float(sounding[s.first : s.last, s.pitch_midi - LOWEST_MIDI].sum()) for s in found)
+    inside = sum(float(sounding[s.first : s.last, s.pitch_midi - LOWEST_MIDI].sum()) for s in soundings)
     return inside / total if total > 0 else 0.0

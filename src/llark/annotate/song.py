@@ -196,12 +196,12 @@ def _beats(windows: Sequence[Annotation], confidence: float) -> Beats:
     """
     times: list[float] = []
     places: list[int] = []
-    for found in (window.beats for window in windows if window.beats.times_seconds):
-        own = found.times_seconds
+    for beats in (window.beats for window in windows if window.beats.times_seconds):
+        own = beats.times_seconds
         step = median(b - a for a, b in pairwise(own)) if len(own) > 1 else 0.0
         first = 1 if times and own[0] - times[-1] < SEAM_STEPS * step else 0
         times += own[first:]
-        places += found.positions[first:]
+        places += beats.positions[first:]
     known = all(len(w.beats.positions) == len(w.beats.times_seconds) for w in windows)
     return Beats(tuple(times), tuple(places) if known else (), confidence, windows[0].beats.source)
 

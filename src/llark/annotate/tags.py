@@ -29,13 +29,13 @@ Rules = Mapping[str, Mapping[str, float]]
 """For each of our words: tag name → its probability at even odds."""
 
 
-def tag_probabilities(heard: tag.TagOutput) -> dict[str, float]:
+def tag_probabilities(output: tag.TagOutput) -> dict[str, float]:
     """Probability of every tag, by its prefixed name.
 
     The mean over the half of the patches where it is highest, so that a short appearance is heard, too.
     """
     probabilities: dict[str, float] = {}
-    for prefix, names, patches in ((MTT, tag.MTT, heard.mtt), (MSD, tag.MSD, heard.msd)):
+    for prefix, names, patches in ((MTT, tag.MTT, output.mtt), (MSD, tag.MSD, output.msd)):
         upper = np.sort(patches, axis=0)[len(patches) // 2 :].mean(axis=0)
         probabilities |= {prefix + name: float(value) for name, value in zip(names, upper, strict=True)}
     return probabilities
@@ -116,13 +116,13 @@ ONLY_TAGS = frozenset({"voice"})
 """What the timbre net has never heard: no rendered clip sings."""
 
 
-def find_instruments(features: AudioFeatures, heard: Mapping[str, float] | None = None) -> Tags:
+def find_instruments(features: AudioFeatures, timbre_words: Mapping[str, float] | None = None) -> Tags:
     """The instruments of a clip, most certain first; none where it is silent.
 
     `heard` are probabilities of words of `INSTRUMENTS` from the timbre net, to be weighed against the tags.
     Raises `ValueError` for a word that is not in the vocabulary.
     """
-    if unknown := set(heard or ()) - set(INSTRUMENTS):
+    if unknown := set(timbre_words or ()) - set(INSTRUMENTS):
         raise ValueError(f"Not in the vocabulary of instruments: {', '.join(sorted(unknown))}.")
     if features.is_silent:
         return Tags(source=SOURCE)
@@ -131,19 +131,19 @@ def find_instruments(features: AudioFeatures, heard: Mapping[str, float] | None 
     confidences["voice"] = max(confidences["voice"], _voice(probabilities))
     for word, confidence in _guitars(probabilities).items():
         confidences[word] = max(confidence, confidences.get(word, 0.0))
-    for word, probability in (heard or {}).items():
+    for word, probability in (timbre_words or {}).items():
         if word not in ONLY_TAGS:
             tagged = confidences.get(word)
             share = 1.0 if tagged is None else INSTRUMENT_TIMBRE_SHARE
             confidences[word] = share * probability + (1 - share) * (tagged or 0.0)
-    return choose(confidences, MOST_INSTRUMENTS, f"{TIMBRE_SOURCE}+{SOURCE}" if heard else SOURCE)
+    return choose(confidences, MOST_INSTRUMENTS, f"{TIMBRE_SOURCE}+{SOURCE}" if timbre_words else SOURCE)
 
 
 def _voice(probabilities: Mapping[str, float]) -> float:
     """Confidence in a voice from the tags that people use for it and for its absence."""
-    said = sum(probabilities[MTT + name] for name in VOICE_TAGS)
+    voiced = sum(probabilities[MTT + name] for name in VOICE_TAGS)
     denied = sum(probabilities[MTT + name] for name in NO_VOICE_TAGS)
-    return confidence_at(said / (said + denied + 1e-9), EVEN_VOICE_SHARE)
+    return confidence_at(voiced / (voiced + denied + 1e-9), EVEN_VOICE_SHARE)
 
 
 def _guitars(probabilities: Mapping[str, float]) -> dict[str, float]:
@@ -189,21 +189,22 @@ GENRE_TIMBRE_SHARE = 0.5
 """What the timbre net counts against the tags. A word that no tag speaks for has no more than this."""
 
 
-def find_genre(features: AudioFeatures, heard: Mapping[str, float] | None = None) -> Tags:
+def find_genre(features: AudioFeatures, timbre_words: Mapping[str, float] | None = None) -> Tags:
     """The styles of a clip, most certain first; none where it is silent.
 
     `heard` are probabilities of words of `GENRES` from the timbre net, to be weighed against the tags.
     Raises `ValueError` for a word that is not in the vocabulary.
     """
-    if unknown := set(heard or ()) - set(GENRES):
+    if unknown := set(timbre_words or ()) - set(GENRES):
         raise ValueError(f"Not in the vocabulary of styles: {', '.join(sorted(unknown))}.")
     if features.is_silent:
         return Tags(source=SOURCE)
     tagged = weigh(GENRE_RULES, tag_probabilities(features.tag))
-    if not heard:
+    if not timbre_words:
         return choose(tagged, MOST_GENRES, SOURCE)
     confidences = {
-        word: GENRE_TIMBRE_SHARE * heard.get(word, 0.0) + (1 - GENRE_TIMBRE_SHARE) * tagged.get(word, 0.0)
+        word: GENRE_TIMBRE_SHARE * timbre_words.get(word, 0.0)
+        + (1 - GENRE_TIMBRE_SHARE) * tagged.get(word, 0.0)
         for word in GENRES
     }
     return choose(confidences, MOST_GENRES, f"{TIMBRE_SOURCE}+{SOURCE}")

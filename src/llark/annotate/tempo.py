@@ -34,26 +34,26 @@ class Likeliest:
     probability: float
 
 
-def likeliest(heard: RhythmOutput, bins_bpm: np.ndarray) -> Likeliest:
+def likeliest(output: RhythmOutput, bins_bpm: np.ndarray) -> Likeliest:
     """The mean (in log) of the likeliest bin and its neighbours, and what they hold together."""
-    best = int(np.argmax(heard.tempo))
+    best = int(np.argmax(output.tempo))
     near = slice(max(0, best - 1), best + 2)
-    weight = heard.tempo[near]
+    weight = output.tempo[near]
     bpm = float(np.exp((weight * np.log(bins_bpm[near])).sum() / max(float(weight.sum()), 1e-9)))
     return Likeliest(bpm, float(weight.sum()))
 
 
 def measure(
-    heard: RhythmOutput, bins_bpm: np.ndarray, beats: Beats, config: TempoConfig = TempoConfig()
+    output: RhythmOutput, bins_bpm: np.ndarray, beats: Beats, config: TempoConfig = TempoConfig()
 ) -> Tempo:
     """The tempo with the octave that a listener might tap instead; unknown where there are no beats."""
-    found = likeliest(heard, bins_bpm)
-    confidence = found.probability * min(1.0, 1.2 * beats.confidence)
+    likely = likeliest(output, bins_bpm)
+    confidence = likely.probability * min(1.0, 1.2 * beats.confidence)
     if len(beats.times_seconds) < config.fewest_beats or confidence < config.least_confidence:
         return Tempo(source=SOURCE)
     slope = 60 / seconds_per_beat(np.asarray(beats.times_seconds))
-    bpm = slope if abs(slope / found.bpm - 1) <= config.same else found.bpm
-    other = bpm * _other_octave(heard.tempo, bins_bpm, bpm, config)
+    bpm = slope if abs(slope / likely.bpm - 1) <= config.same else likely.bpm
+    other = bpm * _other_octave(output.tempo, bins_bpm, bpm, config)
     return Tempo(round(bpm, 2), round(confidence, 4), SOURCE, round(other, 2))
 
 

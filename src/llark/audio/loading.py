@@ -159,7 +159,7 @@ def _quiet_stderr() -> Iterator[None]:
         yield
         return
     try:
-        kept = os.dup(2)
+        saved_stderr = os.dup(2)
     except OSError:  # no standard error to protect
         yield
         return
@@ -168,8 +168,8 @@ def _quiet_stderr() -> Iterator[None]:
         os.dup2(nowhere, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved_stderr, 2)
+        os.close(saved_stderr)
         os.close(nowhere)
 
 

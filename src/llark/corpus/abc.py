@@ -105,7 +105,7 @@ def as_notes(tune: Tune) -> tuple[list[Note], int]:
         score = converter.parseData(tune.text, format="abc")
         measures = list(score.recurse().getElementsByClass("Measure"))
         places = [(float(m.offset), float(m.duration.quarterLength)) for m in measures]
-        found = [
+        pitched = [
             (start + float(n.offset), float(n.quarterLength), max(p.midi for p in n.pitches))
             for m, (start, _) in zip(measures, places, strict=True)
             for n in m.flatten().notes
@@ -116,7 +116,7 @@ def as_notes(tune: Tune) -> tuple[list[Note], int]:
     beat = 1.5 if tune.meter == 6 else 1.0
     bar = beat * (2 if tune.meter == 6 else tune.meter)
     full = [start for start, length in places if abs(length - bar) < 1e-6]
-    if len(full) < 4 or not found:
+    if len(full) < 4 or not pitched:
         raise Unusable("irregular-bars", f"{tune.title}: {len(full)} full bars")
     first = full[0]
     regular = sum(abs((start - first) / bar - round((start - first) / bar)) < 1e-6 for start in full)
@@ -124,7 +124,7 @@ def as_notes(tune: Tune) -> tuple[list[Note], int]:
         raise Unusable(
             "irregular-bars", f"{tune.title}: {regular} of {len(full)} full bars are where they should be"
         )
-    notes = [Note((s - first) / beat, (s - first + q * 0.95) / beat, pitch, 88) for s, q, pitch in found]
+    notes = [Note((s - first) / beat, (s - first + q * 0.95) / beat, pitch, 88) for s, q, pitch in pitched]
     end = max(start + length for start, length in places) - first
     return notes, max(1, round((end + min(first, bar)) / bar - 1e-6 + 0.499))
 
@@ -183,7 +183,9 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
     return _piece(rng, beats, admits, rng.random)
 
 
-def _piece(rng: Random, beats: float, admits: Callable[[str], bool], manner_of: Callable[[], float]) -> Piece:
+def _piece(
+    rng: Random, beats: float, admits: Callable[[str], bool], arrangement_of: Callable[[], float]
+) -> Piece:
     """`manner_of` gives under .25 for a tune that is doubled, over .5 for one over chords."""
     tune = draw(lambda: choose(rng), lambda tune: admits(tune.group))
     meter = tune.meter
@@ -193,11 +195,11 @@ def _piece(rng: Random, beats: float, admits: Callable[[str], bool], manner_of: 
     notes, whole = looped(notes, bars, per_bar, beats)
     word = some_lead(rng)
     parts = [Part("melody", some_program(word, rng), tuple(_in_register(notes, word)))]
-    manner = manner_of()
-    if manner < 0.25:
+    arrangement = arrangement_of()
+    if arrangement < 0.25:
         other = some_lead(rng)
         parts.append(Part("melody", some_program(other, rng), tuple(_in_register(notes, other))))
-    accompanied = manner > 0.5
+    accompanied = arrangement > 0.5
     if accompanied:
         spans = tuple(h.later(k * bars * per_bar) for k in range(whole // bars) for h in harmony)
         parts += accompany(_style(meter, rng), spans, whole, rng, drums=rng.random() < 0.4)

@@ -51,7 +51,7 @@ def key_rank(weight: np.ndarray, key: int) -> int:
     return 1 + sum(bool(fit > fits[key]) for fit in fits)
 
 
-def key_is_heard(piece: Piece, start: float, end: float) -> bool:
+def key_is_audible(piece: Piece, start: float, end: float) -> bool:
     """Whether the stretch gives the key away: its tonic chord among three, or notes that fit no key
     better."""
     if piece.key is None:
@@ -64,14 +64,14 @@ def key_is_heard(piece: Piece, start: float, end: float) -> bool:
         steps = {0, 2, 3, 5, 7, 8, 9, 10, 11} if piece.key >= 12 else {0, 2, 4, 5, 7, 9, 11}
         inside = sum(weight[(piece.key + step) % 12] for step in steps)
         return rank <= 4 and bool(inside >= 0.9 * weight.sum() > 0)
-    heard = {(h.root, h.quality) for h in piece.harmony if min(h.end, end) - max(h.start, start) >= 0.5}
-    roots = {root for root, _ in heard}
+    chords = {(h.root, h.quality) for h in piece.harmony if min(h.end, end) - max(h.start, start) >= 0.5}
+    roots = {root for root, _ in chords}
     third = 3 if piece.key >= 12 else 4
-    home = any(root == piece.key % 12 and third in TONES[quality] for root, quality in heard)
+    home = any(root == piece.key % 12 and third in TONES[quality] for root, quality in chords)
     return home and ((len(roots) >= 3 and rank <= 6) or rank == 1)
 
 
-def beats_are_heard(parts: Sequence[Part], start: float, end: float) -> bool:
+def beats_are_audible(parts: Sequence[Part], start: float, end: float) -> bool:
     """Whether notes begin on or near at least 45 in 100 of the beats."""
     onsets = np.array(
         [note.start for part in parts for note in part.notes if start - 0.2 <= note.start < end + 0.2]
@@ -103,11 +103,11 @@ def truth(piece: Piece, clip_id: str, timing: Timing, seconds: float, words: Seq
     """
     start, end = timing.start_beat, timing.start_beat + seconds * timing.bpm / 60
     tempo, beats, meter = Tempo(), Beats(), Meter()
-    if beats_are_heard(piece.parts, start, end):
+    if beats_are_audible(piece.parts, start, end):
         tempo = Tempo(round(timing.bpm, 2), 1.0, SOURCE)
         beats = _beats(piece, timing, seconds)
         meter = Meter(piece.meter, 1.0, SOURCE) if piece.meter else Meter()
-    known = piece.key is not None and key_is_heard(piece, start, end)
+    known = piece.key is not None and key_is_audible(piece, start, end)
     key = Key(KEYS[piece.key], 1.0, SOURCE) if known and piece.key is not None else Key()
     chords = _chords(piece, timing, seconds) if chords_are_heard(piece, start, end) else Chords()
     return Annotation(

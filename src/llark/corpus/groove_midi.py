@@ -82,7 +82,7 @@ def drummers(folder: Path) -> Drummers:
     index = folder / INDEX
     try:
         with index.open(encoding="utf-8", newline="") as lines:
-            found = [
+            performances = [
                 Performance(
                     row["midi_filename"], float(row["bpm"]), METERS[row["time_signature"]],
                     row["style"].partition("/")[0], row["session"],
@@ -97,9 +97,9 @@ def drummers(folder: Path) -> Drummers:
             f"{folder} is not the Groove MIDI Dataset: {INDEX} cannot be read ({error!r}). "
             "The folder is the one that holds info.csv and drummer1."
         ) from error
-    if not found:
+    if not performances:
         raise UserMustAct(f"{index} names no performance of {SHORTEST_SECONDS:.0f} s or more.")
-    return Drummers(folder, tuple(found))
+    return Drummers(folder, tuple(performances))
 
 
 def _drums(path: Path) -> tuple[Part, float]:

@@ -73,13 +73,13 @@ def read(data: bytes) -> tuple[tuple[Part, ...], Tempos]:
 
 def _parts(notes: dict[tuple[int, int], list[Note]], controls: dict[int, list[Control]]) -> tuple[Part, ...]:
     parts = []
-    for (channel, program), found in sorted(notes.items()):
+    for (channel, program), part_notes in sorted(notes.items()):
         drums = channel == PERCUSSION_CHANNEL
         plays = program if drums else playable(program)
         if plays is None:
             continue
         role = "drums" if drums else "bass" if word_of(plays) == BASS else "chords"
-        ordered = tuple(sorted(found, key=lambda note: (note.start, note.pitch)))
+        ordered = tuple(sorted(part_notes, key=lambda note: (note.start, note.pitch)))
         parts.append(Part(role, plays, ordered, tuple(controls.get(channel, ()))))
     return tuple(parts)
 

@@ -89,9 +89,9 @@ def read_grooves(file: str, text: str) -> list[Groove]:
         elif match := re.match(r"timesig\s+(\d+)[\s/]+(\d+)", lowered):
             signature = f"{match[1]}/{match[2]}"
         elif (match := re.match(r"defgroove\s+(\S+)", line, re.IGNORECASE)) and not _SKIPPED.search(match[1]):
-            heard = _meter(file, time, signature)
-            if heard is not None:
-                grooves.append(Groove(file, match[1], *heard, GENRES_OF.get(file, ())))
+            meter = _meter(file, time, signature)
+            if meter is not None:
+                grooves.append(Groove(file, match[1], *meter, GENRES_OF.get(file, ())))
     return grooves
 
 

@@ -49,8 +49,8 @@ ENSEMBLES = (
 @functools.cache
 def _works() -> dict[str, tuple[Path, ...]]:
     root = music21_corpus()
-    found = {folder: tuple(_allowed(folder, root / folder)) for folder in FOLDERS}
-    return {folder: paths for folder, paths in found.items() if paths}
+    works = {folder: tuple(_allowed(folder, root / folder)) for folder in FOLDERS}
+    return {folder: paths for folder, paths in works.items() if paths}
 
 
 def _allowed(folder: str, root: Path) -> Iterator[Path]:

@@ -85,15 +85,15 @@ def _without_lead_in(song: Piece, start: float) -> Piece:
 def phrases(song: Piece) -> frozenset[int]:
     """What a song is known again by in another key, file or mix: a hash of each nine notes in a row of a
     part, by their intervals in semitones and in quarters of a beat. Drums say nothing."""
-    found: set[int] = set()
+    hashes: set[int] = set()
     for part in song.parts:
         if part.is_drums:
             continue
         notes = sorted((round(note.start * 4), note.pitch) for note in part.notes)
         steps = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(notes)]
         width = PHRASE_NOTES - 1
-        found.update(hash(tuple(steps[i : i + width])) for i in range(len(steps) - width + 1))
-    return frozenset(found)
+        hashes.update(hash(tuple(steps[i : i + width])) for i in range(len(steps) - width + 1))
+    return frozenset(hashes)
 
 
 # --- Freedoom ---------------------------------------------------------------------------------------------
@@ -109,11 +109,11 @@ def lumps(wad: bytes) -> dict[str, bytes]:
     if len(wad) < 12 or wad[:4] not in (b"IWAD", b"PWAD"):
         raise ValueError("not a WAD archive")
     count, directory = struct.unpack_from("<ii", wad, 4)
-    found: dict[str, bytes] = {}
+    lumps_by_name: dict[str, bytes] = {}
     for index in range(count):
         start, size, name = struct.unpack_from("<ii8s", wad, directory + 16 * index)
-        found[name.rstrip(b"\0").decode("latin1")] = wad[start : start + size]
-    return found
+        lumps_by_name[name.rstrip(b"\0").decode("latin1")] = wad[start : start + size]
+    return lumps_by_name
 
 
 @functools.cache
@@ -133,10 +133,10 @@ def songs(folder: Path = FOLDER) -> tuple[tuple[str, Piece], ...]:
 
 def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
     """A song in another key, some of its instruments changed."""
-    found = songs()
-    if not found:
+    pieces = songs()
+    if not pieces:
         raise Unusable("no-songs", f"no steady MIDI song in {FOLDER}")
-    return varied(*draw(lambda: rng.choice(found), lambda item: admits(item[1].group)), rng)
+    return varied(*draw(lambda: rng.choice(pieces), lambda item: admits(item[1].group)), rng)
 
 
 # --- a folder of one's own MIDI files: which are songs, and which are one song ------------------------------
@@ -164,9 +164,9 @@ class Catalogue:
 
     def keep(self, page: Path) -> None:
         """Writes which files are songs, for `catalogue` to find."""
-        said = {"files": self.files, "groups": dict(self.groups)}
+        contents = {"files": self.files, "groups": dict(self.groups)}
         scratch = page.with_suffix(".tmp")
-        scratch.write_text(json.dumps(said, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+        scratch.write_text(json.dumps(contents, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
         os.replace(scratch, page)
 
     def piece(self, rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
@@ -195,8 +195,8 @@ def catalogue(folder: Path, page: Path, known: Iterable[tuple[str, Piece]] = ())
     Raises `UserMustAct` where no file is a song: one tempo, at most one meter (2/4, 3/4 or 4/4), notes on
     the grid.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    files = tuple((path.relative_to(folder).as_posix(), path.stat().st_size) for path in found)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = tuple((path.relative_to(folder).as_posix(), path.stat().st_size) for path in paths)
     groups = _kept(page, files)
     if groups is None:
         groups = _grouped(folder, [name for name, _ in files], known)
@@ -211,9 +211,9 @@ def catalogue(folder: Path, page: Path, known: Iterable[tuple[str, Piece]] = ())
 def _kept(page: Path, files: tuple[tuple[str, int], ...]) -> dict[str, str] | None:
     if not page.exists():
         return None
-    said = json.loads(page.read_text(encoding="utf-8"))
-    groups: dict[str, str] = said["groups"]
-    return groups if said["files"] == [list(file) for file in files] else None
+    contents = json.loads(page.read_text(encoding="utf-8"))
+    groups: dict[str, str] = contents["groups"]
+    return groups if contents["files"] == [list(file) for file in files] else None
 
 
 def _grouped(folder: Path, names: list[str], known: Iterable[tuple[str, Piece]]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from random import Random
 
 import numpy as np
 
-from llark.corpus.audible import key_is_heard
+from llark.corpus.audible import key_is_audible
 from llark.corpus.builtin import pad
 from llark.corpus.harmony import voicing
 from llark.corpus.piece import BEND, Control, Note, Part, Piece, Timing, Unusable, onsets_per_beat
@@ -146,7 +146,7 @@ def choose(piece: Piece, seconds: float, rng: Random) -> Take:
     take = Take(piece, bpm, float(first), seconds)
     for _ in range(8):
         take = replace(take, start_beat=_start(piece, first, max(last, first), rng))
-        if _has_notes(take) and (piece.key is None or key_is_heard(piece, take.start_beat, take.end_beat)):
+        if _has_notes(take) and (piece.key is None or key_is_audible(piece, take.start_beat, take.end_beat)):
             break
     if not _has_notes(take):
         raise Unusable("silent", "no notes in the stretch that was drawn")

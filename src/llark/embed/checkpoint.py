@@ -47,8 +47,8 @@ class Checkpoint(Mapping[str, torch.Tensor]):
         try:
             if zipfile.is_zipfile(path):
                 with torch.serialization.safe_globals(_plain_numbers()):
-                    found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-                self._tensors: dict[str, Any] = _tensors(found, under)
+                    loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+                self._tensors: dict[str, Any] = _tensors(loaded, under)
             else:
                 self._tensors = _tensors(_read_index(path), under)
         except (pickle.UnpicklingError, EOFError, ValueError, KeyError, RuntimeError, TypeError) as error:
@@ -56,8 +56,8 @@ class Checkpoint(Mapping[str, torch.Tensor]):
             raise UserMustAct(f"{path} is no checkpoint that can be read safely: {why}.") from error
 
     def __getitem__(self, name: str) -> torch.Tensor:
-        found = self._tensors[name]
-        return found.read() if isinstance(found, _Stored) else found
+        tensor = self._tensors[name]
+        return tensor.read() if isinstance(tensor, _Stored) else tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tensors)
@@ -76,13 +76,13 @@ def _plain_numbers() -> list[Any]:
     return [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, codecs.encode, *kinds]
 
 
-def _tensors(found: Any, under: str) -> dict[str, Any]:
+def _tensors(loaded: Any, under: str) -> dict[str, Any]:
     """The tensors under a key, without the prefix of a model that was trained on several machines."""
-    if not isinstance(found, dict) or not isinstance(found.get(under), dict):
+    if not isinstance(loaded, dict) or not isinstance(loaded.get(under), dict):
         raise ValueError(f"it holds no weights under `{under}`")
     tensors = {
         str(name).removeprefix("module."): value
-        for name, value in found[under].items()
+        for name, value in loaded[under].items()
         if isinstance(value, (_Stored, torch.Tensor))
     }
     if not tensors:
@@ -183,7 +183,7 @@ def _read_index(path: Path) -> Any:
         for _ in ("protocol", "machine"):
             _Index(file).load()
         index = _Index(file)
-        found = index.load()
+        loaded = index.load()
         keys = _Index(file).load()
         at = file.tell()
     total = path.stat().st_size
@@ -194,4 +194,4 @@ def _read_index(path: Path) -> Any:
             raise ValueError("it ends before its numbers do")
         storage.data = np.memmap(path, storage.dtype, "r", at + 8, (storage.size,)) if storage.size else None
         at = end
-    return found
+    return loaded

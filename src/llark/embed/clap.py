@@ -59,11 +59,11 @@ class ClapEncoder:
         cuts = [windows(sound.at(SAMPLE_RATE)) for sound in sounds]
         pieces = [piece for one in cuts for piece in one.pieces]
         if self.frames_per_second is None:
-            found = iter(self._vectors(pieces, whole=True))
-            return [_one([next(found) for _ in one.pieces]) for one in cuts]
-        found = iter(self._vectors(pieces, whole=False))
+            vectors = iter(self._vectors(pieces, whole=True))
+            return [_one([next(vectors) for _ in one.pieces]) for one in cuts]
+        vectors = iter(self._vectors(pieces, whole=False))
         return [
-            self._frames([next(found) for _ in one.pieces], one, sound)
+            self._frames([next(vectors) for _ in one.pieces], one, sound)
             for one, sound in zip(cuts, sounds, strict=True)
         ]
 
@@ -80,8 +80,8 @@ class ClapEncoder:
         for at in range(0, len(pieces), self.device.batch):
             mel = spectrogram(self.features, pieces[at : at + self.device.batch])
             given = mel.to(self.device.name, self.device.torch_dtype)
-            found = self.model.audio_model(input_features=given)
-            values = found.pooler_output[:, None] if whole else _in_time(found.last_hidden_state)
+            output = self.model.audio_model(input_features=given)
+            values = output.pooler_output[:, None] if whole else _in_time(output.last_hidden_state)
             projected = functional.normalize(self.model.audio_projection(values).float(), dim=-1)
             projections += list(projected.cpu().numpy())
         return projections
@@ -212,11 +212,13 @@ def from_hub(folder: Path) -> Any:
     kind = json.loads((folder / "config.json").read_text()).get("model_type")
     if kind not in ("clap", "clap_audio_model"):
         raise UserMustAct(f"{folder} is no CLAP, but a model {kind}; --encoder hub:{folder} may hear it.")
-    model, found = ClapAudioModelWithProjection.from_pretrained(
+    model, loading_info = ClapAudioModelWithProjection.from_pretrained(
         folder, trust_remote_code=False, output_loading_info=True
     )
-    if found["missing_keys"]:
-        raise UserMustAct(f"{folder} is no CLAP: it lacks {sorted(found['missing_keys'])[0]} and others.")
+    if loading_info["missing_keys"]:
+        raise UserMustAct(
+            f"{folder} is no CLAP: it lacks {sorted(loading_info['missing_keys'])[0]} and others."
+        )
     return model
 
 
@@ -228,19 +230,19 @@ def from_published(path: Path) -> Any:
     """
     from transformers import ClapAudioModelWithProjection
 
-    found = renamed(Checkpoint(path, "state_dict"))
-    model = ClapAudioModelWithProjection(audio_config(found, path))
-    missing, unexpected = model.load_state_dict(found, strict=False)
+    tensors = renamed(Checkpoint(path, "state_dict"))
+    model = ClapAudioModelWithProjection(audio_config(tensors, path))
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
     wrong = [name for name in [*missing, *unexpected] if "relative_position_index" not in name]
     if wrong:
         raise UserMustAct(f"{path} is no CLAP of {BASE}: {wrong[0]} does not fit.")
     return model
 
 
-def renamed(found: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def renamed(published: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The audio half's tensors under transformers' names, query, key and value apart."""
     tensors: dict[str, torch.Tensor] = {}
-    for theirs in found:
+    for theirs in published:
         if not theirs.startswith(("audio_branch.", "audio_projection.")):
             continue
         if any(part in theirs for part in _LEFT):
@@ -250,34 +252,34 @@ def renamed(found: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             ours = re.sub(pattern, name, ours)
         if ".qkv." in ours:
             parts = ("query", "key", "value")
-            for part, value in zip(parts, found[theirs].chunk(3), strict=True):
+            for part, value in zip(parts, published[theirs].chunk(3), strict=True):
                 tensors[ours.replace("qkv", part)] = value.clone()
         else:
-            tensors[ours] = found[theirs]
+            tensors[ours] = published[theirs]
     return tensors
 
 
-def audio_config(found: Mapping[str, torch.Tensor], path: Path) -> Any:
+def audio_config(tensors: Mapping[str, torch.Tensor], path: Path) -> Any:
     """Sizes as the tensors have them. transformers names the last width apart from the first."""
     from transformers import ClapAudioConfig
 
     encoder = "audio_model.audio_encoder"
-    first = found.get(f"{encoder}.patch_embed.proj.weight")
-    if first is None or f"{encoder}.patch_embed.mel_conv2d.weight" in found:
+    first = tensors.get(f"{encoder}.patch_embed.proj.weight")
+    if first is None or f"{encoder}.patch_embed.mel_conv2d.weight" in tensors:
         raise UserMustAct(f"{path} is no CLAP of {BASE}.")
     depths: list[int] = []
     heads: list[int] = []
-    while f"{encoder}.layers.{len(depths)}.blocks.0.layernorm_before.weight" in found:
+    while f"{encoder}.layers.{len(depths)}.blocks.0.layernorm_before.weight" in tensors:
         stage = f"{encoder}.layers.{len(depths)}.blocks."
-        numbers = [int(name[len(stage) :].split(".")[0]) for name in found if name.startswith(stage)]
+        numbers = [int(name[len(stage) :].split(".")[0]) for name in tensors if name.startswith(stage)]
         depths.append(1 + max(numbers))
-        heads.append(found[f"{stage}0.attention.self.relative_position_bias_table"].shape[1])
+        heads.append(tensors[f"{stage}0.attention.self.relative_position_bias_table"].shape[1])
     return ClapAudioConfig(
         patch_embeds_hidden_size=first.shape[0],
         hidden_size=first.shape[0] * 2 ** (len(depths) - 1),
         depths=depths,
         num_attention_heads=heads,
         num_hidden_layers=len(depths),
-        projection_dim=found["audio_projection.linear2.weight"].shape[0],
+        projection_dim=tensors["audio_projection.linear2.weight"].shape[0],
         enable_fusion=False,
     )

@@ -120,7 +120,7 @@ class Device:
                 if isinstance(module, (nn.Conv1d, nn.Conv2d)):
                     module.float()
                     module.register_forward_pre_hook(lambda _, given: tuple(x.float() for x in given))
-                    module.register_forward_hook(lambda _, given, found: found.to(self.torch_dtype))
+                    module.register_forward_hook(lambda _, given, output: output.to(self.torch_dtype))
         return model
 
 

@@ -302,13 +302,13 @@ def import_(source: Path, out: Place, encoder: str, rate: str) -> None:
         writer.finish()
 
 
-def _rate(said: str) -> Fraction:
+def _rate(text: str) -> Fraction:
     try:
-        exact = Fraction(said)
+        exact = Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
-        raise UserMustAct(f"--rate {said} is no number of frames a second.") from error
+        raise UserMustAct(f"--rate {text} is no number of frames a second.") from error
     if exact <= 0:
-        raise UserMustAct(f"--rate {said} is no number of frames a second.")
+        raise UserMustAct(f"--rate {text} is no number of frames a second.")
     return exact
 
 

@@ -137,11 +137,11 @@ def _outcomes(encoder: Encoder, read_clips: list[tuple[Clip, Sound | BadAudio | 
     a batch costs no other clip."""
     sounds = [sound for _, sound in read_clips if isinstance(sound, Sound)]
     try:
-        found: Iterator[np.ndarray | BadAudio] = iter(encoder(sounds) if sounds else [])
+        results: Iterator[np.ndarray | BadAudio] = iter(encoder(sounds) if sounds else [])
     except BadAudio:
-        found = iter([_alone(encoder, sound) for sound in sounds])
+        results = iter([_alone(encoder, sound) for sound in sounds])
     for clip, sound in read_clips:
-        frames = next(found) if isinstance(sound, Sound) else sound
+        frames = next(results) if isinstance(sound, Sound) else sound
         if isinstance(frames, BadAudio):
             yield Outcome(clip, [Dropped(clip.id, NAME, frames.reason, frames.detail)])
         elif isinstance(sound, Sound) and frames is not None:

@@ -76,7 +76,7 @@ class WindowedEncoder:
     @torch.inference_mode()
     def _run(self, pieces: list[np.ndarray]) -> list[np.ndarray]:
         """[values, width] of each piece; those of one length run together."""
-        found: list[np.ndarray] = [np.empty(0)] * len(pieces)
+        rows: list[np.ndarray] = [np.empty(0)] * len(pieces)
         order = sorted(range(len(pieces)), key=lambda i: (-len(pieces[i]), i))
         while order:
             length = len(pieces[order[0]])
@@ -84,8 +84,8 @@ class WindowedEncoder:
             order = order[len(chosen) :]
             output = self.network.run(torch.from_numpy(np.stack([pieces[i] for i in chosen])))
             for i, values in zip(chosen, output.float().cpu().numpy(), strict=True):
-                found[i] = values
-        return found
+                rows[i] = values
+        return rows
 
 
 def _cut(samples: np.ndarray, start: int, end: int, hop: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from llark.errors import UserMustAct
 from llark.evaluate import bootstrap
 from llark.evaluate.cases import Case
 from llark.evaluate.task import ACCURACY, Constants, Points, Reader, Task, Truth
-from llark.music.claims import plain, said
+from llark.music.claims import asserted, plain
 
 LETTERS = "ABCDEFGHIJ"
 
@@ -115,7 +115,7 @@ def _by_letter(text: str, texts: Sequence[str]) -> int | None:
     alone = re.match(r"^\W*([A-Ja-j])\W*$", text)
     if alone:
         return _place(alone[1], count)
-    heard = said(text)
+    heard = asserted(text)
     whole = [match.span() for match in _any_of([one for one in texts if len(_words(one)) > 1]).finditer(text)]
     verdicts = [
         match
@@ -148,7 +148,7 @@ def _named(text: str, texts: Sequence[str]) -> set[int]:
     """Each option that the text has is made one word, so that a "no" inside an option denies nothing."""
     by_words = {_words(option): place for place, option in enumerate(texts) if _words(option)}
     marked = _any_of(texts).sub(lambda match: f"qz{by_words[_words(match[0])]}qz", text.lower())
-    return {int(place) for place in re.findall(r"qz(\d+)qz", said(marked))}
+    return {int(place) for place in re.findall(r"qz(\d+)qz", asserted(marked))}
 
 
 def _any_of(texts: Sequence[str]) -> re.Pattern[str]:

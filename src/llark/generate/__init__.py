@@ -74,8 +74,8 @@ class Answerer:
         inputs = self.processor(
             [one.question for one in asked], [one.frames for one in asked], [one.facts for one in asked]
         ).to(self.model.device)
-        said = self.model.generate(**inputs, do_sample=False, max_new_tokens=self.config.most_tokens)
-        texts: list[str] = self.processor.decode_answers(said, inputs["input_ids"].shape[1])
+        generated = self.model.generate(**inputs, do_sample=False, max_new_tokens=self.config.most_tokens)
+        texts: list[str] = self.processor.decode_answers(generated, inputs["input_ids"].shape[1])
         return texts
 
 

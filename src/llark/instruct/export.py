@@ -133,13 +133,13 @@ class _Shard:
             self.paths.append(self.folder / f"{self.name}-{len(self.paths):06d}.tar")
             self._tar = tarfile.open(self.paths[-1].with_suffix(".tmp"), "w")  # noqa: SIM115
         key = self._key(clip_id)
-        said = [{"question": one.question, "answer": one.answer} for one in some]
+        pairs = [{"question": one.question, "answer": one.answer} for one in some]
         origin = {"licence": some[0].licence, "teacher": some[0].teacher}
         about = {
             name: getattr(embedding, name) for name in ("encoder", "rate", "start_seconds", "end_seconds")
         }
         known = {name: value for name, value in about.items() if value is not None}
-        page = {"uri": clip_id, "clip_id": clip_id, "response": said, **origin, **known}
+        page = {"uri": clip_id, "clip_id": clip_id, "response": pairs, **origin, **known}
         self._member(f"{key}.json", json.dumps(page, ensure_ascii=False).encode())
         frames = embedding.frames.astype(np.float32)
         if self.published:

@@ -207,8 +207,8 @@ def _rests_on(facts: Facts, kind: questions.Kind, asked: questions.Ask, answer: 
     known = tuple(fact for fact in kind.facts if facts.knows(fact))
     if kind.task != questions.CAPTIONING and kind not in advice.KINDS:
         return known
-    said = {fact for name in answer.used for fact in caption.FACTS_OF.get(name, ())}
-    used = tuple(fact for fact in known if fact in said)
+    used_facts = {fact for name in answer.used for fact in caption.FACTS_OF.get(name, ())}
+    used = tuple(fact for fact in known if fact in used_facts)
     return known if kind.task != questions.CAPTIONING and not used else used
 
 

@@ -211,8 +211,8 @@ class Prompt:
 
     def again(self, reply: str) -> tuple[Message, ...]:
         """The same talk after a reply that could not be read."""
-        said = {"role": "assistant", "content": reply[:2000] or "{}"}
-        return (*self.messages, said, {"role": "user", "content": texts()["again"]})
+        turn = {"role": "assistant", "content": reply[:2000] or "{}"}
+        return (*self.messages, turn, {"role": "user", "content": texts()["again"]})
 
 
 def build(source: Source, family: str, seed: int = 0, few_shot: bool = True) -> Prompt | None:
@@ -221,7 +221,7 @@ def build(source: Source, family: str, seed: int = 0, few_shot: bool = True) -> 
     if not fields:
         return None
     about = texts()["families"][family]
-    kinds = _wanted(family, about, Random(f"{source.id}\0{seed}\0{family}"))
+    kinds = _some_kinds(family, about, Random(f"{source.id}\0{seed}\0{family}"))
     messages: list[Message] = [{"role": "system", "content": _system(family)}]
     if few_shot:
         messages += _examples(family)
@@ -229,7 +229,7 @@ def build(source: Source, family: str, seed: int = 0, few_shot: bool = True) -> 
     return Prompt(source, family, fields, kinds, tuple(messages))
 
 
-def _wanted(family: str, about: Mapping[str, Any], rng: Random) -> tuple[str, ...]:
+def _some_kinds(family: str, about: Mapping[str, Any], rng: Random) -> tuple[str, ...]:
     kinds = tuple(about["kinds"])
     if family == UNDERSTANDING:
         return ()
@@ -249,8 +249,8 @@ def _user(fields: tuple[Field, ...], kinds: tuple[str, ...]) -> str:
     words = texts()
     meanings = [f"- {field.name}: {field.meaning}" for field in fields]
     record = json.dumps({field.name: field.value for field in fields}, ensure_ascii=False)
-    wanted = [f"{words['wanted']} {', '.join(kinds)}"] if kinds else []
-    return "\n".join([words["record"], *meanings, "", record, *wanted])
+    kinds_line = [f"{words['wanted']} {', '.join(kinds)}"] if kinds else []
+    return "\n".join([words["record"], *meanings, "", record, *kinds_line])
 
 
 def _examples(family: str) -> list[Message]:

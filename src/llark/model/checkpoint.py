@@ -170,8 +170,8 @@ def lora_state(
     given = None if state is None else {
         name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)
     }  # fmt: skip
-    found = get_peft_model_state_dict(model.language_model, state_dict=given, save_embedding_layers=False)
-    return {name: value.detach().to("cpu", dtype).contiguous() for name, value in found.items()}
+    tensors = get_peft_model_state_dict(model.language_model, state_dict=given, save_embedding_layers=False)
+    return {name: value.detach().to("cpu", dtype).contiguous() for name, value in tensors.items()}
 
 
 def load_adapter(
@@ -232,12 +232,12 @@ def load_whole(
 ) -> tuple[LlarkForConditionalGeneration, LlarkProcessor]:
     """What `save_whole` wrote, ready to answer. Raises `UserMustAct` where a tensor is missing or strange."""
     with _without_bars():
-        model, said = LlarkForConditionalGeneration.from_pretrained(
+        model, loading_info = LlarkForConditionalGeneration.from_pretrained(
             folder, dtype=dtype, output_loading_info=True, local_files_only=True
         )
     wrong = {
-        **dict.fromkeys(said["missing_keys"], "lacks"),
-        **dict.fromkeys(said["unexpected_keys"], "adds"),
+        **dict.fromkeys(loading_info["missing_keys"], "lacks"),
+        **dict.fromkeys(loading_info["unexpected_keys"], "adds"),
     }
     if wrong:
         raise UserMustAct(
@@ -266,8 +266,8 @@ def _open_base(
     source = base_folder(name) if name in BASES else name or Path(base).expanduser()
     try:
         with _without_bars():
-            said = {"dtype": dtype, **(loading or {})}
-            language_model = AutoModelForCausalLM.from_pretrained(source, **said)
+            arguments = {"dtype": dtype, **(loading or {})}
+            language_model = AutoModelForCausalLM.from_pretrained(source, **arguments)
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise UserMustAct(
@@ -342,10 +342,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _same_names(needed: set[str], found: set[str], path: Path) -> None:
-    if missing := sorted(needed - found):
+def _same_names(needed: set[str], present: set[str], path: Path) -> None:
+    if missing := sorted(needed - present):
         raise UserMustAct(f"{path} lacks {_some(missing)}.")
-    if strange := sorted(found - needed):
+    if strange := sorted(present - needed):
         raise UserMustAct(f"{path} holds {_some(strange)}, for which its {CONFIG_FILE} has no place.")
 
 

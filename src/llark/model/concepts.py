@@ -199,8 +199,8 @@ class MeterHead(nn.Module):
         start = self.config.tempo_lags[0]
         padded = nn.functional.pad(rhythm, (self.before, self.after))
         windows = padded.unfold(2, self.before + self.after, 1)  # a window for each lag
-        heard = windows[:, :, start : start + tempo.shape[1]]
-        aligned = torch.einsum("bclw,bl->bcw", heard, tempo)
+        shifted = windows[:, :, start : start + tempo.shape[1]]
+        aligned = torch.einsum("bclw,bl->bcw", shifted, tempo)
         logits: Tensor = self.net(aligned.flatten(1))
         return logits
 
@@ -279,14 +279,14 @@ class Concepts(nn.Module):
         rhythm = torch.cat(halves, 1)
         tempo = self._with_the_encoders("tempo", self.tempo(rhythm), mean)
         timbre = torch.cat([part[:, slice(*s)] for part in (mean, deviation) for s in self.config.timbre], 1)
-        heard: Tensor = self.timbre(timbre)
+        labels: Tensor = self.timbre(timbre)
         instruments = len(self.config.labels["instruments"])
         return {
             "key": self.key(frames, mask),
             "tempo": tempo,
             "meter": self._with_the_encoders("meter", self.meter(rhythm, tempo.softmax(1)), mean),
-            "instruments": heard[:, :instruments],
-            "genre": heard[:, instruments:],
+            "instruments": labels[:, :instruments],
+            "genre": labels[:, instruments:],
             "chords": mean[:, self.config.chords[0] : self.config.chords[0] + 24],
         }
 
@@ -312,14 +312,14 @@ class Concepts(nn.Module):
 
     def positions(self, posteriors: Tensor) -> Tensor:
         """[clips, positions_count, hidden]: expected word embeddings, each with its slot's own vector."""
-        heard = self.split(posteriors.float())
+        by_head = self.split(posteriors.float())
         words = {name: getattr(self, f"words_{name}").float() for name in self._vocabularies()}
-        digits, tempo_sure = self._tempo_digits(heard["tempo"])
-        keys = heard["key"].reshape(-1, 2, 12)
+        digits, tempo_sure = self._tempo_digits(by_head["tempo"])
+        keys = by_head["key"].reshape(-1, 2, 12)
         slots = [words["digits"][digits[:, place]] for place in range(3)]
         sure = [tempo_sure] * 3
-        slots.append(words["meter"][heard["meter"].argmax(1)])  # a mean of digits would be no digit
-        sure.append(heard["meter"].amax(1))
+        slots.append(words["meter"][by_head["meter"].argmax(1)])  # a mean of digits would be no digit
+        sure.append(by_head["meter"].amax(1))
         for name, posterior in (("tonic", keys.sum(1)), ("mode", keys.sum(2))):
             slots.append(posterior @ words[name])
             sure.append(posterior.amax(1))
@@ -327,15 +327,15 @@ class Concepts(nn.Module):
             ("instruments", self.config.instruments_shown),
             ("chords", self.config.chords_shown),
         ):
-            likely, which = heard[name].topk(count, 1)
+            likely, which = by_head[name].topk(count, 1)
             share = likely if name == "instruments" else torch.ones_like(likely)
             slots += [words[name][which[:, i]] * share[:, i, None] for i in range(count)]
             sure += [likely[:, i] for i in range(count)]
-        drums = heard["instruments"][:, self.config.labels["instruments"].index("drums")]
+        drums = by_head["instruments"][:, self.config.labels["instruments"].index("drums")]
         slots.append(torch.stack([1 - drums, drums], 1) @ words["drums"])
         sure.append((2 * drums - 1).abs())
-        slots.append(heard["genre"] @ words["genre"])
-        sure.append(heard["genre"].amax(1))
+        slots.append(by_head["genre"] @ words["genre"])
+        sure.append(by_head["genre"].amax(1))
         return torch.stack(slots, 1) + self.slots + torch.stack(sure, 1)[..., None] * self.certainty
 
     def _tempo_digits(self, tempo: Tensor) -> tuple[Tensor, Tensor]:

@@ -52,8 +52,8 @@ def read_messages(
     clips: list[Tensor] = []
     for asked, answered in zip(messages[::2], [*messages[1::2], None], strict=False):
         text, frames = _parts(asked)
-        said = None if answered is None else _parts(answered)[0]
-        turns.append(Turn(text, said, tuple(positions_of(len(clip)) for clip in frames)))
+        answer = None if answered is None else _parts(answered)[0]
+        turns.append(Turn(text, answer, tuple(positions_of(len(clip)) for clip in frames)))
         clips += frames
     return turns, clips
 

@@ -259,20 +259,20 @@ class LlarkForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: 
         """
         if inputs_embeds is None:
             inputs_embeds = self.embed(input_ids, audio_frames, audio_mask, concept_posteriors)
-        learnt = _learnt_positions(labels) if labels is not None else None
+        supervised = _supervised_positions(labels) if labels is not None else None
         outputs = self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=_additive(attention_mask, inputs_embeds.dtype),
             past_key_values=past_key_values,
-            use_cache=False if use_cache is None and learnt is not None else use_cache,
-            logits_to_keep=learnt if loss_only and learnt is not None else logits_to_keep,
+            use_cache=False if use_cache is None and supervised is not None else use_cache,
+            logits_to_keep=supervised if loss_only and supervised is not None else logits_to_keep,
             **self._place(position_ids, attention_mask, inputs_embeds.shape[1]),
             **kwargs,
         )
         logits, loss = outputs.logits, None
-        if labels is not None and learnt is not None:
-            targets = labels[:, 1:][learnt[:, :-1]]
-            loss = _loss(logits if loss_only else logits[learnt], targets, num_items_in_batch)
+        if labels is not None and supervised is not None:
+            targets = labels[:, 1:][supervised[:, :-1]]
+            loss = _loss(logits if loss_only else logits[supervised], targets, num_items_in_batch)
         return LlarkOutput(
             loss=loss,
             logits=None if loss_only and loss is not None else logits,
@@ -356,11 +356,11 @@ def _loss(logits: Tensor, targets: Tensor, items: int | Tensor | None) -> Tensor
     return total / (items if items is not None else max(len(targets), 1))
 
 
-def _learnt_positions(labels: Tensor) -> Tensor:
+def _supervised_positions(labels: Tensor) -> Tensor:
     """[batch, tokens], true where the *next* token is learnt."""
-    learnt = torch.zeros_like(labels, dtype=torch.bool)
-    learnt[:, :-1] = labels[:, 1:] != IGNORE_INDEX
-    return learnt
+    supervised = torch.zeros_like(labels, dtype=torch.bool)
+    supervised[:, :-1] = labels[:, 1:] != IGNORE_INDEX
+    return supervised
 
 
 def _additive(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:

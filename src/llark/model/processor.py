@@ -15,11 +15,11 @@ from .config import positions_of
 from .conversation import Style, Turn, add_audio_tokens, answer_of, compose, turn_end_id
 from .messages import TEMPLATES, read_messages
 
-Talk = str | Sequence[tuple[str, str | None]]
+Dialogue = str | Sequence[tuple[str, str | None]]
 """One question, or a whole talk: (question, answer) pairs of which the last has no answer yet."""
 
 
-Heard = np.ndarray | Tensor | Sequence[np.ndarray | Tensor] | None
+RowClips = np.ndarray | Tensor | Sequence[np.ndarray | Tensor] | None
 """What one row hears: a clip of [frames, width], several, or nothing."""
 
 
@@ -48,8 +48,8 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
 
     def __call__(
         self,
-        questions: Talk | Sequence[Talk],
-        frames: Sequence[Heard] | np.ndarray | Tensor | None = None,
+        questions: Dialogue | Sequence[Dialogue],
+        frames: Sequence[RowClips] | np.ndarray | Tensor | None = None,
         facts: Sequence[str | None] | str | None = None,
         **_: Any,
     ) -> BatchFeature:
@@ -61,18 +61,18 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
         `facts`: a line of measured facts for each row; one string
         alone serves every row. Raises `ValueError` where lengths disagree or a clip has no frames.
         """
-        talks = _talks(questions)
-        clips = _each_row(frames, len(talks), (np.ndarray, Tensor), "clips")
-        lines = _each_row(facts, len(talks), (str,), "lines of facts")
+        dialogues = _dialogues(questions)
+        clips = _each_row(frames, len(dialogues), (np.ndarray, Tensor), "clips")
+        lines = _each_row(facts, len(dialogues), (str,), "lines of facts")
         rows: list[list[int]] = []
-        heard: list[Tensor] = []
-        for said, given, line in zip(talks, clips, lines, strict=True):
+        tensors: list[Tensor] = []
+        for dialogue, given, line in zip(dialogues, clips, lines, strict=True):
             mine = [torch.as_tensor(clip) for clip in _several(given)]
-            first, *later = said
+            first, *later = dialogue
             turns = [Turn(*first, clips=self._places(mine)), *(Turn(*turn) for turn in later)]
             rows.append(compose(self.tokenizer, turns, self.conversation, line).ids)
-            heard += mine
-        return self._inputs(rows, heard)
+            tensors += mine
+        return self._inputs(rows, tensors)
 
     def apply_chat_template(
         self,
@@ -90,19 +90,21 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
         wrote are spelled out in the ids, and stand as they are in the text.
         """
         several = bool(conversation) and not isinstance(conversation[0], Mapping)
-        talks = list(conversation) if several else [conversation]
+        dialogues = list(conversation) if several else [conversation]
         if chat_template is not None or not tokenize:
             texts: str | list[str] = super().apply_chat_template(
-                talks if several else talks[0], chat_template=chat_template, add_generation_prompt=True
+                dialogues if several else dialogues[0],
+                chat_template=chat_template,
+                add_generation_prompt=True,
             )
             return texts
         rows: list[list[int]] = []
-        heard: list[Tensor] = []
-        for messages in talks:
+        tensors: list[Tensor] = []
+        for messages in dialogues:
             turns, clips = read_messages(messages, self.positions_of)
             rows.append(compose(self.tokenizer, turns, self.conversation).ids)
-            heard += clips
-        return self._inputs(rows, heard)
+            tensors += clips
+        return self._inputs(rows, tensors)
 
     def _places(self, clips: Sequence[Tensor]) -> tuple[int, ...]:
         return tuple(self.positions_of(_length(clip)) for clip in clips)
@@ -147,7 +149,7 @@ def _pad_left(rows: Sequence[Sequence[int]], pad_id: int) -> dict[str, Tensor]:
     return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
 
 
-def _talks(questions: Talk | Sequence[Talk]) -> list[Sequence[tuple[str, str | None]]]:
+def _dialogues(questions: Dialogue | Sequence[Dialogue]) -> list[Sequence[tuple[str, str | None]]]:
     """One talk a row."""
     if isinstance(questions, str):
         return [[(questions, None)]]
@@ -155,7 +157,7 @@ def _talks(questions: Talk | Sequence[Talk]) -> list[Sequence[tuple[str, str | N
         raise ValueError("give at least one question")
     if isinstance(questions[0], tuple):
         return [questions]  # type: ignore[list-item]
-    return [[(said, None)] if isinstance(said, str) else said for said in questions]  # type: ignore[misc]
+    return [[(one, None)] if isinstance(one, str) else one for one in questions]  # type: ignore[misc]
 
 
 def _each_row(given: Any, rows: int, alone: tuple[type, ...], name: str) -> list[Any]:
@@ -170,7 +172,7 @@ def _each_row(given: Any, rows: int, alone: tuple[type, ...], name: str) -> list
     return values
 
 
-def _several(given: Heard) -> list[Any]:
+def _several(given: RowClips) -> list[Any]:
     """A row's clips."""
     return [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
 

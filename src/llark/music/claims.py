@@ -95,7 +95,7 @@ def plain(text: str) -> str:
     return re.sub(r"\bb\.\s?p\.\s?m\b\.?", "bpm", flat, flags=re.IGNORECASE)
 
 
-def said(text: str) -> str:
+def asserted(text: str) -> str:
     """`plain(text)` with spaces for every character that is denied or left open; the length is kept."""
     return polarity(text)[0]
 

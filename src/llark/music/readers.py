@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from llark.music import claims
-from llark.music.claims import plain, said
+from llark.music.claims import asserted, plain
 from llark.music.lexicon import GENRE_PHRASES, INSTRUMENT_PHRASES, OTHER_INSTRUMENT, Named, PhraseFinder
 from llark.music.names import pitch
 from llark.records import GENRES, INSTRUMENTS, PITCH_CLASSES
@@ -21,7 +21,7 @@ LOWEST_MIDI, HIGHEST_MIDI = 0, 127
 
 def read_tempo(answer: str) -> float | None:
     """Beats per minute: "around one-twenty" is 120, "90-95 BPM" is 92.5, the 4 of 4/4 is no tempo."""
-    readings = claims.tempos(said(answer))
+    readings = claims.tempos(asserted(answer))
     surest = max((rank for rank, _ in readings), default=0)
     return next((bpm for rank, bpm in readings if rank == surest), None)
 
@@ -42,7 +42,7 @@ _CHORD_AFTER = re.compile(r"[\s)]*-?(?:chord|triad|seventh|arpeggio|\d)", re.IGN
 
 def read_key(answer: str) -> str | None:
     """One of `records.KEYS`: "B♭ min" is "Bb minor", a bare "key of G" is major, D dorian is D minor."""
-    text = said(answer)
+    text = asserted(answer)
     named = [(key, start) for key, start, end in claims.keys(text) if not _CHORD_AFTER.match(text, end)]
     about = [key for key, start in named if _ABOUT_KEY.search(text[:start])]
     return next(iter(about or [key for key, _ in named]), None) or _bare_key(text)
@@ -74,7 +74,7 @@ _BARE_METER = re.compile(
 
 def read_meter(answer: str) -> int | None:
     """The upper number of the time signature: 4/4 and "common time" are 4, 6/8 is 6, 2/2 is 2, 12/8 is 12."""
-    text = said(answer).lower()
+    text = asserted(answer).lower()
     signatures = [*claims.SIGNATURE.finditer(text), *_SPELLED_SIGNATURE.finditer(text)]
     readings = [(match.start(), _count(match[1])) for match in signatures]
     for match in _PER_BAR.finditer(text):
@@ -100,7 +100,7 @@ def read_instruments(answer: str) -> frozenset[str] | None:
 
     The empty set: the answer says that there are none, or names only what the records have no word for.
     """
-    words = {named.word for named in claims.instruments(said(answer))}
+    words = {named.word for named in claims.instruments(asserted(answer))}
     if words:
         return frozenset(words - {OTHER_INSTRUMENT})
     return frozenset() if _NO_INSTRUMENT.search(answer.lower()) else None
@@ -111,7 +111,7 @@ def read_genre(answer: str) -> str | None:
 
     In a run such as "country rock" the last word is the style, as in speech.
     """
-    text = said(answer).lower()
+    text = asserted(answer).lower()
     genre, end = None, 0
     for named in GENRE_PHRASES.find(text):
         if genre is not None and not re.fullmatch(r"[\s-]*", text[end : named.start]):
@@ -131,7 +131,7 @@ _MIDDLE_C = re.compile(r"\bmiddle c\b", re.IGNORECASE)
 
 def read_pitch(answer: str) -> int | None:
     """A MIDI note number: "60", "MIDI note 60", "C4" (scientific pitch: middle C is C4), "440 Hz"."""
-    text = said(answer)
+    text = asserted(answer)
     number, note, hertz = _MIDI.search(text.lower()), _NOTE.search(text), _HERTZ.search(text.lower())
     if number:
         midi = int(next(filter(None, number.groups())))
@@ -148,7 +148,7 @@ def read_pitch(answer: str) -> int | None:
 
 def read_chords(answer: str) -> tuple[str, ...] | None:
     """Chords as `C:maj` or `A:min`, in order, each once: sevenths count as the triad that they stand on."""
-    return tuple(dict.fromkeys(chord.major_or_minor for chord, _ in claims.chords(said(answer)))) or None
+    return tuple(dict.fromkeys(chord.major_or_minor for chord, _ in claims.chords(asserted(answer)))) or None
 
 
 _CLOCK = re.compile(r"(?<![\d:.])(\d{1,2}):([0-5]\d(?:\.\d+)?)(?![\d:])")
@@ -159,7 +159,7 @@ _SECONDS = re.compile(
 
 def read_times(answer: str) -> tuple[float, ...] | None:
     """Seconds from the clip's start, ascending, each once: "0.48, 0.96, 1.4 s" or "0:01.5"."""
-    text = said(answer).lower()
+    text = asserted(answer).lower()
     times = {60 * int(minutes) + float(seconds) for minutes, seconds in _CLOCK.findall(text)}
     rest = re.sub(r"\b\d+\s*/\s*\d+\b", " ", _CLOCK.sub(" ", text))
     times |= {float(seconds) for seconds in _SECONDS.findall(rest)}
@@ -180,7 +180,7 @@ _FULL_KEY = re.compile(r"(?<![A-Za-z#])[A-G](?:#|b|[ -]sharp|[ -]flat)?[ -](?:ma
 
 def _is_plain(answer: str) -> bool:
     """Whether nothing is denied or hedged."""
-    return said(answer) == plain(answer) and not _HEDGE.search(plain(answer))
+    return asserted(answer) == plain(answer) and not _HEDGE.search(plain(answer))
 
 
 def read_tempo_strictly(answer: str) -> float | None:
@@ -237,7 +237,7 @@ class Labels:
         return frozenset(named.word for named in self._named(answer)) or None
 
     def _named(self, answer: str) -> list[Named]:
-        return self._phrases.find(said(answer).lower().replace("_", " "))
+        return self._phrases.find(asserted(answer).lower().replace("_", " "))
 
     def alone(self, answer: str) -> str | None:
         """The label that the answer consists of, as it is written in the data set."""

@@ -66,10 +66,10 @@ class _Net(nn.Module):
             *(self.conv1.get_parameter(name).squeeze().tolist() for name in ("weight", "bias")),
             strict=True,
         ):
-            heard = torch.full_like(features[:, : 2 * pairs], bias)
+            sum_of_taps = torch.full_like(features[:, : 2 * pairs], bias)
             for place, tap in enumerate(taps):
-                heard.add_(features[:, place : place + 2 * pairs], alpha=tap)
-            torch.maximum(heard[:, ::2], heard[:, 1::2], out=filtered)
+                sum_of_taps.add_(features[:, place : place + 2 * pairs], alpha=tap)
+            torch.maximum(sum_of_taps[:, ::2], sum_of_taps[:, 1::2], out=filtered)
         return local.relu_()
 
 
@@ -94,9 +94,9 @@ class BeatNet:
         if not len(features):
             nothing = np.zeros((0, 2), np.float32), np.zeros((0, WIDTH), np.float32)
             return BeatOutput(*nothing, onsets, rises)
-        heard = [net(torch.from_numpy(features)) for net in self.nets]
-        probabilities = torch.stack([probability for probability, _ in heard]).mean(dim=0)[:, :2]
-        hidden = torch.cat([memory for _, memory in heard], dim=1)
+        outputs = [net(torch.from_numpy(features)) for net in self.nets]
+        probabilities = torch.stack([probability for probability, _ in outputs]).mean(dim=0)[:, :2]
+        hidden = torch.cat([memory for _, memory in outputs], dim=1)
         return BeatOutput(probabilities.numpy(), hidden.numpy(), onsets, rises)
 
 

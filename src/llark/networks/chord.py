@@ -96,14 +96,14 @@ class _Net(nn.Module):
         frames, bins = magnitudes.shape
         length = min(_FRAMES_AT_ONCE, frames)
         near = magnitudes.new_empty(3, 3, length, bins)
-        heard = magnitudes.new_empty(frames, bins, weight.shape[1])
+        convolved = magnitudes.new_empty(frames, bins, weight.shape[1])
         for start in range(0, frames, length):
             first = min(start, frames - length)
             for later, higher in itertools.product(range(3), range(3)):
                 near[later, higher] = around[first + later :, higher:][:length, :bins]
-            rows = heard[first : first + length].view(length * bins, -1)
+            rows = convolved[first : first + length].view(length * bins, -1)
             torch.mm(near.view(9, -1).T, weight, out=rows)
-        return heard[None].permute(0, 3, 1, 2)
+        return convolved[None].permute(0, 3, 1, 2)
 
 
 def _normal(grid: torch.Tensor, pooling: int) -> torch.Tensor:
@@ -153,27 +153,29 @@ class ChordNet:
 
         The net normalises over what it is given at once: blocks of about a minute, so that memory is bounded.
         """
-        heard = spectra.constant_q(samples)
-        blocks = max(1, round(len(heard.magnitudes) / (BLOCK_SECONDS * FRAMES_PER_SECOND)))
-        outputs = [self.net(torch.from_numpy(block)) for block in np.array_split(heard.magnitudes, blocks)]
+        constant_q = spectra.constant_q(samples)
+        blocks = max(1, round(len(constant_q.magnitudes) / (BLOCK_SECONDS * FRAMES_PER_SECOND)))
+        outputs = [
+            self.net(torch.from_numpy(block)) for block in np.array_split(constant_q.magnitudes, blocks)
+        ]
         local, memory, scores = (torch.cat(parts) for parts in zip(*outputs, strict=True))
         heads = torch.split(scores, list(_HEADS.values()), dim=1)[:3]
         triad, bass, seventh = (torch.softmax(head, dim=1).numpy() for head in heads)
-        chroma, bass_chroma = _fold_octaves(heard)
+        chroma, bass_chroma = _fold_octaves(constant_q)
         features = torch.cat([local, memory], dim=1).numpy()
         return ChordOutput(features, triad, bass, seventh, chroma, bass_chroma)
 
 
-def _fold_octaves(heard: spectra.ConstantQ) -> tuple[np.ndarray, np.ndarray]:
+def _fold_octaves(constant_q: spectra.ConstantQ) -> tuple[np.ndarray, np.ndarray]:
     """Magnitudes by pitch class, [frames, 12] each: all octaves, and the lowest two.
 
     The grid of three bins a semitone is read at the third where the recording has most energy, so that one
     tuned up to half a semitone off concert pitch still falls into its own pitch classes.
     """
     per_semitone = spectra.CQT_BINS_PER_SEMITONE
-    energy = np.square(heard.magnitudes).sum(axis=0).reshape(-1, per_semitone).sum(axis=0)
+    energy = np.square(constant_q.magnitudes).sum(axis=0).reshape(-1, per_semitone).sum(axis=0)
     middle = (int(np.argmax(energy)) + 1) % per_semitone - 1
-    centred = np.roll(heard.magnitudes, 1 - middle, axis=1)
+    centred = np.roll(constant_q.magnitudes, 1 - middle, axis=1)
     semitones = centred.reshape(len(centred), -1, per_semitone).sum(axis=2)
     octaves = semitones.reshape(len(semitones), -1, 12)
     return octaves.sum(axis=1), octaves[:, :2].sum(axis=1)
@@ -200,10 +202,10 @@ def chroma_profile(chroma: np.ndarray) -> np.ndarray:
     return profile
 
 
-def harmonic_change(heard: ChordOutput) -> np.ndarray:
+def harmonic_change(output: ChordOutput) -> np.ndarray:
     """How different the harmony is after each frame from before it, 0 to 1: [frames] at 43 Hz."""
-    classes = np.sqrt(chord_classes(heard.triad).clip(min=0.0))
-    both = np.concatenate([classes, chroma_profile(heard.chroma)], axis=1)
+    classes = np.sqrt(chord_classes(output.triad).clip(min=0.0))
+    both = np.concatenate([classes, chroma_profile(output.chroma)], axis=1)
     reach = round(CHANGE_SECONDS * FRAMES_PER_SECOND)
     sums = np.concatenate([np.zeros((1, both.shape[1])), np.cumsum(both, axis=0, dtype=np.float64)])
     here = np.arange(len(both))

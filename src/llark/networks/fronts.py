@@ -119,7 +119,7 @@ class TimbralFront(Front):
         length = min(TIMBRAL_FRAMES_AT_ONCE, frames)
         products = np.empty((WAVES, 2, filters, length), np.float32)
         even, odd = np.empty((2, len(self._waves.even), filters, length), np.float32)
-        found = np.empty((filters, frames), np.float32)
+        maxima = np.empty((filters, frames), np.float32)
         for block in _blocks(frames, length):
             np.matmul(
                 self._waves.filters, windows.numpy()[:, :, block], out=products.reshape(WAVES, -1, length)
@@ -127,8 +127,8 @@ class TimbralFront(Front):
             for waves, part, values in ((self._waves.even, 0, even), (self._waves.odd, 1, odd)):
                 np.matmul(waves, products[:, part].transpose(1, 0, 2), out=values.transpose(1, 0, 2))
             even += np.abs(odd, out=odd)
-            found[:, block] = even.max(axis=0)
-        return found
+            maxima[:, block] = even.max(axis=0)
+        return maxima
 
 
 class TemporalFront(Front):
@@ -140,8 +140,8 @@ class TemporalFront(Front):
         windows = np.lib.stride_tricks.sliding_window_view(along, size, axis=0).transpose(0, 2, 1)
         length = min(TEMPORAL_FRAMES_AT_ONCE, len(grid))
         products = torch.empty(length, filters, BANDS)
-        found = torch.empty(len(grid), filters)
+        maxima = torch.empty(len(grid), filters)
         for block in _blocks(len(grid), length):
             np.matmul(self.taps, windows[block], out=products.numpy())
-            torch.amax(products, 2, out=found[block])  # numpy is slow along so short an axis
-        return found.numpy().T
+            torch.amax(products, 2, out=maxima[block])  # numpy is slow along so short an axis
+        return maxima.numpy().T

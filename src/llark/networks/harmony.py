@@ -57,21 +57,21 @@ class HarmonyOutput:
     key: np.ndarray
 
 
-def evidence(heard: chord.ChordOutput) -> np.ndarray:
+def evidence(output: chord.ChordOutput) -> np.ndarray:
     """[frames, INPUT_WIDTH] float32 at a quarter of the chord net's rate: what is read of one clip."""
-    sums = heard.chroma.sum(axis=1, keepdims=True)
+    sums = output.chroma.sum(axis=1, keepdims=True)
     loudest = max(float(sums.max(initial=0.0)), 1e-6)
-    peaks = np.maximum(0.0, heard.chroma - np.median(heard.chroma, axis=1, keepdims=True))
+    peaks = np.maximum(0.0, output.chroma - np.median(output.chroma, axis=1, keepdims=True))
     parts = [
-        chord.chroma_profile(heard.chroma),
+        chord.chroma_profile(output.chroma),
         np.sqrt(peaks / (peaks.sum(axis=1, keepdims=True) + 0.05 * loudest)),
-        chord.chroma_profile(heard.bass_chroma),
-        heard.bass[:, 1:],
-        heard.triad[:, 1:],
+        chord.chroma_profile(output.bass_chroma),
+        output.bass[:, 1:],
+        output.triad[:, 1:],
         np.sqrt(sums / loudest),
-        heard.triad[:, :1],
-        heard.bass[:, :1],
-        heard.seventh,
+        output.triad[:, :1],
+        output.bass[:, :1],
+        output.seventh,
     ]
     rows = np.concatenate(parts, axis=1, dtype=np.float32)
     whole = len(rows) // STEP_FRAMES * STEP_FRAMES
@@ -79,9 +79,9 @@ def evidence(heard: chord.ChordOutput) -> np.ndarray:
     return np.concatenate([means, rows[whole:].mean(axis=0, keepdims=True)]) if whole < len(rows) else means
 
 
-def of_frames(heard: np.ndarray) -> np.ndarray:
+def of_frames(rows: np.ndarray) -> np.ndarray:
     """`evidence` → [frames, FRAME_ROWS, 12]: each frame, what is around it, and the clip's mean."""
-    circles, plain = _apart(heard)
+    circles, plain = _apart(rows)
     sums = np.concatenate([np.zeros_like(circles[:1]), np.cumsum(circles, axis=0, dtype=np.float64)])
     here, count = np.arange(len(circles)), len(circles)
     around = []
@@ -92,9 +92,9 @@ def of_frames(heard: np.ndarray) -> np.ndarray:
     return np.concatenate([circles, *around, mean, _everywhere(plain)], axis=1, dtype=np.float32)
 
 
-def of_clip(heard: np.ndarray) -> np.ndarray:
+def of_clip(rows: np.ndarray) -> np.ndarray:
     """`evidence` → [CLIP_ROWS, 12]: what sounds in the clip, and what follows what."""
-    circles, plain = _apart(heard)
+    circles, plain = _apart(rows)
     loudness = plain[:, :1, None] ** 2
     strongest = np.sort(circles, axis=0)[-max(1, round(STRONGEST * len(circles))) :]
     mean = circles.mean(axis=0)
@@ -110,10 +110,10 @@ def of_clip(heard: np.ndarray) -> np.ndarray:
     return np.concatenate(parts, dtype=np.float32)
 
 
-def _apart(heard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _apart(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """[frames, CIRCLES, 12] and [frames, PLAIN]."""
-    circles = heard[:, : 12 * CIRCLES].reshape(len(heard), CIRCLES, 12)
-    return circles.astype(np.float32), heard[:, 12 * CIRCLES :].astype(np.float32)
+    circles = rows[:, : 12 * CIRCLES].reshape(len(rows), CIRCLES, 12)
+    return circles.astype(np.float32), rows[:, 12 * CIRCLES :].astype(np.float32)
 
 
 def _everywhere(plain: np.ndarray) -> np.ndarray:
@@ -151,13 +151,13 @@ class Circle(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out))
         self.under = (torch.arange(12) - torch.arange(12)[:, None]) % 12
 
-    def forward(self, heard: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """For a few, the pitch classes are turned round instead of the weights, of which there are more."""
-        if len(heard) < self.weight.shape[1]:
-            turned = heard[:, :, self.under.T].transpose(1, 2).flatten(2)
+        if len(inputs) < self.weight.shape[1]:
+            turned = inputs[:, :, self.under.T].transpose(1, 2).flatten(2)
             return (turned @ self.weight.transpose(1, 2).flatten(0, 1)).transpose(1, 2) + self.bias[:, None]
-        matrix = self.weight[:, :, self.under].transpose(1, 2).reshape(12 * heard.shape[1], -1)
-        return (heard.flatten(1) @ matrix).view(len(heard), -1, 12) + self.bias[:, None]
+        matrix = self.weight[:, :, self.under].transpose(1, 2).reshape(12 * inputs.shape[1], -1)
+        return (inputs.flatten(1) @ matrix).view(len(inputs), -1, 12) + self.bias[:, None]
 
 
 class Reader(nn.Module):
@@ -174,8 +174,8 @@ class Reader(nn.Module):
         self.kinds = Circle(width, kinds)
         self.none = nn.Linear(width, 1)
 
-    def forward(self, heard: Tensor) -> Tensor:
-        normal = ((heard - self.mean) / self.deviation).clamp(-8, 8)
+    def forward(self, inputs: Tensor) -> Tensor:
+        normal = ((inputs - self.mean) / self.deviation).clamp(-8, 8)
         state = self.dropout(functional.gelu(self.enter(self.forget(normal))))
         logits = torch.cat([self.kinds(state).flatten(1), self.none(state.mean(2))], dim=1)
         return logits / self.temperature
@@ -205,16 +205,16 @@ class HarmonyNet:
         return cls(nets)
 
     @torch.inference_mode()
-    def __call__(self, heard: chord.ChordOutput) -> HarmonyOutput:
+    def __call__(self, output: chord.ChordOutput) -> HarmonyOutput:
         """Where nothing is heard, there is no key."""
-        if not len(heard.chroma):
+        if not len(output.chroma):
             return HarmonyOutput(np.zeros((0, CHORDS), np.float32), np.eye(KEYS, dtype=np.float32)[-1])
-        rows = evidence(heard)
+        rows = evidence(output)
         frames = torch.from_numpy(of_frames(rows))
         clip = torch.from_numpy(of_clip(rows))[None]
         chords = torch.stack([net.chords(frames).softmax(1) for net in self.nets]).mean(0)
         key = torch.stack([net.key(clip)[0].softmax(0) for net in self.nets]).mean(0)
-        return HarmonyOutput(at_every_frame(chords.numpy(), len(heard.chroma)), key.numpy())
+        return HarmonyOutput(at_every_frame(chords.numpy(), len(output.chroma)), key.numpy())
 
 
 def at_every_frame(rows: np.ndarray, frames: int) -> np.ndarray:

@@ -143,11 +143,11 @@ class NoteNet:
         """`samples` is mono float32 at 22,050 Hz; [n] gives 1 + n // 256 frames."""
         frames = 1 + len(samples) // HOP_SAMPLES
         windows = _cut(torch.from_numpy(np.asarray(samples, np.float32)), frames)
-        heard = [self.net(part) for part in torch.split(windows, WINDOWS_AT_ONCE)]
+        outputs = [self.net(part) for part in torch.split(windows, WINDOWS_AT_ONCE)]
         inner = slice(MARGIN_FRAMES, MARGIN_FRAMES + KEPT_FRAMES)
         notes, onsets, contours = (
             torch.cat([part[:, inner].flatten(0, 1) for part in parts])[:frames].numpy()
-            for parts in zip(*heard, strict=True)
+            for parts in zip(*outputs, strict=True)
         )
         return NoteOutput(notes, onsets, contours)
 

@@ -32,11 +32,11 @@ shift along them."""
 
 METERS = (2, 3, 4, 6)
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
-HEARD_WIDTH = beat.WIDTH + 2 + 1 + beat.RISE_BANDS + 1
-REPEATING = ((HEARD_WIDTH - 1 - beat.RISE_BANDS, HEARD_WIDTH - 1), (HEARD_WIDTH, HEARD_WIDTH + 12),
-             (HEARD_WIDTH + 12, HEARD_WIDTH + 24))  # fmt: skip
+RHYTHM_WIDTH = beat.WIDTH + 2 + 1 + beat.RISE_BANDS + 1
+REPEATING = ((RHYTHM_WIDTH - 1 - beat.RISE_BANDS, RHYTHM_WIDTH - 1), (RHYTHM_WIDTH, RHYTHM_WIDTH + 12),
+             (RHYTHM_WIDTH + 12, RHYTHM_WIDTH + 24))  # fmt: skip
 """Drum strokes by band, pitch classes, and those of the bass: columns whose repetition tells the bar."""
-INPUT_WIDTH = HEARD_WIDTH + 24
+INPUT_WIDTH = RHYTHM_WIDTH + 24
 CHANGE_REACHES = (3, 8, 20)
 """Frames before and after, whose pitch classes are compared."""
 CHANGES = 2 * len(CHANGE_REACHES)
@@ -105,15 +105,15 @@ def pitch_changes(classes: Tensor, mask: Tensor) -> Tensor:
         )
         return (later - earlier).reshape(len(classes), -1, 2, 12)
 
-    found = []
+    changes = []
     for reach in CHANGE_REACHES:
         before = between((place - reach).clamp(min=0), place)
         after = between(place, torch.minimum(place + reach, count))
         known = (before.abs().sum(3) > 1e-3) & (after.abs().sum(3) > 1e-3)
         before, after = before - before.mean(3, keepdim=True), after - after.mean(3, keepdim=True)
         same = functional.cosine_similarity(before, after, dim=3, eps=1e-4)
-        found.append(torch.where(known, 3 * (1 - same).clamp(min=1e-6).sqrt() - 1, 0.0))
-    return torch.cat(found, dim=2) * mask[..., None]
+        changes.append(torch.where(known, 3 * (1 - same).clamp(min=1e-6).sqrt() - 1, 0.0))
+    return torch.cat(changes, dim=2) * mask[..., None]
 
 
 class TinyRhythm(nn.Module):
@@ -123,7 +123,7 @@ class TinyRhythm(nn.Module):
     """
 
     def __init__(
-        self, width: int = 64, reads: int = HEARD_WIDTH + CHANGES + 24, *, blocks: int = 8, curves: int = 8,
+        self, width: int = 64, reads: int = RHYTHM_WIDTH + CHANGES + 24, *, blocks: int = 8, curves: int = 8,
         dropout: float = 0.1, forget: float = 0.2,
     ) -> None:  # fmt: skip
         """`reads` is how many columns the convolutions read: of what is heard, of its `pitch_changes`, and of
@@ -154,15 +154,15 @@ class TinyRhythm(nn.Module):
             nn.GELU(), nn.Flatten(), nn.Dropout(0.4), nn.Linear(16 * places, len(METERS))
         )
 
-    def forward(self, heard: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, inputs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`mask` [clips, frames] is True where there is a frame; frames are even in number.
 
         Returns logits [clips, frames, 2] of any beat and of a downbeat, [clips, bins] and [clips, meters].
         """
-        real = mask[:, None].to(heard.dtype)
-        normal = ((heard - self.mean) / self.deviation).clamp_(-8, 8)
-        changes = pitch_changes(heard[..., HEARD_WIDTH:], mask)
-        read = torch.cat([normal[..., :HEARD_WIDTH], changes, normal[..., HEARD_WIDTH:]], dim=2)
+        real = mask[:, None].to(inputs.dtype)
+        normal = ((inputs - self.mean) / self.deviation).clamp_(-8, 8)
+        changes = pitch_changes(inputs[..., RHYTHM_WIDTH:], mask)
+        read = torch.cat([normal[..., :RHYTHM_WIDTH], changes, normal[..., RHYTHM_WIDTH:]], dim=2)
         read = self.forget(read[..., : self.enter.in_features])
         entered = functional.relu(self.enter(read).transpose(1, 2)) * real
         state = functional.relu(self.pair(entered))
@@ -237,20 +237,20 @@ class RhythmNet:
         return cls(read_weights("rhythm"))
 
     @torch.inference_mode()
-    def __call__(self, heard: np.ndarray) -> RhythmOutput:
+    def __call__(self, rows: np.ndarray) -> RhythmOutput:
         """`heard` is the [frames, INPUT_WIDTH] of `evidence`, of a clip of a minute at most."""
-        if not len(heard):
+        if not len(rows):
             even = [np.full(n, 1 / n, np.float32) for n in (len(BPM), len(METERS))]
             return RhythmOutput(np.zeros((0, 2), np.float32), *even)
-        batch = torch.from_numpy(heard)[None]
+        batch = torch.from_numpy(rows)[None]
         mask = torch.ones(batch.shape[:2], dtype=torch.bool)
-        odd = len(heard) % 2
+        odd = len(rows) % 2
         batch, mask = functional.pad(batch, (0, 0, 0, odd)), functional.pad(mask, (0, odd))
-        found = [net(batch, mask) for net in self.nets]
+        outputs = [net(batch, mask) for net in self.nets]
         return RhythmOutput(
-            torch.stack([beats.sigmoid() for beats, _, _ in found]).mean(0)[0, : len(heard)].numpy(),
-            torch.stack([tempo.softmax(1) for _, tempo, _ in found]).mean(0)[0].numpy(),
-            torch.stack([meter.softmax(1) for _, _, meter in found]).mean(0)[0].numpy(),
+            torch.stack([beats.sigmoid() for beats, _, _ in outputs]).mean(0)[0, : len(rows)].numpy(),
+            torch.stack([tempo.softmax(1) for _, tempo, _ in outputs]).mean(0)[0].numpy(),
+            torch.stack([meter.softmax(1) for _, _, meter in outputs]).mean(0)[0].numpy(),
         )
 
 

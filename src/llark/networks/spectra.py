@@ -134,8 +134,8 @@ def _long_wavelets(samples: np.ndarray, hz: np.ndarray, lengths: np.ndarray, fra
         product = spectrum[first:last] * _hann_spectrum(offsets)
         _fold(product, first % rows, row)
     folded *= (np.sqrt(lengths) / CQT_HOP_SAMPLES).astype(np.float32)[:, None]
-    wanted = np.abs(scipy.fft.ifft(folded, axis=1)[:, :frames])
-    return np.ascontiguousarray(wanted.T)
+    magnitudes = np.abs(scipy.fft.ifft(folded, axis=1)[:, :frames])
+    return np.ascontiguousarray(magnitudes.T)
 
 
 def _fold(product: np.ndarray, start: int, row: np.ndarray) -> None:

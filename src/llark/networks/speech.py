@@ -43,8 +43,8 @@ class EncoderLayer(nn.Module):
         batch, frames, width = x.shape
         mixed = self.attention_in(self.attention_norm(x))
         split = mixed.view(batch, frames, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        heard = functional.scaled_dot_product_attention(split[0], split[1], split[2])
-        x = self.attention_out(heard.transpose(1, 2).reshape(batch, frames, width)).add_(x)
+        attended = functional.scaled_dot_product_attention(split[0], split[1], split[2])
+        x = self.attention_out(attended.transpose(1, 2).reshape(batch, frames, width)).add_(x)
         fed: torch.Tensor = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x)))).add_(x)
         return fed
 
@@ -89,6 +89,6 @@ class SpeechNet:
         """A log mel spectrogram of any length, from `mels.speech_mel` → [ceil(mel frames / 2), 512]."""
         stretches = math.ceil(len(mel) / LONGEST_MEL)
         length = 2 * math.ceil(len(mel) / stretches / 2)
-        heard = [self.encoder(mel[at : at + length][None])[0] for at in range(0, len(mel), length)]
-        frames: np.ndarray = torch.cat(heard).numpy()
+        outputs = [self.encoder(mel[at : at + length][None])[0] for at in range(0, len(mel), length)]
+        frames: np.ndarray = torch.cat(outputs).numpy()
         return frames

@@ -142,7 +142,7 @@ class TagNet:
         starts = np.linspace(0, len(mel) - length, -(-len(mel) // length)).round().astype(int)
         features = self.mtt.frames(mel[None])[0]
         tags = []
-        for net, heard in ((self.mtt, features), (self.msd, self.msd.frames(mel[None])[0])):
-            patches = torch.stack([heard[:, start : start + length] for start in starts])
+        for net, frames in ((self.mtt, features), (self.msd, self.msd.frames(mel[None])[0])):
+            patches = torch.stack([frames[:, start : start + length] for start in starts])
             tags.append(net.tags(patches).numpy())
         return TagOutput(features.T.numpy(), tags[0], tags[1], tuple(map(int, starts)), length)

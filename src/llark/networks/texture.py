@@ -55,8 +55,8 @@ class Texture:
         power = np.square(spectrum.real) + np.square(spectrum.imag) + 1e-20
         even = power / _colour(power.mean(axis=0), first)
         level = even.sum(axis=1)
-        heard = even[level > SOUNDING * np.percentile(level, 90)]
-        flatness = np.exp(np.log(heard).mean(axis=1)) / heard.mean(axis=1)
+        sounding = even[level > SOUNDING * np.percentile(level, 90)]
+        flatness = np.exp(np.log(sounding).mean(axis=1)) / sounding.mean(axis=1)
         magnitudes = np.sqrt(power[1:-1])
         change = magnitudes.std(axis=0).sum() / magnitudes.mean(axis=0).sum()
         return cls(float(np.median(flatness)), float(level.std() / level.mean()), float(change))

@@ -62,8 +62,8 @@ class TinyTimbre(nn.Module):
             nn.Linear(hidden, len(INSTRUMENTS) + len(GENRES)),
         )
 
-    def forward(self, heard: Tensor) -> Tensor:
-        logits: Tensor = self.net(((heard - self.mean) / self.deviation).clamp(-6, 6))
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.net(((inputs - self.mean) / self.deviation).clamp(-6, 6))
         return logits
 
 
@@ -79,9 +79,9 @@ class TimbreNet:
         return cls(load_weights(TinyTimbre(), "timbre"))
 
     @torch.inference_mode()
-    def __call__(self, heard: np.ndarray) -> TimbreOutput:
+    def __call__(self, row: np.ndarray) -> TimbreOutput:
         """`heard` is the [INPUT_WIDTH] of `evidence`."""
-        logits = self.net(torch.from_numpy(heard)[None])[0]
+        logits = self.net(torch.from_numpy(row)[None])[0]
         several = logits[: len(INSTRUMENTS)].sigmoid().tolist()
         one = logits[len(INSTRUMENTS) :].softmax(0).tolist()
         return TimbreOutput(dict(zip(INSTRUMENTS, several, strict=True)), dict(zip(GENRES, one, strict=True)))
@@ -103,11 +103,11 @@ def pool(values: np.ndarray, rate: float, frames: int) -> np.ndarray:
     return means
 
 
-def tag_levels(heard: tag.TagOutput, frames: int) -> np.ndarray:
+def tag_levels(output: tag.TagOutput, frames: int) -> np.ndarray:
     """Compressed logits of the tags of the nearest patch: [frames, 100]."""
-    probabilities = np.concatenate([heard.mtt, heard.msd], axis=1).clip(1e-4, 1.0 - 1e-4)
+    probabilities = np.concatenate([output.mtt, output.msd], axis=1).clip(1e-4, 1.0 - 1e-4)
     logits = np.log(probabilities / (1.0 - probabilities))
-    centres = (np.asarray(heard.patch_starts) + heard.patch_frames / 2.0) / tag.FRAMES_PER_SECOND
+    centres = (np.asarray(output.patch_starts) + output.patch_frames / 2.0) / tag.FRAMES_PER_SECOND
     times = (np.arange(frames) + 0.5) / FRAMES_PER_SECOND
     nearest = np.abs(times[:, None] - centres).argmin(axis=1)
     levels: np.ndarray = logits[nearest] / 3.0 + 1.0

@@ -65,12 +65,12 @@ def filtered(samples: np.ndarray, ahead: np.ndarray, back: np.ndarray) -> np.nda
 
     lags = len(back) - 1
     bands = np.asfortranarray(np.repeat(back[:, None], _SAMPLES_AT_ONCE, axis=1))
-    heard, made = (np.concatenate([np.zeros(lags), part]) for part in (samples, np.empty(len(samples))))
+    padded, made = (np.concatenate([np.zeros(lags), part]) for part in (samples, np.empty(len(samples))))
     for first in range(lags, len(made), _SAMPLES_AT_ONCE):
         last = min(first + _SAMPLES_AT_ONCE, len(made))
-        part = ahead[0] * heard[first:last]
+        part = ahead[0] * padded[first:last]
         for lag in range(1, lags + 1):
-            part += ahead[lag] * heard[first - lag : last - lag]
+            part += ahead[lag] * padded[first - lag : last - lag]
         for place in range(min(lags, len(part))):
             part[place] -= back[place + 1 :] @ made[first - lags + place : first][::-1]
         made[first:last] = dtbsv(lags, bands[:, : len(part)], part, lower=1, diag=1)

@@ -75,7 +75,7 @@ def run(clips: str, out: str, settings: EncoderOptions, device: Device, workers:
     else:
         outcomes = step.outcomes(encoder, records, frozenset(writer.done), device.batch)
         engine.run(step.Unpack(), outcomes, writer, total=len(records))
-    return said(out)
+    return counted(out)
 
 
 def open_stage(out: Place, settings: EncoderOptions, card: Card, clips: Place) -> stages.StageWriter:
@@ -99,7 +99,7 @@ def clips_folder(place: str) -> Place:
     raise UserMustAct(f"{place} holds no clips: make them with llark prepare SOURCE --out {place}.")
 
 
-def said(out: str) -> str:
+def counted(out: str) -> str:
     """What a finished folder of embeddings holds, in a few lines."""
     page = stages.about(out)
     counts, config = page["counts"], page["config"]
@@ -145,10 +145,10 @@ def verify(folder: str) -> str:
     """Whether every clip's frames are those that were written. Raises `UserMustAct` where some are not."""
     from llark.storage.embeddings import Embeddings
 
-    found = Embeddings(folder)
-    damaged = found.damaged()
+    embeddings = Embeddings(folder)
+    damaged = embeddings.damaged()
     if damaged:
         raise UserMustAct(
             f"{folder}: the frames of {len(damaged)} clips are damaged, {damaged[0]} among them."
         )
-    return f"{folder}: {len(found)} clips, all as they were written"
+    return f"{folder}: {len(embeddings)} clips, all as they were written"

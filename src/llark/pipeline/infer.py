@@ -164,10 +164,10 @@ def _refuse_other_run(out: Path, plan: Mapping[str, object]) -> None:
     there = page["config"]
     others = [name for name in {**there, **plan} if there.get(name) != plan.get(name)]
     if others:
-        said = ", ".join(_IN_WORDS.get(name, "--" + name.replace("_", "-")) for name in others)
+        differing = ", ".join(_IN_WORDS.get(name, "--" + name.replace("_", "-")) for name in others)
         raise StoreMismatch(
-            f"{out} has answers of another run already; what differs: {said}. Name another file, or begin "
-            f"anew by deleting {run}{f' and {out}' if out.exists() else ''}."
+            f"{out} has answers of another run already; what differs: {differing}. Name another file, or "
+            f"begin anew by deleting {run}{f' and {out}' if out.exists() else ''}."
         )
 
 
@@ -175,10 +175,10 @@ def _refuse_other_encoder(model: Path, data: InferData) -> None:
     """Where both say what encoder they are of, it must be the same."""
     if not record.config_of(model).get("audio_encoder"):
         return
-    wanted = record.of_model(model)
+    of_model = record.of_model(model)
     for place in data.places:
         of_data = record.of_embeddings(place)
-        if of_data is not None and (why := record.difference(wanted, of_data)):
+        if of_data is not None and (why := record.difference(of_model, of_data)):
             raise UserMustAct(
                 f"{place} holds other frames than those that the model was trained on: {why} (the first is "
                 "the model's)."
@@ -352,18 +352,18 @@ def _of_width(
     asked: list[AskedQuestion], dropped: list[Dropped], width: int
 ) -> tuple[list[AskedQuestion], list[Dropped]]:
     """Those whose frames the model can read; a model of another width altogether is refused."""
-    others = {put.encoded.width for put in asked} - {width}
-    if asked and all(put.encoded.width != width for put in asked):
+    others = {item.encoded.width for item in asked} - {width}
+    if asked and all(item.encoded.width != width for item in asked):
         raise UserMustAct(
             f"The model reads frames of width {width}; these have {', '.join(map(str, sorted(others)))}. "
             "Name the frames of the encoder that it was trained with."
         )
-    lost = {put.encoded.example_id: put.encoded.width for put in asked if put.encoded.width != width}
+    lost = {item.encoded.example_id: item.encoded.width for item in asked if item.encoded.width != width}
     dropped = dropped + [
-        Dropped(name, STAGE, "other-width", f"Its frames are {found} wide; the model reads {width}.")
-        for name, found in lost.items()
+        Dropped(name, STAGE, "other-width", f"Its frames are {other_width} wide; the model reads {width}.")
+        for name, other_width in lost.items()
     ]
-    return [put for put in asked if put.encoded.width == width], dropped
+    return [item for item in asked if item.encoded.width == width], dropped
 
 
 def _refuse_loss(asked: Sequence[AskedQuestion], dropped: Sequence[Dropped], share: float) -> None:
@@ -382,7 +382,7 @@ def _plan(choice: ModelOptions, asked: Sequence[AskedQuestion], options: InferOp
     """What the answers depend on."""
     from llark.embed import encoder as encoders
 
-    lines = (json.dumps([*put.encoded.known, *astuple(put.question)]) for put in asked)
+    lines = (json.dumps([*item.encoded.known, *astuple(item.question)]) for item in asked)
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     settings = asdict(options)
     del settings["drop_share"]
@@ -399,8 +399,8 @@ def batches(asked: Sequence[AskedQuestion], size: int, positions: int) -> Iterat
     `positions`: the most that a clip takes in the text.
     """
 
-    def length(put: AskedQuestion) -> tuple[int, int, int]:
-        return min(put.encoded.frames, positions), len(put.question.text), put.number
+    def length(item: AskedQuestion) -> tuple[int, int, int]:
+        return min(item.encoded.frames, positions), len(item.question.text), item.number
 
     order = sorted(asked, key=length)
     for start in range(0, len(order), size):
@@ -412,18 +412,18 @@ def _ask(
 ) -> None:
     """Answers what is not done, whole batches at a time: what is beside a question may move its answer."""
     positions = int(record.config_of(choice.folder)["max_audio_positions"])
-    done = sum(put.name in writer.done for put in asked)
+    done = sum(item.name in writer.done for item in asked)
     answerer: Answerer | None = None
     with engine.Ticker("infer", len(asked), done) as tick:
         for group in batches(asked, options.batch, positions):
-            missing = [put for put in group if put.name not in writer.done]
+            missing = [item for item in group if item.name not in writer.done]
             if not missing:
                 continue
             if answerer is None:
                 answerer = load_answerer(choice, most_tokens=options.most_tokens, batch=options.batch)
-            answered = dict(zip((put.name for put in group), _answers(group, answerer), strict=True))
-            for put in missing:
-                writer.write(put.name, [answered[put.name]])
+            answered = dict(zip((item.name for item in group), _answers(group, answerer), strict=True))
+            for item in missing:
+                writer.write(item.name, [answered[item.name]])
                 done += 1
             tick(done)
 
@@ -434,23 +434,23 @@ def _answers(group: Sequence[AskedQuestion], answerer: Answerer) -> list[KeptAns
 
     queries: dict[str, Query] = {}
     outcomes: dict[str, KeptAnswer | Dropped] = {}
-    for put in group:
+    for item in group:
         try:
-            frames = put.encoded.read()
+            frames = item.encoded.read()
             if not np.isfinite(frames).all():
                 raise layouts.BadFrames("not-finite", "its frames hold numbers that are none")
-            queries[put.name] = Query(put.question.text, frames)
+            queries[item.name] = Query(item.question.text, frames)
         except layouts.BadFrames as error:
-            drop_id = f"{put.encoded.example_id} ({put.name})"
-            outcomes[put.name] = Dropped(drop_id, STAGE, error.reason, f"{error}.")
+            drop_id = f"{item.encoded.example_id} ({item.name})"
+            outcomes[item.name] = Dropped(drop_id, STAGE, error.reason, f"{error}.")
     texts = dict(zip(queries, answerer(list(queries.values())) if queries else (), strict=True))
-    return [outcomes.get(put.name) or _kept(put, texts[put.name]) for put in group]
+    return [outcomes.get(item.name) or _kept(item, texts[item.name]) for item in group]
 
 
-def _kept(put: AskedQuestion, text: str) -> KeptAnswer:
-    encoded, question = put.encoded, put.question
+def _kept(item: AskedQuestion, text: str) -> KeptAnswer:
+    encoded, question = item.encoded, item.question
     return KeptAnswer(
-        put.number,
+        item.number,
         AnswerRow(
             example_id=encoded.example_id,
             prompt_text=question.text,
@@ -471,7 +471,7 @@ def _kept(put: AskedQuestion, text: str) -> KeptAnswer:
 def _write(out: Path) -> str:
     """The file of answers, from what is kept; returns what was made and lost."""
     folder = run_folder(out)
-    rows = [said.row for said in sorted(stages.read(folder, KeptAnswer), key=lambda said: said.number)]
+    rows = [kept.row for kept in sorted(stages.read(folder, KeptAnswer), key=lambda kept: kept.number)]
     as_text: Callable[[Sequence[AnswerRow]], str] = _csv if out.suffix == ".csv" else _jsonl
     scratch = out.with_name(out.name + ".writing")
     scratch.write_bytes(as_text(rows).encode())

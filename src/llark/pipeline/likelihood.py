@@ -43,8 +43,8 @@ def likelihoods(answerer: Answerer, question: str, options: Sequence[str]) -> li
 
 
 def _ids(answerer: Answerer, option: str) -> list[int]:
-    found: list[int] = answerer.processor.tokenizer.encode(option, add_special_tokens=False)
-    return found or [answerer.processor.pad_id]
+    ids: list[int] = answerer.processor.tokenizer.encode(option, add_special_tokens=False)
+    return ids or [answerer.processor.pad_id]
 
 
 def _rows(ids: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:

@@ -70,16 +70,16 @@ def to_recording(
     from llark.networks.features import AudioFeatures, one_thread
 
     spans = windows_of(track)
-    song, kept = SongFacts(track.id, notes=notes), []
+    song, parts = SongFacts(track.id, notes=notes), []
     show = progress is not None and len(spans) > 2
     with one_thread(), engine.Ticker(progress or "", len(spans), show=show) as tick:
         for start, end in spans:
             features = AudioFeatures.of_file(track.path, start, end)
             song.add(features, start)
             if frames:
-                kept.append(mini.embed(features))
+                parts.append(mini.embed(features))
             tick()
-    return Listened(song.facts(), np.concatenate(kept) if frames else None)
+    return Listened(song.facts(), np.concatenate(parts) if frames else None)
 
 
 @dataclass(frozen=True)

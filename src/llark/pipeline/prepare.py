@@ -70,5 +70,5 @@ def corpus_truths(corpora: Iterable[Place], clips: Iterable[Clip]) -> dict[str, 
     from llark import corpus
 
     tracks = {track.id: (track, truth) for folder in corpora for track, truth in corpus.read(Path(folder))}
-    found = ((clip, *tracks[clip.track_id]) for clip in clips if clip.track_id in tracks)
-    return {clip.id: (track, replace(truth, clip_id=clip.id)) for clip, track, truth in found}
+    matches = ((clip, *tracks[clip.track_id]) for clip in clips if clip.track_id in tracks)
+    return {clip.id: (track, replace(truth, clip_id=clip.id)) for clip, track, truth in matches}

@@ -35,8 +35,8 @@ def section_begins(facts: Facts, rng: Random) -> Ask | None:
     if len(spans) < 2:
         return None
     at = rng.randrange(1, len(spans))
-    said = {"which": ORDINALS[at], "letter": spans[at].label, "at": _moment(facts, spans[at])}
-    return known(**said) if at < len(ORDINALS) else None
+    slots = {"which": ORDINALS[at], "letter": spans[at].label, "at": _moment(facts, spans[at])}
+    return known(**slots) if at < len(ORDINALS) else None
 
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
@@ -58,12 +58,12 @@ def dynamics(facts: Facts, rng: Random) -> Ask | None:
     spans = _inside(facts, facts.annotation.loudness.dynamics)
     if len(spans) < 2:
         return None
-    said = [
+    passages = [
         f"{DYNAMIC_WORDS.get(span.label, span.label)} from {_moment(facts, span)} seconds"
         for span in spans[1:MOST_SPANS]
     ]
     first = DYNAMIC_WORDS.get(spans[0].label, spans[0].label)
-    return known(first=first, rest=listed(said, last="and then"))
+    return known(first=first, rest=listed(passages, last="and then"))
 
 
 DYNAMIC_WORDS = {

@@ -84,22 +84,22 @@ def _from_hub(name: str) -> Path:
         ) from error
 
 
-def output_layer(found: Any, layer: int | None, default: int = -1) -> Any:
+def output_layer(output: Any, layer: int | None, default: int = -1) -> Any:
     """One of the hidden states of a model of transformers.
 
     The last one is what the model gives at its end: where it ends in a normalisation, transformers 5 lists
     that layer without it.
     """
-    states, last = found.hidden_states, getattr(found, "last_hidden_state", None)
+    states, last = output.hidden_states, getattr(output, "last_hidden_state", None)
     return hidden_layer(states if last is None else (*states[:-1], last), layer, default)
 
 
 def hidden_layer(states: tuple[Any, ...], layer: int | None, default: int = -1) -> Any:
     """One of a transformer's hidden states. Raises `UserMustAct` for a layer that it has not."""
-    wanted = default if layer is None else layer
-    if not -len(states) <= wanted < len(states):
-        raise UserMustAct(f"--layer {wanted} is not there: this model has layers 0 to {len(states) - 1}.")
-    return states[wanted]
+    chosen = default if layer is None else layer
+    if not -len(states) <= chosen < len(states):
+        raise UserMustAct(f"--layer {chosen} is not there: this model has layers 0 to {len(states) - 1}.")
+    return states[chosen]
 
 
 def licence(config: dict[str, Any], usual: str) -> str:
@@ -120,23 +120,23 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
     """
     from safetensors.torch import load_file
 
-    found: dict[str, torch.Tensor] = {}
+    weights: dict[str, torch.Tensor] = {}
     for path in sorted(folder.glob("*.safetensors")):
-        found |= load_file(path)
-    if not found:
+        weights |= load_file(path)
+    if not weights:
         for path in sorted(folder.glob("pytorch_model*.bin")):
-            found |= torch.load(path, map_location="cpu", weights_only=True)
-    if not found:
+            weights |= torch.load(path, map_location="cpu", weights_only=True)
+    if not weights:
         raise UserMustAct(f"{folder} holds no weights: no .safetensors and no pytorch_model.bin.")
-    return found
+    return weights
 
 
 def version(adapter: str, folder: Path) -> str:
     """An adapter's version, and a few digits of the SHA-256 of a file or of all that a folder holds: a model
     that was trained further under the same name is another encoder."""
     digest = hashlib.sha256()
-    found = folder.iterdir() if folder.is_dir() else [folder]
-    for path in sorted(path for path in found if path.suffix in _HASHED):
+    files = folder.iterdir() if folder.is_dir() else [folder]
+    for path in sorted(path for path in files if path.suffix in _HASHED):
         digest.update(path.name.encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

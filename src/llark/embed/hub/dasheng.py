@@ -105,15 +105,15 @@ def load_dasheng(
     folder: Path, config: dict[str, Any], settings: EncoderOptions, device: Device
 ) -> WindowedNetwork:
     """The encoder with the folder's weights; its sizes are those of its name where nothing else is said."""
-    said = {**config, **config.get("encoder_kwargs", {})}
+    sizes = {**config, **config.get("encoder_kwargs", {})}
     named = _NAMED.get(str(config.get("name")), _NAMED["dasheng-base"])
     keys = zip(("embed_dim", "depth", "num_heads"), named, strict=True)
-    width, depth, heads = (int(said.get(key, usual)) for key, usual in keys)
-    found = tensors(folder)
-    places = found.get("encoder.time_pos_embed")
-    longest = int(said.get("target_length", 1008)) if places is None else PATCH * places.shape[-1]
-    model = Dasheng(width, depth, heads, int(said.get("n_mels", 64)), longest)
-    fill(model, found, "encoder.", folder)
+    width, depth, heads = (int(sizes.get(key, usual)) for key, usual in keys)
+    weights = tensors(folder)
+    places = weights.get("encoder.time_pos_embed")
+    longest = int(sizes.get("target_length", 1008)) if places is None else PATCH * places.shape[-1]
+    model = Dasheng(width, depth, heads, int(sizes.get("n_mels", 64)), longest)
+    fill(model, weights, "encoder.", folder)
     device.settle(model)
     hidden_layer((None,) * (depth + 1), settings.layer)
     hop = HOP * PATCH

@@ -42,9 +42,9 @@ def load_mert(
     device.settle(model)
     hub.hidden_layer((None,) * (model.config.num_hidden_layers + 1), settings.layer)
     path = folder / "preprocessor_config.json"
-    said = json.loads(path.read_text()) if path.is_file() else {}
-    rate = int(said.get("sampling_rate", config.get("sample_rate", MERT_SAMPLE_RATE)))
-    is_normalised = bool(said.get("do_normalize", True))
+    preprocessing = json.loads(path.read_text()) if path.is_file() else {}
+    rate = int(preprocessing.get("sampling_rate", config.get("sample_rate", MERT_SAMPLE_RATE)))
+    is_normalised = bool(preprocessing.get("do_normalize", True))
     hop = math.prod(model.config.conv_stride)
 
     def run(samples: torch.Tensor) -> torch.Tensor:
@@ -74,10 +74,10 @@ def _mert(folder: Path, config: dict[str, Any]) -> Any:
             f"{folder} is a MERT with {other[0]}, which is not supported; MERT-v1-95M and 330M are."
         )
     known = {name: value for name, value in config.items() if name not in ("model_type", "auto_map")}
-    model, found = HubertModel.from_pretrained(
+    model, loading_info = HubertModel.from_pretrained(
         folder, config=HubertConfig(**known), trust_remote_code=False, output_loading_info=True
     )
-    if missing := sorted(set(found["missing_keys"]) - {"masked_spec_embed"}):
+    if missing := sorted(set(loading_info["missing_keys"]) - {"masked_spec_embed"}):
         raise UserMustAct(f"{folder} lacks {len(missing)} weights of MERT, {missing[0]} among them.")
     return model
 
@@ -126,8 +126,8 @@ def load_whisper(
             max_length=window * WHISPER_HOP,
             return_tensors="pt",
         ).input_features
-        found = model(mel.to(device.name, device.torch_dtype), output_hidden_states=True)
-        output: torch.Tensor = hub.output_layer(found, settings.layer, middle)
+        model_output = model(mel.to(device.name, device.torch_dtype), output_hidden_states=True)
+        output: torch.Tensor = hub.output_layer(model_output, settings.layer, middle)
         return output
 
     hub.hidden_layer((None,) * (int(config["encoder_layers"]) + 1), settings.layer)
@@ -262,13 +262,13 @@ def _runner(
         if name is None:
             raise UserMustAct(f"{settings.encoder} hears no sound: its inputs are {', '.join(made)}.")
         given = {name: made[name].to(device.name, device.torch_dtype)}
-        found = model(**given, output_hidden_states=True)
-        states = getattr(found, "hidden_states", None)
-        last = getattr(found, "last_hidden_state", None)
+        model_output = model(**given, output_hidden_states=True)
+        states = getattr(model_output, "hidden_states", None)
+        last = getattr(model_output, "last_hidden_state", None)
         if settings.layer is None and last is not None:
             output: torch.Tensor = last
         elif states is not None:
-            output = hub.output_layer(found, settings.layer)
+            output = hub.output_layer(model_output, settings.layer)
         else:
             raise UserMustAct(f"{settings.encoder} gives no hidden states that could be embeddings.")
         return output.flatten(2).transpose(1, 2) if output.ndim == 4 else output

@@ -111,7 +111,7 @@ def _write(path: Path, tensors: Tensors) -> None:
 # --- names ------------------------------------------------------------------------------------------------
 
 
-def _vq(found: Mapping[str, torch.Tensor], sizes: VQSizes, path: Path) -> Tensors:
+def _vq(published: Mapping[str, torch.Tensor], sizes: VQSizes, path: Path) -> Tensors:
     """The top level's encoder and its codebook; the decoders and the two other levels are left."""
     top = len(sizes.halvings) - 1
     tensors: Tensors = {}
@@ -119,8 +119,8 @@ def _vq(found: Mapping[str, torch.Tensor], sizes: VQSizes, path: Path) -> Tensor
         for theirs, ours in _block_names(halvings, sizes.depth):
             for kind in ("weight", "bias"):
                 name = f"encoders.{top}.level_blocks.{block}.model.{theirs}.{kind}"
-                tensors[f"vq.blocks.{block}.steps.{ours}.{kind}"] = _take(found, name, path).float()
-    book = _take(found, f"bottleneck.level_blocks.{top}.k", path).float()
+                tensors[f"vq.blocks.{block}.steps.{ours}.{kind}"] = _take(published, name, path).float()
+    book = _take(published, f"bottleneck.level_blocks.{top}.k", path).float()
     tensors["vq.codebook"] = _shaped(book, (sizes.codes, sizes.code_width), path)
     return {name: value.contiguous() for name, value in tensors.items()}
 
@@ -136,19 +136,21 @@ def _block_names(halvings: int, depth: int) -> Iterator[tuple[str, str]]:
     yield f"{halvings}", f"{halvings * (depth + 1)}"
 
 
-def _first(found: Mapping[str, torch.Tensor], sizes: PriorSizes, path: Path) -> Tensors:
+def _first(published: Mapping[str, torch.Tensor], sizes: PriorSizes, path: Path) -> Tensors:
     """What lies before the layers. Of 4,111 artists and 120 genres the unknown ones are kept."""
-    unknown = [_take(found, f"y_emb.{name}.emb.weight", path)[0] for name in ("bow_genre_emb", "artist_emb")]
-    codes = _take(found, "prior.x_emb.weight", path)
+    unknown = [
+        _take(published, f"y_emb.{name}.emb.weight", path)[0] for name in ("bow_genre_emb", "artist_emb")
+    ]
+    codes = _take(published, "prior.x_emb.weight", path)
     tensors = {
         "prior.code_embedding": _shaped(codes, (sizes.codes, sizes.width), path),
         "prior.positions": _shaped(
-            _take(found, "prior.pos_emb.pos_emb", path), (sizes.context, sizes.width), path
+            _take(published, "prior.pos_emb.pos_emb", path), (sizes.context, sizes.width), path
         ),
         "prior.start": unknown[0] + unknown[1],
-        "prior.total_time": _take(found, "y_emb.total_length_emb.emb.weight", path),
-        "prior.absolute_time": _take(found, "y_emb.absolute_pos_emb.emb.weight", path),
-        "prior.relative_time": _take(found, "y_emb.relative_pos_emb.emb.weight", path),
+        "prior.total_time": _take(published, "y_emb.total_length_emb.emb.weight", path),
+        "prior.absolute_time": _take(published, "y_emb.absolute_pos_emb.emb.weight", path),
+        "prior.relative_time": _take(published, "y_emb.relative_pos_emb.emb.weight", path),
     }
     return {name: value.float().contiguous() for name, value in tensors.items()}
 
@@ -163,29 +165,29 @@ _LAYER_NAMES = {
 }
 
 
-def _layer(found: Mapping[str, torch.Tensor], depth: int, sizes: PriorSizes, path: Path) -> Tensors:
+def _layer(published: Mapping[str, torch.Tensor], depth: int, sizes: PriorSizes, path: Path) -> Tensors:
     tensors: Tensors = {}
     for ours, theirs in _LAYER_NAMES.items():
         name = f"prior.transformer._attn_mods.{depth}.{theirs}"
         if "norm" in ours:
             for kind in ("weight", "bias"):
-                tensors[f"{ours}.{kind}"] = _take(found, f"{name}.{kind}", path).float().contiguous()
+                tensors[f"{ours}.{kind}"] = _take(published, f"{name}.{kind}", path).float().contiguous()
         else:
-            tensors[f"{ours}.weight"] = _take(found, f"{name}.w", path).half().t().contiguous()
-            tensors[f"{ours}.bias"] = _take(found, f"{name}.b", path).float().contiguous()
+            tensors[f"{ours}.weight"] = _take(published, f"{name}.w", path).half().t().contiguous()
+            tensors[f"{ours}.bias"] = _take(published, f"{name}.b", path).float().contiguous()
     _shaped(tensors["attention_in.weight"], (3 * sizes.attention_width, sizes.width), path)
     return tensors
 
 
-def _take(found: Mapping[str, torch.Tensor], name: str, path: Path) -> torch.Tensor:
-    if name not in found:
-        layers = [re.findall(r"_attn_mods\.(\d+)\.", key) for key in found]
+def _take(published: Mapping[str, torch.Tensor], name: str, path: Path) -> torch.Tensor:
+    if name not in published:
+        layers = [re.findall(r"_attn_mods\.(\d+)\.", key) for key in published]
         has = 1 + max((int(layer[0]) for layer in layers if layer), default=-1)
         raise UserMustAct(
-            f"{path} has no {name} (it has {len(found)} tensors and {has} layers); "
+            f"{path} has no {name} (it has {len(published)} tensors and {has} layers); "
             "is it the other file, or of another model than 5b?"
         )
-    return found[name]
+    return published[name]
 
 
 def _shaped(tensor: torch.Tensor, shape: tuple[int, ...], path: Path) -> torch.Tensor:

@@ -83,7 +83,7 @@ def load(settings: EncoderOptions, device: Device) -> JukeboxEncoder:
         raise UserMustAct(f"jukebox knows no --compat {settings.compat}; it can be llark, or left out.")
     if settings.weights is None:
         raise UserMustAct("jukebox needs --weights FOLDER: " + convert.HOW_TO_GET)
-    net = Jukebox(Path(settings.weights), device, kept=device.name != "cpu")
+    net = Jukebox(Path(settings.weights), device, in_memory=device.name != "cpu")
     rate = settings.frames_per_second(net.sizes.code_rate)
     if settings.compat:
         settings.refuse(rate=None if settings.rate == "10" else settings.rate)
@@ -142,11 +142,11 @@ def published(net: Jukebox, sounds: Sequence[Sound]) -> list[np.ndarray]:
     for sound in sounds:
         samples = normalise(sound.at(SAMPLE_RATE))
         used = min(len(samples), net.sizes.window_samples)
-        wanted = int(net.sizes.prior.context * len(samples) / net.sizes.window_samples)
-        wanted = min(wanted, net.sizes.prior.context)
-        if wanted < pooled(net.sizes):
+        count = int(net.sizes.prior.context * len(samples) / net.sizes.window_samples)
+        count = min(count, net.sizes.prior.context)
+        if count < pooled(net.sizes):
             raise BadAudio(
                 "too-short", f"{float(sound.duration_seconds):.2f} s is too short for compat llark."
             )
-        windows.append(net.codes(samples[:used], wanted, net.sizes.window_samples))
+        windows.append(net.codes(samples[:used], count, net.sizes.window_samples))
     return [average(one, pooled(net.sizes)) for one in net.activations(windows)]

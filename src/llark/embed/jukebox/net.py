@@ -26,7 +26,7 @@ class Jukebox:
     and its precision once (`kept` True), which a GPU wants.
     """
 
-    def __init__(self, folder: Path, device: Device, *, kept: bool) -> None:
+    def __init__(self, folder: Path, device: Device, *, in_memory: bool) -> None:
         self.sizes = convert.read_sizes(folder)
         self.device = device
         self._folder = folder
@@ -41,7 +41,7 @@ class Jukebox:
         self.vq.to(device.name)
         for name in ("code_embedding", "start"):
             setattr(self.prior, name, torch.nn.Parameter(top[name].to(device.name), requires_grad=False))
-        self._kept = list(self._read()) if kept else None
+        self._kept = list(self._read()) if in_memory else None
 
     def _read(self) -> Iterator[Layer]:
         """The layers one after the other, from disk."""
@@ -54,16 +54,16 @@ class Jukebox:
             yield layer.to(self.device.name, self.device.torch_dtype)
 
     @torch.inference_mode()
-    def codes(self, samples: np.ndarray, wanted: int, most: int | None = None) -> torch.Tensor:
+    def codes(self, samples: np.ndarray, count: int, most: int | None = None) -> torch.Tensor:
         """float32 [samples] at 44.1 kHz → the first int64 [wanted] codes, as if silence followed, up to
         `most` samples."""
         sound = torch.from_numpy(np.ascontiguousarray(samples, np.float32))[None].to(self.device.name)
-        return self.vq.encode(sound, wanted, most)[0]
+        return self.vq.encode(sound, count, most)[0]
 
     @torch.inference_mode()
     def activations(self, windows: Sequence[torch.Tensor]) -> list[np.ndarray]:
         """int64 [n ≤ context] codes of each window → float32 [n, width] of each."""
-        found: list[np.ndarray | None] = [None] * len(windows)
+        rows: list[np.ndarray | None] = [None] * len(windows)
         by_length = sorted(range(len(windows)), key=lambda i: -len(windows[i]))
         for at in range(0, len(by_length), self.device.batch):
             chosen = by_length[at : at + self.device.batch]
@@ -74,8 +74,8 @@ class Jukebox:
                 for index, state in enumerate(states):
                     states[index] = layer(state)
             for index, state in zip(chosen, states, strict=True):
-                found[index] = state[0, : len(windows[index])].float().cpu().numpy()
-        return [one for one in found if one is not None]
+                rows[index] = state[0, : len(windows[index])].float().cpu().numpy()
+        return [one for one in rows if one is not None]
 
 
 def _fill(module: torch.nn.Module, tensors: dict[str, torch.Tensor], *, strict: bool = True) -> None:
@@ -152,16 +152,16 @@ class VQEncoder(nn.Module):
         distance = rows.square().sum(1, keepdim=True) - 2 * (rows @ book) + book.square().sum(0, keepdim=True)
         return distance.argmin(1)
 
-    def encode(self, samples: torch.Tensor, wanted: int, most: int | None = None) -> torch.Tensor:
+    def encode(self, samples: torch.Tensor, count: int, most: int | None = None) -> torch.Tensor:
         """The first codes of float32 [batch, samples], as if silence followed: [batch, wanted].
 
         With `most`, the recording ends after so many samples, as in the reference, whose convolutions see
         zeros there, which are not silence.
         """
         hop, have = self.sizes.hop, samples.shape[1]
-        length = max(have, wanted * hop + -(-self.sizes.reach // hop) * hop)
+        length = max(have, count * hop + -(-self.sizes.reach // hop) * hop)
         length = length if most is None else min(length, most)
-        codes: torch.Tensor = self(functional.pad(samples, (0, length - have)))[:, :wanted]
+        codes: torch.Tensor = self(functional.pad(samples, (0, length - have)))[:, :count]
         return codes
 
 
