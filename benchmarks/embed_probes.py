@@ -48,7 +48,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Result:
-    """A task's score between 0 and 1 (`None`: not to be had), the clips or frames that it rests on, and its
+    """A task's score between 0 and 1 (`None`: not available), the clips or frames that it rests on, and its
     standard error by drawing the pieces that are tested on again."""
 
     task: str

@@ -31,11 +31,11 @@ KEY_DECAY, CHORD_DECAY = 0.1, 0.05
 SMOOTHING = 0.05
 """Of the key's target: so much of it is spread over the other keys."""
 STRETCHES = 3
-"""Random stretches of each clip, besides all of it, that a key is learnt from."""
+"""Random stretches of each clip, besides all of it, that a key is learned from."""
 FEWEST_FRAMES = 65
 """Six seconds: no shorter stretch of a clip is trained on."""
 FRAME_SHARE = 0.3
-"""Share of the frames that chords are learnt from: neighbours are alike."""
+"""Share of the frames that chords are learned from: neighbours are alike."""
 PULSELESS = 240
 """Sounds without a key or chords that are trained on; every sixth of them is for validation."""
 UNKNOWN = -1
@@ -70,7 +70,7 @@ def examples(folders: Sequence[Path], work: Path) -> list[Example]:
     cache.mkdir(parents=True, exist_ok=True)
     pairs = [pair for folder in folders for pair in corpus.read(folder)]
     found = []
-    with engine.Ticker("hear", len(pairs) + PULSELESS) as tick:
+    with engine.Ticker("features", len(pairs) + PULSELESS) as tick:
         for track, truth in pairs:
             path = cache / f"{track.id}.npy"
             found.append(

@@ -47,7 +47,7 @@ LATEST_START = 50
 """Frames that are left out at the beginning of a clip, at most: half of the clips begin on a beat, and a net
 that hears no others takes every beginning for one."""
 METER_WEIGHTS = (1.5, 1.1, 0.7, 1.2)
-"""Of 2/4, 3/4, 4/4 and 6/8, so that the rare ones are learnt too."""
+"""Of 2/4, 3/4, 4/4 and 6/8, so that the rare ones are learned too."""
 HEARD_GROUPS = (beat.WIDTH // 3,) * 3 + (2, 1 + beat.RISE_BANDS, 1)
 """Columns of what is heard that belong together: three beat nets' memories, their activations, strokes, and
 the change of harmony."""
@@ -83,7 +83,7 @@ def hear(folders: Sequence[Path], work: Path) -> Iterator[tuple[Track, Annotatio
     """What the nets hear of each clip, as `work/heard/ID.npy`, made where it is not there."""
     pairs = [pair for folder in folders for pair in corpus.read(folder)]
     (work / "heard").mkdir(parents=True, exist_ok=True)
-    with engine.Ticker("hear", len(pairs)) as tick:
+    with engine.Ticker("features", len(pairs)) as tick:
         for track, truth in pairs:
             path = work / "heard" / f"{track.id}.npy"
             if not path.exists():
@@ -105,7 +105,7 @@ def damaged(folders: Sequence[Path], work: Path, share: float) -> list[Example]:
     pairs = [pair for folder in folders for pair in corpus.read(folder) if pair[0].split == "train"]
     chosen = [pair for pair in pairs if draw_of(pair[0].id).random() < share]
     found = []
-    with engine.Ticker("hear damaged", len(chosen)) as tick:
+    with engine.Ticker("features, damaged", len(chosen)) as tick:
         for track, truth in chosen:
             path = work / "heard" / f"{track.id}-damaged.npy"
             if not path.exists():

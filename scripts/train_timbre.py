@@ -36,7 +36,7 @@ NOTHINGS = 120
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """`heard` [INPUT_WIDTH]; targets by word, `None` where the truth is silent."""
+    """`heard`, the row of evidence [INPUT_WIDTH]; targets by word, `None` where the truth is silent."""
 
     split: str
     heard: np.ndarray
@@ -64,7 +64,7 @@ def examples(folder: Path, work: Path) -> list[Example]:
     cache = work / "sounds"
     cache.mkdir(parents=True, exist_ok=True)
     pairs, found = list(corpus.read(folder)), []
-    with engine.Ticker("hear", len(pairs) + NOTHINGS) as tick:
+    with engine.Ticker("features", len(pairs) + NOTHINGS) as tick:
         for track, truth in pairs:
             path = cache / f"{track.id}.npy"
             heard = np.load(path) if path.exists() else heard_by(path, *audio.load(track.path))

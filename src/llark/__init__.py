@@ -1,4 +1,4 @@
-"""llark: software that hears music and can talk about it."""
+"""llark: software that listens to music and answers questions about it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load(
     encoder_weights: str | None = None,
     device: str | None = None,
 ) -> MusicLM:
-    """A model that can be asked about recordings, with `ask(song, *questions)`, and that hears them, with
+    """A model that can be asked about recordings, with `ask(song, *questions)`, and that listens to them, with
     `embed(song)`.
 
     Args:
@@ -29,7 +29,7 @@ def load(
         device: cpu, cuda, cuda:1 …; a GPU if there is one.
 
     Raises:
-        llark.errors.UserMustAct: It is no model of this package, or does not say what it hears with.
+        llark.errors.UserMustAct: It is no model of this package, or does not name its encoder.
     """
     from pathlib import Path
 

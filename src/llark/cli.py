@@ -63,8 +63,8 @@ def ask(
     question
         One or more questions, each in quotes.
     facts
-        Show the model the facts measured in this recording; with --no-facts it answers from sound alone. If
-        neither is said, models are shown them that were trained to read them, as `mini` was.
+        Show the model the facts measured in this recording; with --no-facts it answers from the audio alone.
+        By default, only models that were trained to read facts, such as `mini`, are shown them.
     json
         Print answers, facts, model and timings as JSON.
     model
@@ -152,7 +152,7 @@ def infer(
     base: Path | None = None,
     drop_share: float = 0.5,
 ) -> None:
-    """Ask a model about frames that lie ready, and write a table of its answers. Run again to go on.
+    """Ask a model about stored embeddings, and write a table of its answers. Run again to go on.
 
     Parameters
     ----------
@@ -565,7 +565,7 @@ def evaluate(
         labelled clips, and files of questions whole. Of the open corpus so many are rendered, all splits
         together, and those of the split are asked about: of `test` 3 in 25.
     split
-        The split that they are taken from; all, where there is none of it.
+        The split that they are taken from; all splits, where the data has no such split.
     conditions
         Of audio, facts, wrong-facts, shuffled, silence, noise, no-audio, majority and constant; all if not
         given.

@@ -1,4 +1,4 @@
-"""The musical facts of a clip, each found by one file of this room from what the networks heard."""
+"""The musical facts of a clip, each found by one file of this room in the outputs of the networks."""
 
 from __future__ import annotations
 

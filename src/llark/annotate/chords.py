@@ -1,4 +1,4 @@
-"""Chords: the most likely line of major, minor and no-chord through what the harmony nets heard.
+"""Chords: the most likely line of major, minor and no-chord through the outputs of the harmony nets.
 
 Sevenths and diminished triads are named where those nets are clear about them, suspended and augmented ones
 where the chord net is.

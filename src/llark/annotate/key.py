@@ -1,4 +1,4 @@
-"""Key: the likeliest of the 24, as the harmony nets hear it over the whole clip.
+"""Key: the likeliest of the 24, by the harmony nets, over the whole clip.
 
 They know no key, too: of noise, drums alone and single tones they say so.
 """
@@ -38,7 +38,7 @@ def find(output: HarmonyOutput, config: KeyConfig = KeyConfig()) -> Key:
 @dataclass(frozen=True)
 class LocalKeysConfig:
     change_odds: float = 12.0
-    """A change of key must make what is heard so many times likelier."""
+    """A change of key must make the networks' outputs so many times likelier."""
     least_probability: float = 0.001
     """No key of a window is less likely: one window alone does not settle a song's course."""
     least_confidence: float = 0.5
@@ -54,7 +54,7 @@ def find_course(
 ) -> LocalKeys:
     """The likeliest course of keys: a span for each that holds for two windows or more.
 
-    `heard` has for each window [25], the probability of each of `KEYS` and of none. Where a window has
+    `probabilities` has for each window [25], the probability of each of `KEYS` and of none. Where a window has
     neither key nor chords nothing is taken from it. A span's confidence is the mean probability of its key
     over its seconds; that of all is the mean over all seconds, 0 where no key is reported.
     """

@@ -1,7 +1,7 @@
 """The melody of a single line: its notes, its range and the shape of it.
 
 Two witnesses must agree that there is one line and no more: the wave repeats itself with one period at a
-time, and the note net, asked only then, hears one pitch at a time.
+time, and the note net, asked only then, finds one pitch at a time.
 """
 
 from __future__ import annotations

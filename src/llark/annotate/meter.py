@@ -1,4 +1,4 @@
-"""Meter: the likeliest of 2/4, 3/4, 4/4 and 6/8, as the rhythm nets hear it over the whole clip."""
+"""Meter: the likeliest of 2/4, 3/4, 4/4 and 6/8, by the rhythm nets, over the whole clip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notes: where the note net hears a pitch begin, and how long it goes on hearing it.
+"""Notes: where the note net finds the onset of a pitch, and how long the pitch goes on.
 
 Precision comes first: a note that is doubtful, very short, or that a louder note's overtones explain is left
 out.

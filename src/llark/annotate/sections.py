@@ -1,6 +1,6 @@
 """The sections of a long song: where its sound and harmony change, and which parts are alike.
 
-Each second is a point: the sound as the tag net hears it, and the harmony. A boundary is where what went
+Each second is a point: the features of the tag net, and the harmony. A boundary is where what went
 before is like itself, what comes after is like itself, and the two are not alike (Foote 2000). Parts that lie
 close together get the same letter.
 """

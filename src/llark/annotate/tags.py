@@ -32,7 +32,7 @@ Rules = Mapping[str, Mapping[str, float]]
 def tag_probabilities(output: tag.TagOutput) -> dict[str, float]:
     """Probability of every tag, by its prefixed name.
 
-    The mean over the half of the patches where it is highest, so that a short appearance is heard, too.
+    The mean over the half of the patches where it is highest, so that a short appearance counts, too.
     """
     probabilities: dict[str, float] = {}
     for prefix, names, patches in ((MTT, tag.MTT, output.mtt), (MSD, tag.MSD, output.msd)):
@@ -113,13 +113,13 @@ INSTRUMENT_TIMBRE_SHARE = 0.6
 """What the timbre net counts against the tags, for an instrument that both have a word for."""
 
 ONLY_TAGS = frozenset({"voice"})
-"""What the timbre net has never heard: no rendered clip sings."""
+"""Words that the timbre net was never trained on: no rendered clip sings."""
 
 
 def find_instruments(features: AudioFeatures, timbre_words: Mapping[str, float] | None = None) -> Tags:
     """The instruments of a clip, most certain first; none where it is silent.
 
-    `heard` are probabilities of words of `INSTRUMENTS` from the timbre net, to be weighed against the tags.
+    `timbre_words` are probabilities of words of `INSTRUMENTS` from the timbre net, to be weighed against the tags.
     Raises `ValueError` for a word that is not in the vocabulary.
     """
     if unknown := set(timbre_words or ()) - set(INSTRUMENTS):
@@ -192,7 +192,7 @@ GENRE_TIMBRE_SHARE = 0.5
 def find_genre(features: AudioFeatures, timbre_words: Mapping[str, float] | None = None) -> Tags:
     """The styles of a clip, most certain first; none where it is silent.
 
-    `heard` are probabilities of words of `GENRES` from the timbre net, to be weighed against the tags.
+    `timbre_words` are probabilities of words of `GENRES` from the timbre net, to be weighed against the tags.
     Raises `ValueError` for a word that is not in the vocabulary.
     """
     if unknown := set(timbre_words or ()) - set(GENRES):

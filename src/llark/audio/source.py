@@ -149,7 +149,7 @@ def _remote(place: folders.Place) -> AudioSource:
         with folders.foreign_errors():
             info = system.info(path)
     except FileNotFoundError as error:
-        raise MissingAudio("missing", f"There is no object {name}.") from error
+        raise MissingAudio("missing", f"{name} does not exist.") from error
     except PermissionError as error:
         raise MissingAudio("missing", f"The object {name} may not be read: {error}.") from error
     if info["type"] == "directory":

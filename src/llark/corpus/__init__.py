@@ -3,7 +3,7 @@
 Sources: `mma` (accompaniment grooves under our own progressions and tunes), `music21` (folk tunes in ABC,
 chorales, quartets), `freedoom` (game music as MIDI) and `builtin` (our own styles; needs no Debian package).
 Pieces and styles, not clips, are divided into training (80 %), validation (8 %) and test (12 %); with
-FluidSynth, test clips are played with a sound font that no other clip has heard: FluidR3 GM for training and
+FluidSynth, test clips are played with a sound font that no other clip uses: FluidR3 GM for training and
 validation, MuseScore General for test.
 
 `clips.render` makes a corpus and needs the extra `corpus`; `read`, here, needs nothing but the package.

@@ -88,7 +88,7 @@ def _tunes() -> dict[int, tuple[list[Tune], list[Tune]]]:
 
 
 def choose(rng: Random) -> Tune:
-    """A tune: first the meter, then the mode, so that rare ones are heard often enough."""
+    """A tune: first the meter, then the mode, so that rare ones come often enough."""
     meter = rng.choices(list(METER_SHARES), list(METER_SHARES.values()))[0]
     major, minor = _tunes()[meter]
     return rng.choice(minor if rng.random() < 0.5 else major)

@@ -93,7 +93,7 @@ class Render:
     """The step: an `Order` becomes `audio/ID.ogg` and, once that is whole, `audio/ID.json`, in `folder`.
 
     A clip whose JSON is there is not made again. Held-out clips are played with a sound font that no other
-    clip has heard; the portable renderer knows one font only.
+    clip uses; the portable renderer knows one font only.
     """
 
     folder: Path
@@ -206,7 +206,7 @@ def render(
             alone where their folder is given. `builtin`, `grooves` and these need no Debian package.
         workers: Local processes; 0 works in this one.
         renderer: `fluidsynth`: training and validation clips with FluidR3 GM (MIT), held-out clips with
-            MuseScore General (MIT), a sound font that training never hears. `midirenderer`: TimGM6mb for
+            MuseScore General (MIT), a sound font that training never uses. `midirenderer`: TimGM6mb for
             all of them.
         midi: A folder of MIDI files for the source `midi`. Those of one tempo, at most one meter (2/4, 3/4
             or 4/4) and notes on the beat's grid are songs; which they are is kept in `folder`/songs.json.

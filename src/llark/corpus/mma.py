@@ -119,7 +119,7 @@ def _by_meter() -> dict[int, dict[str, list[Groove]]]:
 
 
 def choose(rng: Random) -> Groove:
-    """A groove: first the meter, then the genre, then the file, so that rare ones are heard often enough."""
+    """A groove: first the meter, then the genre, then the file, so that rare ones come often enough."""
     table = _by_meter()
     meters = [meter for meter in METER_SHARES if meter in table]
     files = table[rng.choices(meters, [METER_SHARES[m] for m in meters])[0]]

@@ -59,7 +59,7 @@ LEADS = (
 """Words that may carry a melody."""
 
 RARE_LEADS = ("saxophone", "clarinet", "flute", "trumpet", "cello", "violin", "choir", "brass", "harp")
-"""Words that seldom accompany: they lead twice as often as the others, and so are heard often enough."""
+"""Words that seldom accompany: they lead twice as often as the others, and so come often enough."""
 
 COMPERS = (
     "piano", "electric piano", "harpsichord", "organ", "accordion", "mallets", "acoustic guitar",

@@ -132,7 +132,7 @@ def _between(low: float, high: float, rng: Random) -> float:
 
 def choose(piece: Piece, seconds: float, rng: Random) -> Take:
     """A tempo and a place: from a bar line in half the cases, from anywhere in the others; where the key can
-    be heard, if that can be had."""
+    be heard, if possible."""
     bpm = choose_bpm(piece, rng)
     starts = [note.start for part in piece.parts for note in part.notes]
     if not starts:

@@ -211,7 +211,7 @@ def from_hub(folder: Path) -> Any:
 
     kind = json.loads((folder / "config.json").read_text()).get("model_type")
     if kind not in ("clap", "clap_audio_model"):
-        raise UserMustAct(f"{folder} is no CLAP, but a model {kind}; --encoder hub:{folder} may hear it.")
+        raise UserMustAct(f"{folder} is no CLAP, but a model {kind}; --encoder hub:{folder} may load it.")
     model, loading_info = ClapAudioModelWithProjection.from_pretrained(
         folder, trust_remote_code=False, output_loading_info=True
     )

@@ -137,12 +137,12 @@ def device(name: str | None = None, dtype: str | None = None, batch: int = 8) ->
         kind = torch.device(name).type
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise UserMustAct(f"The device {name} is not there; cpu always is.") from error
+        raise UserMustAct(f"The device {name} is not available here; use cpu.") from error
     dtype = dtype or ("bfloat16" if kind == "cuda" else "float32")
     if dtype not in TOLERANCE:
         raise UserMustAct(f"The precision {dtype} is unknown; it can be {' or '.join(TOLERANCE)}.")
     if batch < 1:
-        raise UserMustAct(f"--batch {batch} is too small; it is the number of windows heard at once.")
+        raise UserMustAct(f"--batch {batch} is too small; it is the number of windows embedded at once.")
     return Device(name, dtype, batch)
 
 
@@ -180,7 +180,7 @@ class EncoderOptions:
             raise UserMustAct(f"--rate {self.rate} is no number, {NATIVE} or {CLIP}.") from error
         if not 0 < wanted <= native:
             raise UserMustAct(
-                f"--rate {self.rate} is not to be had: {self.encoder} gives {float(native):g} frames a "
+                f"--rate {self.rate} is not available: {self.encoder} gives {float(native):g} frames a "
                 f"second ({native}), which can be averaged to fewer."
             )
         return wanted

@@ -226,7 +226,7 @@ def load(record: EncoderRecord, weights: str | None = None, device_name: str | N
         encoder = embed.load(settings, device(device_name, settings.dtype))
     except UserMustAct as error:
         raise UserMustAct(
-            f"The model hears with {record.name}, which cannot be loaded: {error} "
+            f"The model needs the encoder {record.name}, which cannot be loaded: {error} "
             "If its weights lie elsewhere, name them with --encoder-weights."
         ) from error
     card = encoder.card

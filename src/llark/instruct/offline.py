@@ -42,7 +42,7 @@ CORE_SHARES = {"basic": 0.6, "all": 0.35}
 
 UNKNOWN_CORE = 0.5
 UNKNOWN_OTHER = 0.1
-"""How readily a question is kept whose answer is that it cannot be told, in core kinds and in others."""
+"""How readily a question is kept whose answer is that it is unknown, in core kinds and in others."""
 
 CASUAL_SHARE = 0.06
 """How often a training question is typed without its capital and its question mark."""

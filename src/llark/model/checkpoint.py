@@ -59,7 +59,7 @@ def new_model(
     """A model around `base` (a name of `llark.model.base`, or a folder or hub name of any causal LM).
 
     The projector is drawn from `seed`, so that normalised frames give embeddings as large as those of words.
-    `loading`: what else `from_pretrained` of the base is told.
+    `loading`: further arguments of `from_pretrained` of the base.
     """
     language_model, tokenizer, name = _open_base(base, dtype, loading)
     start, patch, end = add_audio_tokens(tokenizer)

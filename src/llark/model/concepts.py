@@ -1,11 +1,11 @@
-"""What the model hears, as words: small heads on the frames, and the word embeddings they stand for.
+"""What the heads read in the frames, as words: small heads on the frames, and the word embeddings they stand for.
 
 A projector that is trained through a small language model alone stays at chance for thousands of
 examples. So the first audio positions are *concepts*: each is the expected word embedding under the
 posterior of a head that was trained on the frames beforehand (`llark.train.align`). They stand before
 the projected frames; the language model learns to read both.
 
-Symmetries of music are built in rather than learnt: the key head sees pitch classes rotated to each of
+Symmetries of music are built in rather than learned: the key head sees pitch classes rotated to each of
 the twelve tonics and shares its weights between them; the tempo head slides along the logarithmic lag
 axis of the tempogram; the meter head sees that axis shifted so that the beat stands still.
 """
@@ -206,7 +206,7 @@ class MeterHead(nn.Module):
 
 
 class Concepts(nn.Module):
-    """The heads, and the positions in the language model's input that say what they heard."""
+    """The heads, and the positions in the language model's input that hold what they predict."""
 
     slot_names = ("tempo", "tempo", "tempo", "meter", "tonic", "mode")
 
@@ -296,7 +296,7 @@ class Concepts(nn.Module):
         return logits if place is None else logits + self.trust[name] * mean[:, slice(*place)]
 
     def posteriors(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """What the heads hear: [clips, sum of `sizes`]; key, tempo, meter, genre and chords sum to 1."""
+        """The predictions of the heads: [clips, sum of `sizes`]; key, tempo, meter, genre and chords sum to 1."""
         logits = self.logits(frames, mask)
         several = ("instruments",)
         parts = [

@@ -1,4 +1,4 @@
-"""The conversation formats: token ids and what is learnt, in one pass, in training and when asked.
+"""The conversation formats: token ids and the loss mask, in one pass, in training and when asked.
 
 `chatml`: a prefix (the audio and the measured facts), then turns. Each piece is tokenised by itself, so that
 the same words have the same ids whatever stands beside them. `published`: that of the published training
@@ -53,7 +53,7 @@ class Tokenized:
 
     ids: list[int]
     learn: list[bool]
-    """Whether the token is learnt: those of answers and their ends are."""
+    """Whether the token is supervised: those of answers and their ends are."""
     branch: list[int]
     """Number of the question that the token belongs to, from 1 on, where questions do not see each other; 0:
     the token is seen by all that come after it."""
@@ -185,7 +185,7 @@ def _published(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], facts:
 
 
 class _Text:
-    """Text with clips in it. What is between two clips is tokenised as a whole; a token is learnt if the text
+    """Text with clips in it. What is between two clips is tokenised as a whole; a token is supervised if the text
     where it begins is."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -253,8 +253,8 @@ class LlarkForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: 
         """One pass.
 
         attention_mask: [batch, tokens], or [batch, 1, tokens, keys], boolean (true: may see) or additive, for
-        packed training. labels: [batch, tokens], shifted in here, -100 where nothing is learnt. The loss is
-        the mean over learnt tokens (or the sum over `num_items_in_batch`). `loss_only` computes logits where
+        packed training. labels: [batch, tokens], shifted in here, -100 where a token is not supervised. The loss is
+        the mean over supervised tokens (or the sum over `num_items_in_batch`). `loss_only` computes logits where
         a label is, and returns none. logits_to_keep: the last n, or a boolean mask [batch, tokens].
         """
         if inputs_embeds is None:
@@ -351,13 +351,13 @@ def _check_places(starts: Tensor, patches: Tensor, counts: Tensor) -> None:
 
 
 def _loss(logits: Tensor, targets: Tensor, items: int | Tensor | None) -> Tensor:
-    """Cross-entropy of [learnt, vocabulary] against [learnt]: the mean, or the sum over `items`."""
+    """Cross-entropy of [supervised, vocabulary] against [supervised]: the mean, or the sum over `items`."""
     total = nn.functional.cross_entropy(logits.float(), targets.to(logits.device), reduction="sum")
     return total / (items if items is not None else max(len(targets), 1))
 
 
 def _supervised_positions(labels: Tensor) -> Tensor:
-    """[batch, tokens], true where the *next* token is learnt."""
+    """[batch, tokens], true where the *next* token is supervised."""
     supervised = torch.zeros_like(labels, dtype=torch.bool)
     supervised[:, :-1] = labels[:, 1:] != IGNORE_INDEX
     return supervised

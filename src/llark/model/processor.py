@@ -16,11 +16,11 @@ from .conversation import Style, Turn, add_audio_tokens, answer_of, compose, tur
 from .messages import TEMPLATES, read_messages
 
 Dialogue = str | Sequence[tuple[str, str | None]]
-"""One question, or a whole talk: (question, answer) pairs of which the last has no answer yet."""
+"""One question, or a whole dialogue: (question, answer) pairs of which the last has no answer yet."""
 
 
 RowClips = np.ndarray | Tensor | Sequence[np.ndarray | Tensor] | None
-"""What one row hears: a clip of [frames, width], several, or nothing."""
+"""The audio of one row: a clip of [frames, width], several, or nothing."""
 
 
 class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
@@ -82,7 +82,7 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
         tokenize: bool = True,
         **_: Any,
     ) -> BatchFeature | str | list[str]:
-        """Inputs for `generate` from a talk, or several, in the form that chat templates take: messages with
+        """Inputs for `generate` from a dialogue, or several, in the form that chat templates take: messages with
         a `role` (user and assistant in turn, the user last) and a `content`: text, or parts such as
         `{"type": "text", "text": …}` and `{"type": "audio", "audio": [frames, width]}`.
 
@@ -150,7 +150,7 @@ def _pad_left(rows: Sequence[Sequence[int]], pad_id: int) -> dict[str, Tensor]:
 
 
 def _dialogues(questions: Dialogue | Sequence[Dialogue]) -> list[Sequence[tuple[str, str | None]]]:
-    """One talk a row."""
+    """One dialogue a row."""
     if isinstance(questions, str):
         return [[(questions, None)]]
     if not questions:

@@ -24,7 +24,7 @@ where it is quiet."""
 FAINTEST_RMS = 5e-4
 """What is fainter is amplified no more than this would be (-66 dB of full scale)."""
 RISE_BANDS = 17
-"""Groups of bands whose rise is told apart."""
+"""Groups of bands whose rises are kept apart."""
 _KERNEL = 10
 
 

@@ -1,4 +1,4 @@
-"""One clip, heard once: its samples, and what each network makes of them, computed when first asked for."""
+"""One clip: its samples, and what each network makes of them, computed when first asked for."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def one_thread() -> Iterator[None]:
 
 
 class AudioFeatures:
-    """What is heard in one clip. Build it, read what you need, let it go: nothing outlives it.
+    """The outputs of the networks for one clip. Build it, read what you need, let it go: nothing outlives it.
 
     Raises `BadAudio` where the samples are not one finite, non-empty channel.
     """
@@ -172,17 +172,17 @@ class AudioFeatures:
 
     @functools.cached_property
     def rhythm(self) -> RhythmOutput:
-        """Beats and downbeats at 50 frames a second, tempo and meter, from what `beat` and `chord` heard."""
+        """Beats and downbeats at 50 frames a second, tempo and meter, from the outputs of `beat` and `chord`."""
         return self.networks.rhythm(rhythm.evidence(self.beat, self.chord))
 
     @functools.cached_property
     def harmony(self) -> HarmonyOutput:
-        """Chords and key, from what `chord` heard."""
+        """Chords and key, from the output of `chord`."""
         return self.networks.harmony(self.chord)
 
     @functools.cached_property
     def timbre(self) -> TimbreOutput:
-        """Instruments and styles by our own words, from what `speech` and `tag` heard."""
+        """Instruments and styles by our own words, from the outputs of `speech` and `tag`."""
         return self.networks.timbre(timbre.evidence(self.speech, self.tag, self.duration_seconds))
 
     def _resampled(self, rate: int) -> np.ndarray:

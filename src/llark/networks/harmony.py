@@ -1,7 +1,7 @@
-"""Key and chords, as this project's own nets hear them.
+"""Key and chords, by this project's own nets.
 
 They read what the chord net says (`chord`): triads, bass and pitch classes, on a circle of twelve. Every
-layer treats the twelve alike, so that a piece in another key is heard the same, moved: what is learnt of one
+layer treats the twelve alike, so that a piece in another key gives the same, moved: what is learned of one
 key holds for all. One reader tells the chord of a frame from the frame and its surroundings, another the key
 of a clip from what sounds in it, what follows what, and how steadily.
 
@@ -141,7 +141,7 @@ def _follows(kinds: np.ndarray, lag: int) -> np.ndarray:
 
 
 class Circle(nn.Module):
-    """[batch, rows, 12] → the same with other rows: each pitch class hears all twelve, by how far they are
+    """[batch, rows, 12] → the same with other rows: each pitch class reads all twelve, by how far they are
     under it."""
 
     def __init__(self, rows: int, out: int) -> None:
@@ -206,7 +206,7 @@ class HarmonyNet:
 
     @torch.inference_mode()
     def __call__(self, output: chord.ChordOutput) -> HarmonyOutput:
-        """Where nothing is heard, there is no key."""
+        """Where nothing sounds, there is no key."""
         if not len(output.chroma):
             return HarmonyOutput(np.zeros((0, CHORDS), np.float32), np.eye(KEYS, dtype=np.float32)[-1])
         rows = evidence(output)

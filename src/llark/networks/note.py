@@ -2,7 +2,7 @@
 
 The model of Basic Pitch (R. Bittner et al., "A lightweight instrument-agnostic model for polyphonic note
 transcription and multipitch estimation", ICASSP 2022; Apache-2.0). It stacks eight harmonics of a constant-Q
-spectrogram, and hears two seconds at a time, each window brought to its own range of decibels.
+spectrogram, and takes two seconds at a time, each window brought to its own range of decibels.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Beats, downbeats, tempo and meter, as this project's own nets hear them.
+"""Beats, downbeats, tempo and meter, by this project's own nets.
 
-They read what the beat and chord nets hear at 50 frames a second (their memories, the rise of energy in
+They read the outputs of the beat and chord nets at 50 frames a second (their memories, the rise of energy in
 17 bands, the change of harmony, the pitch classes and how they differ before and after each frame) through
 dilated convolutions that see the whole clip, and make curves of it.
 Tempo and meter are read off autocorrelations on lags of constant ratio, those of the curves and those of
@@ -126,7 +126,7 @@ class TinyRhythm(nn.Module):
         self, width: int = 64, reads: int = RHYTHM_WIDTH + CHANGES + 24, *, blocks: int = 8, curves: int = 8,
         dropout: float = 0.1, forget: float = 0.2,
     ) -> None:  # fmt: skip
-        """`reads` is how many columns the convolutions read: of what is heard, of its `pitch_changes`, and of
+        """`reads` is how many columns the convolutions read: of the evidence, of its `pitch_changes`, and of
         the pitch classes. `forget` is the share of them that training leaves out, `dropout` that of a state.
         """
         super().__init__()
@@ -238,7 +238,7 @@ class RhythmNet:
 
     @torch.inference_mode()
     def __call__(self, rows: np.ndarray) -> RhythmOutput:
-        """`heard` is the [frames, INPUT_WIDTH] of `evidence`, of a clip of a minute at most."""
+        """`rows` is the [frames, INPUT_WIDTH] of `evidence`, of a clip of a minute at most."""
         if not len(rows):
             even = [np.full(n, 1 / n, np.float32) for n in (len(BPM), len(METERS))]
             return RhythmOutput(np.zeros((0, 2), np.float32), *even)

@@ -22,7 +22,7 @@ LAYERS = 3
 HEADS = 8
 FRAMES_PER_SECOND = 50
 LONGEST_MEL = 3000
-"""Mel frames (30 s) that the position table covers; longer input is heard in equal stretches."""
+"""Mel frames (30 s) that the position table covers; longer input is cut into equal stretches."""
 
 
 class EncoderLayer(nn.Module):
@@ -71,7 +71,7 @@ class SpeechEncoder(nn.Module):
 
 @dataclass(frozen=True)
 class SpeechNet:
-    """The speech network. Its input is never padded to 30 s; longer input is heard in equal stretches."""
+    """The speech network. Its input is never padded to 30 s; longer input is cut into equal stretches."""
 
     encoder: SpeechEncoder
 

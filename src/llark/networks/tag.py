@@ -55,7 +55,7 @@ NORM_EPS = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class TagOutput:
-    """What the taggers heard in one clip.
+    """The outputs of the taggers for one clip.
 
     `features` is [frames, 753] at 62.5 Hz (frame i is centred on i / 62.5 s), from the MTT net. `mtt` and
     `msd` are [patches, 50] probabilities of the tags in `MTT` and `MSD`; patch i covers
@@ -91,7 +91,7 @@ class TagConvNet(nn.Module):
 
     @functools.cached_property
     def fronts(self) -> tuple[Front, ...]:
-        """The first layers, ready to hear, with the weights that are in place when first asked for."""
+        """The first layers, ready to run, with the weights that are in place when first asked for."""
         timbral, temporal = self.front_norms[: len(self.timbral)], self.front_norms[len(self.timbral) :]
         return (
             *(TimbralFront(conv, norm) for conv, norm in zip(self.timbral, timbral, strict=True)),
@@ -131,11 +131,11 @@ class TagNet:
 
     @torch.inference_mode()
     def __call__(self, samples_16000: np.ndarray) -> TagOutput:
-        """Mono samples at 16 kHz → what the taggers heard.
+        """Mono samples at 16 kHz → the outputs of the taggers.
 
-        Each net hears the whole clip at once, and its frames are pooled over overlapping 3 s patches that
+        Each net reads the whole clip at once, and its frames are pooled over overlapping 3 s patches that
         cover the clip (one shorter patch, where the clip is shorter). The nets were trained on patches
-        with silence around them; hearing the true surroundings instead changes the tags little.
+        with silence around them; reading the true surroundings instead changes the tags little.
         """
         mel = tag_mel(samples_16000)
         length = min(PATCH_FRAMES, len(mel))

@@ -1,6 +1,6 @@
-"""What kind of sound this is, before any network hears it: noise of any colour, tones that never change.
+"""What kind of sound this is, before any network runs: noise of any colour, tones that never change.
 
-The networks know no such sounds, and what they hear in them is chance.
+The networks know no such sounds, and their outputs for them are chance.
 """
 
 from __future__ import annotations

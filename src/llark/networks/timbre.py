@@ -1,6 +1,6 @@
-"""Instruments and styles by their own words, as a small net of this project hears them.
+"""Instruments and styles by their own words, by a small net of this project.
 
-It reads the mean and the spread, over half seconds, of what the speech and tag nets hear. The taggers know
+It reads the mean and the spread, over half seconds, of the outputs of the speech and tag nets. The taggers know
 real recordings but lack words for half of our instruments; this net knows every word, from rendered clips
 alone. `llark.annotate` weighs the two against each other.
 
@@ -80,7 +80,7 @@ class TimbreNet:
 
     @torch.inference_mode()
     def __call__(self, row: np.ndarray) -> TimbreOutput:
-        """`heard` is the [INPUT_WIDTH] of `evidence`."""
+        """`row` is the [INPUT_WIDTH] of `evidence`."""
         logits = self.net(torch.from_numpy(row)[None])[0]
         several = logits[: len(INSTRUMENTS)].sigmoid().tolist()
         one = logits[len(INSTRUMENTS) :].softmax(0).tolist()

@@ -69,7 +69,7 @@ class MusicLM:
     def ask(self, song: Path | str, *questions: str, facts: bool | None = None) -> AskResult:
         """Answers to questions about a recording of any length, with the facts measured in it.
 
-        `facts`: whether the model is shown them; if not said, models that were trained to read them are.
+        `facts`: whether the model is shown them; by default, only models that were trained to read them are.
         Raises `BadAudio` or `UserMustAct` with one clear sentence.
         """
         if not questions or not all(question.strip() for question in questions):

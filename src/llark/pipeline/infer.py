@@ -1,4 +1,4 @@
-"""`llark infer`: frames that lie ready and questions → a file of answers.
+"""`llark infer`: stored embeddings and questions → a file of answers.
 
 Finished folders of this package are read (embeddings, and exchanges and clips of the same ids), folders of
 `.npy`, and WebDataset tars whose samples hold a `.npy` and a `.json`. Only their heads are read to begin
@@ -107,7 +107,7 @@ class AskedQuestion:
 
 
 def infer(choice: ModelOptions, data: Sequence[str], out: Path, options: InferOptions) -> str:
-    """Asks a model about frames that lie ready; writes `out` and returns what was made and lost.
+    """Asks a model about stored embeddings; writes `out` and returns what was made and lost.
 
     Raises:
         UserMustAct: There is nothing to ask, the frames are of another encoder than the model's, or too much
@@ -225,7 +225,7 @@ class ReadyClip:
 
 @dataclass
 class InferData:
-    """Frames that lie ready, and what is asked of them."""
+    """Stored embeddings, and the questions about them."""
 
     clips: list[ReadyClip] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Which option of a question the language model expects most, when it neither hears nor is shown the options.
+"""Which option of a question the language model expects most, when it is given neither audio nor the options.
 
 What a question gives away by its words alone: a control of benchmarks with options.
 """

@@ -1,6 +1,6 @@
 """Listening: recordings and clips → what is measured in them, and the frames that a model reads.
 
-One loop walks a recording window by window. The annotators and the `mini` encoder share the frozen networks,
+One loop reads a recording window by window. The annotators and the `mini` encoder share the frozen networks,
 so both read the features of a window in one pass, whoever asks: `llark ask`, `annotate`, `build`, `evaluate`.
 """
 
@@ -276,7 +276,7 @@ def for_model(
     writer = stages.open_stage(folder, EmbedForModel.name, plan)
     engine.run(EmbedForModel(record, encoder), clips.values(), writer, total=len(clips))
     if lost := list(stages.read_dropped(folder)):
-        raise UserMustAct(f"{record.name} cannot hear {lost[0].id}: {lost[0].detail}")
+        raise UserMustAct(f"{record.name} cannot embed {lost[0].id}: {lost[0].detail}")
     return Embeddings(folder)
 
 
@@ -326,6 +326,6 @@ def refuse_others(folder: Path, plan: Mapping[str, object]) -> None:
         return
     which = "other recordings of the same names" if "sounds" in there else "recordings that were not noted"
     raise StoreMismatch(
-        f"{folder} holds what was heard in {which}. Name another --out, or delete the folders heard and said "
-        "in this one: then the recordings are heard, and the questions asked, anew."
+        f"{folder} holds results for {which}. Name another --out, or delete the folders heard and said "
+        "in this one: then the recordings are embedded, and the questions asked, anew."
     )

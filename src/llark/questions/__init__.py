@@ -79,7 +79,7 @@ def need(fact: Fact | None, **values: str) -> Fact:
 
 
 def unknown(**values: str) -> Ask:
-    """Asked, but it cannot be told."""
+    """Asked, but unknown."""
     return Ask("unknown", values)
 
 

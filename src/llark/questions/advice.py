@@ -44,7 +44,7 @@ ORIGINS = {
     "march": "comes from military bands, which kept soldiers in step",
     "waltz": "spread from Austria and southern Germany in the late eighteenth century as a dance for couples",
 }
-"""What is commonly told of where each style comes from."""
+"""Where each style is commonly said to come from."""
 
 RECIPES = {
     "rock": "put a backbeat on two and four and let guitars carry the chords",

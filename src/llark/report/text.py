@@ -36,6 +36,10 @@ class AskResult:
     timings_seconds: dict[str, float]
 
 
+TIMING_WORDS = {"hear": "listening", "wait for the model": "loading the model", "answer": "answering"}
+"""What the text calls the timings, by their names in the JSON."""
+
+
 class Stopwatch:
     """Seconds by the name of what was timed, and in all."""
 
@@ -90,8 +94,9 @@ def as_text(result: AskResult) -> str:
     lines.append(f"Measured, {clock(facts.start_seconds)} to {clock(facts.end_seconds)}:")
     lines += _fact_lines(facts)
     seconds = result.timings_seconds
-    parts = ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items() if name != "total")
-    lines += ["", f"{parts}; in all {seconds.get('total', 0.0):.1f} s"]
+    shown = {name: f"{value:.1f} s" for name, value in seconds.items() if name in TIMING_WORDS}
+    parts = [f"{TIMING_WORDS[name]} {value}" for name, value in shown.items() if value != "0.0 s"]
+    lines += ["", ", ".join([*parts, f"{seconds.get('total', 0.0):.1f} s in all"])]
     return printable("\n".join(lines))
 
 

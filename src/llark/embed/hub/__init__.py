@@ -1,6 +1,6 @@
 """Encoders of the model hub: `hub:NAME`, where NAME is a model's name there or a folder in its format.
 
-Which adapter loads a model is told by its `config.json`: `pretrained` those that are classes of transformers,
+Its `config.json` decides which adapter loads a model: `pretrained` those that are classes of transformers,
 a file each those that are not. Code that lies beside a model's weights is never run, whatever its
 configuration asks for; what such a model needs is written here.
 """

@@ -214,14 +214,14 @@ def load_auto(
             "Adapters for MERT, MuQ, Dasheng, Whisper and EnCodec need none."
         )
     if kind in ("clap", "clap_audio_model"):
-        raise UserMustAct(f"{folder} is a CLAP; --encoder clap --weights {folder} hears it.")
+        raise UserMustAct(f"{folder} is a CLAP; --encoder clap --weights {folder} loads it.")
     own = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     features = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
     model = AutoModel.from_pretrained(folder, config=own, trust_remote_code=False)
     model = getattr(model, "encoder", model) if getattr(own, "is_encoder_decoder", False) else model
     device.settle(model)
     if getattr(features, "sampling_rate", None) is None:
-        raise UserMustAct(f"{settings.encoder} hears no sound: its inputs have no sample rate.")
+        raise UserMustAct(f"{settings.encoder} takes no audio: its inputs have no sample rate.")
     run = _runner(model, features, settings, device)
     known = hub.licence(config, "unknown")
     rate, version = int(features.sampling_rate), hub.version("1", folder)
@@ -260,7 +260,7 @@ def _runner(
         made = features(waves, sampling_rate=features.sampling_rate, return_tensors="pt")
         name = next((n for n in ("input_values", "input_features") if n in made), None)
         if name is None:
-            raise UserMustAct(f"{settings.encoder} hears no sound: its inputs are {', '.join(made)}.")
+            raise UserMustAct(f"{settings.encoder} takes no audio: its inputs are {', '.join(made)}.")
         given = {name: made[name].to(device.name, device.torch_dtype)}
         model_output = model(**given, output_hidden_states=True)
         states = getattr(model_output, "hidden_states", None)

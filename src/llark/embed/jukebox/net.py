@@ -16,14 +16,14 @@ from llark.embed.jukebox.sizes import SAMPLE_RATE, PriorSizes, VQSizes
 from llark.errors import UserMustAct
 
 TOTAL_SECONDS = 62
-"""The length that the prior is told its recording has, as the published extraction does."""
+"""The length of a recording that the prior is given, as the published extraction does."""
 
 
 class Jukebox:
     """Jukebox on one device.
 
-    Layers stay in their files, mapped, and are read when used (`kept` False); or they are moved to the device
-    and its precision once (`kept` True), which a GPU wants.
+    Layers stay in their files, mapped, and are read when used (`in_memory` False); or they are moved to the device
+    and its precision once (`in_memory` True), which a GPU wants.
     """
 
     def __init__(self, folder: Path, device: Device, *, in_memory: bool) -> None:

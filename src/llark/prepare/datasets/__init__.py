@@ -38,7 +38,7 @@ class Dataset:
     """Path below the root → what it is; `*` stands for anything, and what may be absent begins with
     `optional: `."""
     where: str
-    """Where it can be had."""
+    """Where it is available."""
     splits: tuple[str, ...]
     splits_from: str
     """Who made the splits, or the rule that does."""
@@ -75,7 +75,7 @@ def load(name: str) -> Dataset:
 
 
 def _checked(docstring: str) -> str:
-    """The paragraph of a reader's docstring that says where its layout was learnt."""
+    """The paragraph of a reader's docstring that names the source of its layout."""
     paragraphs = (" ".join(part.split()) for part in docstring.split("\n\n"))
     return next((part for part in paragraphs if part.startswith("Layout checked against ")), "")
 
