@@ -19,7 +19,7 @@ def load(
     encoder_weights: str | None = None,
     device: str | None = None,
 ) -> MusicLM:
-    """A model that can be asked about recordings, with `ask(song, *questions)`, and that listens to them, with
+    """A model that can be asked about recordings, with `ask(song, *questions)`, and that embeds them, with
     `embed(song)`.
 
     Args:

@@ -54,9 +54,9 @@ def find_course(
 ) -> LocalKeys:
     """The likeliest course of keys: a span for each that holds for two windows or more.
 
-    `probabilities` has for each window [25], the probability of each of `KEYS` and of none. Where a window has
-    neither key nor chords nothing is taken from it. A span's confidence is the mean probability of its key
-    over its seconds; that of all is the mean over all seconds, 0 where no key is reported.
+    `probabilities` has for each window [25]: of each of `KEYS`, and of none. Where a window has neither
+    key nor chords nothing is taken from it. A span's confidence is the mean probability of its key over its
+    seconds; that of all is the mean over all seconds, 0 where no key is reported.
     """
     if not windows:
         return LocalKeys()

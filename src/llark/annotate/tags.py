@@ -119,7 +119,7 @@ ONLY_TAGS = frozenset({"voice"})
 def find_instruments(features: AudioFeatures, timbre_words: Mapping[str, float] | None = None) -> Tags:
     """The instruments of a clip, most certain first; none where it is silent.
 
-    `timbre_words` are probabilities of words of `INSTRUMENTS` from the timbre net, to be weighed against the tags.
+    `timbre_words`: the timbre net's probabilities of words of `INSTRUMENTS`, to be weighed against the tags.
     Raises `ValueError` for a word that is not in the vocabulary.
     """
     if unknown := set(timbre_words or ()) - set(INSTRUMENTS):
@@ -192,7 +192,7 @@ GENRE_TIMBRE_SHARE = 0.5
 def find_genre(features: AudioFeatures, timbre_words: Mapping[str, float] | None = None) -> Tags:
     """The styles of a clip, most certain first; none where it is silent.
 
-    `timbre_words` are probabilities of words of `GENRES` from the timbre net, to be weighed against the tags.
+    `timbre_words`: the timbre net's probabilities of words of `GENRES`, to be weighed against the tags.
     Raises `ValueError` for a word that is not in the vocabulary.
     """
     if unknown := set(timbre_words or ()) - set(GENRES):

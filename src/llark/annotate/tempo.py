@@ -1,4 +1,4 @@
-"""Tempo: the likeliest tempo of the rhythm nets over the clip, made exact by the slope of a line through the beats."""
+"""Tempo: the likeliest one of the rhythm nets, made exact by the slope of a line through the beats."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def random_key(rng: Random) -> int:
 
 
 def progression(minor: bool, bars: int, rng: Random) -> list[str]:
-    """`bars` degrees that begin on the tonic: half from the well-worn forms, half from random steps that end V."""
+    """`bars` degrees that begin on the tonic: half well-worn forms, half random steps that end V."""
     if rng.random() < 0.5:
         form = rng.choice(MINOR_FORMS if minor else MAJOR_FORMS).split()
         return [form[k % len(form)] for k in range(max(bars, len(form)))]

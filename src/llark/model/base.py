@@ -72,8 +72,9 @@ def has_base(name: str = DEFAULT_BASE) -> bool:
 def base_folder(name: str = DEFAULT_BASE, progress: Progress | None = None) -> Path:
     """Folder of a base model, for `from_pretrained`: fetched and converted if it is not in the cache.
 
-    `progress` is called with one sentence on what is being done. Safe when several processes ask at once: one works,
-    the others wait. Raises `UserMustAct` for an unknown name, no network, a wrong file or no space.
+    `progress` is called with one sentence on what is being done. Safe when several processes ask at
+    once: one works, the others wait. Raises `UserMustAct` for an unknown name, no network, a wrong file or
+    no space.
     """
     if name not in BASES:
         raise UserMustAct(f"There is no base model called {name!r}; known are: {', '.join(sorted(BASES))}.")

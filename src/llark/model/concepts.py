@@ -1,4 +1,4 @@
-"""What the heads read in the frames, as words: small heads on the frames, and the word embeddings they stand for.
+"""Facts in the frames, as words: small heads on the frames, and the word embeddings they stand for.
 
 A projector that is trained through a small language model alone stays at chance for thousands of
 examples. So the first audio positions are *concepts*: each is the expected word embedding under the
@@ -296,7 +296,7 @@ class Concepts(nn.Module):
         return logits if place is None else logits + self.trust[name] * mean[:, slice(*place)]
 
     def posteriors(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """The predictions of the heads: [clips, sum of `sizes`]; key, tempo, meter, genre and chords sum to 1."""
+        """The heads' predictions: [clips, sum of `sizes`]; key, tempo, meter, genre and chords sum to 1."""
         logits = self.logits(frames, mask)
         several = ("instruments",)
         parts = [

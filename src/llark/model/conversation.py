@@ -185,8 +185,8 @@ def _published(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], facts:
 
 
 class _Text:
-    """Text with clips in it. What is between two clips is tokenised as a whole; a token is supervised if the text
-    where it begins is."""
+    """Text with clips in it. What is between two clips is tokenised as a whole; a token is supervised
+    if the text where it begins is."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer

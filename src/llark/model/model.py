@@ -253,9 +253,10 @@ class LlarkForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: 
         """One pass.
 
         attention_mask: [batch, tokens], or [batch, 1, tokens, keys], boolean (true: may see) or additive, for
-        packed training. labels: [batch, tokens], shifted in here, -100 where a token is not supervised. The loss is
-        the mean over supervised tokens (or the sum over `num_items_in_batch`). `loss_only` computes logits where
-        a label is, and returns none. logits_to_keep: the last n, or a boolean mask [batch, tokens].
+        packed training. labels: [batch, tokens], shifted in here, -100 where a token is not supervised. The
+        loss is the mean over supervised tokens (or the sum over `num_items_in_batch`). `loss_only` computes
+        logits where a label is, and returns none. logits_to_keep: the last n, or a boolean mask
+        [batch, tokens].
         """
         if inputs_embeds is None:
             inputs_embeds = self.embed(input_ids, audio_frames, audio_mask, concept_posteriors)

@@ -82,8 +82,8 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
         tokenize: bool = True,
         **_: Any,
     ) -> BatchFeature | str | list[str]:
-        """Inputs for `generate` from a dialogue, or several, in the form that chat templates take: messages with
-        a `role` (user and assistant in turn, the user last) and a `content`: text, or parts such as
+        """Inputs for `generate` from a dialogue, or several, in the form that chat templates take: messages
+        with a `role` (user and assistant in turn, the user last) and a `content`: text, or parts such as
         `{"type": "text", "text": …}` and `{"type": "audio", "audio": [frames, width]}`.
 
         `tokenize=False`: the text that the model reads, each clip as one place. Special tokens in what people

@@ -164,8 +164,8 @@ def _projector(folder: Path, tensors: Mapping[str, Tensor]) -> tuple[dict[str, T
     if missing:
         raise UserMustAct(
             f"{folder} has no projector: {PROJECTOR}{f' and {PROJECTOR}'.join(missing)} are neither among "
-            "the weights nor in mm_projector/. Without the trained one the audio means nothing to the model, so none is "
-            "made up."
+            "the weights nor in mm_projector/. Without the trained one the audio means nothing to the model, "
+            "so none is made up."
         )
     return found, where
 

@@ -172,7 +172,7 @@ class AudioFeatures:
 
     @functools.cached_property
     def rhythm(self) -> RhythmOutput:
-        """Beats and downbeats at 50 frames a second, tempo and meter, from the outputs of `beat` and `chord`."""
+        """Beats and downbeats at 50 frames a second, tempo, meter, from the outputs of `beat` and `chord`."""
         return self.networks.rhythm(rhythm.evidence(self.beat, self.chord))
 
     @functools.cached_property

@@ -1,8 +1,8 @@
 """Instruments and styles by their own words, by a small net of this project.
 
-It reads the mean and the spread, over half seconds, of the outputs of the speech and tag nets. The taggers know
-real recordings but lack words for half of our instruments; this net knows every word, from rendered clips
-alone. `llark.annotate` weighs the two against each other.
+It reads the mean and the spread, over half seconds, of the outputs of the speech and tag nets. The taggers
+know real recordings but lack words for half of our instruments; this net knows every word, from rendered
+clips alone. `llark.annotate` weighs the two against each other.
 
 Trained by `scripts/train_timbre.py` on the open corpus; Apache-2.0.
 """

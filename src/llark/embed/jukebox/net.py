@@ -22,8 +22,8 @@ TOTAL_SECONDS = 62
 class Jukebox:
     """Jukebox on one device.
 
-    Layers stay in their files, mapped, and are read when used (`in_memory` False); or they are moved to the device
-    and its precision once (`in_memory` True), which a GPU wants.
+    Layers stay in their files, mapped, and are read when used (`in_memory` False); or they are moved
+    to the device and its precision once (`in_memory` True), which a GPU wants.
     """
 
     def __init__(self, folder: Path, device: Device, *, in_memory: bool) -> None:

@@ -15,8 +15,8 @@ from llark.records import Dropped, Track
 
 ABOUT = (
     "4,169 segments of 10 s from the middle of music videos of YouTube-8M, each with a description by a "
-    "person who listened to the sound alone. A file named by the video alone is the whole video where it is long "
-    "enough to hold the segment, else the segment."
+    "person who listened to the sound alone. A file named by the video alone is the whole video where it is "
+    "long enough to hold the segment, else the segment."
 )
 
 CITATION = """
