@@ -19,7 +19,7 @@ from llark import audio, engine
 from llark.corpus import abc, builtin, clips, mma
 from llark.corpus.audible import truth
 from llark.corpus.harmony import merged
-from llark.corpus.piece import MOST_SWAY, SWAY_PERIOD_SECONDS, Note, Part, Piece, Unusable, transpose
+from llark.corpus.piece import MOST_SWAY, SWAY_PERIOD_SECONDS, ScoreNote, Part, Piece, Unusable, transpose
 from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth, finish_mix
 from llark.corpus.take import Take, choose, mix, perform
 from llark.records import KEYS, Annotation, Key, LocalKeys, Span
@@ -155,7 +155,7 @@ def _modulating(take: Take, share: float, rng: Random) -> tuple[Take, tuple[int,
     return replace(take, piece=replace(piece, parts=parts, harmony=harmony)), (moved.key, float(change))
 
 
-def _joined(before: Part, after: Part, change: float) -> tuple[Note, ...]:
+def _joined(before: Part, after: Part, change: float) -> tuple[ScoreNote, ...]:
     """The notes of one part until the change, cut there, and those of the other from then on."""
     first = (replace(n, end=min(n.end, change)) for n in before.notes if n.start < change)
     return (*first, *(n for n in after.notes if n.start >= change))

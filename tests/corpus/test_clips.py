@@ -13,7 +13,7 @@ import pytest
 
 from llark import audio, corpus
 from llark.corpus import builtin, clips
-from llark.corpus.clips import Order, Render, make, plan, split_of
+from llark.corpus.clips import ClipOrder, Render, make, plan, split_of
 from llark.corpus.piece import Piece, Unusable
 from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable
 from llark.errors import StoreMismatch, UserMustAct
@@ -224,7 +224,7 @@ def test_held_out_clips_are_played_with_a_soundfont_that_training_never_hears(tm
     step = Render(tmp_path)
     step.open()
     for index, split in enumerate(("train", "validation", "test")):
-        step(Order(f"builtin-5-{index:05d}", 5, index, "builtin", split))
+        step(ClipOrder(f"builtin-5-{index:05d}", 5, index, "builtin", split))
     fonts = {}
     for path in (tmp_path / "audio").glob("*.json"):
         page = json.loads(path.read_text())

@@ -20,7 +20,7 @@ from llark.corpus.harmony import (
     voicing,
 )
 from llark.corpus.mma import GENRES_OF
-from llark.corpus.piece import Harmony, Note
+from llark.corpus.piece import Harmony, ScoreNote
 from llark.corpus.programs import (
     COMPERS,
     LEADS,
@@ -95,7 +95,7 @@ def test_a_tune_stays_in_its_register_and_in_its_bars(meter: int) -> None:
     assert len(fits) >= 8
 
 
-def _tones(spans: tuple[Harmony, ...], note: Note) -> set[int]:
+def _tones(spans: tuple[Harmony, ...], note: ScoreNote) -> set[int]:
     span = next(s for s in spans if s.start - 1e-6 <= note.start < s.end - 1e-6)
     return {(span.root + step) % 12 for step in TONES[span.quality]}
 

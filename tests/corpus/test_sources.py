@@ -12,7 +12,7 @@ import mido
 import pytest
 
 from llark.corpus import abc, midi, mma, scores, songs
-from llark.corpus.piece import BEND, Control, Harmony, Note, Part, Unusable, draw
+from llark.corpus.piece import BEND, Control, Harmony, ScoreNote, Part, Unusable, draw
 
 LIBRARY_FILE = """
 // a file in the manner of the library
@@ -59,7 +59,7 @@ def test_a_script_puts_chords_on_the_library_beats() -> None:
 
 
 def test_library_beats_become_ours() -> None:
-    part = Part("bass", 33, (Note(0, 3, 40, 80), Note(3, 5, 43, 80)), (Control(6, 7, 90),))
+    part = Part("bass", 33, (ScoreNote(0, 3, 40, 80), ScoreNote(3, 5, 43, 80)), (Control(6, 7, 90),))
     (ours,) = mma.in_our_beats([part], 3)
     assert [(n.start, n.end) for n in ours.notes] == [(0, 1), (1, pytest.approx(5 / 3))]
     assert ours.controls[0].start == 2
@@ -112,9 +112,9 @@ def test_a_midi_file_becomes_parts_by_program_with_times_in_quarters() -> None:
     )
     parts, tempos = midi.read(data)
     assert [(p.role, p.program) for p in parts] == [("chords", 40), ("chords", 71), ("drums", 0)]
-    assert parts[0].notes == (Note(0, 1, 60, 90),)
+    assert parts[0].notes == (ScoreNote(0, 1, 60, 90),)
     assert parts[0].controls == (Control(0, BEND, 512),)
-    assert parts[1].notes == (Note(1.5, 2.5, 62, 90),)
+    assert parts[1].notes == (ScoreNote(1.5, 2.5, 62, 90),)
     assert [round(bpm) for _, bpm in tempos.bpm] == [100]
     assert tempos.signatures == ((0, 3, 4),)
 
@@ -125,7 +125,7 @@ def test_bytes_that_are_no_midi_file_are_a_value_error() -> None:
 
 
 def test_a_part_in_seconds_survives_being_written_as_midi() -> None:
-    part = Part("chords", 11, (Note(0.5, 1.25, 64, 77), Note(1.25, 2.0, 64, 70)), (Control(0.0, BEND, -400),))
+    part = Part("chords", 11, (ScoreNote(0.5, 1.25, 64, 77), ScoreNote(1.25, 2.0, 64, 70)), (Control(0.0, BEND, -400),))
     parts, _ = midi.read(midi.write(part))
     (again,) = parts  # at 120 BPM a quarter is half a second
     assert [(n.start / 2, n.end / 2, n.pitch, n.velocity) for n in again.notes] == [
@@ -302,11 +302,11 @@ def test_a_score_becomes_parts_in_beats_with_ties_joined() -> None:
                 measure.append([key.KeySignature(0), meter.TimeSignature("3/4")])
             last = bar == 7
             for k in range(3):
-                tone = note.Note("C5" if last and pitches[0] == "G4" else "C3" if last else pitches[k])
+                tone = note.ScoreNote("C5" if last and pitches[0] == "G4" else "C3" if last else pitches[k])
                 if not last and bar % 2 == 0 and k == 2:
                     tone.tie = tie.Tie("start")
                 if bar % 2 == 1 and k == 0 and not last:
-                    tone.pitch, tone.tie = note.Note(pitches[2]).pitch, tie.Tie("stop")
+                    tone.pitch, tone.tie = note.ScoreNote(pitches[2]).pitch, tie.Tie("stop")
                 measure.append(tone)
             part.append(measure)
         parts.append(part)

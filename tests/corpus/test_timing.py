@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from llark.corpus.audible import truth
-from llark.corpus.piece import MOST_SWAY, Note, Part, Piece, Timing, some_sway
+from llark.corpus.piece import MOST_SWAY, ScoreNote, Part, Piece, Timing, some_sway
 from llark.corpus.take import Take, perform
 
 
@@ -34,7 +34,7 @@ def test_one_clip_in_seven_sways_and_none_by_more_than_three_per_cent() -> None:
 
 
 def test_played_notes_and_true_beats_sway_together() -> None:
-    notes = tuple(Note(float(beat), beat + 0.4, 60, 90) for beat in range(32))
+    notes = tuple(ScoreNote(float(beat), beat + 0.4, 60, 90) for beat in range(32))
     piece = Piece((Part("melody", 0, notes),), 32.0, "g", meter=4)
     take = Take(piece, 120.0, 0.0, 15.0, sway=(0.03, 6.0, 0.0))
     facts = truth(piece, "x", take.timing, take.seconds, ["piano"])

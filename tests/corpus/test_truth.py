@@ -16,7 +16,7 @@ from llark.corpus.piece import (
     BEND,
     Control,
     Harmony,
-    Note,
+    ScoreNote,
     Part,
     Piece,
     Timing,
@@ -45,9 +45,9 @@ def waltz(bars: int = 12) -> Piece:
     roots = [(0, 5, 7, 0)[bar % 4] for bar in range(bars)]
     spans = tuple(Harmony(3 * b, 3 * b + 3, root, "maj") for b, root in enumerate(roots))
     chords = [
-        Note(h.start + k, h.start + k + 0.9, p, 80) for h in spans for k in range(3) for p in voicing(h, 60)
+        ScoreNote(h.start + k, h.start + k + 0.9, p, 80) for h in spans for k in range(3) for p in voicing(h, 60)
     ]
-    kicks = tuple(Note(h.start, h.start + 0.1, 36, 100) for h in spans)
+    kicks = tuple(ScoreNote(h.start, h.start + 0.1, 36, 100) for h in spans)
     parts = (Part("chords", 0, tuple(chords)), Part("drums", 0, kicks))
     return Piece(parts, 3.0 * bars, "test/waltz", meter=3, key=C, harmony=spans, genres=("waltz",))
 
@@ -88,7 +88,7 @@ def test_without_a_meter_beats_have_no_positions() -> None:
 
 def test_long_chords_that_mark_no_beats_leave_tempo_and_meter_unknown() -> None:
     piece = waltz()
-    held = Part("pad", 48, tuple(Note(h.start, h.end, p, 70) for h in piece.harmony for p in voicing(h, 60)))
+    held = Part("pad", 48, tuple(ScoreNote(h.start, h.end, p, 70) for h in piece.harmony for p in voicing(h, 60)))
     facts = truth(replace(piece, parts=(held,)), "x", Timing(60.0, 0.0), 12.0, ["strings"])
     assert facts.tempo.bpm is None
     assert facts.beats.times_seconds == ()
@@ -154,7 +154,7 @@ def test_a_tempo_at_which_another_beat_would_be_tapped_is_not_drawn() -> None:
 
 
 def test_music_too_busy_for_its_written_beat_is_unusable() -> None:
-    rolls = tuple(Note(k / 8, k / 8 + 0.1, 38, 100) for k in range(8 * 120))
+    rolls = tuple(ScoreNote(k / 8, k / 8 + 0.1, 38, 100) for k in range(8 * 120))
     with pytest.raises(Unusable) as caught:
         choose_bpm(replace(waltz(40), parts=(Part("drums", 0, rolls),)), Random(1))
     assert caught.value.reason == "too-busy"
@@ -244,9 +244,9 @@ def test_a_clip_begins_with_the_last_bend_and_volume_of_before_it() -> None:
 
 
 def test_only_what_sounds_in_the_clip_is_named(portable: Portable) -> None:
-    early = Part("melody", 73, (Note(0.0, 0.4, 79, 90),))
-    piano = Part("chords", 0, tuple(Note(2.1 + k, 2.9 + k, 60 + p, 80) for k in range(4) for p in (0, 4, 7)))
-    faint = Part("chords", 40, (Note(2.5, 5.0, 67, 30),), (Control(0.0, 7, 40),))
+    early = Part("melody", 73, (ScoreNote(0.0, 0.4, 79, 90),))
+    piano = Part("chords", 0, tuple(ScoreNote(2.1 + k, 2.9 + k, 60 + p, 80) for k in range(4) for p in (0, 4, 7)))
+    faint = Part("chords", 40, (ScoreNote(2.5, 5.0, 67, 30),), (Control(0.0, 7, 40),))
     samples, words = mix([early, piano, faint], 4.0, portable, Random(1))
     assert set(words) == {"piano", "violin"}
     assert len(samples) == 4 * SAMPLE_RATE
@@ -254,12 +254,12 @@ def test_only_what_sounds_in_the_clip_is_named(portable: Portable) -> None:
 
 def test_a_stretch_without_sound_is_unusable(portable: Portable) -> None:
     with pytest.raises(Unusable) as caught:
-        mix([Part("melody", 73, (Note(0.0, 0.1, 79, 90),))], 2.0, portable, Random(1))
+        mix([Part("melody", 73, (ScoreNote(0.0, 0.1, 79, 90),))], 2.0, portable, Random(1))
     assert caught.value.reason == "silent"
 
 
 def test_a_note_sounds_at_its_pitch_and_its_time(portable: Portable) -> None:
-    samples = portable.play(Part("melody", 73, (Note(0.5, 1.5, 69, 100),)), 2.0)
+    samples = portable.play(Part("melody", 73, (ScoreNote(0.5, 1.5, 69, 100),)), 2.0)
     assert len(samples) == 2 * SAMPLE_RATE
     onset = np.argmax(np.abs(samples) > 0.1 * np.abs(samples).max()) / SAMPLE_RATE
     assert onset == pytest.approx(0.5, abs=0.05)

@@ -16,7 +16,7 @@ from llark.corpus.builtin import STYLES, Style, accompany
 from llark.corpus.harmony import merged
 from llark.corpus.piece import (
     Harmony,
-    Note,
+    ScoreNote,
     Part,
     Piece,
     Unusable,
@@ -94,7 +94,7 @@ def choose(rng: Random) -> Tune:
     return rng.choice(minor if rng.random() < 0.5 else major)
 
 
-def as_notes(tune: Tune) -> tuple[list[Note], int]:
+def as_notes(tune: Tune) -> tuple[list[ScoreNote], int]:
     """The melody in beats from its first downbeat (a pick-up is before 0), and its length in whole bars.
 
     Raises `Unusable` where the bars are irregular or music21 cannot read the tune.
@@ -124,12 +124,12 @@ def as_notes(tune: Tune) -> tuple[list[Note], int]:
         raise Unusable(
             "irregular-bars", f"{tune.title}: {regular} of {len(full)} full bars are where they should be"
         )
-    notes = [Note((s - first) / beat, (s - first + q * 0.95) / beat, pitch, 88) for s, q, pitch in pitched]
+    notes = [ScoreNote((s - first) / beat, (s - first + q * 0.95) / beat, pitch, 88) for s, q, pitch in pitched]
     end = max(start + length for start, length in places) - first
     return notes, max(1, round((end + min(first, bar)) / bar - 1e-6 + 0.499))
 
 
-def harmony_for(notes: Sequence[Note], key: int, per_bar: int, bars: int) -> tuple[Harmony, ...]:
+def harmony_for(notes: Sequence[ScoreNote], key: int, per_bar: int, bars: int) -> tuple[Harmony, ...]:
     """The plain chord of the key that fits each bar best, changing no more than it must."""
     degrees = ((0, "min"), (5, "min"), (7, "maj"), (8, "maj"), (10, "maj"), (3, "maj")) if key >= 12 else (
         (0, "maj"), (5, "maj"), (7, "maj"), (2, "min"), (9, "min"))  # fmt: skip
@@ -151,7 +151,7 @@ def harmony_for(notes: Sequence[Note], key: int, per_bar: int, bars: int) -> tup
     return merged([Harmony(b * per_bar, (b + 1) * per_bar, *chords[k]) for b, k in enumerate(path)])
 
 
-def _fit(notes: Sequence[Note], root: int, quality: str, start: float) -> float:
+def _fit(notes: Sequence[ScoreNote], root: int, quality: str, start: float) -> float:
     tones = {(root + step) % 12 for step in TONES[quality]}
     total = inside = 0.0
     for note in notes:
@@ -162,11 +162,11 @@ def _fit(notes: Sequence[Note], root: int, quality: str, start: float) -> float:
     return inside / total if total else 0.0
 
 
-def looped(notes: Sequence[Note], bars: int, per_bar: int, beats: float) -> tuple[list[Note], int]:
+def looped(notes: Sequence[ScoreNote], bars: int, per_bar: int, beats: float) -> tuple[list[ScoreNote], int]:
     """The tune again and again until it lasts `beats`; notes and bars."""
     times = max(1, -(-int(beats + per_bar) // (bars * per_bar)))
     shifts = [k * bars * per_bar for k in range(times)]
-    return [Note(n.start + s, n.end + s, n.pitch, n.velocity) for s in shifts for n in notes], bars * times
+    return [ScoreNote(n.start + s, n.end + s, n.pitch, n.velocity) for s in shifts for n in notes], bars * times
 
 
 def alone(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
@@ -228,8 +228,8 @@ def _style(meter: int, rng: Random) -> Style:
     return rng.choice([s for s in STYLES.values() if s.meter == meter and set(s.genres) & folk])
 
 
-def _in_register(notes: Sequence[Note], word: str) -> list[Note]:
+def _in_register(notes: Sequence[ScoreNote], word: str) -> list[ScoreNote]:
     """The whole tune moved by octaves so that its middle is comfortable for the instrument."""
     middle = sorted(n.pitch for n in notes)[len(notes) // 2]
     move = into_range(middle, word) - middle
-    return [Note(n.start, n.end, n.pitch + move, n.velocity) for n in notes]
+    return [ScoreNote(n.start, n.end, n.pitch + move, n.velocity) for n in notes]

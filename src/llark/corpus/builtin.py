@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from llark.corpus.harmony import chord_at, harmonise, melody, random_key, swung, voicing
-from llark.corpus.piece import Harmony, Note, Part, Piece, draw, style_tempi
+from llark.corpus.piece import Harmony, ScoreNote, Part, Piece, draw, style_tempi
 from llark.corpus.programs import COMPERS, PADS, PROGRAMS, RANGES, some_lead, some_program
 from llark.music.theory import TONES
 
@@ -232,7 +232,7 @@ def _places(text: str) -> list[float]:
 
 
 def _drums(style: Style, bars: int, rng: Random) -> Part:
-    notes: list[Note] = []
+    notes: list[ScoreNote] = []
     dropped = rng.choice((None, None, HAT, KICK))
     for bar in range(bars):
         for drum, text in style.drums.items():
@@ -241,13 +241,13 @@ def _drums(style: Style, bars: int, rng: Random) -> Part:
             for place in _places(text):
                 accent = 12 if abs(place - round(place)) < 1e-3 else 0
                 start = bar * style.beats_per_bar + swung(place, style.swing)
-                notes.append(Note(start, start + 0.1, drum, 76 + accent + rng.randint(-8, 8)))
+                notes.append(ScoreNote(start, start + 0.1, drum, 76 + accent + rng.randint(-8, 8)))
     return Part("drums", rng.choice(style.kits), tuple(notes))
 
 
 def _bass(style: Style, harmony: Sequence[Harmony], bars: int, rng: Random) -> Part:
     low = RANGES["bass"][0] + 2
-    notes: list[Note] = []
+    notes: list[ScoreNote] = []
     places = [(float(word[:-1]), word[-1]) for word in style.bass.split()]
     ends = [place for place, _ in places[1:]] + [float(style.beats_per_bar)]
     for bar in range(bars):
@@ -257,7 +257,7 @@ def _bass(style: Style, harmony: Sequence[Harmony], bars: int, rng: Random) -> P
             _, third, fifth, *_ = TONES[chord.quality]
             pitch = low + (chord.root + {"r": 0, "t": third, "f": fifth}[degree] - low) % 12
             stop = bar * style.beats_per_bar + swung(end, style.swing)
-            notes.append(Note(start, start + (stop - start) * 0.9, pitch, 88 + rng.randint(-6, 6)))
+            notes.append(ScoreNote(start, start + (stop - start) * 0.9, pitch, 88 + rng.randint(-6, 6)))
     return Part("bass", rng.choice(PROGRAMS["bass"]), tuple(notes))
 
 
@@ -266,7 +266,7 @@ def _chords(style: Style, harmony: Sequence[Harmony], bars: int, rng: Random) ->
     word = "distorted guitar" if power else rng.choice(COMPERS)
     places, low = _places(style.chords), rng.choice((50, 54, 57, 60))
     held = 0.4 if style.short else 0.95
-    notes: list[Note] = []
+    notes: list[ScoreNote] = []
     for bar in range(bars):
         for place, end in zip(places, [*places[1:], float(style.beats_per_bar)], strict=True):
             start = bar * style.beats_per_bar + swung(place, style.swing)
@@ -274,11 +274,11 @@ def _chords(style: Style, harmony: Sequence[Harmony], bars: int, rng: Random) ->
             chord = chord_at(harmony, bar * style.beats_per_bar + place)
             pitches = voicing(chord, low)[:3] if power else voicing(chord, low)
             loud = 72 + rng.randint(-8, 8)
-            notes.extend(Note(start, start + length, p, loud) for p in pitches)
+            notes.extend(ScoreNote(start, start + length, p, loud) for p in pitches)
     return Part("chords", some_program(word, rng), tuple(notes))
 
 
 def pad(harmony: Sequence[Harmony], rng: Random) -> Part:
     """Long chords, one for each span of the harmony."""
-    notes = [Note(h.start, h.end - 0.02, p, 62 + rng.randint(-5, 5)) for h in harmony for p in voicing(h, 55)]
+    notes = [ScoreNote(h.start, h.end - 0.02, p, 62 + rng.randint(-5, 5)) for h in harmony for p in voicing(h, 55)]
     return Part("pad", some_program(rng.choice(PADS), rng), tuple(notes))

@@ -62,7 +62,7 @@ MakesPiece = Callable[[Random, float, Callable[[str], bool]], Piece]
 
 
 @dataclass(frozen=True)
-class Order:
+class ClipOrder:
     """One clip to make. Everything in it follows from `seed` and `index`."""
 
     id: str
@@ -72,14 +72,14 @@ class Order:
     split: str
 
 
-def plan(clips: int, seed: int, sources: Sequence[str]) -> Iterator[Order]:
+def plan(clips: int, seed: int, sources: Sequence[str]) -> Iterator[ClipOrder]:
     """The orders of a corpus, in index order. More clips never change the ones before."""
     shares = SOURCES | EXTRA_SOURCES
     weights = [shares[name] for name in sources]
     for index in range(clips):
         source = Random(f"{seed}:{index}:source").choices(list(sources), weights)[0]
         split = SPLITS[SPLIT_CYCLE[index % len(SPLIT_CYCLE)]]
-        yield Order(f"{source}-{seed}-{index:05d}", seed, index, source, split)
+        yield ClipOrder(f"{source}-{seed}-{index:05d}", seed, index, source, split)
 
 
 def split_of(group: str) -> str:
@@ -102,7 +102,7 @@ class Render:
     """The sources that draw from a folder of the user's."""
     name: str = "corpus"
 
-    def id_of(self, order: Order) -> str:
+    def id_of(self, order: ClipOrder) -> str:
         return order.id
 
     def open(self) -> None:
@@ -114,7 +114,7 @@ class Render:
             train = Fluid(TRAINING_FONT)
             self._synths = {"train": train, "validation": train, "test": Fluid(HELD_OUT_FONT)}
 
-    def __call__(self, record: Order) -> Iterable[object]:
+    def __call__(self, record: ClipOrder) -> Iterable[object]:
         """The track, once its files are in place. Raises `BadAudio` when no piece could be made for it."""
         sidecar = self.folder / "audio" / f"{record.id}.json"
         if not sidecar.exists():
@@ -122,7 +122,7 @@ class Render:
         track, _ = read_sidecar(sidecar)
         return (track,)
 
-    def _made(self, order: Order) -> tuple[np.ndarray, dict[str, Any]]:
+    def _made(self, order: ClipOrder) -> tuple[np.ndarray, dict[str, Any]]:
         trouble: list[Unusable] = []
         for attempt in range(ATTEMPTS):
             try:
@@ -133,7 +133,7 @@ class Render:
 
 
 def make(
-    order: Order, attempt: int, synth: Synth, own: Mapping[str, MakesPiece] | None = None
+    order: ClipOrder, attempt: int, synth: Synth, own: Mapping[str, MakesPiece] | None = None
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """[samples] float32 and the sidecar of one clip. Raises `Unusable`; another attempt draws another
     piece."""

@@ -16,7 +16,7 @@ from random import Random
 from llark.corpus import midi
 from llark.corpus.builtin import STYLES, Style, accompany
 from llark.corpus.harmony import harmonise, melody, random_key
-from llark.corpus.piece import Note, Part, Piece, Unusable, draw
+from llark.corpus.piece import ScoreNote, Part, Piece, Unusable, draw
 from llark.corpus.programs import some_lead, some_program
 from llark.errors import UserMustAct
 
@@ -109,7 +109,7 @@ def _drums(path: Path) -> tuple[Part, float]:
     except (OSError, ValueError) as error:
         raise Unusable("unreadable", f"{path}: {error}") from error
     notes = [
-        Note(n.start, max(n.end, n.start + 0.1), GENERAL_MIDI.get(n.pitch, n.pitch), n.velocity)
+        ScoreNote(n.start, max(n.end, n.start + 0.1), GENERAL_MIDI.get(n.pitch, n.pitch), n.velocity)
         for part in parts
         if part.is_drums
         for n in part.notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from llark.corpus.piece import Harmony, Note
+from llark.corpus.piece import Harmony, ScoreNote
 from llark.corpus.programs import into_range
 from llark.music.theory import MAJOR_STEPS, MINOR_STEPS, TONES
 
@@ -138,7 +138,7 @@ RHYTHMS = {
 
 def melody(
     harmony: Sequence[Harmony], key: int, meter: int, word: str, rng: Random, swing: bool = False
-) -> tuple[Note, ...]:
+) -> tuple[ScoreNote, ...]:
     """A tune over `harmony`: chord tones on the beats, steps between, and four bars that come back."""
     per_bar = 2 if meter == 6 else meter
     bars = int(harmony[-1].end / per_bar + 1e-6)
@@ -146,7 +146,7 @@ def melody(
     scale = [(key % 12 + step) % 12 for step in (MINOR_STEPS if key >= 12 else MAJOR_STEPS)]
     loudness, legato = rng.randint(76, 104), rng.uniform(0.6, 1.0)
     pitch = into_range(60 + key % 12, word)
-    notes: list[Note] = []
+    notes: list[ScoreNote] = []
     for bar in range(bars):
         if rng.random() < 0.08:
             continue
@@ -160,7 +160,7 @@ def melody(
             begin = bar * per_bar + swung(start, swing)
             length = (bar * per_bar + swung(end, swing) - begin) * legato
             notes.append(
-                Note(begin, begin + length, pitch, loudness + rng.randint(-8, 8) + (5 if strong else 0))
+                ScoreNote(begin, begin + length, pitch, loudness + rng.randint(-8, 8) + (5 if strong else 0))
             )
     return tuple(notes)
 

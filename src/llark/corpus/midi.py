@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from llark.corpus.piece import BEND, Control, Note, Part
+from llark.corpus.piece import BEND, Control, ScoreNote, Part
 from llark.corpus.programs import BASS, playable, word_of
 from llark.errors import UserMustAct
 
@@ -41,7 +41,7 @@ def read(data: bytes) -> tuple[tuple[Part, ...], Tempos]:
         midi = mido.MidiFile(file=io.BytesIO(data), clip=True)
     except (OSError, EOFError, KeyError, IndexError) as error:
         raise ValueError(f"not a MIDI file that can be read: {error}") from error
-    notes: dict[tuple[int, int], list[Note]] = defaultdict(list)
+    notes: dict[tuple[int, int], list[ScoreNote]] = defaultdict(list)
     controls: dict[int, list[Control]] = defaultdict(list)
     bpm: list[tuple[float, float]] = []
     signatures: list[tuple[float, int, int]] = []
@@ -67,11 +67,11 @@ def read(data: bytes) -> tuple[tuple[Part, ...], Tempos]:
                 held.append((now, message.velocity, programs[message.channel]))
             elif held:
                 start, velocity, program = held.pop(0)
-                notes[message.channel, program].append(Note(start, now, message.note, velocity))
+                notes[message.channel, program].append(ScoreNote(start, now, message.note, velocity))
     return _parts(notes, controls), Tempos(tuple(bpm), tuple(signatures), now)
 
 
-def _parts(notes: dict[tuple[int, int], list[Note]], controls: dict[int, list[Control]]) -> tuple[Part, ...]:
+def _parts(notes: dict[tuple[int, int], list[ScoreNote]], controls: dict[int, list[Control]]) -> tuple[Part, ...]:
     parts = []
     for (channel, program), part_notes in sorted(notes.items()):
         drums = channel == PERCUSSION_CHANNEL

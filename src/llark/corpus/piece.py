@@ -21,7 +21,7 @@ BEND = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class ScoreNote:
     """From `start` to `end` in beats; MIDI `pitch` and `velocity`."""
 
     start: float
@@ -46,7 +46,7 @@ class Part:
 
     role: str
     program: int
-    notes: tuple[Note, ...]
+    notes: tuple[ScoreNote, ...]
     controls: tuple[Control, ...] = ()
 
     @property
@@ -55,7 +55,7 @@ class Part:
 
     def retimed(self, when: Callable[[float], float]) -> Part:
         """The part with `when` of every time; controls that would come before 0 come there."""
-        notes = tuple(Note(when(n.start), when(n.end), n.pitch, n.velocity) for n in self.notes)
+        notes = tuple(ScoreNote(when(n.start), when(n.end), n.pitch, n.velocity) for n in self.notes)
         controls = tuple(Control(max(0.0, when(c.start)), c.number, c.value) for c in self.controls)
         return replace(self, notes=notes, controls=controls)
 
@@ -119,7 +119,7 @@ def transpose(piece: Piece, semitones: int) -> Piece:
     return replace(piece, parts=parts, harmony=harmony, key=key)
 
 
-def _moved(note: Note, semitones: int) -> Note:
+def _moved(note: ScoreNote, semitones: int) -> ScoreNote:
     pitch = note.pitch + semitones
     while pitch < 16:
         pitch += 12

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from llark.corpus.piece import Note, Part, Piece, Unusable, draw, music21_corpus, score_tempi, transpose
+from llark.corpus.piece import ScoreNote, Part, Piece, Unusable, draw, music21_corpus, score_tempi, transpose
 from llark.corpus.programs import into_range, some_program, word_of
 
 LICENCE = "public domain work; encoding from the music21 corpus"
@@ -163,7 +163,7 @@ def _final_bass(parts: list[Any]) -> int:
     return int(min(min(p.midi for p in n.pitches) for n in ends)) % 12
 
 
-def _notes(part: Any, begin: float, end: float, beat: float, rng: Random) -> Iterator[Note]:
+def _notes(part: Any, begin: float, end: float, beat: float, rng: Random) -> Iterator[ScoreNote]:
     """Notes of the measures between two offsets, ties joined, in beats from `begin`."""
     tied: dict[int, tuple[float, float, int]] = {}
     loudness = rng.randint(70, 96)
@@ -187,15 +187,15 @@ def _notes(part: Any, begin: float, end: float, beat: float, rng: Random) -> Ite
                 if kind in ("start", "continue"):
                     tied[pitch.midi] = held
                 else:
-                    yield Note(held[0], held[1] - 0.02, pitch.midi, held[2])
+                    yield ScoreNote(held[0], held[1] - 0.02, pitch.midi, held[2])
     for pitch_midi, (start, stop, velocity) in tied.items():
-        yield Note(start, stop, pitch_midi, velocity)
+        yield ScoreNote(start, stop, pitch_midi, velocity)
 
 
-def _playable(notes: tuple[Note, ...], program: int) -> Part:
+def _playable(notes: tuple[ScoreNote, ...], program: int) -> Part:
     """A part on `program`, the whole of it moved by octaves where its middle is out of the instrument's
     reach."""
     middle = sorted(n.pitch for n in notes)[len(notes) // 2]
     move = into_range(middle, word_of(program)) - middle
     ordered = sorted(notes, key=lambda n: (n.start, n.pitch))
-    return Part("chords", program, tuple(Note(n.start, n.end, n.pitch + move, n.velocity) for n in ordered))
+    return Part("chords", program, tuple(ScoreNote(n.start, n.end, n.pitch + move, n.velocity) for n in ordered))

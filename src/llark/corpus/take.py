@@ -12,7 +12,7 @@ import numpy as np
 from llark.corpus.audible import key_is_audible
 from llark.corpus.builtin import pad
 from llark.corpus.harmony import voicing
-from llark.corpus.piece import BEND, Control, Note, Part, Piece, Timing, Unusable, onsets_per_beat
+from llark.corpus.piece import BEND, Control, ScoreNote, Part, Piece, Timing, Unusable, onsets_per_beat
 from llark.corpus.programs import BASS, DRUM_KITS, DRUMS, word_of
 from llark.corpus.synth import SAMPLE_RATE, Synth
 
@@ -88,7 +88,7 @@ def reduced(piece: Piece, rng: Random) -> Piece:
 def _roots(piece: Piece, rng: Random) -> tuple[Part, ...]:
     if rng.random() < 0.5:
         return ()
-    notes = tuple(Note(h.start, h.end - 0.05, voicing(h, 36)[0], 76) for h in piece.harmony)
+    notes = tuple(ScoreNote(h.start, h.end - 0.05, voicing(h, 36)[0], 76) for h in piece.harmony)
     return (Part(BASS, rng.choice((32, 33, 38, 39)), notes),)
 
 
@@ -186,7 +186,7 @@ def perform(take: Take, rng: Random) -> tuple[Part, ...]:
             start = max(0.0, PREROLL_SECONDS + begins + lean + rng.gauss(0, waver))
             length = max(ends - begins, 0.03)
             velocity = min(127, max(12, round(note.velocity + rng.gauss(0, loudness))))
-            notes.append(Note(start, start + length, note.pitch, velocity))
+            notes.append(ScoreNote(start, start + length, note.pitch, velocity))
         if notes:
             controls = [
                 Control(max(0.0, PREROLL_SECONDS + timing.seconds(c.start)), c.number, c.value)

@@ -50,7 +50,7 @@ def _is_streamed(encoder: Encoder, clip: Clip) -> bool:
 
 
 @dataclass
-class Embed:
+class EmbedStep:
     """Step: a clip becomes its embedding. `open` loads the encoder."""
 
     settings: EncoderOptions

@@ -43,7 +43,7 @@ class BeatOutput:
     rises: np.ndarray
 
 
-class _Net(nn.Module):
+class _BeatLayers(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = nn.Conv1d(1, 2, _KERNEL)
@@ -82,7 +82,7 @@ class BeatNet:
     @classmethod
     def load(cls) -> BeatNet:
         """The nets with the weights that come with this package."""
-        return cls(load_weights(nn.ModuleList(_Net() for _ in range(NETS)), "beat"))
+        return cls(load_weights(nn.ModuleList(_BeatLayers() for _ in range(NETS)), "beat"))
 
     @torch.inference_mode()
     def __call__(self, samples: np.ndarray) -> BeatOutput:

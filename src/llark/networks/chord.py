@@ -63,7 +63,7 @@ class ChordOutput:
     bass_chroma: np.ndarray
 
 
-class _Net(nn.Module):
+class _ChordLayers(nn.Module):
     """The convolutions have no bias: the normalisation after each takes its mean away."""
 
     def __init__(self) -> None:
@@ -136,12 +136,12 @@ def _moments(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 class ChordNet:
     """The net, in float32. Build one with `ChordNet.load()`; it is never trained."""
 
-    net: _Net
+    net: _ChordLayers
 
     @classmethod
     def load(cls) -> ChordNet:
         """The net with the weights that come with this package."""
-        net = load_weights(_Net(), "chord")
+        net = load_weights(_ChordLayers(), "chord")
         for conv in net.convs[1:]:
             weight = conv.get_parameter("weight")
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)

@@ -81,7 +81,7 @@ class _ConstantQ(nn.Module):
         return power * self.loudness.square()
 
 
-class _Net(nn.Module):
+class _NoteLayers(nn.Module):
     """Three pairs of convolutions; frequency strides of three go from contour bins to semitones."""
 
     def __init__(self) -> None:
@@ -131,12 +131,12 @@ def _stack_harmonics(bins: torch.Tensor) -> torch.Tensor:
 class NoteNet:
     """The net, in float32. Build one with `NoteNet.load()`; it is never trained."""
 
-    net: _Net
+    net: _NoteLayers
 
     @classmethod
     def load(cls) -> NoteNet:
         """The net with the weights that come with this package."""
-        return cls(load_weights(_Net(), "note"))
+        return cls(load_weights(_NoteLayers(), "note"))
 
     @torch.inference_mode()
     def __call__(self, samples: np.ndarray) -> NoteOutput:

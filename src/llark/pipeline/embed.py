@@ -65,7 +65,7 @@ def run(clips: str, out: str, settings: EncoderOptions, device: Device, workers:
     if workers:
         del encoder
         engine.run(
-            step.Embed(settings, device),
+            step.EmbedStep(settings, device),
             records,
             writer,
             workers=workers,

@@ -115,7 +115,7 @@ def _read(settings: PrepareConfig) -> Iterable[Track | Dropped]:
 
 
 @dataclass(frozen=True)
-class Prepare:
+class PrepareStep:
     """Step: a `Track` → itself with what its file is, its `Clip`s, and the truth of each clip.
 
     A track without a clip is lost. A clip that cannot be converted is a `Dropped`; the others stay.
@@ -280,7 +280,7 @@ def run(
     source, folders = DatasetRecords(settings), PrepareWriter(out, settings)
     if not folders.finished:
         engine.run(
-            Prepare(settings.crop, convert),
+            PrepareStep(settings.crop, convert),
             source,
             folders,
             workers=workers,

@@ -93,7 +93,7 @@ _ROWS = 16_384
 """Frames that are compared with the codes at a time."""
 
 
-class _Residual(nn.Module):
+class _VQResidual(nn.Module):
     """A dilated convolution and a pointwise one, added to what came in: [batch, width, time]."""
 
     def __init__(self, width: int, dilation: int) -> None:
@@ -106,7 +106,7 @@ class _Residual(nn.Module):
         return added
 
 
-class _Block(nn.Module):
+class _VQBlock(nn.Module):
     """Halves the rate a few times, then gives [batch, code_width, time]."""
 
     def __init__(self, sizes: VQSizes, channels: int, halvings: int) -> None:
@@ -116,7 +116,7 @@ class _Block(nn.Module):
             steps.append(
                 nn.Conv1d(channels if step == 0 else sizes.width, sizes.width, 4, stride=2, padding=1)
             )
-            steps += [_Residual(sizes.width, sizes.dilation_growth**depth) for depth in range(sizes.depth)]
+            steps += [_VQResidual(sizes.width, sizes.dilation_growth**depth) for depth in range(sizes.depth)]
         steps.append(nn.Conv1d(sizes.width, sizes.code_width, 3, padding=1))
         self.steps = nn.Sequential(*steps)
 
@@ -133,7 +133,7 @@ class VQEncoder(nn.Module):
         self.sizes = sizes
         widths = [1] + [sizes.code_width] * (len(sizes.halvings) - 1)
         self.blocks = nn.ModuleList(
-            _Block(sizes, width, halvings) for width, halvings in zip(widths, sizes.halvings, strict=True)
+            _VQBlock(sizes, width, halvings) for width, halvings in zip(widths, sizes.halvings, strict=True)
         )
         self.codebook = nn.Buffer(torch.zeros(sizes.codes, sizes.code_width))
 
