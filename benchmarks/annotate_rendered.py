@@ -19,7 +19,7 @@ from llark import audio, engine
 from llark.corpus import abc, builtin, clips, mma
 from llark.corpus.audible import truth
 from llark.corpus.harmony import merged
-from llark.corpus.piece import MOST_SWAY, SWAY_PERIOD_SECONDS, ScoreNote, Part, Piece, Unusable, transpose
+from llark.corpus.piece import MOST_SWAY, SWAY_PERIOD_SECONDS, Part, Piece, ScoreNote, Unusable, transpose
 from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth, finish_mix
 from llark.corpus.take import Take, choose, mix, perform
 from llark.records import KEYS, Annotation, Key, LocalKeys, Span

@@ -12,7 +12,7 @@ import mido
 import pytest
 
 from llark.corpus import abc, midi, mma, scores, songs
-from llark.corpus.piece import BEND, Control, Harmony, ScoreNote, Part, Unusable, draw
+from llark.corpus.piece import BEND, Control, Harmony, Part, ScoreNote, Unusable, draw
 
 LIBRARY_FILE = """
 // a file in the manner of the library
@@ -125,7 +125,12 @@ def test_bytes_that_are_no_midi_file_are_a_value_error() -> None:
 
 
 def test_a_part_in_seconds_survives_being_written_as_midi() -> None:
-    part = Part("chords", 11, (ScoreNote(0.5, 1.25, 64, 77), ScoreNote(1.25, 2.0, 64, 70)), (Control(0.0, BEND, -400),))
+    part = Part(
+        "chords",
+        11,
+        (ScoreNote(0.5, 1.25, 64, 77), ScoreNote(1.25, 2.0, 64, 70)),
+        (Control(0.0, BEND, -400),),
+    )
     parts, _ = midi.read(midi.write(part))
     (again,) = parts  # at 120 BPM a quarter is half a second
     assert [(n.start / 2, n.end / 2, n.pitch, n.velocity) for n in again.notes] == [

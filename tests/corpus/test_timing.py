@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from llark.corpus.audible import truth
-from llark.corpus.piece import MOST_SWAY, ScoreNote, Part, Piece, Timing, some_sway
+from llark.corpus.piece import MOST_SWAY, Part, Piece, ScoreNote, Timing, some_sway
 from llark.corpus.take import Take, perform
 
 

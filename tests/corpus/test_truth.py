@@ -16,9 +16,9 @@ from llark.corpus.piece import (
     BEND,
     Control,
     Harmony,
-    ScoreNote,
     Part,
     Piece,
+    ScoreNote,
     Timing,
     Unusable,
     style_tempi,
@@ -45,7 +45,10 @@ def waltz(bars: int = 12) -> Piece:
     roots = [(0, 5, 7, 0)[bar % 4] for bar in range(bars)]
     spans = tuple(Harmony(3 * b, 3 * b + 3, root, "maj") for b, root in enumerate(roots))
     chords = [
-        ScoreNote(h.start + k, h.start + k + 0.9, p, 80) for h in spans for k in range(3) for p in voicing(h, 60)
+        ScoreNote(h.start + k, h.start + k + 0.9, p, 80)
+        for h in spans
+        for k in range(3)
+        for p in voicing(h, 60)
     ]
     kicks = tuple(ScoreNote(h.start, h.start + 0.1, 36, 100) for h in spans)
     parts = (Part("chords", 0, tuple(chords)), Part("drums", 0, kicks))
@@ -88,7 +91,9 @@ def test_without_a_meter_beats_have_no_positions() -> None:
 
 def test_long_chords_that_mark_no_beats_leave_tempo_and_meter_unknown() -> None:
     piece = waltz()
-    held = Part("pad", 48, tuple(ScoreNote(h.start, h.end, p, 70) for h in piece.harmony for p in voicing(h, 60)))
+    held = Part(
+        "pad", 48, tuple(ScoreNote(h.start, h.end, p, 70) for h in piece.harmony for p in voicing(h, 60))
+    )
     facts = truth(replace(piece, parts=(held,)), "x", Timing(60.0, 0.0), 12.0, ["strings"])
     assert facts.tempo.bpm is None
     assert facts.beats.times_seconds == ()
@@ -245,7 +250,9 @@ def test_a_clip_begins_with_the_last_bend_and_volume_of_before_it() -> None:
 
 def test_only_what_sounds_in_the_clip_is_named(portable: Portable) -> None:
     early = Part("melody", 73, (ScoreNote(0.0, 0.4, 79, 90),))
-    piano = Part("chords", 0, tuple(ScoreNote(2.1 + k, 2.9 + k, 60 + p, 80) for k in range(4) for p in (0, 4, 7)))
+    piano = Part(
+        "chords", 0, tuple(ScoreNote(2.1 + k, 2.9 + k, 60 + p, 80) for k in range(4) for p in (0, 4, 7))
+    )
     faint = Part("chords", 40, (ScoreNote(2.5, 5.0, 67, 30),), (Control(0.0, 7, 40),))
     samples, words = mix([early, piano, faint], 4.0, portable, Random(1))
     assert set(words) == {"piano", "violin"}

@@ -16,9 +16,9 @@ from llark.corpus.builtin import STYLES, Style, accompany
 from llark.corpus.harmony import merged
 from llark.corpus.piece import (
     Harmony,
-    ScoreNote,
     Part,
     Piece,
+    ScoreNote,
     Unusable,
     draw,
     music21_corpus,
@@ -124,7 +124,9 @@ def as_notes(tune: Tune) -> tuple[list[ScoreNote], int]:
         raise Unusable(
             "irregular-bars", f"{tune.title}: {regular} of {len(full)} full bars are where they should be"
         )
-    notes = [ScoreNote((s - first) / beat, (s - first + q * 0.95) / beat, pitch, 88) for s, q, pitch in pitched]
+    notes = [
+        ScoreNote((s - first) / beat, (s - first + q * 0.95) / beat, pitch, 88) for s, q, pitch in pitched
+    ]
     end = max(start + length for start, length in places) - first
     return notes, max(1, round((end + min(first, bar)) / bar - 1e-6 + 0.499))
 
@@ -166,7 +168,9 @@ def looped(notes: Sequence[ScoreNote], bars: int, per_bar: int, beats: float) ->
     """The tune again and again until it lasts `beats`; notes and bars."""
     times = max(1, -(-int(beats + per_bar) // (bars * per_bar)))
     shifts = [k * bars * per_bar for k in range(times)]
-    return [ScoreNote(n.start + s, n.end + s, n.pitch, n.velocity) for s in shifts for n in notes], bars * times
+    return [
+        ScoreNote(n.start + s, n.end + s, n.pitch, n.velocity) for s in shifts for n in notes
+    ], bars * times
 
 
 def alone(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from llark.corpus.harmony import chord_at, harmonise, melody, random_key, swung, voicing
-from llark.corpus.piece import Harmony, ScoreNote, Part, Piece, draw, style_tempi
+from llark.corpus.piece import Harmony, Part, Piece, ScoreNote, draw, style_tempi
 from llark.corpus.programs import COMPERS, PADS, PROGRAMS, RANGES, some_lead, some_program
 from llark.music.theory import TONES
 
@@ -280,5 +280,7 @@ def _chords(style: Style, harmony: Sequence[Harmony], bars: int, rng: Random) ->
 
 def pad(harmony: Sequence[Harmony], rng: Random) -> Part:
     """Long chords, one for each span of the harmony."""
-    notes = [ScoreNote(h.start, h.end - 0.02, p, 62 + rng.randint(-5, 5)) for h in harmony for p in voicing(h, 55)]
+    notes = [
+        ScoreNote(h.start, h.end - 0.02, p, 62 + rng.randint(-5, 5)) for h in harmony for p in voicing(h, 55)
+    ]
     return Part("pad", some_program(rng.choice(PADS), rng), tuple(notes))

@@ -16,7 +16,7 @@ from random import Random
 from llark.corpus import midi
 from llark.corpus.builtin import STYLES, Style, accompany
 from llark.corpus.harmony import harmonise, melody, random_key
-from llark.corpus.piece import ScoreNote, Part, Piece, Unusable, draw
+from llark.corpus.piece import Part, Piece, ScoreNote, Unusable, draw
 from llark.corpus.programs import some_lead, some_program
 from llark.errors import UserMustAct
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from llark.corpus.piece import BEND, Control, ScoreNote, Part
+from llark.corpus.piece import BEND, Control, Part, ScoreNote
 from llark.corpus.programs import BASS, playable, word_of
 from llark.errors import UserMustAct
 
@@ -71,7 +71,9 @@ def read(data: bytes) -> tuple[tuple[Part, ...], Tempos]:
     return _parts(notes, controls), Tempos(tuple(bpm), tuple(signatures), now)
 
 
-def _parts(notes: dict[tuple[int, int], list[ScoreNote]], controls: dict[int, list[Control]]) -> tuple[Part, ...]:
+def _parts(
+    notes: dict[tuple[int, int], list[ScoreNote]], controls: dict[int, list[Control]]
+) -> tuple[Part, ...]:
     parts = []
     for (channel, program), part_notes in sorted(notes.items()):
         drums = channel == PERCUSSION_CHANNEL

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from llark.corpus.piece import ScoreNote, Part, Piece, Unusable, draw, music21_corpus, score_tempi, transpose
+from llark.corpus.piece import Part, Piece, ScoreNote, Unusable, draw, music21_corpus, score_tempi, transpose
 from llark.corpus.programs import into_range, some_program, word_of
 
 LICENCE = "public domain work; encoding from the music21 corpus"
@@ -198,4 +198,6 @@ def _playable(notes: tuple[ScoreNote, ...], program: int) -> Part:
     middle = sorted(n.pitch for n in notes)[len(notes) // 2]
     move = into_range(middle, word_of(program)) - middle
     ordered = sorted(notes, key=lambda n: (n.start, n.pitch))
-    return Part("chords", program, tuple(ScoreNote(n.start, n.end, n.pitch + move, n.velocity) for n in ordered))
+    return Part(
+        "chords", program, tuple(ScoreNote(n.start, n.end, n.pitch + move, n.velocity) for n in ordered)
+    )

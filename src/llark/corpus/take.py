@@ -12,7 +12,7 @@ import numpy as np
 from llark.corpus.audible import key_is_audible
 from llark.corpus.builtin import pad
 from llark.corpus.harmony import voicing
-from llark.corpus.piece import BEND, Control, ScoreNote, Part, Piece, Timing, Unusable, onsets_per_beat
+from llark.corpus.piece import BEND, Control, Part, Piece, ScoreNote, Timing, Unusable, onsets_per_beat
 from llark.corpus.programs import BASS, DRUM_KITS, DRUMS, word_of
 from llark.corpus.synth import SAMPLE_RATE, Synth
 
