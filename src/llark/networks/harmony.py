@@ -29,7 +29,7 @@ KEYS = 25
 """Twelve major ones, twelve minor ones, none."""
 CIRCLES = 4 + len(chord.TRIADS)
 """Values of each pitch class: its share of the sound, how it stands out, its share of the bass, the bass that
-the chord net hears, and that net's triads."""
+the chord net gives, and that net's triads."""
 PLAIN = 3 + len(chord.SEVENTHS)
 """Values of a frame as a whole: loudness, no triad, no bass, sevenths."""
 INPUT_WIDTH = 12 * CIRCLES + PLAIN

@@ -87,7 +87,7 @@ class TimbreNet:
         return TimbreOutput(dict(zip(INSTRUMENTS, several, strict=True)), dict(zip(GENRES, one, strict=True)))
 
 
-# --- from what nets hear many times a second to half seconds, one grid for all of them ---------------------
+# --- from outputs of nets, many a second, to half seconds, one grid for all of them ------------------------
 
 
 def pool(values: np.ndarray, rate: float, frames: int) -> np.ndarray:
