@@ -380,7 +380,7 @@ def test_the_real_songs_are_heard_whole_and_count_once_each(
     monkeypatch.setattr(sounds, "write_mixes", lambda folder: [Track(name, str(song)) for name in names])
     monkeypatch.setattr(sounds, "songs", _songs)
     listened = Listened(facts, np.full((4, 1), 3, np.float32))
-    monkeypatch.setattr(ask.MusicLM, "hear", lambda model, path: listened)
+    monkeypatch.setattr(ask.MusicLM, "listen_to", lambda model, path: listened)
     status, table, _ = typed(capsys, monkeypatch, "evaluate", "--real", "--out", tmp_path / "out")
     assert status == 0
     rows = {(row.metric, row.condition): row for row in report.read(tmp_path / "out").rows}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llark.evaluate.options import LETTERS, OptionList, _words, read_bare_option, read_option
 from llark.evaluate.tasks import TASKS
-from llark.music.claims import plain, said
+from llark.music.claims import asserted, plain
 from llark.music.lexicon import FAMILIES
 from llark.music.names import note_name
 from llark.music.readers import (
@@ -283,7 +283,7 @@ def test_an_answer_that_does_not_tell_is_no_answer(frame: str) -> None:
 
 @given(st.text(max_size=200) | st.lists(st.sampled_from(FRAGMENTS)).map(" ".join))
 def test_no_text_breaks_a_reader(text: str) -> None:
-    assert len(said(text)) == len(plain(text))
+    assert len(asserted(text)) == len(plain(text))
     assert read_tempo(text) is None or 20 <= read_tempo(text) <= 400
     assert read_key(text) in (None, *KEYS)
     assert read_meter(text) is None or 1 <= read_meter(text) <= 16
