@@ -19,12 +19,14 @@ app = App(
     name="llark",
     help="Software that listens to music and can talk about it.",
     version=__version__,
+    group_commands=Group("Other", sort_key=4),
     default_parameter=Parameter(
         consume_multiple=True,
         # A path may begin with [ or {, as in "[2019] Album": no word of the command line is read as JSON.
         json_list=False,
         json_dict=False,
-        show_default=lambda value: None if value in (None, (), "") else str(value),
+        # "default: False" beside every switch says nothing.
+        show_default=lambda value: None if value in (None, (), "") or value is False else str(value),
     ),
 )
 
@@ -151,15 +153,15 @@ def infer(
     base: Path | None = None,
     drop_share: float = 0.5,
 ) -> None:
-    """Ask a model about frames that lie ready, and write a table of its answers. Run again to go on.
+    """Ask a model about clips that are embedded, and write a table of its answers. Run again to go on.
 
     Parameters
     ----------
     model
         Folder of a trained model, or `mini` for the one in the package.
     data
-        Where the frames lie: folders that embed, instruct, prepare or build have filled, folders of .npy, or
-        WebDataset tars with .npy and .json.
+        Where the embeddings are: folders that embed, instruct, prepare or build have filled, folders of
+        .npy, or WebDataset tars with .npy and .json.
     out
         The table: a .csv or a .jsonl file. OUT.run beside it keeps drops, settings, and an unfinished run.
     prompt
