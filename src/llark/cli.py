@@ -132,9 +132,10 @@ def annotate(
     workers
         Local processes, with --out; 0 works in this one.
     """
-    from llark.pipeline import facts
+    from llark.pipeline import annotate as pipeline
 
-    for text in facts.annotate(songs, out, json=json, jams=jams, plot=plot, notes=notes, workers=workers):
+    options = pipeline.AnnotateOptions(json, jams, plot, notes)
+    for text in pipeline.annotate(songs, out, options, workers):
         print(text)
 
 
@@ -184,8 +185,8 @@ def infer(
     from llark.pipeline import infer as pipeline
     from llark.pipeline.ask import Choice
 
-    wanted = pipeline.Wanted(prompt, split, limit, most_tokens, batch, drop_share)
-    print(pipeline.infer(Choice(model, base=base, device=device), data, out, wanted))
+    options = pipeline.InferOptions(prompt, split, limit, most_tokens, batch, drop_share)
+    print(pipeline.infer(Choice(model, base=base, device=device), data, out, options))
 
 
 @app.command(group=LISTEN)

@@ -240,9 +240,9 @@ def test_another_question_into_the_same_file_is_refused_and_a_strangers_file_is_
 
 
 def test_batches_hold_like_lengths_and_do_not_hang_on_what_is_done() -> None:
-    def put(number: int, frames: int, text: str) -> infer.Put:
+    def put(number: int, frames: int, text: str) -> infer.AskedQuestion:
         encoded = infer.ReadyClip(f"c{number}", f"c{number}", frames, WIDTH, lambda: np.zeros(0))
-        return infer.Put(number, encoded, infer.DataQuestion(text))
+        return infer.AskedQuestion(number, encoded, infer.DataQuestion(text))
 
     puts = [put(0, 900, "a"), put(1, 2, "a"), put(2, 50, "aaa"), put(3, 60, "a"), put(4, 3, "a")]
     found = [[one.number for one in group] for group in infer.batches(puts, 2, positions=40)]

@@ -13,7 +13,7 @@ from llark.embed.encoder import NATIVE, Device, Settings, Sound
 from llark.embed.mini import load
 from llark.errors import BadAudio, UserMustAct
 from llark.networks.features import one_thread
-from llark.pipeline import ask, embed, facts, listen
+from llark.pipeline import annotate, ask, embed, listen
 from llark.records import Annotation, Clip, Dropped, Embedding, Track
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings
@@ -129,7 +129,7 @@ def prepared(folder: Path, seconds: float) -> Path:
 def test_one_pass_gives_the_facts_and_frames_that_two_stages_give(tmp_path: Path, seconds: float) -> None:
     clips = prepared(tmp_path, seconds)
     listen.listen(clips, tmp_path / "annotations", tmp_path / "embeddings", MINI, 0)
-    list(facts.of_folder([tmp_path], tmp_path / "annotated", facts.Wanted(json=True), 0))
+    list(annotate.annotate([tmp_path], tmp_path / "annotated", workers=0))
     embed.run(str(clips), str(tmp_path / "embedded"), MINI, Device())
     for one, other in (("annotations", "annotated"), ("embeddings", "embedded")):
         assert sorted(path.name for path in (tmp_path / one).iterdir()) == sorted(

@@ -53,24 +53,25 @@ _IN_WORDS = {
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is asked, and how.
-
-    `prompt`: one question for every clip, in place of those of the data. `split`: of the clips, where their
-    folder is among the data. `limit`: so many questions, from the first on. `most_tokens`: of an answer.
-    `batch`: questions answered at once. `drop_share`: stop when more than this share is lost.
-    """
+class InferOptions:
+    """What is asked, and how."""
 
     prompt: str | None = None
+    """One question for every clip, in place of those of the data."""
     split: str | None = None
+    """Only clips of this split; their folder is among the data then."""
     limit: int | None = None
+    """So many questions, from the first on."""
     most_tokens: int = 512
+    """Of one answer."""
     batch: int = 16
+    """Questions that are answered at once."""
     drop_share: float = engine.DROP_SHARE
+    """Stop when more than this share would be lost."""
 
 
 @dataclass(frozen=True)
-class Row:
+class AnswerRow:
     """One line of the file. The first four columns are those of the published scripts."""
 
     example_id: str
@@ -85,15 +86,15 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Said:
+class KeptAnswer:
     """A row as it is kept, with its place in the file."""
 
     number: int
-    row: Row
+    row: AnswerRow
 
 
 @dataclass(frozen=True, eq=False)
-class Put:
+class AskedQuestion:
     """One question about one clip, with its place in the file."""
 
     number: int
@@ -105,7 +106,7 @@ class Put:
         return f"{self.number:08d}"
 
 
-def infer(choice: Choice, data: Sequence[str], out: Path, wanted: Wanted) -> str:
+def infer(choice: Choice, data: Sequence[str], out: Path, options: InferOptions) -> str:
     """Asks a model about frames that lie ready; writes `out` and returns what was made and lost.
 
     Raises:
@@ -113,14 +114,14 @@ def infer(choice: Choice, data: Sequence[str], out: Path, wanted: Wanted) -> str
             be dropped.
         StoreMismatch: There are answers already, of another model or base, to other data or settings.
     """
-    _refuse(out, wanted)
-    found = read_data(data)
-    _refuse_other_ears(choice.folder, found)
-    puts, dropped = _puts(found, wanted)
+    _refuse(out, options)
+    material = read_data(data)
+    _refuse_other_encoder(choice.folder, material)
+    asked, dropped = _asked(material, options)
     width = int(record.config_of(choice.folder)["audio_width"])
-    puts, dropped = _of_width(puts, dropped, width)
-    _refuse_loss(puts, dropped, wanted.drop_share)
-    plan = _plan(choice, puts, wanted)
+    asked, dropped = _of_width(asked, dropped, width)
+    _refuse_loss(asked, dropped, options.drop_share)
+    plan = _plan(choice, asked, options)
     stages.forget_begun(run_folder(out))
     _refuse_other_run(out, plan)
     with stages.open_stage(run_folder(out), STAGE, plan, flush_seconds=20.0) as writer:
@@ -128,7 +129,7 @@ def infer(choice: Choice, data: Sequence[str], out: Path, wanted: Wanted) -> str
             for number, drop in enumerate(dropped):
                 if f"drop-{number}" not in writer.done:
                     writer.write(f"drop-{number}", [drop])
-            _ask(puts, choice, wanted, writer)
+            _ask(asked, choice, options, writer)
             writer.finish()
     return _write(out)
 
@@ -138,17 +139,17 @@ def run_folder(out: Path) -> Path:
     return out.with_name(out.name + RUN)
 
 
-def _refuse(out: Path, wanted: Wanted) -> None:
+def _refuse(out: Path, options: InferOptions) -> None:
     if out.suffix not in FORMATS:
         raise UserMustAct(f"--out {out}: the answers go into a file that ends in {' or '.join(FORMATS)}.")
     if out.exists() and not run_folder(out).is_dir():
         raise UserMustAct(f"{out} is there already, and not by a run of llark infer; name a new file.")
-    if wanted.prompt is not None and not wanted.prompt.strip():
+    if options.prompt is not None and not options.prompt.strip():
         raise UserMustAct("--prompt is empty; leave it out to ask what the data ask.")
     for name, value in (
-        ("limit", wanted.limit),
-        ("most-tokens", wanted.most_tokens),
-        ("batch", wanted.batch),
+        ("limit", options.limit),
+        ("most-tokens", options.most_tokens),
+        ("batch", options.batch),
     ):
         if value is not None and value < 1:
             raise UserMustAct(f"--{name} {value} is too small; it is at least 1.")
@@ -170,12 +171,12 @@ def _refuse_other_run(out: Path, plan: Mapping[str, object]) -> None:
         )
 
 
-def _refuse_other_ears(model: Path, found: InferData) -> None:
+def _refuse_other_encoder(model: Path, data: InferData) -> None:
     """Where both say what encoder they are of, it must be the same."""
     if not record.config_of(model).get("audio_encoder"):
         return
     wanted = record.of_model(model)
-    for place in found.places:
+    for place in data.places:
         of_data = record.of_embeddings(place)
         if of_data is not None and (why := record.difference(wanted, of_data)):
             raise UserMustAct(
@@ -265,19 +266,19 @@ def read_data(places: Sequence[str]) -> InferData:
     data = InferData()
     ours = [place for place in places if _is_ours(place)]
     kinds = ("exchanges", "embeddings", "clips")
-    found = artifacts.find(ours, kinds, "frames are in those of embed, questions in those of instruct")
+    finished = artifacts.find(ours, kinds, "frames are in those of embed, questions in those of instruct")
     for place in places:
         if place not in ours:
             for array in layouts.read_foreign(Path(place), strict=False):
                 data.add(array)
-    data.places = list(found.embeddings)
-    for folder in found.embeddings:
+    data.places = list(finished.embeddings)
+    for folder in finished.embeddings:
         data.clips += _shards(folder)
-    for folder in found.exchanges:
+    for folder in finished.exchanges:
         for one in stages.read(folder, Exchange):
-            asked = DataQuestion(one.question, one.answer, one.task)
-            data.questions.setdefault(one.clip_id, []).append(asked)
-    for folder in found.clips:
+            question = DataQuestion(one.question, one.answer, one.task)
+            data.questions.setdefault(one.clip_id, []).append(question)
+    for folder in finished.clips:
         data.splits |= {clip.id: clip.split for clip in stages.read(folder, Clip)}
     if not data.clips and not data.dropped:
         raise UserMustAct(f"There are no frames in {', '.join(places)}: make them with llark embed.")
@@ -310,36 +311,36 @@ def _shards(folder: Place) -> Iterator[ReadyClip]:
 # --- what is asked ----------------------------------------------------------------------------------------
 
 
-def _puts(found: InferData, wanted: Wanted) -> tuple[list[Put], list[Dropped]]:
+def _asked(data: InferData, options: InferOptions) -> tuple[list[AskedQuestion], list[Dropped]]:
     """Every question about every clip in the order of the data, and what cannot be asked."""
-    puts: list[Put] = []
-    dropped = list(found.dropped)
-    if wanted.split is not None and wanted.split not in found.splits.values():
+    asked: list[AskedQuestion] = []
+    dropped = list(data.dropped)
+    if options.split is not None and options.split not in data.splits.values():
         raise UserMustAct(
-            f"No clip is of the split {wanted.split}: name their folder among the data; found: "
-            f"{', '.join(sorted(set(found.splits.values()))) or 'no clips'}."
+            f"No clip is of the split {options.split}: name their folder among the data; found: "
+            f"{', '.join(sorted(set(data.splits.values()))) or 'no clips'}."
         )
     heard: set[str] = set()
-    for encoded in found.clips:
+    for encoded in data.clips:
         heard.add(encoded.clip_id)
-        if wanted.split is not None and found.splits.get(encoded.clip_id) != wanted.split:
+        if options.split is not None and data.splits.get(encoded.clip_id) != options.split:
             continue
-        questions = _questions(encoded, found, wanted.prompt)
+        questions = _questions(encoded, data, options.prompt)
         if not questions:
             detail = "The data ask nothing about it; say what to ask with --prompt."
             dropped.append(Dropped(encoded.example_id, STAGE, "no-question", detail))
-        puts += [Put(len(puts) + n, encoded, question) for n, question in enumerate(questions)]
-    for clip in found.questions if wanted.prompt is None else ():
-        if clip not in heard and (wanted.split is None or found.splits.get(clip) == wanted.split):
+        asked += [AskedQuestion(len(asked) + n, encoded, question) for n, question in enumerate(questions)]
+    for clip in data.questions if options.prompt is None else ():
+        if clip not in heard and (options.split is None or data.splits.get(clip) == options.split):
             detail = "There are exchanges about it, but no frames."
             dropped.append(Dropped(clip, STAGE, "no-frames", detail))
-    return puts[: wanted.limit], dropped
+    return asked[: options.limit], dropped
 
 
-def _questions(encoded: ReadyClip, found: InferData, prompt: str | None) -> Sequence[DataQuestion]:
+def _questions(encoded: ReadyClip, data: InferData, prompt: str | None) -> Sequence[DataQuestion]:
     """The prompt, or those of the exchanges, or those beside the frames. If those have one answer in all, it
     goes with the prompt."""
-    own = found.questions.get(encoded.clip_id) or encoded.questions
+    own = data.questions.get(encoded.clip_id) or encoded.questions
     if prompt is None:
         return own
     if len(own) == 1:
@@ -347,41 +348,43 @@ def _questions(encoded: ReadyClip, found: InferData, prompt: str | None) -> Sequ
     return [DataQuestion(prompt.strip())]
 
 
-def _of_width(puts: list[Put], dropped: list[Dropped], width: int) -> tuple[list[Put], list[Dropped]]:
+def _of_width(
+    asked: list[AskedQuestion], dropped: list[Dropped], width: int
+) -> tuple[list[AskedQuestion], list[Dropped]]:
     """Those whose frames the model can read; a model of another width altogether is refused."""
-    others = {put.encoded.width for put in puts} - {width}
-    if puts and all(put.encoded.width != width for put in puts):
+    others = {put.encoded.width for put in asked} - {width}
+    if asked and all(put.encoded.width != width for put in asked):
         raise UserMustAct(
             f"The model reads frames of width {width}; these have {', '.join(map(str, sorted(others)))}. "
             "Name the frames of the encoder that it was trained with."
         )
-    lost = {put.encoded.example_id: put.encoded.width for put in puts if put.encoded.width != width}
+    lost = {put.encoded.example_id: put.encoded.width for put in asked if put.encoded.width != width}
     dropped = dropped + [
         Dropped(name, STAGE, "other-width", f"Its frames are {found} wide; the model reads {width}.")
         for name, found in lost.items()
     ]
-    return [put for put in puts if put.encoded.width == width], dropped
+    return [put for put in asked if put.encoded.width == width], dropped
 
 
-def _refuse_loss(puts: Sequence[Put], dropped: Sequence[Dropped], share: float) -> None:
+def _refuse_loss(asked: Sequence[AskedQuestion], dropped: Sequence[Dropped], share: float) -> None:
     reasons = ", ".join(f"{n} {count}" for n, count in Counter(one.reason for one in dropped).most_common())
-    if not puts:
+    if not asked:
         first = f" The first: {dropped[0].id}: {dropped[0].detail}" if dropped else ""
         raise UserMustAct(f"There is nothing to ask ({reasons or 'no clip has frames'}).{first}")
-    if len(dropped) > share * (len(puts) + len(dropped)):
+    if len(dropped) > share * (len(asked) + len(dropped)):
         raise UserMustAct(
-            f"{len(dropped)} of {len(puts) + len(dropped)} would be dropped ({reasons}). The first: "
+            f"{len(dropped)} of {len(asked) + len(dropped)} would be dropped ({reasons}). The first: "
             f"{dropped[0].id}: {dropped[0].detail} Go on all the same with --drop-share 1."
         )
 
 
-def _plan(choice: Choice, puts: Sequence[Put], wanted: Wanted) -> dict[str, object]:
+def _plan(choice: Choice, asked: Sequence[AskedQuestion], options: InferOptions) -> dict[str, object]:
     """What the answers depend on."""
     from llark.embed import encoder as encoders
 
-    lines = (json.dumps([*put.encoded.known, *astuple(put.question)]) for put in puts)
+    lines = (json.dumps([*put.encoded.known, *astuple(put.question)]) for put in asked)
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    settings = asdict(wanted)
+    settings = asdict(options)
     del settings["drop_share"]
     precision = encoders.device(choice.device).dtype
     return {**fingerprint(choice), "puts": digest, "precision": precision, **settings}
@@ -390,32 +393,34 @@ def _plan(choice: Choice, puts: Sequence[Put], wanted: Wanted) -> dict[str, obje
 # --- asking -----------------------------------------------------------------------------------------------
 
 
-def batches(puts: Sequence[Put], size: int, positions: int) -> Iterator[list[Put]]:
+def batches(asked: Sequence[AskedQuestion], size: int, positions: int) -> Iterator[list[AskedQuestion]]:
     """Questions that are answered together: of like length, the shortest first, always the same ones.
 
     `positions`: the most that a clip takes in the text.
     """
 
-    def length(put: Put) -> tuple[int, int, int]:
+    def length(put: AskedQuestion) -> tuple[int, int, int]:
         return min(put.encoded.frames, positions), len(put.question.text), put.number
 
-    order = sorted(puts, key=length)
+    order = sorted(asked, key=length)
     for start in range(0, len(order), size):
         yield order[start : start + size]
 
 
-def _ask(puts: Sequence[Put], choice: Choice, wanted: Wanted, writer: stages.StageWriter) -> None:
+def _ask(
+    asked: Sequence[AskedQuestion], choice: Choice, options: InferOptions, writer: stages.StageWriter
+) -> None:
     """Answers what is not done, whole batches at a time: what is beside a question may move its answer."""
     positions = int(record.config_of(choice.folder)["max_audio_positions"])
-    done = sum(put.name in writer.done for put in puts)
+    done = sum(put.name in writer.done for put in asked)
     answerer: Answerer | None = None
-    with engine.Ticker("infer", len(puts), done) as tick:
-        for group in batches(puts, wanted.batch, positions):
+    with engine.Ticker("infer", len(asked), done) as tick:
+        for group in batches(asked, options.batch, positions):
             missing = [put for put in group if put.name not in writer.done]
             if not missing:
                 continue
             if answerer is None:
-                answerer = load_answerer(choice, most_tokens=wanted.most_tokens, batch=wanted.batch)
+                answerer = load_answerer(choice, most_tokens=options.most_tokens, batch=options.batch)
             answered = dict(zip((put.name for put in group), _answers(group, answerer), strict=True))
             for put in missing:
                 writer.write(put.name, [answered[put.name]])
@@ -423,12 +428,12 @@ def _ask(puts: Sequence[Put], choice: Choice, wanted: Wanted, writer: stages.Sta
             tick(done)
 
 
-def _answers(group: Sequence[Put], answerer: Answerer) -> list[Said | Dropped]:
+def _answers(group: Sequence[AskedQuestion], answerer: Answerer) -> list[KeptAnswer | Dropped]:
     """What each question of a batch becomes."""
     from llark.generate import Query
 
     queries: dict[str, Query] = {}
-    outcomes: dict[str, Said | Dropped] = {}
+    outcomes: dict[str, KeptAnswer | Dropped] = {}
     for put in group:
         try:
             frames = put.encoded.read()
@@ -439,14 +444,14 @@ def _answers(group: Sequence[Put], answerer: Answerer) -> list[Said | Dropped]:
             drop_id = f"{put.encoded.example_id} ({put.name})"
             outcomes[put.name] = Dropped(drop_id, STAGE, error.reason, f"{error}.")
     texts = dict(zip(queries, answerer(list(queries.values())) if queries else (), strict=True))
-    return [outcomes.get(put.name) or _said(put, texts[put.name]) for put in group]
+    return [outcomes.get(put.name) or _kept(put, texts[put.name]) for put in group]
 
 
-def _said(put: Put, text: str) -> Said:
+def _kept(put: AskedQuestion, text: str) -> KeptAnswer:
     encoded, question = put.encoded, put.question
-    return Said(
+    return KeptAnswer(
         put.number,
-        Row(
+        AnswerRow(
             example_id=encoded.example_id,
             prompt_text=question.text,
             original_completion_text=question.answer,
@@ -466,8 +471,8 @@ def _said(put: Put, text: str) -> Said:
 def _write(out: Path) -> str:
     """The file of answers, from what is kept; returns what was made and lost."""
     folder = run_folder(out)
-    rows = [said.row for said in sorted(stages.read(folder, Said), key=lambda said: said.number)]
-    as_text: Callable[[Sequence[Row]], str] = _csv if out.suffix == ".csv" else _jsonl
+    rows = [said.row for said in sorted(stages.read(folder, KeptAnswer), key=lambda said: said.number)]
+    as_text: Callable[[Sequence[AnswerRow]], str] = _csv if out.suffix == ".csv" else _jsonl
     scratch = out.with_name(out.name + ".writing")
     scratch.write_bytes(as_text(rows).encode())
     os.replace(scratch, out)
@@ -476,13 +481,13 @@ def _write(out: Path) -> str:
     return f"{out}: {len(rows)} answers; dropped: {dropped}\n  drops and settings: {folder}"
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def _csv(rows: Sequence[AnswerRow]) -> str:
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+    writer = csv.DictWriter(text, [field.name for field in fields(AnswerRow)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(row) for row in rows)
     return text.getvalue()
 
 
-def _jsonl(rows: Sequence[Row]) -> str:
+def _jsonl(rows: Sequence[AnswerRow]) -> str:
     return "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)

@@ -11,7 +11,8 @@ import pytest
 
 from llark import audio, cli
 from llark.errors import UserMustAct
-from llark.pipeline import facts
+from llark.pipeline import annotate as facts
+from llark.pipeline.annotate import AnnotateOptions
 from llark.prepare.crop import Crop
 from llark.records import Annotation, Clip, Key, Track
 from llark.report import text
@@ -67,12 +68,12 @@ def test_json_is_one_line_a_song_that_reads_back(tmp_path: Path, capsys: pytest.
 @needs_matplotlib
 def test_a_picture_goes_into_a_file_or_for_several_into_a_folder(tmp_path: Path) -> None:
     song = chord(tmp_path / "c.wav", 1.5)
-    list(facts.annotate([song], plot=tmp_path / "one.svg"))
+    list(facts.annotate([song], options=AnnotateOptions(plot=tmp_path / "one.svg")))
     assert "<!-- loudness -->" in (tmp_path / "one.svg").read_text()
     other = chord(tmp_path / "d.wav", 1.5)
     with pytest.raises(UserMustAct, match="2 recordings: name a folder"):
-        list(facts.annotate([song, other], plot=tmp_path / "two.png"))
-    list(facts.annotate([song, other], plot=tmp_path / "pictures"))
+        list(facts.annotate([song, other], options=AnnotateOptions(plot=tmp_path / "two.png")))
+    list(facts.annotate([song, other], options=AnnotateOptions(plot=tmp_path / "pictures")))
     assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["c.png", "d.png"]
 
 
@@ -80,14 +81,14 @@ def test_a_picture_of_no_known_format_is_refused_before_anything_is_heard(tmp_pa
     song, out = chord(tmp_path / "c.wav", 1.5), tmp_path / "out"
     for kept in (None, out):
         with pytest.raises(UserMustAct, match=r"one of \.png, \.svg, \.pdf, not \.bmp\. For a folder"):
-            list(facts.annotate([song], kept, plot=tmp_path / "x.bmp", workers=0))
+            list(facts.annotate([song], kept, options=AnnotateOptions(plot=tmp_path / "x.bmp"), workers=0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.wav"]
 
 
 @needs_matplotlib
 def test_a_folder_that_is_there_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
     (tmp_path / "take.2").mkdir()
-    list(facts.annotate([chord(tmp_path / "c.wav", 1.5)], plot=tmp_path / "take.2"))
+    list(facts.annotate([chord(tmp_path / "c.wav", 1.5)], options=AnnotateOptions(plot=tmp_path / "take.2")))
     assert [path.name for path in (tmp_path / "take.2").iterdir()] == ["c.png"]
 
 
@@ -110,7 +111,11 @@ def test_the_clips_of_a_prepared_folder_are_annotated_one_by_one(tmp_path: Path)
         clips = [c for c in Crop(window_seconds=2.0)(Track("c", str(song))) if isinstance(c, Clip)]
         writer.write("c", clips)
         writer.finish()
-    said = list(facts.annotate([tmp_path / "made"], tmp_path / "out", jams=tmp_path / "jams", workers=0))
+    said = list(
+        facts.annotate(
+            [tmp_path / "made"], tmp_path / "out", AnnotateOptions(jams=tmp_path / "jams"), workers=0
+        )
+    )
     assert "2 of 2 annotated" in said[-1]
     found = list(stages.read(tmp_path / "out", Annotation))
     assert [(a.start_seconds, a.end_seconds) for a in found] == [(0.0, 2.0), (2.0, 4.0)]

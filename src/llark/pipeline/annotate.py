@@ -1,4 +1,4 @@
-"""The walk of `llark annotate`: recordings → facts, which are printed, drawn, and written as JAMS."""
+"""`llark annotate`: recordings → facts, which are printed, drawn, and written as JAMS."""
 
 from __future__ import annotations
 
@@ -26,36 +26,32 @@ MOST_ROWS = 60
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is made of each recording beside its facts.
-
-    `jams` is a folder. `plot` is a folder, or a file whose suffix is a picture's. With `notes` the notes are
-    transcribed, too.
-    """
+class AnnotateOptions:
+    """What is made of each recording beside its facts."""
 
     json: bool = False
+    """Print one line of JSON a recording."""
     jams: Path | None = None
+    """A folder: a JAMS file for each recording."""
     plot: Path | None = None
+    """A picture of each recording: a folder, or for one recording a file whose suffix is a picture's."""
     notes: bool = False
+    """Transcribe the notes, too."""
 
 
 def annotate(
     songs: Sequence[Path],
     out: Path | None = None,
-    *,
-    json: bool = False,
-    jams: Path | None = None,
-    plot: Path | None = None,
-    notes: bool = False,
+    options: AnnotateOptions | None = None,
     workers: int = 2,
 ) -> Iterator[str]:
     """The facts of recordings, as they are printed; with `out` kept there, for whole folders of them."""
-    wanted = Wanted(json, jams, plot, notes)
-    return of_songs(songs, wanted) if out is None else of_folder(songs, out, wanted, workers)
+    options = options or AnnotateOptions()
+    return of_songs(songs, options) if out is None else of_folder(songs, out, options, workers)
 
 
-def of_songs(paths: Sequence[Path], wanted: Wanted) -> Iterator[str]:
-    """What is printed of each recording, one after the other; nothing is stored but what `wanted` names.
+def of_songs(paths: Sequence[Path], options: AnnotateOptions) -> Iterator[str]:
+    """What is printed of each recording, one after the other; nothing is stored but what `options` name.
 
     Raises `BadAudio` or `UserMustAct` with one clear sentence.
     """
@@ -64,43 +60,39 @@ def of_songs(paths: Sequence[Path], wanted: Wanted) -> Iterator[str]:
     if folders := [str(path) for path in paths if path.is_dir()]:
         raise UserMustAct(f"{folders[0]} is a folder: say with --out where the facts of all its songs go.")
     by_path = {Path(track.path): track for track in tracks_of(paths)}
-    _refuse_plot(wanted, len(by_path))
+    _refuse_plot(options, len(by_path))
     for track in by_path.values():
-        facts = listen.to_recording(track, notes=wanted.notes, progress=track.id).facts
-        _write(facts, track.path, wanted)
-        yield text.facts_as_json(track.path, facts) if wanted.json else text.facts_as_text(track.path, facts)
+        facts = listen.to_recording(track, notes=options.notes, progress=track.id).facts
+        _write(facts, track.path, options)
+        yield text.facts_as_json(track.path, facts) if options.json else text.facts_as_text(track.path, facts)
 
 
-def of_folder(paths: Sequence[Path], out: Path, wanted: Wanted, workers: int = 2) -> Iterator[str]:
+def of_folder(paths: Sequence[Path], out: Path, options: AnnotateOptions, workers: int = 2) -> Iterator[str]:
     """The annotate stage: facts into `out`, which goes on where it was stopped; then what is printed.
 
     `paths` are recordings and folders of them, or one folder that `llark prepare` has filled: then each of
     its clips is annotated.
     """
+    from llark.annotate import VERSION
+
     records, plan, inputs = _records(paths)
-    _refuse_plot(wanted, len(records))
-    step = listen.Listen(frames=False, notes=wanted.notes, name="annotate")
-    writer = stages.open_stage(out, step.name, {**plan, "version": _version(), "notes": wanted.notes}, inputs)
+    _refuse_plot(options, len(records))
+    step = listen.Listen(frames=False, notes=options.notes, name="annotate")
+    writer = stages.open_stage(out, step.name, {**plan, "version": VERSION, "notes": options.notes}, inputs)
     timeout = 3600.0 if workers else None
     engine.run(step, records, writer, workers=workers, timeout_seconds=timeout, total=len(records))
     path_of = {record.id: record.path for record in records}
     count = 0
     for facts in stages.read(out, Annotation):
-        _write(facts, path_of[facts.clip_id], wanted)
-        if wanted.json:
+        _write(facts, path_of[facts.clip_id], options)
+        if options.json:
             yield text.facts_as_json(path_of[facts.clip_id], facts)
         elif count < MOST_ROWS:
             yield text.facts_as_row(facts) if count else f"{text.TABLE_HEAD}\n{text.facts_as_row(facts)}"
         count += 1
-    if not wanted.json:
+    if not options.json:
         dropped = sum(1 for _ in stages.read_dropped(out))
         yield f"\n{count} of {len(records)} annotated, {dropped} dropped; the facts are in {out}"
-
-
-def _version() -> str:
-    from llark import annotate
-
-    return annotate.VERSION
 
 
 def _records(paths: Sequence[Path]) -> tuple[list[Track] | list[Clip], dict[str, str], Sequence[Place]]:
@@ -117,20 +109,20 @@ def _records(paths: Sequence[Path]) -> tuple[list[Track] | list[Clip], dict[str,
     return tracks, {"tracks": fingerprint(tracks)}, []
 
 
-def _refuse_plot(wanted: Wanted, recordings: int) -> None:
+def _refuse_plot(options: AnnotateOptions, recordings: int) -> None:
     """A picture of no known format, and one picture of many recordings."""
     from llark.report.facts_plot import SUFFIXES
 
-    if wanted.plot is None:
+    if options.plot is None:
         return
-    if wanted.plot.suffix and not _is_picture(wanted.plot) and not wanted.plot.is_dir():
+    if options.plot.suffix and not _is_picture(options.plot) and not options.plot.is_dir():
         raise UserMustAct(
-            f"--plot {wanted.plot}: a picture is one of {', '.join(SUFFIXES)}, not {wanted.plot.suffix}. For "
-            "a folder of pictures name one without a suffix, or one that is there already."
+            f"--plot {options.plot}: a picture is one of {', '.join(SUFFIXES)}, not {options.plot.suffix}. "
+            "For a folder of pictures name one without a suffix, or one that is there already."
         )
-    if _is_picture(wanted.plot) and recordings > 1:
+    if _is_picture(options.plot) and recordings > 1:
         raise UserMustAct(
-            f"{wanted.plot} is one picture, and there are {recordings} recordings: name a folder."
+            f"{options.plot} is one picture, and there are {recordings} recordings: name a folder."
         )
 
 
@@ -140,16 +132,16 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.is_dir()
 
 
-def _write(facts: Annotation, path: str, wanted: Wanted) -> None:
-    """The JAMS file and the picture of one recording, where they are wanted."""
-    if wanted.jams is not None:
+def _write(facts: Annotation, path: str, options: AnnotateOptions) -> None:
+    """The JAMS file and the picture of one recording, where they are options."""
+    if options.jams is not None:
         from llark.annotate import jams
 
-        jams.write(_inside(wanted.jams, facts.clip_id, jams.SUFFIX), facts, Path(path).stem)
-    if wanted.plot is not None:
+        jams.write(_inside(options.jams, facts.clip_id, jams.SUFFIX), facts, Path(path).stem)
+    if options.plot is not None:
         from llark.report.facts_plot import Picture, save
 
-        target = wanted.plot if _is_picture(wanted.plot) else _inside(wanted.plot, facts.clip_id, ".png")
+        target = options.plot if _is_picture(options.plot) else _inside(options.plot, facts.clip_id, ".png")
         save(target, Picture(Path(path).name, facts, envelope(path, facts.start_seconds, facts.end_seconds)))
 
 
@@ -165,11 +157,9 @@ def envelope(path: str, start_seconds: float, end_seconds: float) -> np.ndarray:
 
     columns = np.zeros((ENVELOPE_COLUMNS, 2), np.float32)
     per_second = ENVELOPE_COLUMNS / (end_seconds - start_seconds)
-    for first, last in audio.windows(end_seconds - start_seconds):
-        samples, rate = audio.load(
-            path, start_seconds=start_seconds + first, end_seconds=start_seconds + last
-        )
-        places = ((first + np.arange(len(samples)) / rate) * per_second).astype(int)
+    spans = audio.windows_of(path, start_seconds, end_seconds)
+    for (first, _), samples, rate in audio.stream(path, spans):
+        places = ((first - start_seconds + np.arange(len(samples)) / rate) * per_second).astype(int)
         places = np.minimum(places, ENVELOPE_COLUMNS - 1)
         np.minimum.at(columns[:, 0], places, samples)
         np.maximum.at(columns[:, 1], places, samples)
