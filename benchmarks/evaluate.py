@@ -31,9 +31,8 @@ from llark.evaluate.options import read_rows
 from llark.evaluate.report import Evaluation
 from llark.evaluate.score import EvaluateConfig
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
-from llark.pipeline import evaluate as walk
+from llark.options import EvaluateOptions, ModelOptions
 from llark.pipeline import testsets
-from llark.pipeline.ask import Choice
 from llark.pipeline.local_model import LocalModel
 
 STORED = (
@@ -126,10 +125,10 @@ def speed(built: Path | None, clips: int, work: Path) -> bool:
 
     if built is None:
         built = testsets.open_corpus(work / "open", clips, workers=2)
-    material = testsets.gather(built, work, walk.EvaluateOptions(clips=clips))
+    material = testsets.gather(built, work, EvaluateOptions(clips=clips))
     test_set = questions_on(material)
     asked = sum(map(len, test_set.questions.values()))
-    local = LocalModel(Choice(device="cpu"), material.embeddings)
+    local = LocalModel(ModelOptions(device="cpu"), material.embeddings)
     chosen = list(material.clips.values())
     rows = {
         "load the model": (timed(lambda: local([TaskPrompt("first", "Which key?")])), 1, 1),

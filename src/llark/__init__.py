@@ -33,9 +33,10 @@ def load(
     """
     from pathlib import Path
 
-    from llark.pipeline.ask import Choice, MusicLM
+    from llark.options import ModelOptions
+    from llark.pipeline.ask import MusicLM
 
     def path(place: Path | str | None) -> Path | None:
         return None if place is None else Path(place)
 
-    return MusicLM(Choice(path(model), path(base), encoder_weights, device))
+    return MusicLM(ModelOptions(path(model), path(base), encoder_weights, device))

@@ -16,9 +16,9 @@ from llark.embed import mini, record
 from llark.embed.encoder import Settings
 from llark.errors import StoreMismatch, UserMustAct
 from llark.evaluate import report
+from llark.options import EvaluateOptions
 from llark.pipeline import evaluate as walk
 from llark.pipeline import listen, prepare, testsets
-from llark.pipeline.evaluate import EvaluateOptions
 from llark.records import Annotation, Clip, Embedding, Key, Track, to_dict
 from llark.storage import stages
 
@@ -69,7 +69,7 @@ def test_conditions_that_need_sound_are_refused_where_there_is_none(
 
 
 def test_an_endpoint_may_be_sent_silence_without_recordings(tmp_path: Path) -> None:
-    asked = {"muchomusic": questions(tmp_path)}
+    asked = (f"muchomusic={questions(tmp_path)}",)
     wanted = EvaluateOptions(
         questions=asked, endpoint="http://127.0.0.1:1/v1", conditions=("silence", "audio")
     )

@@ -12,7 +12,8 @@ from llark import cli
 from llark.errors import StoreMismatch, UserMustAct
 from llark.evaluate import report
 from llark.model.checkpoint import new_model, save_adapter
-from llark.pipeline.ask import Choice, fingerprint
+from llark.options import ModelOptions
+from llark.pipeline.ask import fingerprint
 from llark.train import smoke
 
 
@@ -58,17 +59,17 @@ def test_what_belongs_to_our_models_does_not_go_with_an_endpoint(tmp_path: Path)
 
 
 def test_a_base_counts_by_its_files_and_not_by_its_place(base: Path, model: Path, tmp_path: Path) -> None:
-    alone = fingerprint(Choice(model, device="cpu"))
+    alone = fingerprint(ModelOptions(model, device="cpu"))
     assert list(alone) == ["model"]
-    named = fingerprint(Choice(model, base, device="cpu"))
+    named = fingerprint(ModelOptions(model, base, device="cpu"))
     moved = base.rename(tmp_path / "moved")
-    assert fingerprint(Choice(model, moved, device="cpu")) == named
+    assert fingerprint(ModelOptions(model, moved, device="cpu")) == named
     (moved / "tokenizer_config.json").write_text("{}")
-    assert fingerprint(Choice(model, moved, device="cpu")) != named
+    assert fingerprint(ModelOptions(model, moved, device="cpu")) != named
 
 
 def test_the_model_in_the_package_is_what_it_was_unless_another_base_is_named() -> None:
-    usual = fingerprint(Choice(device="cpu"))
+    usual = fingerprint(ModelOptions(device="cpu"))
     assert list(usual) == ["model"]
-    assert fingerprint(Choice(base=Path("smollm2-135m-instruct"), device="cpu")) == usual
-    assert fingerprint(Choice(base=Path("another"), device="cpu")) == {**usual, "base": "another"}
+    assert fingerprint(ModelOptions(base=Path("smollm2-135m-instruct"), device="cpu")) == usual
+    assert fingerprint(ModelOptions(base=Path("another"), device="cpu")) == {**usual, "base": "another"}

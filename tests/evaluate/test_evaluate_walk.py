@@ -18,9 +18,9 @@ from llark.evaluate import judge, report, score
 from llark.evaluate.answers import StoredAnswer
 from llark.evaluate.cases import Case, TaskPrompt, TestSet
 from llark.evaluate.sounds import Song
+from llark.options import EvaluateOptions, ModelOptions
 from llark.pipeline import ask, testsets
 from llark.pipeline import evaluate as walk
-from llark.pipeline.ask import Choice
 from llark.pipeline.listen import Listened
 from llark.records import Clip, Embedding, Track
 from llark.storage import stages
@@ -31,7 +31,7 @@ class Hears:
 
     about: Mapping[str, str] = {"model": "made up"}
 
-    def __init__(self, choice: Choice, embeddings: Mapping[str, Embedding]) -> None:
+    def __init__(self, choice: ModelOptions, embeddings: Mapping[str, Embedding]) -> None:
         self._embeddings = embeddings
 
     def __call__(self, puts: Sequence[TaskPrompt], /) -> list[str]:
@@ -201,8 +201,8 @@ def test_with_sounds_only_recordings_that_are_at_hand_are_chosen_from(tmp_path: 
     (tmp_path / "sounds").mkdir()
     for clip in (1, 3, 5, 7):
         audio.save(tmp_path / "sounds" / f"clip-{clip}.wav", np.zeros(16000, np.float32), 8000)
-    wanted = walk.EvaluateOptions(
-        questions={"rul_muchomusic": rul_rows(tmp_path)}, audio=tmp_path / "sounds", clips=2
+    wanted = EvaluateOptions(
+        questions=(f"rul_muchomusic={rul_rows(tmp_path)}",), audio=tmp_path / "sounds", clips=2
     )
     material = testsets.gather(None, tmp_path / "out", wanted, hear=False)
     assert sorted(material.clips) == ["clip-1", "clip-5"]

@@ -11,8 +11,8 @@ import pytest
 from llark import audio
 from llark.evaluate.score import item_truth, tasks_of
 from llark.evaluate.tasks import TASKS
+from llark.options import EvaluateOptions
 from llark.pipeline import testsets
-from llark.pipeline.evaluate import EvaluateOptions
 from llark.prepare import crop, stage
 
 sys.path.append(str(Path(__file__).parents[1] / "prepare" / "datasets"))

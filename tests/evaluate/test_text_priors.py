@@ -15,7 +15,7 @@ from llark.evaluate.options import LETTERS, OptionList, bare, longest, prompt, r
 from llark.evaluate.report import Evaluation
 from llark.evaluate.score import evaluate
 from llark.generate import Answerer
-from llark.pipeline.ask import Choice
+from llark.options import ModelOptions
 from llark.pipeline.likelihood import likeliest, likelihoods
 from llark.pipeline.local_model import LocalModel
 
@@ -120,7 +120,7 @@ def test_our_model_says_the_letter_of_its_likeliest_option(
 ) -> None:
     monkeypatch.setattr(Answerer, "load", lambda *_, **__: answerer)
     (tmp_path / "config.json").write_text("{}")
-    local = LocalModel(Choice(tmp_path), {})
+    local = LocalModel(ModelOptions(tmp_path), {})
     question = prompt("What is it?", OPTIONS)
     expected = f"({LETTERS[likeliest(answerer, 'What is it?', OPTIONS)]})"
     assert local([TaskPrompt("1", question, options=OPTIONS)]) == [expected]

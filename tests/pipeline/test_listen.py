@@ -174,7 +174,7 @@ def test_the_threads_of_torch_are_given_back_after_listening_and_after_an_error(
 def test_a_model_that_could_not_be_loaded_is_loaded_when_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
 
-    def load_answerer(_: ask.Choice) -> object:
+    def load_answerer(_: ask.ModelOptions) -> object:
         tries.append(1)
         if len(tries) == 1:
             raise UserMustAct("The base is not there yet.")

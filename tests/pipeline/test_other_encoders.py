@@ -21,8 +21,8 @@ from llark import audio, cli, recipe
 from llark.embed import record as records
 from llark.embed.encoder import Settings
 from llark.errors import StoreMismatch, UserMustAct
+from llark.options import ModelOptions, bundled_model
 from llark.pipeline import listen
-from llark.pipeline.ask import Choice, bundled_model
 from llark.records import Annotation, Clip, Embedding, Key
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings
@@ -151,7 +151,7 @@ def test_a_model_that_does_not_say_what_it_hears_with_can_still_be_given_frames(
 def test_the_model_in_the_package_hears_with_mini() -> None:
     bundled = records.of_model(bundled_model())
     assert (bundled.settings.encoder, bundled.width, bundled.is_bundled) == ("mini", 2436, True)
-    assert Choice(Path("mini")).folder == Choice().folder == bundled_model()
+    assert ModelOptions(Path("mini")).folder == ModelOptions().folder == bundled_model()
 
 
 def stage(folder: Path, name: str, records: list[object], config: object = None) -> None:

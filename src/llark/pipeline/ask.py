@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llark.errors import UserMustAct
 from llark.music import facts_line
+from llark.options import ModelOptions
 from llark.pipeline import listen
 from llark.records import Annotation, Answer, Track
 from llark.report.text import AskResult, Stopwatch
@@ -23,32 +24,6 @@ if TYPE_CHECKING:
     from llark.generate import Answerer
     from llark.pipeline.listen import Listened
 
-BUNDLED = "mini"
-"""The name of the model in the package."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which model answers, and where its parts lie, if not where it says.
-
-    `model`: its folder; the one in the package if `None`. `base`: a folder of its base language model.
-    `encoder_weights`: a folder or hub name of its encoder. `device`: cpu, cuda …; a GPU if there is one.
-    """
-
-    model: Path | None = None
-    base: Path | None = None
-    encoder_weights: str | None = None
-    device: str | None = None
-
-    @property
-    def folder(self) -> Path:
-        is_named = self.model is None or (str(self.model) == BUNDLED and not self.model.is_dir())
-        return bundled_model() if is_named else self.model or bundled_model()
-
-    @property
-    def name(self) -> str:
-        return BUNDLED if self.model is None else str(self.model)
-
 
 class MusicLM:
     """A model with its encoder, which hears recordings and answers. Both are loaded once: the encoder when it
@@ -57,8 +32,8 @@ class MusicLM:
     Raises `UserMustAct` where it is no model of this package.
     """
 
-    def __init__(self, choice: Choice | None = None) -> None:
-        self.choice = choice or Choice()
+    def __init__(self, choice: ModelOptions | None = None) -> None:
+        self.choice = choice or ModelOptions()
         from llark.embed import record
 
         self.encoder_record = record.of_model(self.choice.folder)
@@ -137,7 +112,7 @@ def _track(path: Path) -> Track:
     return Track(path.stem, str(path))
 
 
-def load_answerer(choice: Choice, **config: int) -> Answerer:
+def load_answerer(choice: ModelOptions, **config: int) -> Answerer:
     """The model itself, on its device: float32 on a CPU, bfloat16 on a GPU. `config`: of `AnswerConfig`."""
     from llark.embed import encoder as encoders
     from llark.generate import AnswerConfig, Answerer
@@ -153,11 +128,6 @@ def demo_recording() -> Path:
     return Path(str(files("llark") / "weights" / "demo" / "feelings.ogg"))
 
 
-def bundled_model() -> Path:
-    """The folder of the model that ships with the package."""
-    return Path(str(files("llark") / "weights" / BUNDLED))
-
-
 # --- what a model's answers depend on: its files, those of its base, and the precision --------------------
 
 MODEL_FILES = (".json", ".safetensors")
@@ -165,7 +135,7 @@ BASE_FILES = (*MODEL_FILES, ".bin", ".model", ".txt", ".jinja")
 """Of a foreign language model also its tokenizer's files and older kinds of weights."""
 
 
-def fingerprint(choice: Choice) -> dict[str, str]:
+def fingerprint(choice: ModelOptions) -> dict[str, str]:
     """The part of a stage's plan that tells this model from any other.
 
     `model` is of the files in its folder, which hold the name of its base. `base` stands there where they do
@@ -181,7 +151,7 @@ def fingerprint(choice: Choice) -> dict[str, str]:
     return parts if precision == "float32" else {**parts, "precision": precision}
 
 
-def _base(choice: Choice) -> str:
+def _base(choice: ModelOptions) -> str:
     from llark.embed import record
     from llark.model.checkpoint import is_whole
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from llark.embed import record
 from llark.errors import UserMustAct
+from llark.options import EvaluateOptions, ModelOptions
 from llark.pipeline import listen, testsets
-from llark.pipeline.ask import Choice, MusicLM
-from llark.pipeline.evaluate_wanted import EvaluateOptions as EvaluateOptions
+from llark.pipeline.ask import MusicLM
 from llark.pipeline.local_model import LocalModel, is_mini
 from llark.storage import stages
 
@@ -50,15 +50,14 @@ def _as_it_hears(
     material: testsets.TestMaterial, out: Path, wanted: EvaluateOptions
 ) -> Mapping[str, Embedding]:
     """The frames of the encoder that the model was trained with."""
-    choice = wanted.choice
     folder = out / testsets.HEARD / "model"
     return listen.for_model(
-        choice.folder,
+        wanted.folder,
         material.embeddings,
         material.clips,
         folder,
-        weights=choice.encoder_weights,
-        device=choice.device,
+        weights=wanted.encoder_weights,
+        device=wanted.device,
     )
 
 
@@ -81,7 +80,7 @@ def _refuse(wanted: EvaluateOptions) -> None:
     if wanted.predictions:
         return
     if not wanted.endpoint:
-        record.config_of(wanted.choice.folder)
+        record.config_of(wanted.folder)
     if wanted.questions and wanted.audio is None:
         _refuse_sound(wanted)
 
@@ -135,11 +134,11 @@ def _answerer(
     from llark.evaluate.cases import ANSWERED
 
     if wanted.endpoint is None:
-        local = LocalModel(wanted.choice, material.embeddings)
+        local = LocalModel(wanted, material.embeddings)
         _forget_unanswered(out / OWN_ANSWERS)
         kept = answers.CachedAnswers(out / OWN_ANSWERS, local, running_score(material, settings))
         asked = any(name in ANSWERED for name in settings.conditions)
-        return kept, _named(wanted.choice) if asked else {"model": "nobody was asked"}
+        return kept, _named(wanted) if asked else {"model": "nobody was asked"}
     model = _endpoint(wanted, material)
     prompts = [prompt for _, _, prompts in score.plan(material.test_set, settings) for prompt in prompts]
     _show_cost(prompts, model, wanted)
@@ -156,7 +155,7 @@ def _forget_unanswered(folder: Path) -> None:
         stages.forget_begun(answers)
 
 
-def _named(choice: Choice) -> dict[str, str]:
+def _named(choice: ModelOptions) -> dict[str, str]:
     """A model and what was said of its parts, for the head of a report."""
     parts = {"base": choice.base, "encoder weights": choice.encoder_weights}
     return {"model": choice.name, **{name: str(value) for name, value in parts.items() if value is not None}}
@@ -257,7 +256,7 @@ def evaluate_model(data: Path, out: Path, model: Path | None = None, clips: int 
     return evaluate(data, out, EvaluateOptions(model=model, clips=clips))
 
 
-def evaluate_real(out: Path, choice: Choice) -> str:
+def evaluate_real(out: Path, choice: ModelOptions) -> str:
     """A model and the annotators on the tempo of eight labelled real songs, whole; returns the table."""
     from llark.evaluate import answers, score
     from llark.evaluate.cases import AUDIO, FACTS

@@ -27,7 +27,8 @@ import numpy as np
 from llark import engine
 from llark.embed import layouts, record
 from llark.errors import StoreMismatch, UserMustAct
-from llark.pipeline.ask import Choice, fingerprint, load_answerer
+from llark.options import InferOptions, ModelOptions
+from llark.pipeline.ask import fingerprint, load_answerer
 from llark.records import Clip, Dropped, Exchange
 from llark.storage import artifacts, folders, stages
 from llark.storage.embeddings import Embeddings
@@ -50,24 +51,6 @@ _IN_WORDS = {
     "puts": "the questions, or the frames that they are about",
 }
 """What a plan calls its parts; the others are named after their options."""
-
-
-@dataclass(frozen=True)
-class InferOptions:
-    """What is asked, and how."""
-
-    prompt: str | None = None
-    """One question for every clip, in place of those of the data."""
-    split: str | None = None
-    """Only clips of this split; their folder is among the data then."""
-    limit: int | None = None
-    """So many questions, from the first on."""
-    most_tokens: int = 512
-    """Of one answer."""
-    batch: int = 16
-    """Questions that are answered at once."""
-    drop_share: float = engine.DROP_SHARE
-    """Stop when more than this share would be lost."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +89,7 @@ class AskedQuestion:
         return f"{self.number:08d}"
 
 
-def infer(choice: Choice, data: Sequence[str], out: Path, options: InferOptions) -> str:
+def infer(choice: ModelOptions, data: Sequence[str], out: Path, options: InferOptions) -> str:
     """Asks a model about frames that lie ready; writes `out` and returns what was made and lost.
 
     Raises:
@@ -378,7 +361,7 @@ def _refuse_loss(asked: Sequence[AskedQuestion], dropped: Sequence[Dropped], sha
         )
 
 
-def _plan(choice: Choice, asked: Sequence[AskedQuestion], options: InferOptions) -> dict[str, object]:
+def _plan(choice: ModelOptions, asked: Sequence[AskedQuestion], options: InferOptions) -> dict[str, object]:
     """What the answers depend on."""
     from llark.embed import encoder as encoders
 
@@ -408,7 +391,7 @@ def batches(asked: Sequence[AskedQuestion], size: int, positions: int) -> Iterat
 
 
 def _ask(
-    asked: Sequence[AskedQuestion], choice: Choice, options: InferOptions, writer: stages.StageWriter
+    asked: Sequence[AskedQuestion], choice: ModelOptions, options: InferOptions, writer: stages.StageWriter
 ) -> None:
     """Answers what is not done, whole batches at a time: what is beside a question may move its answer."""
     positions = int(record.config_of(choice.folder)["max_audio_positions"])

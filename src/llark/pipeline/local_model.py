@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from llark.errors import UserMustAct
 from llark.music import facts_line
-from llark.pipeline.ask import Choice, fingerprint, load_answerer
+from llark.options import ModelOptions
+from llark.pipeline.ask import fingerprint, load_answerer
 from llark.records import Embedding
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class LocalModel:
     """A trained model of ours, as `answers` asks it; loaded when it is first asked."""
 
-    def __init__(self, choice: Choice, embeddings: Mapping[str, Embedding]) -> None:
+    def __init__(self, choice: ModelOptions, embeddings: Mapping[str, Embedding]) -> None:
         self.about = {**fingerprint(choice), "encoder": encoder_of(embeddings)}
         self._choice = choice
         self._answerer: Answerer | None = None

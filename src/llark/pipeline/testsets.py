@@ -17,8 +17,8 @@ from llark.storage import stages
 from llark.storage.embeddings import Embeddings
 
 if TYPE_CHECKING:
+    from llark.options import EvaluateOptions
     from llark.pipeline.ask import MusicLM
-    from llark.pipeline.evaluate_wanted import EvaluateOptions
 
 One = TypeVar("One")
 
@@ -56,7 +56,7 @@ def gather(
     """
     hear = hear and wanted.endpoint is None
     if wanted.questions:
-        return _questions(wanted.questions, out, wanted, hear)
+        return _questions(wanted.question_files, out, wanted, hear)
     if data is None and not needed:
         return TestMaterial("predictions", TestSet())
     if data is None:
