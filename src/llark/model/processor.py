@@ -69,7 +69,8 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
         for said, given, line in zip(talks, clips, lines, strict=True):
             mine = [torch.as_tensor(clip) for clip in _several(given)]
             first, *later = said
-            turns = [Turn(*first, clips=self._places(mine)), *(Turn(*turn) for turn in later)]
+            places = tuple(self.positions_of(_length(clip)) for clip in mine)
+            turns = [Turn(*first, clips=places), *(Turn(*turn) for turn in later)]
             rows.append(compose(self.tokenizer, turns, self.conversation, line).ids)
             heard += mine
         return self._inputs(rows, heard)
@@ -103,9 +104,6 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
             rows.append(compose(self.tokenizer, turns, self.conversation).ids)
             heard += clips
         return self._inputs(rows, heard)
-
-    def _places(self, clips: Sequence[Tensor]) -> tuple[int, ...]:
-        return tuple(self.positions_of(_length(clip)) for clip in clips)
 
     def _inputs(self, rows: Sequence[Sequence[int]], clips: Sequence[Tensor]) -> BatchFeature:
         inputs = _pad_left(rows, self.pad_id)
