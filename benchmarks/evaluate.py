@@ -33,7 +33,7 @@ from llark.evaluate.score import EvaluateConfig
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
 from llark.options import EvaluateOptions, ModelOptions
 from llark.pipeline import testsets
-from llark.pipeline.local_model import LocalModel
+from llark.pipeline.evaluate import LocalModel
 
 STORED = (
     ("muchomusic", "muchomusic.midashenglm.jsonl", "published_reader", 848, 1187),

@@ -204,7 +204,7 @@ def test_with_sounds_only_recordings_that_are_at_hand_are_chosen_from(tmp_path: 
     wanted = EvaluateOptions(
         questions=(f"rul_muchomusic={rul_rows(tmp_path)}",), audio=tmp_path / "sounds", clips=2
     )
-    material = testsets.gather(None, tmp_path / "out", wanted, hear=False)
+    material = testsets.gather(None, tmp_path / "out", wanted, embed=False)
     assert sorted(material.clips) == ["clip-1", "clip-5"]
     assert len(material.test_set.questions["rul_muchomusic"]) == 6
 

@@ -26,13 +26,13 @@ language model expects most after the question."""
 CONTROLS = (SHUFFLED, SILENCE, NOISE, NO_AUDIO, MAJORITY, CONSTANT, *TEXT_PRIORS)
 """What a model that does not hear scores; the best of them is taken off."""
 
-HEARD = (AUDIO, FACTS, WRONG_FACTS, SHUFFLED, SILENCE, NOISE, NO_AUDIO)
+ASKED = (AUDIO, FACTS, WRONG_FACTS, SHUFFLED, SILENCE, NOISE, NO_AUDIO)
 """The conditions in which the model is asked the question."""
 
-ANSWERED = (*HEARD, LIKELIEST)
+ANSWERED = (*ASKED, LIKELIEST)
 """The conditions that need the model; in the others nobody is asked."""
 
-CONDITIONS = (*HEARD, MAJORITY, CONSTANT, *TEXT_PRIORS)
+CONDITIONS = (*ASKED, MAJORITY, CONSTANT, *TEXT_PRIORS)
 
 
 @dataclass(frozen=True, eq=False)

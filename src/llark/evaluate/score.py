@@ -20,12 +20,12 @@ from llark.errors import UserMustAct
 from llark.evaluate import bootstrap
 from llark.evaluate.cases import (
     ANSWERED,
+    ASKED,
     AUDIO,
     CONDITIONS,
     CONSTANT,
     CONTROLS,
     FACTS,
-    HEARD,
     LONGEST,
     MAJORITY,
     SHUFFLED,
@@ -54,7 +54,7 @@ from llark.evaluate.task import Task
 from llark.evaluate.tasks import TASKS
 from llark.records import Annotation
 
-HEARD_CONTROLS = tuple(name for name in CONTROLS if name in HEARD)
+ASKED_CONTROLS = tuple(name for name in CONTROLS if name in ASKED)
 """Controls in which the model is asked, but cannot hear the clip."""
 
 UNKNOWN_TRUTH = "no clip has a known truth for it"
@@ -254,7 +254,7 @@ class _TaskRun:
         value, redrawn = self._headlines[AUDIO]
         best = max(controls, key=lambda name: controls[name][0])
         low, high = self._interval(redrawn - controls[best][1])
-        asked = {name: pair for name, pair in controls.items() if name in HEARD_CONTROLS}
+        asked = {name: pair for name, pair in controls.items() if name in ASKED_CONTROLS}
         deaf = False
         if asked:
             loudest = max(asked, key=lambda name: asked[name][0])
