@@ -16,6 +16,7 @@ from llark import audio
 from llark.errors import BadAudio
 from llark.evaluate import judge, report
 from llark.evaluate.cases import AUDIO, CONDITIONS, CONTROLS
+from llark.evaluate.options import LETTERS
 from llark.evaluate.report import AGREEMENT, FOLLOWS, KEEPS, STRICT, Evaluation, Margin, ScoreRow, Verdict
 from llark.evaluate.score import ASKED_CONTROLS
 from llark.evaluate.tasks import TASKS
@@ -32,7 +33,6 @@ PLAYED_RATE = 16_000
 """What of an example can be played."""
 
 NO_ANSWER = "no answer"
-LETTERS = "ABCDEFGHIJ"
 
 
 @dataclass(frozen=True)
