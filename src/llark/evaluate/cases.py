@@ -77,12 +77,12 @@ class TaskPrompt:
 
     @property
     def same(self) -> tuple[object, ...]:
-        """Equal for puts that a deterministic model answers alike."""
+        """Equal for prompts that a deterministic model answers alike."""
         return (self.question, self.clip_id, self.stand_in, self.facts and self.facts.clip_id, self.options)
 
 
 class AnswerPrompts(Protocol):
-    """Who answers: puts of one task and condition → what was said, by the id of the put."""
+    """What an evaluation asks: prompts of one task and condition → answers, by the id of the prompt."""
 
     def __call__(self, task: str, condition: str, prompts: Sequence[TaskPrompt]) -> Mapping[str, str]: ...
 

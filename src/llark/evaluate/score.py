@@ -122,7 +122,7 @@ def evaluate(
 
 
 def plan(test_set: TestSet, config: EvaluateConfig) -> Iterator[tuple[str, str, list[TaskPrompt]]]:
-    """(task, condition, puts) of all that `evaluate` would ask."""
+    """(task, condition, prompts) of all that `evaluate` would ask."""
     for name in _names(test_set, config):
         run = _TaskRun(name, test_set, config)
         for condition in dict.fromkeys(config.conditions):
@@ -348,7 +348,7 @@ class _TaskRun:
 
 
 def agrees(task: Task, prompts: Sequence[TaskPrompt], readings: Mapping[str, Any]) -> dict[str, float]:
-    """1 or 0 by put, over the puts whose facts know the answer."""
+    """1 or 0 by prompt, over the prompts whose facts know the answer."""
     shown = {prompt.id: task.truth(prompt.facts) for prompt in prompts if prompt.facts is not None}
     return {
         id_: float(task.credit(readings[id_], fact) == 1.0) for id_, fact in shown.items() if fact is not None
@@ -362,10 +362,10 @@ def follows_or_keeps(
     alone: Mapping[str, Any],
     measured: Mapping[str, Annotation],
 ) -> dict[str, dict[str, float]]:
-    """`follows` and `keeps`, each 1 or 0 by put.
+    """`follows` and `keeps`, each 1 or 0 by prompt.
 
     Args:
-        readings: What is read in the answers to `puts`, which show wrong facts.
+        readings: What is read in the answers to `prompts`, which show wrong facts.
         alone: What is read in the answers to the same clips without facts.
         measured: The right facts, by clip.
     """
