@@ -68,11 +68,9 @@ def difference(ours: Sequence[Mark], theirs: Sequence[Mark]) -> tuple[float, flo
     other = {mark.case_id: mark.value for mark in theirs}
     points = np.array([[1.0, mark.value - other[mark.case_id]] for mark in ours if mark.case_id in other])
     groups = [mark.group for mark in ours if mark.case_id in other]
-    tallied = bootstrap.tally(groups, points)
-    redrawn = bootstrap.redrawn(
-        tallied, bootstrap.means("lead"), bootstrap.draws(tallied.tracks, DRAWS, "against")
-    )
-    return bootstrap.interval(redrawn["lead"], tallied.tracks, (-1.0, 1.0))
+    tallied, rates = bootstrap.tally(groups, points), bootstrap.means("lead")
+    lead = bootstrap.estimates(tallied, rates, "against", count=DRAWS, widest=(-1.0, 1.0))["lead"]
+    return lead.low, lead.high
 
 
 def _reason(ours: Sequence[Mark], theirs: Sequence[Mark]) -> str:

@@ -156,10 +156,8 @@ def result(marks: Sequence[Mark], purpose: str) -> Result:
     if not marks:
         return Result(float("nan"), float("nan"), float("nan"), 0)
     tallied = bootstrap.tally([mark.group for mark in marks], np.array([[1.0, mark.value] for mark in marks]))
-    rates = bootstrap.means("value")
-    redrawn = bootstrap.redrawn(tallied, rates, bootstrap.draws(tallied.tracks, DRAWS, purpose))["value"]
-    low, high = bootstrap.interval(redrawn, tallied.tracks, (0.0, 1.0))
-    return Result(bootstrap.rates_of(tallied, rates)["value"], low, high, tallied.n)
+    mean = bootstrap.estimates(tallied, bootstrap.means("value"), purpose, count=DRAWS)["value"]
+    return Result(mean.value, mean.low, mean.high, tallied.n)
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,9 @@ from llark.evaluate.options import read_rows
 from llark.evaluate.report import Evaluation
 from llark.evaluate.score import EvaluateConfig
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
-from llark.pipeline import evaluate as walk
+from llark.options import EvaluateOptions, ModelOptions
 from llark.pipeline import testsets
-from llark.pipeline.ask import ModelOptions
-from llark.pipeline.local_model import LocalModel
+from llark.pipeline.evaluate import LocalModel
 
 STORED = (
     ("muchomusic", "muchomusic.midashenglm.jsonl", "published_reader", 848, 1187),
@@ -126,7 +125,7 @@ def speed(built: Path | None, clips: int, work: Path) -> bool:
 
     if built is None:
         built = testsets.open_corpus(work / "open", clips, workers=2)
-    material = testsets.gather(built, work, walk.EvaluateOptions(clips=clips))
+    material = testsets.gather(built, work, EvaluateOptions(clips=clips))
     test_set = questions_on(material)
     asked = sum(map(len, test_set.questions.values()))
     local = LocalModel(ModelOptions(device="cpu"), material.embeddings)

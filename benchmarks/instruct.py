@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import multiprocessing
 import resource
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -129,7 +130,7 @@ def _answer(turn: str) -> bytes:
 
 
 def server(clips: int) -> None:
-    from llark.instruct.stage import ModelTeacherConfig, prompts, run
+    from llark.instruct.stage import ModelTeacher, ModelTeacherConfig, Prompts
     from llark.llm import ChatModel, Pace
     from llark.llm.client import Client, LlmServer, Sampling
     from llark.llm.ledger import Budget, Ledger
@@ -141,24 +142,29 @@ def server(clips: int) -> None:
     url = f"http://127.0.0.1:{ours.recv()}/v1"
     settings = ModelTeacherConfig("openai-1", "echo", ("understanding",))
 
-    async def work(folder: Path, ledger: Ledger, count: int) -> float:
-        async with Client(LlmServer(url)) as client:
-            budget = Budget(spent=ledger.spent())
-            teacher = ChatModel(client, ledger, budget, Sampling("echo"), Pace(at_once=32))
-            writer = stages.open_stage(folder, "instruct", {"clips": count})
-            todo = prompts(_sources(count), settings)
-            began = time.process_time(), time.perf_counter()
-            await run(todo, teacher, writer, ledger, "openai-1", at_once=32, progress=False)
-            ours, wall = time.process_time() - began[0], time.perf_counter() - began[1]
+    def work(folder: Path, ledger: Ledger, count: int) -> float:
+        client, budget = Client(LlmServer(url)), Budget(spent=ledger.spent())
+        model = ChatModel(client, ledger, budget, Sampling("echo"), Pace(at_once=32))
+
+        @contextlib.asynccontextmanager
+        async def connect(_: Prompts) -> AsyncGenerator[ChatModel]:
+            async with client:
+                yield model
+
+        writer = stages.open_stage(folder, "instruct", {"clips": count})
+        teacher = ModelTeacher(settings, ledger, connect, at_once=32)
+        began = time.process_time(), time.perf_counter()
+        teacher.teach(_sources(count), writer, progress=False)
+        ours, wall = time.process_time() - began[0], time.perf_counter() - began[1]
         said = f"{count / wall:.0f} a second of wall time, {count / ours:.0f} a second of our processor time"
-        print(f"{count:,} records, {teacher.bought:,} replies: {said}; peak memory {_peak_mb():.0f} MB")
+        print(f"{count:,} records, {model.bought:,} replies: {said}; peak memory {_peak_mb():.0f} MB")
         return _peak_mb()
 
     with tempfile.TemporaryDirectory() as temporary:
         peaks = []
         for count in (clips // 10, clips):
             with Ledger(Path(temporary) / f"{count}.sqlite") as ledger:
-                peaks.append(asyncio.run(work(Path(temporary) / f"{count}", ledger, count)))
+                peaks.append(work(Path(temporary) / f"{count}", ledger, count))
         print(f"ten times the records: {peaks[1] - peaks[0]:.1f} MB more at the peak")
     process.terminate()
 

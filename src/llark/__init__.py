@@ -33,7 +33,8 @@ def load(
     """
     from pathlib import Path
 
-    from llark.pipeline.ask import ModelOptions, MusicLM
+    from llark.options import ModelOptions
+    from llark.pipeline.ask import MusicLM
 
     def path(place: Path | str | None) -> Path | None:
         return None if place is None else Path(place)

@@ -6,6 +6,7 @@ A command's options are its own parameters and, where it has many, those of a cl
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,18 +14,29 @@ from cyclopts import App, Group, Parameter
 
 from llark import __version__
 from llark.errors import LlarkError, UserMustAct
-from llark.options import EmbedOptions, InstructOptions, JudgeOptions, PrepareOptions
+from llark.options import (
+    AnnotateOptions,
+    EmbedOptions,
+    EvaluateOptions,
+    InferOptions,
+    InstructOptions,
+    JudgeOptions,
+    ModelOptions,
+    PrepareOptions,
+)
 
 app = App(
     name="llark",
     help="Software that listens to music and can talk about it.",
     version=__version__,
+    group_commands=Group("Other", sort_key=4),
     default_parameter=Parameter(
         consume_multiple=True,
         # A path may begin with [ or {, as in "[2019] Album": no word of the command line is read as JSON.
         json_list=False,
         json_dict=False,
-        show_default=lambda value: None if value in (None, (), "") else str(value),
+        # "default: False" beside every switch says nothing.
+        show_default=lambda value: None if value in (None, (), "") or value is False else str(value),
     ),
 )
 
@@ -49,10 +61,7 @@ def ask(
     *,
     facts: bool | None = None,
     json: bool = False,
-    model: Path | None = None,
-    base: Path | None = None,
-    encoder_weights: str | None = None,
-    device: str | None = None,
+    options: Annotated[ModelOptions, FLAT] = ModelOptions(),
 ) -> None:
     """Answer questions about a recording (wav, mp3, ogg, flac, m4a, opus …) of any length.
 
@@ -67,20 +76,11 @@ def ask(
         By default, only models that were trained to read facts, such as `mini`, are shown them.
     json
         Print answers, facts, model and timings as JSON.
-    model
-        Folder of a trained model, of any encoder; the bundled `mini` if not given.
-    base
-        Folder of the base language model, if the model does not say where that is.
-    encoder_weights
-        Folder or hub name of the encoder's weights, if they lie elsewhere than when the model was trained.
-    device
-        cpu, cuda, cuda:1 …; a GPU if there is one.
     """
-    from llark.pipeline.ask import ModelOptions, MusicLM
+    from llark.pipeline.ask import MusicLM
     from llark.report import text as show
 
-    choice = ModelOptions(model, base, encoder_weights, device)
-    result = MusicLM(choice).ask(audio, *question, facts=facts)
+    result = MusicLM(options).ask(audio, *question, facts=facts)
     print(show.as_json(result) if json else show.as_text(result))
 
 
@@ -104,12 +104,9 @@ def demo(*, json: bool = False) -> None:
 def annotate(
     songs: Annotated[list[Path], Parameter(negative=())],
     *,
-    json: bool = False,
-    jams: Path | None = None,
-    plot: Path | None = None,
-    notes: bool = False,
     out: Path | None = None,
     workers: int = 2,
+    options: Annotated[AnnotateOptions, FLAT] = AnnotateOptions(),
 ) -> None:
     """Print the musical facts of recordings with a timeline, draw them, or write them as JAMS.
 
@@ -117,14 +114,6 @@ def annotate(
     ----------
     songs
         Recordings; with --out also folders of them, or a folder that `llark prepare` has filled.
-    json
-        Print one line of JSON a recording.
-    jams
-        Write a JAMS file for each recording into this folder.
-    plot
-        Draw each recording: a .png, .svg or .pdf file for one, a folder for several.
-    notes
-        Transcribe the notes, too.
     out
         Keep the facts in this folder, and print a table. Run again to go on.
     workers
@@ -132,7 +121,6 @@ def annotate(
     """
     from llark.pipeline import annotate as pipeline
 
-    options = pipeline.AnnotateOptions(json, jams, plot, notes)
     for text in pipeline.annotate(songs, out, options, workers):
         print(text)
 
@@ -143,47 +131,28 @@ def infer(
     *,
     data: Annotated[list[str], Parameter(negative=())],
     out: Path,
-    prompt: str | None = None,
-    split: str | None = None,
-    limit: int | None = None,
-    most_tokens: int = 512,
-    batch: int = 16,
     device: str | None = None,
     base: Path | None = None,
-    drop_share: float = 0.5,
+    options: Annotated[InferOptions, FLAT] = InferOptions(),
 ) -> None:
-    """Ask a model about stored embeddings, and write a table of its answers. Run again to go on.
+    """Ask a model about clips that are embedded, and write a table of its answers. Run again to go on.
 
     Parameters
     ----------
     model
         Folder of a trained model, or `mini` for the one in the package.
     data
-        Where the frames lie: folders that embed, instruct, prepare or build have filled, folders of .npy, or
-        WebDataset tars with .npy and .json.
+        Where the embeddings are: folders that embed, instruct, prepare or build have filled, folders of
+        .npy, or WebDataset tars with .npy and .json.
     out
         The table: a .csv or a .jsonl file. OUT.run beside it keeps drops, settings, and an unfinished run.
-    prompt
-        One question for every clip. Without it the data's own are asked: exchanges, or those in the tars.
-    split
-        Only clips of this split; their folder is among the data then.
-    limit
-        So many questions, from the first on.
-    most_tokens
-        Of one answer.
-    batch
-        Questions answered at once.
     device
         cpu, cuda, cuda:1 …; a GPU if there is one.
     base
         Folder of the base language model, if the model does not say where that is.
-    drop_share
-        Stop when more than this share would be lost; 1 never stops.
     """
     from llark.pipeline import infer as pipeline
-    from llark.pipeline.ask import ModelOptions
 
-    options = pipeline.InferOptions(prompt, split, limit, most_tokens, batch, drop_share)
     print(pipeline.infer(ModelOptions(model, base=base, device=device), data, out, options))
 
 
@@ -517,25 +486,8 @@ def evaluate(
     *,
     out: Path,
     data: Path | None = None,
-    model: Path | None = None,
-    base: Path | None = None,
-    encoder_weights: str | None = None,
-    device: str | None = None,
-    tasks: list[str] | None = None,
-    clips: int | None = None,
-    split: str = "test",
-    conditions: list[str] | None = None,
-    questions: list[str] | None = None,
-    audio: Path | None = None,
-    predictions: Path | None = None,
-    endpoint: str | None = None,
-    endpoint_model: str = "",
-    key_variable: str = "OPENAI_API_KEY",
-    dollars_per_minute: float | None = None,
-    yes: bool = False,
-    samples: bool = False,
     real: bool = False,
-    workers: int = 2,
+    options: Annotated[EvaluateOptions, FLAT] = EvaluateOptions(),
 ) -> None:
     """Score a model, an endpoint or stored predictions, with controls beside it, and print the table.
 
@@ -550,82 +502,16 @@ def evaluate(
         Folder for answers, scores and report.
     data
         The folder of data, where `source` is a model.
-    model
-        Folder of a trained model; the bundled `mini` if not given.
-    base
-        Folder of its base language model, if the model does not say where that is.
-    encoder_weights
-        Folder or hub name of its encoder's weights, if they lie elsewhere than when it was trained.
-    device
-        cpu, cuda, cuda:1 …; a GPU if there is one.
-    tasks
-        Names of benchmarks, divided by spaces or commas; all that fit the data if not given.
-    clips
-        At most so many recordings of each task, spread evenly, so that a trial is quick. If not given: 200
-        labelled clips, and files of questions whole. Of the open corpus so many are rendered, all splits
-        together, and those of the split are asked about: of `test` 3 in 25.
-    split
-        The split that they are taken from; all splits, where the data has no such split.
-    conditions
-        Of audio, facts, wrong-facts, shuffled, silence, noise, no-audio, majority and constant; all if not
-        given.
-    questions
-        Files of questions with options, as muchomusic=FILE; also rul_muchomusic, mmau_music and
-        mmar_music.
-    audio
-        Folder of the recordings that the questions are about; without it only answers without audio are
-        scored.
-    predictions
-        Score the answers in this JSON or JSON lines file instead of asking a model; name one task.
-    endpoint
-        Ask the model behind this OpenAI-compatible address, such as http://localhost:8000/v1.
-    endpoint_model
-        Its name there.
-    key_variable
-        The environment variable that holds its key.
-    dollars_per_minute
-        Its price for a minute of audio, for the cost that is shown first.
-    yes
-        Send, after the cost was shown.
-    samples
-        Also write the answers in the sample format of lmms-eval.
     real
         Score the eight labelled real songs of the Debian packages fretsonfire-songs-* instead.
-    workers
-        Local processes that listen.
     """
     from llark.pipeline import evaluate as pipeline
-    from llark.pipeline.ask import ModelOptions
 
     if data is not None and source is not None:
-        if model is not None:
-            raise UserMustAct(f"{source} and {model} are both models; name one.")
-        model = source
-    source = data or source
-    if real:
-        print(pipeline.evaluate_real(out, ModelOptions(model, base, encoder_weights, device)))
-        return
-    wanted = pipeline.EvaluateOptions(
-        model=model,
-        base=base,
-        encoder_weights=encoder_weights,
-        device=device,
-        tasks=split_names(tasks),
-        clips=clips,
-        split=split,
-        questions=question_files(questions),
-        audio=audio,
-        conditions=tuple(name.replace("-", " ") for name in split_names(conditions)),
-        predictions=predictions,
-        endpoint=endpoint,
-        endpoint_model=endpoint_model,
-        key_variable=key_variable,
-        dollars_per_minute=dollars_per_minute,
-        yes=yes,
-        samples=samples,
-        workers=workers,
-    )
-    print(pipeline.evaluate(source, out, wanted))
+        if options.model is not None:
+            raise UserMustAct(f"{source} and {options.model} are both models; name one.")
+        options = replace(options, model=source)
+    print(pipeline.evaluate_real(out, options) if real else pipeline.evaluate(data or source, out, options))
 
 
 @app.command(group=MODELS)
@@ -670,24 +556,6 @@ def judge(
     from llark.evaluate import judge as judging
 
     print(judging.judge(report, options, how, against))
-
-
-def split_names(names: list[str] | None) -> tuple[str, ...]:
-    """Names given apart or with commas between them."""
-    return tuple(name for text in names or () for name in text.split(",") if name)
-
-
-def question_files(named: list[str] | None) -> dict[str, Path] | None:
-    """`TASK=FILE` words by task. Raises `UserMustAct` for others."""
-    found = {}
-    for text in named or ():
-        task, equals, path = text.partition("=")
-        if not equals or not path:
-            raise UserMustAct(
-                f"--questions takes TASK=FILE, as muchomusic=questions.jsonl; this is {text!r}."
-            )
-        found[task] = Path(path)
-    return found or None
 
 
 def main() -> None:

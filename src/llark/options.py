@@ -8,6 +8,7 @@ which command runs: this file imports nothing heavy, and `llark --help` need not
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -21,6 +22,130 @@ ClipFormat = Literal["wav", "flac"]
 
 Family = Literal["understanding", "captioning", "reasoning"]
 """A kind of exchanges."""
+
+
+BUNDLED = "mini"
+"""The name of the model in the package."""
+
+
+def bundled_model() -> Path:
+    """The folder of the model that ships with the package."""
+    return Path(str(files("llark") / "weights" / BUNDLED))
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model answers, and where its parts are, if not where it says."""
+
+    model: Path | None = None
+    """Folder of a trained model, of any encoder; the bundled `mini` if not given."""
+    base: Path | None = None
+    """Folder of its base language model, if the model does not say where that is."""
+    encoder_weights: str | None = None
+    """Folder or hub name of its encoder's weights, if they are elsewhere than when the model was trained."""
+    device: str | None = None
+    """cpu, cuda, cuda:1 …; a GPU if there is one."""
+
+    @property
+    def folder(self) -> Path:
+        """The model's folder; a folder of the name `mini` goes before the bundled model."""
+        is_named = self.model is None or (str(self.model) == BUNDLED and not self.model.is_dir())
+        return bundled_model() if is_named else self.model or bundled_model()
+
+    @property
+    def name(self) -> str:
+        return BUNDLED if self.model is None else str(self.model)
+
+
+@dataclass(frozen=True)
+class AnnotateOptions:
+    """What is made of each recording beside its facts."""
+
+    json: bool = False
+    """Print one line of JSON a recording."""
+    jams: Path | None = None
+    """Write a JAMS file for each recording into this folder."""
+    plot: Path | None = None
+    """Draw each recording: a .png, .svg or .pdf file for one, a folder for several."""
+    notes: bool = False
+    """Transcribe the notes, too."""
+
+
+@dataclass(frozen=True)
+class InferOptions:
+    """What a model is asked about clips, and how."""
+
+    prompt: str | None = None
+    """One question for every clip. Without it the data's own are asked: exchanges, or those in the tars."""
+    split: str | None = None
+    """Only clips of this split; their folder is among the data then."""
+    limit: int | None = None
+    """So many questions, from the first on."""
+    most_tokens: int = 512
+    """Of one answer."""
+    batch: int = 16
+    """Questions that are answered at once."""
+    drop_share: float = 0.5
+    """Stop when more than this share would be lost; 1 never stops."""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(ModelOptions):
+    """What is evaluated, on what, and how."""
+
+    tasks: tuple[str, ...] = ()
+    """Names of benchmarks, divided by spaces or commas; all that fit the data if not given."""
+    clips: int | None = None
+    """At most so many recordings of each task, spread evenly, so that a trial is quick. If not given: 200
+    labelled clips, and files of questions whole. Of the open corpus so many are rendered, all splits
+    together, and those of the split are asked about: of `test` 3 in 25."""
+    split: str = "test"
+    """The split that they are taken from; all, where there is none of it."""
+    conditions: tuple[str, ...] = ()
+    """Of audio, facts, wrong-facts, shuffled, silence, noise, no-audio, majority and constant; all if not
+    given."""
+    questions: tuple[str, ...] = ()
+    """Files of questions with options, as muchomusic=FILE; also rul_muchomusic, mmau_music and mmar_music."""
+    audio: Path | None = None
+    """Folder of the recordings that the questions are about; without it only answers without audio are
+    scored."""
+    predictions: Path | None = None
+    """Score the answers in this JSON or JSON lines file instead of asking a model; name one task."""
+    endpoint: str | None = None
+    """Ask the model behind this OpenAI-compatible address, such as http://localhost:8000/v1."""
+    endpoint_model: str = ""
+    """Its name there."""
+    key_variable: str = "OPENAI_API_KEY"
+    """The environment variable that holds its key."""
+    dollars_per_minute: float | None = None
+    """Its price for a minute of audio, for the cost that is shown first."""
+    yes: bool = False
+    """Send, after the cost was shown."""
+    samples: bool = False
+    """Also write the answers in the sample format of lmms-eval."""
+    workers: int = 2
+    """Local processes that listen."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", _names(self.tasks))
+        conditions = tuple(name.replace("-", " ") for name in _names(self.conditions))
+        object.__setattr__(self, "conditions", conditions)
+        for words in self.questions:
+            if not all(words.partition("=")[1:]):
+                raise UserMustAct(
+                    f"--questions takes TASK=FILE, as muchomusic=questions.jsonl; this is {words!r}."
+                )
+
+    @property
+    def question_files(self) -> dict[str, Path]:
+        """Files of questions by task."""
+        named = (words.partition("=") for words in self.questions)
+        return {task: Path(path) for task, _, path in named}
+
+
+def _names(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that were given apart or with commas between them."""
+    return tuple(name for word in words for name in word.split(",") if name)
 
 
 @dataclass(frozen=True)

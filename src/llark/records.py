@@ -358,17 +358,6 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Score:
-    """One number of a report, with the count it rests on and its control's name, if it is one."""
-
-    task: str
-    metric: str
-    value: float
-    n: int
-    condition: str = "model"
-
-
-@dataclass(frozen=True)
 class Dropped:
     """A record that did not get through a stage, and why: `reason` is a slug, `detail` a sentence."""
 

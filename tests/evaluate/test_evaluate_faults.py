@@ -16,9 +16,9 @@ from llark.embed import mini, record
 from llark.embed.encoder import EncoderOptions
 from llark.errors import StoreMismatch, UserMustAct
 from llark.evaluate import report
+from llark.options import EvaluateOptions
 from llark.pipeline import evaluate as walk
 from llark.pipeline import listen, prepare, testsets
-from llark.pipeline.evaluate import EvaluateOptions
 from llark.records import Annotation, Clip, Embedding, Key, Track, to_dict
 from llark.storage import stages
 
@@ -69,7 +69,7 @@ def test_conditions_that_need_sound_are_refused_where_there_is_none(
 
 
 def test_an_endpoint_may_be_sent_silence_without_recordings(tmp_path: Path) -> None:
-    asked = {"muchomusic": questions(tmp_path)}
+    asked = (f"muchomusic={questions(tmp_path)}",)
     wanted = EvaluateOptions(
         questions=asked, endpoint="http://127.0.0.1:1/v1", conditions=("silence", "audio")
     )
@@ -147,7 +147,7 @@ def test_other_audio_under_the_same_ids_is_not_taken_for_what_was_heard(
 
     def hear() -> None:
         if whole:
-            testsets.hear_whole(clips, tmp_path / "heard", 0)
+            testsets.embed_whole(clips, tmp_path / "heard", 0)
         else:
             testsets.listen(clips, tmp_path, tmp_path / "heard", 0)
 
@@ -185,7 +185,7 @@ def test_what_an_earlier_release_heard_is_refused_with_what_to_do(
     with stages.open_stage(tmp_path / "heard", "hear", {"clips": ["a"], "encoder": mini.VERSION}) as writer:
         writer.finish()
     with pytest.raises(StoreMismatch, match="in recordings that were not noted"):
-        testsets.hear_whole(clips, tmp_path / "heard", 0)
+        testsets.embed_whole(clips, tmp_path / "heard", 0)
 
 
 def test_sounds_are_told_by_their_bytes_and_seconds_wherever_they_lie(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def corpus_of(folder: Path, splits: dict[str, str]) -> Path:
 
 def test_a_rendered_corpus_is_a_test_set_of_its_own(tmp_path: Path) -> None:
     data = corpus_of(tmp_path / "corpus", {"a": "train", "b": "test", "c": "test", "d": "train"})
-    found = testsets.gather(data, tmp_path / "out", EvaluateOptions(), hear=False)
+    found = testsets.gather(data, tmp_path / "out", EvaluateOptions(), embed=False)
     assert [item.track_id for item in found.test_set.items] == ["b", "c"]
     assert [item.track_id for item in found.training] == ["a", "d"]
     assert {item.truth.key.name for item in (*found.test_set.items, *found.training)} == {"D major"}
@@ -253,5 +253,6 @@ def test_a_rendered_corpus_is_a_test_set_of_its_own(tmp_path: Path) -> None:
 def test_of_a_rendered_corpus_so_many_clips_are_asked_about_as_are_wanted(tmp_path: Path) -> None:
     data = corpus_of(tmp_path / "corpus", dict.fromkeys("abcdef", "test"))
     assert (
-        len(testsets.gather(data, tmp_path / "out", EvaluateOptions(clips=4), hear=False).test_set.items) == 4
+        len(testsets.gather(data, tmp_path / "out", EvaluateOptions(clips=4), embed=False).test_set.items)
+        == 4
     )

@@ -12,7 +12,8 @@ from llark import cli
 from llark.errors import StoreMismatch, UserMustAct
 from llark.evaluate import report
 from llark.model.checkpoint import new_model, save_adapter
-from llark.pipeline.ask import ModelOptions, fingerprint
+from llark.options import ModelOptions
+from llark.pipeline.ask import fingerprint
 from llark.train import smoke
 
 

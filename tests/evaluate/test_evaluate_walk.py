@@ -18,9 +18,9 @@ from llark.evaluate import judge, report, score
 from llark.evaluate.answers import StoredAnswer
 from llark.evaluate.cases import Case, TaskPrompt, TestSet
 from llark.evaluate.sounds import Song
+from llark.options import EvaluateOptions, ModelOptions
 from llark.pipeline import ask, testsets
 from llark.pipeline import evaluate as walk
-from llark.pipeline.ask import ModelOptions
 from llark.pipeline.listen import Listened
 from llark.records import Clip, Embedding, Track
 from llark.storage import stages
@@ -201,10 +201,10 @@ def test_with_sounds_only_recordings_that_are_at_hand_are_chosen_from(tmp_path: 
     (tmp_path / "sounds").mkdir()
     for clip in (1, 3, 5, 7):
         audio.save(tmp_path / "sounds" / f"clip-{clip}.wav", np.zeros(16000, np.float32), 8000)
-    wanted = walk.EvaluateOptions(
-        questions={"rul_muchomusic": rul_rows(tmp_path)}, audio=tmp_path / "sounds", clips=2
+    wanted = EvaluateOptions(
+        questions=(f"rul_muchomusic={rul_rows(tmp_path)}",), audio=tmp_path / "sounds", clips=2
     )
-    material = testsets.gather(None, tmp_path / "out", wanted, hear=False)
+    material = testsets.gather(None, tmp_path / "out", wanted, embed=False)
     assert sorted(material.clips) == ["clip-1", "clip-5"]
     assert len(material.test_set.questions["rul_muchomusic"]) == 6
 

@@ -11,8 +11,8 @@ import pytest
 from llark import audio
 from llark.evaluate.score import item_truth, tasks_of
 from llark.evaluate.tasks import TASKS
+from llark.options import EvaluateOptions
 from llark.pipeline import testsets
-from llark.pipeline.evaluate import EvaluateOptions
 from llark.prepare import crop, stage
 
 sys.path.append(str(Path(__file__).parents[1] / "prepare" / "datasets"))
@@ -50,7 +50,7 @@ def test_a_data_set_is_scored_by_its_own_benchmarks(name: str, tmp_path: Path) -
     )
     stage.run(settings, str(tmp_path / "out"), workers=0, drop_share=1.0)
     wanted = EvaluateOptions(clips=50)
-    material = testsets.gather(tmp_path / "out", tmp_path / "report", wanted, hear=False)
+    material = testsets.gather(tmp_path / "out", tmp_path / "report", wanted, embed=False)
     tasks = set(tasks_of(material.test_set))
     assert tasks >= BENCHMARKS[name]
     assert (

@@ -24,9 +24,8 @@ from llark.evaluate import report
 from llark.evaluate.cases import CONDITIONS, TEXT_PRIORS, Case, LabelledClip, TestSet, donors, prompts_under
 from llark.evaluate.options import OptionList
 from llark.evaluate.report import FOLLOWS, KEEPS, Evaluation
-from llark.evaluate.score import EvaluateConfig, agreement, evaluate, plan, tasks_of
+from llark.evaluate.score import EvaluateConfig, evaluate, plan, tasks_of
 from llark.evaluate.tasks import TASKS
-from llark.music.facts_line import describe_facts
 from llark.records import GENRES, Annotation, Key, Tempo
 
 
@@ -266,14 +265,6 @@ def test_test_sets_that_cannot_be_scored_are_refused() -> None:
         run(hearing, unknown, conditions=("audio",))
     with pytest.raises(UserMustAct, match="4 of 4 answers missing"):
         run(lambda task, condition, puts: {}, items)
-
-
-def test_agreement_of_descriptions_is_counted_by_fact() -> None:
-    facts = [annotation("a"), annotation("b")]
-    wrong = replace(facts[1], tempo=Tempo(300.0, 1.0))
-    shares = agreement([describe_facts(facts[0]), describe_facts(wrong)], facts)
-    assert shares["tempo"] == (0.5, 2)
-    assert shares["key"] == (1.0, 2)
 
 
 def test_a_report_says_who_is_deaf_and_leads_with_the_lead(

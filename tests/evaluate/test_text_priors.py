@@ -15,9 +15,9 @@ from llark.evaluate.options import LETTERS, OptionList, bare, longest, prompt, r
 from llark.evaluate.report import Evaluation
 from llark.evaluate.score import evaluate
 from llark.generate import Answerer
-from llark.pipeline.ask import ModelOptions
-from llark.pipeline.likelihood import likeliest, likelihoods
-from llark.pipeline.local_model import LocalModel
+from llark.generate.likelihood import likeliest, likelihoods
+from llark.options import ModelOptions
+from llark.pipeline.evaluate import LocalModel
 
 
 def cases(count: int = 40) -> tuple[Case, ...]:

@@ -16,6 +16,7 @@ from llark.cli import app
 from llark.errors import UserMustAct
 from llark.instruct import export
 from llark.pipeline import infer
+from llark.pipeline.instruct import Sources
 from llark.records import Annotation, Clip, Embedding, Exchange, Key, Tempo, Track, to_dict
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings
@@ -142,6 +143,23 @@ def test_a_prepared_folder_alone_has_its_labels_and_captions(prepared: Path, tmp
     llark("instruct", prepared, "--out", tmp_path / "out")
     exchanges = list(stages.read(tmp_path / "out" / "exchanges", Exchange))
     assert {one.clip_id for one in exchanges if "tempo" in one.facts} == {"t1@0"}
+
+
+def test_sources_are_labels_or_measurements_alone_or_both_joined(tmp_path: Path) -> None:
+    clip = Clip("a", "a", "a.wav", 0.0, 9.0)
+    label = Annotation("a", 0.0, 9.0, key=Key("C major", 1.0, "people"))
+    measured = Annotation("a", 0.0, 9.0, Tempo(120.0, 0.9, "ours"), key=Key("A minor", 0.8, "ours"))
+    for name, stage, record in (
+        ("clips", "prepare", clip), ("truths", "prepare", label), ("annotations", "annotate", measured)
+    ):  # fmt: skip
+        write(tmp_path / name, stage, [record])
+    facts = {
+        each: [(one.annotation.tempo.bpm, one.annotation.key.name) for one in Sources([tmp_path], facts=each)]
+        for each in ("labels", "measured", "joined")
+    }
+    assert facts == {
+        "labels": [(None, "C major")], "measured": [(120.0, "A minor")], "joined": [(120.0, "C major")]
+    }  # fmt: skip
 
 
 def test_the_batch_teacher_runs_from_the_command_line(

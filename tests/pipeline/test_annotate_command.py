@@ -11,8 +11,8 @@ import pytest
 
 from llark import audio, cli
 from llark.errors import UserMustAct
+from llark.options import AnnotateOptions
 from llark.pipeline import annotate as facts
-from llark.pipeline.annotate import AnnotateOptions
 from llark.prepare.crop import Crop
 from llark.records import Annotation, Clip, Key, Track
 from llark.report import text

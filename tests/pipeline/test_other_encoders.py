@@ -21,8 +21,8 @@ from llark import audio, cli, recipe
 from llark.embed import record as records
 from llark.embed.encoder import EncoderOptions
 from llark.errors import StoreMismatch, UserMustAct
+from llark.options import ModelOptions, bundled_model
 from llark.pipeline import listen
-from llark.pipeline.ask import ModelOptions, bundled_model
 from llark.records import Annotation, Clip, Embedding, Key
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings

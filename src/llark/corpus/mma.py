@@ -7,7 +7,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -16,8 +16,8 @@ import yaml
 from llark.corpus import midi
 from llark.corpus.builtin import STYLES, Style, accompany
 from llark.corpus.harmony import harmonise, melody, random_key
-from llark.corpus.piece import Harmony, Part, Piece, Unusable, draw, style_tempi
-from llark.corpus.programs import some_lead, some_program, vary
+from llark.corpus.piece import Harmony, Part, Piece, Unusable, draw, recast, style_tempi
+from llark.corpus.programs import some_lead, some_program
 from llark.records import PITCH_CLASSES
 
 LICENCE = "generated with MMA grooves (GPL-2.0-or-later)"
@@ -28,15 +28,9 @@ METER_SHARES = {4: 0.64, 3: 0.20, 6: 0.09, 2: 0.07}
 """How often each meter is played; most grooves are in four."""
 
 CHORD_NAMES = {
-    "maj": "",
-    "min": "m",
-    "7": "7",
-    "maj7": "M7",
-    "min7": "m7",
-    "dim": "dim3",
-    "aug": "aug",
-    "sus4": "sus4",
-}
+    "maj": "", "min": "m", "7": "7", "maj7": "M7", "min7": "m7", "dim": "dim3", "aug": "aug", "sus4": "sus4",
+}  # fmt: skip
+"""Chord quality → what MMA writes behind the root."""
 
 _SKIPPED = re.compile(r"intro|end|fill|break|metronome|none|fade|-44$", re.IGNORECASE)
 
@@ -181,14 +175,12 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
     groove = draw(lambda: choose(rng), lambda groove: admits(groove.group))
     bars = int(beats // groove.beats_per_bar) + 2
     key = random_key(rng)
-    sevenths = (
-        rng.choice((0.2, 0.6, 1.0)) if "jazz" in groove.genres else rng.choice((0.0, 0.0, 0.0, 0.25, 0.8))
-    )
+    sevenths = rng.choice((0.2, 0.6, 1.0) if "jazz" in groove.genres else (0.0, 0.0, 0.0, 0.25, 0.8))
     harmony = harmonise(key, bars, groove.beats_per_bar, rng, sevenths)
     parts, _ = midi.read(run(script(groove, harmony, bars, rng.randrange(1 << 30))))
     if not parts:
         raise Unusable("mma-silent", f"the groove {groove.file}:{groove.name} plays nothing")
-    band = [_recast(part, rng) for part in in_our_beats(parts, groove.library_beats)]
+    band = [recast(part, rng) for part in in_our_beats(parts, groove.library_beats)]
     swing = bool({"jazz", "blues"} & set(groove.genres)) and groove.meter != 6 and rng.random() < 0.8
     if all(part.is_drums for part in band):
         band += accompany(_style_for(groove, rng), harmony, bars, rng, drums=False)
@@ -203,10 +195,6 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
         220.0), usual_bpm=style_tempi(groove.group, groove.genres),
         about={"style": groove.file, "groove": groove.name},
     )  # fmt: skip
-
-
-def _recast(part: Part, rng: Random) -> Part:
-    return part if part.is_drums else replace(part, program=vary(part.program, part.role, rng))
 
 
 def _style_for(groove: Groove, rng: Random) -> Style:

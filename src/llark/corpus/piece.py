@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from llark.corpus.programs import vary
 from llark.errors import LlarkError, UserMustAct
 
 BEND = -1
@@ -106,6 +107,11 @@ class Piece:
     def beats_per_bar(self) -> int | None:
         """Beats in a bar, counted as the truth counts them: two in 6/8."""
         return 2 if self.meter == 6 else self.meter
+
+
+def recast(part: Part, rng: Random) -> Part:
+    """The part on another instrument for the same role; drums as they are."""
+    return part if part.is_drums else replace(part, program=vary(part.program, part.role, rng))
 
 
 def transpose(piece: Piece, semitones: int) -> Piece:

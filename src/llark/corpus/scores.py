@@ -19,12 +19,6 @@ from llark.corpus.piece import Part, Piece, ScoreNote, Unusable, draw, music21_c
 from llark.corpus.programs import into_range, some_program, word_of
 
 LICENCE = "public domain work; encoding from the music21 corpus"
-FOLDERS = {
-    "bach": 24, "monteverdi": 3, "beethoven": 2, "haydn": 2, "mozart": 3, "schumann_robert": 1,
-    "schumann_clara": 1, "schubert": 1, "chopin": 1, "joplin": 1, "corelli": 1, "cpebach": 1, "handel": 1,
-    "verdi": 1, "weber": 1,
-}  # fmt: skip
-"""Folder of the corpus → how often it is chosen, against the others."""
 COMPOSERS = {
     "bach": "Johann Sebastian Bach", "monteverdi": "Claudio Monteverdi", "beethoven": "Ludwig van Beethoven",
     "haydn": "Joseph Haydn", "mozart": "Wolfgang Amadeus Mozart", "schumann_robert": "Robert Schumann",
@@ -32,6 +26,9 @@ COMPOSERS = {
     "joplin": "Scott Joplin", "corelli": "Arcangelo Corelli", "cpebach": "Carl Philipp Emanuel Bach",
     "handel": "George Frideric Handel", "verdi": "Giuseppe Verdi", "weber": "Carl Maria von Weber",
 }  # fmt: skip
+"""Folder of the corpus → whose works it holds."""
+OFTEN = {"bach": 24, "monteverdi": 3, "beethoven": 2, "haydn": 2, "mozart": 3}
+"""Folders that are chosen so many times as often as each of the others."""
 EXCLUDED = frozenset({"monteverdi/madrigal.5.4", "monteverdi/madrigal.5.5"})
 """Encodings whose publisher reserves its rights; the Humdrum files (`.krn`) do so, too."""
 ENDINGS = (".mxl", ".xml", ".musicxml")
@@ -49,20 +46,18 @@ ENSEMBLES = (
 @functools.cache
 def _works() -> dict[str, tuple[Path, ...]]:
     root = music21_corpus()
-    works = {folder: tuple(_allowed(folder, root / folder)) for folder in FOLDERS}
-    return {folder: paths for folder, paths in works.items() if paths}
-
-
-def _allowed(folder: str, root: Path) -> Iterator[Path]:
-    for path in sorted(root.rglob("*")):
-        if path.suffix in ENDINGS and _name(folder, path) not in EXCLUDED:
-            yield path
+    works: dict[str, tuple[Path, ...]] = {}
+    for folder in COMPOSERS:
+        scores = (path for path in sorted((root / folder).rglob("*")) if path.suffix in ENDINGS)
+        if allowed := tuple(path for path in scores if _name(folder, path) not in EXCLUDED):
+            works[folder] = allowed
+    return works
 
 
 def choose(rng: Random) -> tuple[str, Path]:
     """A folder by its weight, and one of its scores."""
     works = _works()
-    folder = rng.choices(list(works), [FOLDERS[f] for f in works])[0]
+    folder = rng.choices(list(works), [OFTEN.get(folder, 1) for folder in works])[0]
     return folder, rng.choice(works[folder])
 
 

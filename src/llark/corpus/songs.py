@@ -16,8 +16,7 @@ from random import Random
 
 from llark import engine
 from llark.corpus import midi
-from llark.corpus.piece import Part, Piece, Unusable, draw, transpose
-from llark.corpus.programs import vary
+from llark.corpus.piece import Part, Piece, Unusable, draw, recast, transpose
 from llark.errors import UserMustAct
 
 STEADY_SHARE = 0.8
@@ -61,12 +60,7 @@ def varied(name: str, song: Piece, rng: Random) -> Piece:
     unknown."""
     start = first_note(song)
     moved = transpose(replace(song, title=name), rng.randint(-4, 4))
-    parts = tuple(
-        part
-        if part.is_drums or rng.random() < 0.5
-        else replace(part, program=vary(part.program, part.role, rng))
-        for part in moved.parts
-    )
+    parts = tuple(part if part.is_drums or rng.random() < 0.5 else recast(part, rng) for part in moved.parts)
     return _without_lead_in(replace(moved, parts=parts), start)
 
 

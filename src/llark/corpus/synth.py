@@ -122,10 +122,7 @@ def _library() -> ctypes.CDLL:
         "fluid_synth_noteoff": (integer, [pointer, integer, integer]),
         "fluid_synth_cc": (integer, [pointer, integer, integer, integer]),
         "fluid_synth_pitch_bend": (integer, [pointer, integer, integer]),
-        "fluid_synth_write_float": (
-            integer,
-            [pointer, integer, pointer, integer, integer, pointer, integer, integer],
-        ),
+        "fluid_synth_write_float": (integer, [pointer, integer, *[pointer, integer, integer] * 2]),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, name)

@@ -1,6 +1,6 @@
 """Answers on disk: asked once, kept, and gone on with where a run was stopped.
 
-Each task and condition has a folder of `store` with one `Said` a put. A folder of other questions, or of
+Each task and condition has a folder with one `StoredAnswer` a prompt. A folder of other questions, or of
 another model, is refused.
 """
 
@@ -23,12 +23,12 @@ from llark.music import facts_line
 from llark.storage import stages
 
 CHUNK = 64
-"""Puts that are asked at once: enough to sort by length, few enough to lose."""
+"""Prompts that are asked at once: enough to sort by length, few enough to lose."""
 
 
 @dataclass(frozen=True)
 class StoredAnswer:
-    """What was said to one put."""
+    """The answer to one prompt."""
 
     id: str
     question: str
@@ -42,17 +42,18 @@ class EvaluatedModel(Protocol):
     def about(self) -> Mapping[str, str]: ...
 
     def __call__(self, prompts: Sequence[TaskPrompt], /) -> list[str]:
-        """One answer a put, in the same order."""
+        """One answer for each prompt, in the same order."""
 
 
 @dataclass(frozen=True)
 class CachedAnswers:
-    """Answers by asking `model`, kept below `folder`. An `Answer` of `cases`.
+    """Answers by asking `model`, kept below `folder`. It is an `AnswerPrompts` of `cases`.
 
-    Puts of a task that are alike are asked once, under whichever condition: the shuffled clips of a task with
-    one question are the clips that were heard before.
+    Prompts of a task that are alike are asked once, under whichever condition: the shuffled clips of a task
+    with one question are clips that were asked about before.
 
-    `grade` says in a word how it goes: it is given the task, and the answers so far by put.
+    `grade` describes the answers so far in a word for the progress bar: it is given the task, and the answers
+    by prompt.
     """
 
     folder: Path
@@ -141,7 +142,7 @@ LABEL_FIELDS = ("label", "target", "answer", "gold", "correct_answer")
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """A test set and the stored answer to each of its cases: itself an `Answer` of `cases`."""
+    """A test set and the stored answer to each of its cases: itself an `AnswerPrompts` of `cases`."""
 
     test_set: TestSet
     texts: Mapping[str, str]

@@ -70,14 +70,43 @@ def _rng(purpose: str) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def rates_of(tallied: TrackTally, rates: Rates) -> dict[str, float]:
-    """The metrics over all tracks."""
-    return {name: float(value) for name, value in rates(tallied.by_track.sum(axis=0)).items()}
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A rate with its 95 % interval over tracks."""
+
+    value: float
+    low: float
+    high: float
+    redrawn: np.ndarray
+    """What the rate would be for other tracks, [draws]."""
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+    @property
+    def fine(self) -> str:
+        """With three digits."""
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def redrawn(tallied: TrackTally, rates: Rates, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """The metrics for each row of `weights` [draws, tracks]: each [draws]."""
-    return rates(weights @ tallied.by_track)
+def estimates(
+    tallied: TrackTally,
+    rates: Rates,
+    purpose: str,
+    *,
+    count: int = 1000,
+    widest: tuple[float, float] = (0.0, 1.0),
+) -> dict[str, Estimate]:
+    """Each rate over all tracks, with its interval from `count` draws of tracks.
+
+    `purpose` seeds the draws. `widest`: the interval where there is one track only.
+    """
+    # [draws, tracks] @ [tracks, points] = sums of points for each draw
+    redrawn = rates(draws(tallied.tracks, count, purpose) @ tallied.by_track)
+    return {
+        name: Estimate(float(value), *interval(redrawn[name], tallied.tracks, widest), redrawn[name])
+        for name, value in rates(tallied.by_track.sum(axis=0)).items()
+    }
 
 
 def interval(values: np.ndarray, tracks: int, widest: tuple[float, float]) -> tuple[float, float]:

@@ -26,13 +26,13 @@ language model expects most after the question."""
 CONTROLS = (SHUFFLED, SILENCE, NOISE, NO_AUDIO, MAJORITY, CONSTANT, *TEXT_PRIORS)
 """What a model that does not hear scores; the best of them is taken off."""
 
-HEARD = (AUDIO, FACTS, WRONG_FACTS, SHUFFLED, SILENCE, NOISE, NO_AUDIO)
+ASKED = (AUDIO, FACTS, WRONG_FACTS, SHUFFLED, SILENCE, NOISE, NO_AUDIO)
 """The conditions in which the model is asked the question."""
 
-ANSWERED = (*HEARD, LIKELIEST)
+ANSWERED = (*ASKED, LIKELIEST)
 """The conditions that need the model; in the others nobody is asked."""
 
-CONDITIONS = (*HEARD, MAJORITY, CONSTANT, *TEXT_PRIORS)
+CONDITIONS = (*ASKED, MAJORITY, CONSTANT, *TEXT_PRIORS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +77,12 @@ class TaskPrompt:
 
     @property
     def same(self) -> tuple[object, ...]:
-        """Equal for puts that a deterministic model answers alike."""
+        """Equal for prompts that a deterministic model answers alike."""
         return (self.question, self.clip_id, self.stand_in, self.facts and self.facts.clip_id, self.options)
 
 
 class AnswerPrompts(Protocol):
-    """Who answers: puts of one task and condition → what was said, by the id of the put."""
+    """What an evaluation asks: prompts of one task and condition → answers, by the id of the prompt."""
 
     def __call__(self, task: str, condition: str, prompts: Sequence[TaskPrompt]) -> Mapping[str, str]: ...
 

@@ -55,16 +55,16 @@ class EndpointModel:
     def sampling(self) -> Sampling:
         return Sampling(self.model, 0.0, REPLY_TOKENS)
 
-    def __call__(self, puts: Sequence[TaskPrompt]) -> list[str]:
+    def __call__(self, prompts: Sequence[TaskPrompt]) -> list[str]:
         with Ledger() as ledger:  # `answers` keeps the replies
-            replies = llm.ask_all(self.server, self.sampling, map(self._chat, puts), ledger, self.pace)
+            replies = llm.ask_all(self.server, self.sampling, map(self._chat, prompts), ledger, self.pace)
         return [reply.text for reply in replies]
 
-    def _chat(self, put: TaskPrompt) -> list[Message]:
-        question = put.question
-        if put.facts is not None:
-            question = f"Measured facts: {facts_line.describe_facts(put.facts)}\n{question}"
-        return _user_turn(question, self.sounds.wav(put))
+    def _chat(self, prompt: TaskPrompt) -> list[Message]:
+        question = prompt.question
+        if prompt.facts is not None:
+            question = f"Measured facts: {facts_line.describe_facts(prompt.facts)}\n{question}"
+        return _user_turn(question, self.sounds.wav(prompt))
 
 
 def _user_turn(question: str, wav: bytes | None) -> list[Message]:
@@ -96,11 +96,11 @@ def takes_sound(model: EndpointModel) -> str:
     return f"the server reads {with_sound} tokens with a second of sound and {without} without"
 
 
-def cost(puts: Iterable[TaskPrompt], sounds: Sounds, dollars_per_minute: float | None = None) -> str:
-    """What it takes to ask all of `puts`, in words, those that are alike once."""
-    alike = list({put.same: put for put in puts}.values())
-    minutes = sum(sounds.seconds(put) for put in alike) / 60
-    tokens = likely_tokens(put.question for put in alike)
+def cost(prompts: Iterable[TaskPrompt], sounds: Sounds, dollars_per_minute: float | None = None) -> str:
+    """What it takes to ask all of `prompts`, in words, those that are alike once."""
+    alike = list({prompt.same: prompt for prompt in prompts}.values())
+    minutes = sum(sounds.seconds(prompt) for prompt in alike) / 60
+    tokens = likely_tokens(prompt.question for prompt in alike)
     price = "price unknown: name --dollars-per-minute"
     if dollars_per_minute is not None:
         price = f"about ${minutes * dollars_per_minute:.2f}"

@@ -24,16 +24,19 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from llark import llm
 from llark.engine import Ticker
 from llark.errors import UserMustAct
 from llark.evaluate import bootstrap, report
 from llark.evaluate.answers import StoredAnswer
+from llark.evaluate.bootstrap import Estimate
 from llark.evaluate.cases import AUDIO, SHUFFLED
 from llark.evaluate.options import LETTERS, OptionList, read_option, shuffled
 from llark.evaluate.report import Evaluation, Verdict, told_apart
@@ -57,6 +60,13 @@ FINDINGS = "judged.jsonl"
 """In a report's folder: the result of each judgement, one a line."""
 
 
+@cache
+def _prompt(name: str) -> str:
+    """The prompt of a way to judge, with {names} to fill in."""
+    prompts = yaml.safe_load((resources.files("llark.evaluate") / "judge.yaml").read_text("utf-8"))
+    return str(prompts[name])
+
+
 def judge(folder: Path, options: JudgeOptions, how: str = "prefer", against: Path | None = None) -> str:
     """Judges a report's answers, keeps the result in its folder, and returns it.
 
@@ -65,7 +75,7 @@ def judge(folder: Path, options: JudgeOptions, how: str = "prefer", against: Pat
     """
     evaluation = report.read(folder)
     if how == "prefer":
-        result = _prefer(folder, evaluation, against, options)
+        result = _prefer(folder, evaluation, options, against)
     else:
         result = {"match": _match, "details": _details, "embed": _embed}[how](folder, evaluation, options)
     line = {"how": how, "task": options.task, "judge": options.model, "url": options.url, "found": result}
@@ -180,53 +190,19 @@ def _known(verdict: Verdict) -> str:
     return without_lines("; ".join(map(str, truth)) if isinstance(truth, list | tuple) else str(truth))
 
 
-@dataclass(frozen=True)
-class Share:
-    """A mean with its 95 % interval over tracks."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
-
-    @property
-    def fine(self) -> str:
-        """With three digits."""
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-
 def _shares(
     tracks: Sequence[str],
     rows: Sequence[Sequence[float]],
     names: Sequence[str],
     purpose: str,
     most: float = 1.0,
-) -> dict[str, Share]:
+) -> dict[str, Estimate]:
     """The mean of each column of `rows` [answers, names]. `purpose` seeds the tracks that are drawn."""
     tallied = bootstrap.tally(tracks, np.asarray([[1.0, *row] for row in rows], dtype=float))
-    rates = bootstrap.means(*names)
-    redrawn = bootstrap.redrawn(tallied, rates, bootstrap.draws(tallied.tracks, 1000, purpose))
-    return {
-        name: Share(value, *bootstrap.interval(redrawn[name], tallied.tracks, (0.0, most)))
-        for name, value in bootstrap.rates_of(tallied, rates).items()
-    }
+    return bootstrap.estimates(tallied, bootstrap.means(*names), purpose, widest=(0.0, most))
 
 
 # --- win rate -----------------------------------------------------------------------------------------------
-
-ASKED_TO_PREFER = """\
-Two systems answered a question about a piece of music. What is known about the music: {known}
-
-Question: {question}
-
-Answer A: {first}
-
-Answer B: {second}
-
-Which answer is more correct and more informative about this music? Statements that contradict what is known
-count against an answer; length does not count for it. Reply with one letter, A or B."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +219,7 @@ class AnswerPair:
         """The judge's prompt, with the answers in the order in which they stand or in the other one."""
         first, second = (self.second, self.first) if swap else (self.first, self.second)
         known = self.known or "nothing"
-        return ASKED_TO_PREFER.format(known=known, question=self.question, first=first, second=second)
+        return _prompt("prefer").format(known=known, question=self.question, first=first, second=second)
 
 
 @dataclass(frozen=True)
@@ -256,7 +232,7 @@ class WinRate:
     wins: int
     losses: int
     ties: int
-    rate: Share
+    rate: Estimate
     swayed: float
     unread: int = 0
 
@@ -292,7 +268,7 @@ def win_rate(pairs: Sequence[AnswerPair], ask: Judge) -> WinRate:
     )
 
 
-def _prefer(folder: Path, evaluation: Evaluation, against: Path | None, options: JudgeOptions) -> str:
+def _prefer(folder: Path, evaluation: Evaluation, options: JudgeOptions, against: Path | None) -> str:
     """How often the answers are preferred to those of another report, or to what people wrote."""
     theirs = _answers(report.read(against), options.task) if against is not None else None
     pairs = []
@@ -317,17 +293,6 @@ def _prefer(folder: Path, evaluation: Evaluation, against: Path | None, options:
 CANDIDATES = 4
 """Descriptions among which the judge finds the right one."""
 
-ASKED_TO_MATCH = """\
-Somebody described a piece of music: {answer}
-
-Which of these is about the same piece?
-{options}
-Reply with one letter."""
-
-
-def _draw(clip: str, text: str) -> str:
-    return hashlib.sha256(f"other:{clip}:{text}".encode()).hexdigest()
-
 
 def match_prompts(answers: Mapping[str, str], known: Mapping[str, str]) -> dict[str, tuple[str, OptionList]]:
     """By clip the judge's prompt, and the descriptions that it chooses among.
@@ -340,10 +305,11 @@ def match_prompts(answers: Mapping[str, str], known: Mapping[str, str]) -> dict[
     prompts = {}
     for clip in [clip for clip in answers if clip in known]:
         others = {text for other, text in known.items() if other != clip} - {known[clip]}
-        drawn = sorted(others, key=partial(_draw, clip))[: CANDIDATES - 1]
+        ranks = {hashlib.sha256(f"other:{clip}:{text}".encode()).hexdigest(): text for text in others}
+        drawn = [ranks[rank] for rank in sorted(ranks)[: CANDIDATES - 1]]
         options = shuffled(clip, known[clip], drawn)
         listed = "\n".join(f"({LETTERS[i]}) {text}" for i, text in enumerate(options.texts))
-        prompts[clip] = ASKED_TO_MATCH.format(answer=answers[clip], options=listed), options
+        prompts[clip] = _prompt("match").format(answer=answers[clip], options=listed), options
     return prompts
 
 
@@ -371,19 +337,6 @@ def _match(folder: Path, evaluation: Evaluation, options: JudgeOptions) -> str:
 SUPPORTED, CONTRADICTED, UNKNOWN = "supported", "contradicted", "unknown"
 VERDICTS = (SUPPORTED, CONTRADICTED, UNKNOWN)
 
-ASKED_FOR_DETAILS = """\
-Somebody described a piece of music: {answer}
-
-What is known about the music: {known}
-
-List every musical detail that the description states: instruments and voices, tempo, key, meter, harmony, \
-melody, rhythm, form, dynamics, playing and production, style. Moods, opinions and what fits any music are \
-no details; the same detail counts once. Write one a line, and after a bar whether what is known supports it:
-detail | supported
-detail | contradicted
-detail | unknown
-Reply with such lines alone, or with NONE where there is no detail."""
-
 _LINE = re.compile(
     r"(?m)^\W*(?:\d+[.)]\s*)?(?P<detail>[^|\n]*\w[^|\n]*)\|\W*(?P<verdict>(?:not\s+)?[A-Za-z]+)"
 )
@@ -401,17 +354,17 @@ class Described:
 
     @property
     def prompt(self) -> str:
-        return ASKED_FOR_DETAILS.format(answer=self.answer, known=self.known or "nothing")
+        return _prompt("details").format(answer=self.answer, known=self.known or "nothing")
 
 
 @dataclass(frozen=True)
 class Details:
     """Details an answer, and how many of them are supported, contradicted or unknown; `unread` replies."""
 
-    stated: Share
-    supported: Share
-    contradicted: Share
-    unknown: Share
+    stated: Estimate
+    supported: Estimate
+    contradicted: Estimate
+    unknown: Estimate
     n: int
     tracks: int
     unread: int
@@ -488,7 +441,7 @@ def ranked(
 
 def accuracies(
     orders: Sequence[Sequence[str]], truths: Sequence[str], tracks: Sequence[str]
-) -> dict[str, Share]:
+) -> dict[str, Estimate]:
     """`acc@1`, `acc@2` …, n being what it is (not a thousand)."""
     hits = [[float(truth in row[:k]) for k in DEPTHS] for row, truth in zip(orders, truths, strict=True)]
     return _shares(tracks, hits, [f"acc@{k}" for k in DEPTHS], "embedding")

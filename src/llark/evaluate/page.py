@@ -16,8 +16,9 @@ from llark import audio
 from llark.errors import BadAudio
 from llark.evaluate import judge, report
 from llark.evaluate.cases import AUDIO, CONDITIONS, CONTROLS
+from llark.evaluate.options import LETTERS
 from llark.evaluate.report import AGREEMENT, FOLLOWS, KEEPS, STRICT, Evaluation, Margin, ScoreRow, Verdict
-from llark.evaluate.score import HEARD_CONTROLS
+from llark.evaluate.score import ASKED_CONTROLS
 from llark.evaluate.tasks import TASKS
 from llark.records import Annotation, Clip
 from llark.report import plots
@@ -32,7 +33,6 @@ PLAYED_RATE = 16_000
 """What of an example can be played."""
 
 NO_ANSWER = "no answer"
-LETTERS = "ABCDEFGHIJ"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _headline(evaluation: Evaluation, task: str) -> dict[str, Any]:
         "control": rows.get((metric, margin.control)) if margin else None,
         "strict": rows.get((STRICT + metric, own.condition)) if own else None,
         "coverage": rows.get(("coverage", own.condition)) if own else None,
-        "lead": _lead(margin, any((metric, name) in rows for name in HEARD_CONTROLS)) if margin else "",
+        "lead": _lead(margin, any((metric, name) in rows for name in ASKED_CONTROLS)) if margin else "",
     }
 
 

@@ -20,12 +20,12 @@ from llark.errors import UserMustAct
 from llark.evaluate import bootstrap
 from llark.evaluate.cases import (
     ANSWERED,
+    ASKED,
     AUDIO,
     CONDITIONS,
     CONSTANT,
     CONTROLS,
     FACTS,
-    HEARD,
     LONGEST,
     MAJORITY,
     SHUFFLED,
@@ -54,7 +54,7 @@ from llark.evaluate.task import Task
 from llark.evaluate.tasks import TASKS
 from llark.records import Annotation
 
-HEARD_CONTROLS = tuple(name for name in CONTROLS if name in HEARD)
+ASKED_CONTROLS = tuple(name for name in CONTROLS if name in ASKED)
 """Controls in which the model is asked, but cannot hear the clip."""
 
 UNKNOWN_TRUTH = "no clip has a known truth for it"
@@ -100,7 +100,7 @@ def evaluate(
     margins: list[Margin] = []
     verdicts: list[Verdict] = []
     absent: list[Absent] = []
-    names = tuple(dict.fromkeys(config.tasks)) or tasks_of(test_set)
+    names = _names(test_set, config)
     for name in names:
         run = _TaskRun(name, test_set, config)
         if not run.cases and not run.only_facts:
@@ -122,12 +122,16 @@ def evaluate(
 
 
 def plan(test_set: TestSet, config: EvaluateConfig) -> Iterator[tuple[str, str, list[TaskPrompt]]]:
-    """(task, condition, puts) of all that `evaluate` would ask."""
-    for name in tuple(dict.fromkeys(config.tasks)) or tasks_of(test_set):
+    """(task, condition, prompts) of all that `evaluate` would ask."""
+    for name in _names(test_set, config):
         run = _TaskRun(name, test_set, config)
         for condition in dict.fromkeys(config.conditions):
             if condition in ANSWERED and (prompts := run.prompts(condition)):
                 yield name, condition, prompts
+
+
+def _names(test_set: TestSet, config: EvaluateConfig) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(config.tasks)) or tasks_of(test_set)
 
 
 def tasks_of(test_set: TestSet) -> tuple[str, ...]:
@@ -173,18 +177,15 @@ class _TaskRun:
                 raise UserMustAct(f"Two questions of {name} have the same id, {case.id!r}.")
             self.cases[case.id] = case
         for item in test_set.items if name not in test_set.questions else ():
-            self._take(item)
+            # A labelled clip becomes a case; one that only the facts know is asked about with facts alone.
+            case = case_of(self.task, item)
+            if case.truth is not None:
+                self.cases[case.id] = case
+            elif item.facts is not None and self.task.truth(item.facts) is not None:
+                self.only_facts[case.id] = case
         self.rows: list[ScoreRow] = []
-        self._headlines: dict[str, tuple[float, np.ndarray]] = {}
+        self._headlines: dict[str, bootstrap.Estimate] = {}
         self._readings: dict[str, dict[str, Any]] = {}
-
-    def _take(self, item: LabelledClip) -> None:
-        """A labelled clip becomes a case; one that only the facts know is asked about with facts alone."""
-        case = case_of(self.task, item)
-        if case.truth is not None:
-            self.cases[case.id] = case
-        elif item.facts is not None and self.task.truth(item.facts) is not None:
-            self.only_facts[case.id] = case
 
     def prompts(self, condition: str) -> list[TaskPrompt]:
         """What is asked; nothing where the condition cannot be had."""
@@ -226,7 +227,9 @@ class _TaskRun:
         if not constants:
             return
         if MAJORITY in self.config.conditions:
-            commonest = self._commonest(truths, constants)
+            # Of the constants the one that is wholly right most often, else the first.
+            right = [sum(self.task.credit(one, truth) == 1.0 for truth in truths) for one in constants]
+            commonest = constants[int(np.argmax(right))]
             self._add_rows(MAJORITY, cases, {case.id: commonest for case in cases})
         if CONSTANT not in self.config.conditions:
             return
@@ -241,25 +244,22 @@ class _TaskRun:
         if LONGEST in self.config.conditions and cases and hasattr(cases[0].truth, "texts"):
             self._add_rows(LONGEST, cases, {case.id: longest(case.truth) for case in cases})
 
-    def _commonest(self, truths: Sequence[Any], constants: Sequence[Any]) -> Any:
-        """Of the constants the one that is wholly right most often, else the first."""
-        counts = [sum(self.task.credit(constant, truth) == 1.0 for truth in truths) for constant in constants]
-        return constants[int(np.argmax(counts))]
-
     def margins(self) -> list[Margin]:
         """Hearing against the best control that was run, if both were."""
-        controls = {name: pair for name, pair in self._headlines.items() if name in CONTROLS}
+        controls = {name: score for name, score in self._headlines.items() if name in CONTROLS}
         if AUDIO not in self._headlines or not controls:
             return []
-        value, redrawn = self._headlines[AUDIO]
-        best = max(controls, key=lambda name: controls[name][0])
-        low, high = self._interval(redrawn - controls[best][1])
-        asked = {name: pair for name, pair in controls.items() if name in HEARD_CONTROLS}
+        own = self._headlines[AUDIO]
+        best = max(controls, key=lambda name: controls[name].value)
+        low, high = self._interval(own.redrawn - controls[best].redrawn)
+        # Deaf: hearing does not stay above the best control in which the model is asked without the clip.
+        asked = [score for name, score in controls.items() if name in ASKED_CONTROLS]
         deaf = False
         if asked:
-            loudest = max(asked, key=lambda name: asked[name][0])
-            deaf = self._interval(redrawn - asked[loudest][1])[0] <= 0
-        return [Margin(self.name, self.task.headline, best, value - controls[best][0], low, high, deaf)]
+            loudest = max(asked, key=lambda score: score.value)
+            deaf = self._interval(own.redrawn - loudest.redrawn)[0] <= 0
+        lead = own.value - controls[best].value
+        return [Margin(self.name, self.task.headline, best, lead, low, high, deaf)]
 
     def _interval(self, redrawn: np.ndarray) -> tuple[float, float]:
         return bootstrap.interval(redrawn, len({case.track_id for case in self.cases.values()}), (-1.0, 1.0))
@@ -280,35 +280,19 @@ class _TaskRun:
             np.asarray(points, dtype=float),
             equal_tracks=self.config.equal_tracks,
         )
-        metrics = self._add_metrics(condition, tallied, self.task.rates, self.name, only=only, prefix=prefix)
-        if self.task.headline in metrics and not prefix:
+        metrics = bootstrap.estimates(tallied, self.task.rates, self.name, count=self.config.draws)
+        for metric in metrics if only is None else [only]:
+            self._add_row(condition, prefix + metric, metrics[metric], tallied)
+        if only in (None, self.task.headline) and not prefix:
             self._headlines[condition] = metrics[self.task.headline]
 
-    def _add_metrics(
-        self,
-        condition: str,
-        tallied: bootstrap.TrackTally,
-        rates: bootstrap.Rates,
-        purpose: str,
-        *,
-        only: str | None = None,
-        prefix: str = "",
-    ) -> dict[str, tuple[float, np.ndarray]]:
-        """Adds a row for each metric; returns the metrics with what they would be for redrawn tracks."""
-        weights = bootstrap.draws(tallied.tracks, self.config.draws, purpose)
-        redrawn = bootstrap.redrawn(tallied, rates, weights)
-        values = {
-            metric: (value, redrawn[metric])
-            for metric, value in bootstrap.rates_of(tallied, rates).items()
-            if only in (None, metric)
-        }
-        for metric, (value, each) in values.items():
-            name = prefix + metric
-            low, high = bootstrap.interval(each, tallied.tracks, (0.0, 1.0))
-            leads = name == self.task.headline
-            n, tracks = tallied.n, tallied.tracks
-            self.rows.append(ScoreRow(self.name, name, condition, value, low, high, n, tracks, leads))
-        return values
+    def _add_row(
+        self, condition: str, metric: str, estimate: bootstrap.Estimate, tallied: bootstrap.TrackTally
+    ) -> None:
+        value, low, high = estimate.value, estimate.low, estimate.high
+        leads = metric == self.task.headline
+        n, tracks = tallied.n, tallied.tracks
+        self.rows.append(ScoreRow(self.name, metric, condition, value, low, high, n, tracks, leads))
 
     def _add_faithfulness(
         self, condition: str, prompts: Sequence[TaskPrompt], readings: Mapping[str, Any]
@@ -325,8 +309,12 @@ class _TaskRun:
         for metric, hits in shares.items():
             if hits:
                 points = np.asarray([[1.0, hit] for hit in hits.values()], dtype=float)
-                tallied = bootstrap.tally([tracks[id_] for id_ in hits], points)
-                self._add_metrics(condition, tallied, bootstrap.means(metric), f"{self.name} {metric}")
+                tallied, rates = (
+                    bootstrap.tally([tracks[id_] for id_ in hits], points),
+                    bootstrap.means(metric),
+                )
+                share = bootstrap.estimates(tallied, rates, f"{self.name} {metric}", count=self.config.draws)
+                self._add_row(condition, metric, share[metric], tallied)
 
     def _verdict(self, condition: str, case: Case, text: str, reading: Any) -> Verdict:
         right = None if case.truth is None else self.task.credit(reading, case.truth)
@@ -360,7 +348,7 @@ class _TaskRun:
 
 
 def agrees(task: Task, prompts: Sequence[TaskPrompt], readings: Mapping[str, Any]) -> dict[str, float]:
-    """1 or 0 by put, over the puts whose facts know the answer."""
+    """1 or 0 by prompt, over the prompts whose facts know the answer."""
     shown = {prompt.id: task.truth(prompt.facts) for prompt in prompts if prompt.facts is not None}
     return {
         id_: float(task.credit(readings[id_], fact) == 1.0) for id_, fact in shown.items() if fact is not None
@@ -374,10 +362,10 @@ def follows_or_keeps(
     alone: Mapping[str, Any],
     measured: Mapping[str, Annotation],
 ) -> dict[str, dict[str, float]]:
-    """`follows` and `keeps`, each 1 or 0 by put.
+    """`follows` and `keeps`, each 1 or 0 by prompt.
 
     Args:
-        readings: What is read in the answers to `puts`, which show wrong facts.
+        readings: What is read in the answers to `prompts`, which show wrong facts.
         alone: What is read in the answers to the same clips without facts.
         measured: The right facts, by clip.
     """
@@ -401,19 +389,3 @@ def _same(task: Task, one: Any, other: Any) -> bool:
     if isinstance(one, tuple) and isinstance(other, tuple):
         return bool(set(one) & set(other))
     return bool(task.credit(one, other) == 1.0)
-
-
-def agreement(answers: Sequence[str], facts: Sequence[Annotation]) -> dict[str, tuple[float, int]]:
-    """By task: the share of `answers` that say what `facts` say, and how many of the facts are known.
-
-    All answers are read for every task, so this suits descriptions that name several facts; answers to one
-    question have their `agreement` in the rows of `evaluate`.
-    """
-    shares: dict[str, tuple[float, int]] = {}
-    for name, task in TASKS.items():
-        pairs = [(text, task.truth(fact)) for text, fact in zip(answers, facts, strict=True)]
-        known = [(task.read(text), fact) for text, fact in pairs if fact is not None]
-        if known:
-            agrees_ = sum(task.credit(reading, fact) == 1.0 for reading, fact in known)
-            shares[name] = (agrees_ / len(known), len(known))
-    return shares

@@ -33,7 +33,7 @@ def stand_in(name: str, sample_rate: int, seconds: float = audio.WINDOW_SECONDS)
 
 @dataclass(frozen=True)
 class Sounds:
-    """What is heard in a put, as a mono WAV file."""
+    """The sound of a prompt, as a mono WAV file."""
 
     clips: Mapping[str, Clip]
 

@@ -69,7 +69,8 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
         for dialogue, given, line in zip(dialogues, clips, lines, strict=True):
             mine = [torch.as_tensor(clip) for clip in _several(given)]
             first, *later = dialogue
-            turns = [Turn(*first, clips=self._places(mine)), *(Turn(*turn) for turn in later)]
+            places = tuple(self.positions_of(_length(clip)) for clip in mine)
+            turns = [Turn(*first, clips=places), *(Turn(*turn) for turn in later)]
             rows.append(compose(self.tokenizer, turns, self.conversation, line).ids)
             tensors += mine
         return self._inputs(rows, tensors)
@@ -105,9 +106,6 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
             rows.append(compose(self.tokenizer, turns, self.conversation).ids)
             tensors += clips
         return self._inputs(rows, tensors)
-
-    def _places(self, clips: Sequence[Tensor]) -> tuple[int, ...]:
-        return tuple(self.positions_of(_length(clip)) for clip in clips)
 
     def _inputs(self, rows: Sequence[Sequence[int]], clips: Sequence[Tensor]) -> BatchFeature:
         inputs = _pad_left(rows, self.pad_id)

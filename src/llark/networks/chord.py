@@ -186,13 +186,15 @@ def chord_classes(triad: np.ndarray) -> np.ndarray:
 
     Augmented chords count as major, diminished ones as minor, suspended ones as half of each.
     """
-    major, minor, sus4, sus2, diminished, augmented = (
-        triad[:, 1 + 12 * i : 13 + 12 * i] for i in range(len(TRIADS))
-    )
+    families = major_and_minor(triad[:, 1:].reshape(-1, len(TRIADS), 12))
+    return np.concatenate([triad[:, :1], families.reshape(-1, 24)], axis=1)
+
+
+def major_and_minor(triads: np.ndarray) -> np.ndarray:
+    """[frames, 6, 12], `TRIADS` on each root, as major and minor ones: [frames, 2, 12]."""
+    major, minor, sus4, sus2, diminished, augmented = triads.swapaxes(0, 1)
     suspended = (sus4 + sus2) / 2.0
-    return np.concatenate(
-        [triad[:, :1], major + augmented + suspended, minor + diminished + suspended], axis=1
-    )
+    return np.stack([major + augmented + suspended, minor + diminished + suspended], axis=1)
 
 
 def chroma_profile(chroma: np.ndarray) -> np.ndarray:

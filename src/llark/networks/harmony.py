@@ -103,7 +103,7 @@ def of_clip(rows: np.ndarray) -> np.ndarray:
         (circles * loudness).sum(axis=0) / max(float(loudness.sum()), 1e-6),
         circles.std(axis=0),
         strongest.mean(axis=0),
-        *(_follows(_major_and_minor(circles), lag) for lag in CHORD_LAGS),
+        *(_follows(chord.major_and_minor(circles[:, _TRIADS:]), lag) for lag in CHORD_LAGS),
         *(_follows(circles[:, _STANDING : _STANDING + 1] ** 2, lag) for lag in NOTE_LAGS),
         _everywhere(np.concatenate([plain.mean(axis=0), plain.std(axis=0), mean.std(axis=1)])),
     ]
@@ -119,13 +119,6 @@ def _apart(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _everywhere(plain: np.ndarray) -> np.ndarray:
     """[…, rows] → [… , rows, 12]: the same for each pitch class."""
     return np.repeat(plain[..., None], 12, axis=-1)
-
-
-def _major_and_minor(circles: np.ndarray) -> np.ndarray:
-    """[frames, 2, 12]: the chord net's triads as major and minor ones; suspended ones are half of each."""
-    major, minor, sus4, sus2, diminished, augmented = (circles[:, _TRIADS + i] for i in range(6))
-    suspended = (sus4 + sus2) / 2
-    return np.stack([major + augmented + suspended, minor + diminished + suspended], axis=1)
 
 
 def _follows(kinds: np.ndarray, lag: int) -> np.ndarray:

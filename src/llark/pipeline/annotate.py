@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from llark import audio, engine
 from llark.errors import UserMustAct
+from llark.options import AnnotateOptions
 from llark.pipeline import listen
 from llark.records import Annotation, Clip, Track
 from llark.report import text
@@ -23,20 +23,6 @@ ENVELOPE_COLUMNS = 1200
 
 MOST_ROWS = 60
 """Rows of a printed table; the rest is in the folder."""
-
-
-@dataclass(frozen=True)
-class AnnotateOptions:
-    """What is made of each recording beside its facts."""
-
-    json: bool = False
-    """Print one line of JSON a recording."""
-    jams: Path | None = None
-    """A folder: a JAMS file for each recording."""
-    plot: Path | None = None
-    """A picture of each recording: a folder, or for one recording a file whose suffix is a picture's."""
-    notes: bool = False
-    """Transcribe the notes, too."""
 
 
 def annotate(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llark.errors import UserMustAct
 from llark.music import facts_line
+from llark.options import ModelOptions
 from llark.pipeline import listen
 from llark.records import Annotation, Answer, Track
 from llark.report.text import AskResult, Stopwatch
@@ -22,32 +23,6 @@ if TYPE_CHECKING:
     from llark.embed.encoder import Encoder
     from llark.generate import Answerer
     from llark.pipeline.listen import Listened
-
-BUNDLED = "mini"
-"""The name of the model in the package."""
-
-
-@dataclass(frozen=True)
-class ModelOptions:
-    """Which model answers, and where its parts lie, if not where it says."""
-
-    model: Path | None = None
-    """Its folder; `None` is the model in the package."""
-    base: Path | None = None
-    """A folder of its base language model."""
-    encoder_weights: str | None = None
-    """A folder or hub name of its encoder."""
-    device: str | None = None
-    """cpu, cuda …; a GPU if there is one."""
-
-    @property
-    def folder(self) -> Path:
-        is_named = self.model is None or (str(self.model) == BUNDLED and not self.model.is_dir())
-        return bundled_model() if is_named else self.model or bundled_model()
-
-    @property
-    def name(self) -> str:
-        return BUNDLED if self.model is None else str(self.model)
 
 
 class MusicLM:
@@ -151,11 +126,6 @@ def load_answerer(choice: ModelOptions, **config: int) -> Answerer:
 def demo_recording() -> Path:
     """The recording that ships with the package."""
     return Path(str(files("llark") / "weights" / "demo" / "feelings.ogg"))
-
-
-def bundled_model() -> Path:
-    """The folder of the model that ships with the package."""
-    return Path(str(files("llark") / "weights" / BUNDLED))
 
 
 # --- what a model's answers depend on: its files, those of its base, and the precision --------------------

@@ -1,4 +1,4 @@
-"""The walk of `llark evaluate`: clips or questions → answers → scores → report."""
+"""`llark evaluate`: clips or questions → answers → scores → report."""
 
 from __future__ import annotations
 
@@ -11,115 +11,109 @@ from typing import TYPE_CHECKING, Any
 
 from llark.embed import record
 from llark.errors import UserMustAct
+from llark.evaluate import answers, page, report, score
+from llark.evaluate.cases import (
+    ANSWERED,
+    ASKED,
+    AUDIO,
+    CONDITIONS,
+    CONSTANT,
+    FACTS,
+    LIKELIEST,
+    LONGEST,
+    MAJORITY,
+    NO_AUDIO,
+    STAND_INS,
+    AnswerPrompts,
+    TaskPrompt,
+    TestSet,
+)
+from llark.evaluate.endpoint import DROPPED, EndpointModel, cost, takes_sound
+from llark.evaluate.options import LETTERS, bare
+from llark.evaluate.report import Evaluation
+from llark.evaluate.score import EvaluateConfig
+from llark.evaluate.sounds import Sounds, stand_in
+from llark.evaluate.tasks import TASKS
+from llark.music import facts_line
+from llark.options import EvaluateOptions, ModelOptions
 from llark.pipeline import listen, testsets
-from llark.pipeline.ask import ModelOptions, MusicLM
-from llark.pipeline.evaluate_wanted import EvaluateOptions as EvaluateOptions
-from llark.pipeline.local_model import LocalModel, is_mini
+from llark.pipeline.ask import MusicLM, fingerprint, load_answerer
+from llark.pipeline.testsets import TestMaterial
+from llark.records import Embedding
 from llark.storage import stages
 
 if TYPE_CHECKING:
-    from llark.evaluate.cases import AnswerPrompts, TaskPrompt
-    from llark.evaluate.endpoint import EndpointModel
-    from llark.evaluate.report import Evaluation
-    from llark.evaluate.score import EvaluateConfig
-    from llark.records import Embedding
+    import numpy as np
+
+    from llark.generate import Answerer
 
 OWN_ANSWERS = "said"
-"""The folder of kept answers in that of a report."""
+"""The folder of stored answers in that of a report."""
 
 
-def evaluate(data: Path | None, out: Path, wanted: EvaluateOptions) -> str:
+def evaluate(data: Path | None, out: Path, options: EvaluateOptions) -> str:
     """Scores a model, an endpoint or stored predictions; writes a report to `out` and returns its table."""
-    from llark.evaluate import score
-    from llark.evaluate.score import EvaluateConfig
-
-    _refuse(wanted)
-    if wanted.predictions is not None:
-        return _evaluate_predictions(data, out, wanted)
-    material = testsets.gather(data, out, wanted)
-    if wanted.endpoint is None:
-        material = replace(material, embeddings=_as_it_hears(material, out, wanted))
-    conditions = wanted.conditions or _possible(material, wanted)
-    settings = EvaluateConfig(conditions, wanted.tasks)
-    answer, about = _answerer(material, settings, out, wanted)
-    result = score.evaluate(material.test_set, answer, settings, training=material.training)
-    return _report(out, result, material, wanted, about)
-
-
-def _as_it_hears(
-    material: testsets.TestMaterial, out: Path, wanted: EvaluateOptions
-) -> Mapping[str, Embedding]:
-    """The frames of the encoder that the model was trained with."""
-    choice = wanted.choice
-    folder = out / testsets.HEARD / "model"
-    return listen.for_model(
-        choice.folder,
-        material.embeddings,
-        material.clips,
-        folder,
-        weights=choice.encoder_weights,
-        device=choice.device,
-    )
+    _refuse(options)
+    if options.predictions is not None:
+        return _evaluate_predictions(data, out, options, options.predictions)
+    material = testsets.gather(data, out, options)
+    if options.endpoint is None:
+        # The frames of the encoder that the model was trained with.
+        embeddings = listen.for_model(
+            options.folder,
+            material.embeddings,
+            material.clips,
+            out / testsets.FEATURES / "model",
+            weights=options.encoder_weights,
+            device=options.device,
+        )
+        material = replace(material, embeddings=embeddings)
+    config = EvaluateConfig(options.conditions or _possible(material, options), options.tasks)
+    if options.endpoint is None:
+        answer, about = _local(material, config, out / OWN_ANSWERS, options)
+    else:
+        answer, about = _endpoint(material, config, out / OWN_ANSWERS, options)
+    result = score.evaluate(material.test_set, answer, config, training=material.training)
+    return _report(out, result, material, about, samples=options.samples)
 
 
-def _refuse(wanted: EvaluateOptions) -> None:
-    """What can be told before anything is rendered, heard or sent."""
-    from llark.evaluate import score
-    from llark.evaluate.cases import LIKELIEST
-    from llark.evaluate.score import EvaluateConfig
-
-    if wanted.clips is not None and wanted.clips < 1:
-        raise UserMustAct(f"--clips {wanted.clips} leaves nothing to ask about; it is at least 1.")
-    if wanted.endpoint and LIKELIEST in wanted.conditions:
+def _refuse(options: EvaluateOptions) -> None:
+    """What is wrong with the options before anything is rendered, embedded or sent."""
+    if options.clips is not None and options.clips < 1:
+        raise UserMustAct(f"--clips {options.clips} leaves nothing to ask about; it is at least 1.")
+    if options.endpoint and LIKELIEST in options.conditions:
         raise UserMustAct(f"An endpoint does not say how likely an option is: leave out {LIKELIEST}.")
-    ours = wanted.model or wanted.base or wanted.encoder_weights
-    if wanted.endpoint and ours:
+    ours = options.model or options.base or options.encoder_weights
+    if options.endpoint and ours:
         raise UserMustAct("There is a model and an endpoint; name one of them.")
-    if wanted.predictions and (wanted.endpoint or ours):
+    if options.predictions and (options.endpoint or ours):
         raise UserMustAct("Predictions are scored as they are; no model and no endpoint is asked.")
-    score.refuse_unknown(EvaluateConfig(wanted.conditions, wanted.tasks))
-    if wanted.predictions:
+    score.refuse_unknown(EvaluateConfig(options.conditions, options.tasks))
+    if options.predictions:
         return
-    if not wanted.endpoint:
-        record.config_of(wanted.choice.folder)
-    if wanted.questions and wanted.audio is None:
-        _refuse_sound(wanted)
-
-
-def _refuse_sound(wanted: EvaluateOptions) -> None:
-    """Conditions in which something is heard are not for questions whose recordings are not at hand.
-
-    An endpoint is sent silence and noise all the same: they need no recording.
-    """
-    from llark.evaluate.cases import HEARD, NO_AUDIO, STAND_INS
-
-    free = (NO_AUDIO, *(STAND_INS if wanted.endpoint else ()))
-    if heard := [name for name in wanted.conditions if name in HEARD and name not in free]:
+    if not options.endpoint:
+        record.config_of(options.folder)
+    if not options.questions or options.audio is not None:
+        return
+    # Of questions whose recordings are not at hand the model is asked without sound. An endpoint is sent
+    # silence and noise all the same: they need no recording.
+    free = (NO_AUDIO, *(STAND_INS if options.endpoint else ()))
+    if with_sound := [name for name in options.conditions if name in ASKED and name not in free]:
         raise UserMustAct(
-            f"There is no sound for {', '.join(heard)}: name the folder of the recordings with --audio, or "
-            f"leave {'it' if len(heard) == 1 else 'them'} out of --conditions."
+            f"There is no sound for {', '.join(with_sound)}: name the folder of the recordings with --audio, "
+            f"or leave {'it' if len(with_sound) == 1 else 'them'} out of --conditions."
         )
 
 
-def _possible(material: testsets.TestMaterial, wanted: EvaluateOptions) -> tuple[str, ...]:
+def _possible(material: TestMaterial, options: EvaluateOptions) -> tuple[str, ...]:
     """All conditions, less those that need sounds where there are none, or a model of ours.
 
-    Silence and noise can be heard here by the `mini` encoder alone, and by an endpoint.
+    Silence and noise are embedded here by the `mini` encoder alone, or sent to an endpoint.
     """
-    from llark.evaluate.cases import (
-        CONDITIONS,
-        CONSTANT,
-        LIKELIEST,
-        LONGEST,
-        MAJORITY,
-        NO_AUDIO,
-        STAND_INS,
-    )
-
     if not material.clips:
-        own = () if wanted.endpoint else (LIKELIEST,)
+        own = () if options.endpoint else (LIKELIEST,)
         return (NO_AUDIO, MAJORITY, CONSTANT, LONGEST, *own)
-    if wanted.endpoint:
+    if options.endpoint:
         return tuple(name for name in CONDITIONS if name != LIKELIEST)
     if is_mini(material.embeddings):
         return CONDITIONS
@@ -127,126 +121,159 @@ def _possible(material: testsets.TestMaterial, wanted: EvaluateOptions) -> tuple
     return tuple(name for name in CONDITIONS if name not in STAND_INS)
 
 
-def _answerer(
-    material: testsets.TestMaterial, settings: EvaluateConfig, out: Path, wanted: EvaluateOptions
+def _local(
+    material: TestMaterial, config: EvaluateConfig, folder: Path, choice: ModelOptions
 ) -> tuple[AnswerPrompts, dict[str, str]]:
-    """Who answers, and what a report says of it. Stops with the cost of an endpoint where there is no yes."""
-    from llark.evaluate import answers, score
-    from llark.evaluate.cases import ANSWERED
-
-    if wanted.endpoint is None:
-        local = LocalModel(wanted.choice, material.embeddings)
-        _forget_unanswered(out / OWN_ANSWERS)
-        kept = answers.CachedAnswers(out / OWN_ANSWERS, local, running_score(material, settings))
-        asked = any(name in ANSWERED for name in settings.conditions)
-        return kept, _named(wanted.choice) if asked else {"model": "nobody was asked"}
-    model = _endpoint(wanted, material)
-    prompts = [prompt for _, _, prompts in score.plan(material.test_set, settings) for prompt in prompts]
-    _show_cost(prompts, model, wanted)
-    kept = answers.CachedAnswers(out / OWN_ANSWERS, model, running_score(material, settings), chunk=16)
-    about = {"model": f"{wanted.endpoint_model} at {wanted.endpoint}"}
-    if any(model.sounds.seconds(prompt) for prompt in prompts):
-        about["sound"] = _takes_sound(model, out / OWN_ANSWERS / "sound.json")
-    return kept, about
-
-
-def _forget_unanswered(folder: Path) -> None:
-    """A run that failed before its first answer may be tried again with another base."""
-    for answers in folder.glob("*/*"):
-        stages.forget_begun(answers)
-
-
-def _named(choice: ModelOptions) -> dict[str, str]:
-    """A model and what was said of its parts, for the head of a report."""
+    """A model of ours, and what a report states of it and of its parts."""
+    local = LocalModel(choice, material.embeddings)
+    for place in folder.glob("*/*"):
+        # A run that failed before its first answer may be tried again with another base.
+        stages.forget_begun(place)
+    cached = answers.CachedAnswers(folder, local, running_score(material.test_set))
+    if not any(name in ANSWERED for name in config.conditions):
+        return cached, {"model": "nobody was asked"}
     parts = {"base": choice.base, "encoder weights": choice.encoder_weights}
-    return {"model": choice.name, **{name: str(value) for name, value in parts.items() if value is not None}}
+    named = {name: str(value) for name, value in parts.items() if value is not None}
+    return cached, {"model": choice.name, **named}
+
+
+def _endpoint(
+    material: TestMaterial, config: EvaluateConfig, folder: Path, options: EvaluateOptions
+) -> tuple[AnswerPrompts, dict[str, str]]:
+    """A model behind an API, and what a report states of it. Stops with the cost where there is no yes."""
+    url, name = str(options.endpoint), options.endpoint_model
+    model = EndpointModel(url, name, Sounds(material.clips), options.key_variable)
+    prompts = [prompt for _, _, prompts in score.plan(material.test_set, config) for prompt in prompts]
+    price = cost(prompts, model.sounds, options.dollars_per_minute)
+    if not options.yes:
+        raise UserMustAct(f"Nothing was sent. It takes {price}. Say --yes to go on.")
+    print(f"{name}: {price}", file=sys.stderr)
+    cached = answers.CachedAnswers(folder, model, running_score(material.test_set), chunk=16)
+    about = {"model": f"{name} at {url}"}
+    if any(model.sounds.seconds(prompt) for prompt in prompts):
+        about["sound"] = _takes_sound(model, folder / "sound.json")
+    return cached, about
 
 
 def _takes_sound(model: EndpointModel, path: Path) -> str:
-    """Whether the server takes sound, asked once a model and kept; a warning where it does not."""
-    from llark.evaluate.endpoint import DROPPED, takes_sound
-    from llark.evaluate.report import replace_file
-
+    """Whether the server takes sound, asked once for each model and stored; a warning where it does not."""
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if known.get("about") != dict(model.about):
         path.parent.mkdir(parents=True, exist_ok=True)
         known = {"about": dict(model.about), "found": takes_sound(model)}
-        replace_file(path, json.dumps(known, indent=1) + "\n")
+        report.replace_file(path, json.dumps(known, indent=1) + "\n")
     if known["found"].startswith(DROPPED):
         print(f"warning: {known['found']}; its answers are those of a text model", file=sys.stderr)
     return str(known["found"])
 
 
-def _endpoint(wanted: EvaluateOptions, material: testsets.TestMaterial) -> EndpointModel:
-    from llark.evaluate.endpoint import EndpointModel
-    from llark.evaluate.sounds import Sounds
+def running_score(test_set: TestSet) -> Callable[[str, Mapping[str, str]], str]:
+    """The mean credit of the answers so far, for the progress bar."""
 
-    sounds = Sounds(material.clips)
-    return EndpointModel(str(wanted.endpoint), wanted.endpoint_model, sounds, wanted.key_variable)
-
-
-def _show_cost(prompts: Sequence[TaskPrompt], model: EndpointModel, wanted: EvaluateOptions) -> None:
-    from llark.evaluate.endpoint import cost
-
-    said = cost(prompts, model.sounds, wanted.dollars_per_minute)
-    if not wanted.yes:
-        raise UserMustAct(f"Nothing was sent. It takes {said}. Say --yes to go on.")
-    print(f"{model.model}: {said}", file=sys.stderr)
-
-
-def running_score(
-    material: testsets.TestMaterial, settings: EvaluateConfig
-) -> Callable[[str, Mapping[str, str]], str]:
-    """How it goes, for the progress bar: the mean credit of the answers so far."""
-    from llark.evaluate.score import item_truth
-    from llark.evaluate.tasks import TASKS
-
-    test_set = material.test_set
-
-    def grade(task: str, said: Mapping[str, str]) -> str:
-        known = {case.id: case.truth for case in test_set.questions.get(task, ())}
-        if not known:
-            known = {item.clip_id: item_truth(TASKS[task], item) for item in test_set.items}
-        scored = [id_ for id_ in said if known.get(id_) is not None]
+    def grade(name: str, texts: Mapping[str, str]) -> str:
+        task = TASKS[name]
+        truths = {case.id: case.truth for case in test_set.questions.get(name, ())}
+        if not truths:
+            truths = {item.clip_id: score.item_truth(task, item) for item in test_set.items}
+        scored = [(text, truths[id_]) for id_, text in texts.items() if truths.get(id_) is not None]
         if not scored:
             return ""
-        credits = [TASKS[task].credit(TASKS[task].read(said[id_], known[id_]), known[id_]) for id_ in scored]
+        credits = [task.credit(task.read(text, truth), truth) for text, truth in scored]
         return f"{100 * sum(credits) / len(credits):.0f} % right"
 
     return grade
 
 
 def _report(
-    out: Path,
-    result: Evaluation,
-    material: testsets.TestMaterial,
-    wanted: EvaluateOptions,
-    about: Mapping[str, Any],
+    out: Path, result: Evaluation, material: TestMaterial, about: Mapping[str, Any], *, samples: bool = False
 ) -> str:
-    from llark.evaluate import page, report
-
     page_about = {**about, "data": material.name, **material.counts}
     report.write(out, result, page_about)
     page.write(out, result, page_about, page.Media(material.clips, material.test_set.facts))
-    if wanted.samples:
+    if samples:
         report.write_samples(out / "lmms-eval", result, str(about.get("model", "model")))
     return report.table(result)
 
 
-def _evaluate_predictions(data: Path | None, out: Path, wanted: EvaluateOptions) -> str:
-    from llark.evaluate import answers, score
-    from llark.evaluate.cases import AUDIO, CONSTANT, LONGEST, MAJORITY
-    from llark.evaluate.score import EvaluateConfig
-
-    if len(wanted.tasks) != 1:
+def _evaluate_predictions(data: Path | None, out: Path, options: EvaluateOptions, path: Path) -> str:
+    if len(options.tasks) != 1:
         raise UserMustAct("Predictions are answers to one task: name it with --tasks.")
-    material = testsets.gather(data, out, replace(wanted, predictions=None), hear=False, needed=False)
-    path = Path(str(wanted.predictions))
-    stored = answers.load_predictions(wanted.tasks[0], path, material.test_set)
-    settings = EvaluateConfig((AUDIO, MAJORITY, CONSTANT, LONGEST), wanted.tasks)
-    result = score.evaluate(stored.test_set, stored.answer, settings, training=material.training)
+    material = testsets.gather(data, out, options, embed=False, needed=False)
+    stored = answers.load_predictions(options.tasks[0], path, material.test_set)
+    config = EvaluateConfig((AUDIO, MAJORITY, CONSTANT, LONGEST), options.tasks)
+    result = score.evaluate(stored.test_set, stored.answer, config, training=material.training)
     material = replace(material, test_set=stored.test_set)
-    return _report(out, result, material, wanted, {"predictions": str(path), "model": stored.model})
+    about = {"predictions": str(path), "model": stored.model}
+    return _report(out, result, material, about, samples=options.samples)
+
+
+# --- a model of ours ---------------------------------------------------------------------------------------
+
+
+class LocalModel:
+    """A trained model of ours, as `answers` asks it; loaded when it is first asked."""
+
+    def __init__(self, choice: ModelOptions, embeddings: Mapping[str, Embedding]) -> None:
+        self.about = {**fingerprint(choice), "encoder": encoder_of(embeddings)}
+        self._choice = choice
+        self._answerer: Answerer | None = None
+        self._embeddings = embeddings
+        self._stand_ins: dict[str, np.ndarray] = {}
+
+    def __call__(self, prompts: Sequence[TaskPrompt]) -> list[str]:
+        from llark.generate import Query
+
+        if self._answerer is None:
+            self._answerer = load_answerer(self._choice)
+        if any(prompt.options for prompt in prompts):
+            return [_likeliest(self._answerer, prompt) for prompt in prompts]
+        return self._answerer(
+            [
+                Query(
+                    prompt.question,
+                    self._frames(prompt),
+                    None if prompt.facts is None else facts_line.describe_facts(prompt.facts),
+                )
+                for prompt in prompts
+            ]
+        )
+
+    def _frames(self, prompt: TaskPrompt) -> np.ndarray | None:
+        """[frames, width] of the sound that the question is about; `None` where it is put without one."""
+        if prompt.stand_in is not None:
+            if prompt.stand_in not in self._stand_ins:
+                if not is_mini(self._embeddings):
+                    raise UserMustAct(f"{prompt.stand_in} can be heard by the mini encoder alone.")
+                self._stand_ins[prompt.stand_in] = frames_of_stand_in(prompt.stand_in)
+            return self._stand_ins[prompt.stand_in]
+        return None if prompt.clip_id is None else self._embeddings[prompt.clip_id].frames
+
+
+def _likeliest(answerer: Answerer, prompt: TaskPrompt) -> str:
+    """The letter of the option that the language model expects most after the bare question."""
+    from llark.generate.likelihood import likeliest
+
+    return f"({LETTERS[likeliest(answerer, bare(prompt.question), prompt.options)]})"
+
+
+def frames_of_stand_in(name: str) -> np.ndarray:
+    """Twenty-five seconds of silence or noise in the frames of `mini`, [frames, width]."""
+    from llark.embed import mini
+    from llark.networks.features import AudioFeatures
+
+    return mini.embed(AudioFeatures(stand_in(name, 22050), 22050))
+
+
+def is_mini(embeddings: Mapping[str, Embedding]) -> bool:
+    """Whether they are those of the package's own encoder."""
+    from llark.embed import mini
+
+    return encoder_of(embeddings) == mini.VERSION
+
+
+def encoder_of(embeddings: Mapping[str, Embedding]) -> str:
+    """The encoder and its version, as the first of them says."""
+    return next((embeddings[id_].encoder for id_ in embeddings), "none")
 
 
 # --- what builds and commands call ----------------------------------------------------------------------
@@ -259,20 +286,12 @@ def evaluate_model(data: Path, out: Path, model: Path | None = None, clips: int 
 
 def evaluate_real(out: Path, choice: ModelOptions) -> str:
     """A model and the annotators on the tempo of eight labelled real songs, whole; returns the table."""
-    from llark.evaluate import answers, score
-    from llark.evaluate.cases import AUDIO, FACTS
-    from llark.evaluate.score import EvaluateConfig
-
     material = testsets.real_songs(out, MusicLM(choice))
-    local = LocalModel(choice, material.embeddings)
-    _forget_unanswered(out / OWN_ANSWERS)
-    settings = EvaluateConfig((AUDIO, FACTS), ("tempo",), equal_tracks=True)
-    result = score.evaluate(material.test_set, answers.CachedAnswers(out / OWN_ANSWERS, local), settings)
-    return _report(out, result, material, EvaluateOptions(), _named(choice))
+    config = EvaluateConfig((AUDIO, FACTS), ("tempo",), equal_tracks=True)
+    answer, about = _local(material, config, out / OWN_ANSWERS, choice)
+    return _report(out, score.evaluate(material.test_set, answer, config), material, about)
 
 
 def compare(first: Path, second: Path) -> str:
     """Two reports on the same questions, paired; returns a table."""
-    from llark.evaluate import report
-
     return report.comparison(report.read(first), report.read(second), *report.told_apart(first, second))

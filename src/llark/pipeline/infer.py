@@ -27,7 +27,8 @@ import numpy as np
 from llark import engine
 from llark.embed import layouts, record
 from llark.errors import StoreMismatch, UserMustAct
-from llark.pipeline.ask import ModelOptions, fingerprint, load_answerer
+from llark.options import InferOptions, ModelOptions
+from llark.pipeline.ask import fingerprint, load_answerer
 from llark.records import Clip, Dropped, Exchange
 from llark.storage import artifacts, folders, stages
 from llark.storage.embeddings import Embeddings
@@ -50,24 +51,6 @@ _IN_WORDS = {
     "puts": "the questions, or the frames that they are about",
 }
 """What a plan calls its parts; the others are named after their options."""
-
-
-@dataclass(frozen=True)
-class InferOptions:
-    """What is asked, and how."""
-
-    prompt: str | None = None
-    """One question for every clip, in place of those of the data."""
-    split: str | None = None
-    """Only clips of this split; their folder is among the data then."""
-    limit: int | None = None
-    """So many questions, from the first on."""
-    most_tokens: int = 512
-    """Of one answer."""
-    batch: int = 16
-    """Questions that are answered at once."""
-    drop_share: float = engine.DROP_SHARE
-    """Stop when more than this share would be lost."""
 
 
 @dataclass(frozen=True)

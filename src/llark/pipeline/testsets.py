@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from llark import engine
 from llark.errors import BadAudio, UserMustAct
 from llark.evaluate.cases import Case, LabelledClip, TestSet
+from llark.options import EvaluateOptions
 from llark.pipeline import listen as listening
 from llark.records import Annotation, Clip, Embedding, Track
-from llark.storage import stages
+from llark.storage import artifacts, stages
 from llark.storage.embeddings import Embeddings
 
 if TYPE_CHECKING:
     from llark.pipeline.ask import MusicLM
-    from llark.pipeline.evaluate_wanted import EvaluateOptions
 
 One = TypeVar("One")
 
 OPEN_SEED = 20_261_124
 """Of the open corpus's held-out set: no other clips are rendered with it."""
 
-HEARD = "heard"
+FEATURES = "heard"
 """The folder, in that of a report, of annotations and embeddings that were made for it."""
 
 LABELLED_CLIPS = 200
@@ -36,42 +36,57 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".opus")
 
 @dataclass(frozen=True)
 class TestMaterial:
-    """A test set with what can be heard of it. `counts` are told at the head of a report."""
+    """A test set with its sounds and their embeddings."""
 
     name: str
+    """Where it comes from, as a report prints it."""
     test_set: TestSet
     clips: Mapping[str, Clip] = field(default_factory=dict)
+    """The recordings that are asked about, by id."""
     embeddings: Mapping[str, Embedding] = field(default_factory=dict)
+    """Their frames, by clip."""
     training: tuple[LabelledClip, ...] = ()
+    """Labelled clips of the training split, which give the best constant answer."""
     counts: Mapping[str, Any] = field(default_factory=dict)
+    """Numbers for the head of a report."""
 
 
 def gather(
-    data: Path | None, out: Path, wanted: EvaluateOptions, *, hear: bool = True, needed: bool = True
+    data: Path | None, out: Path, options: EvaluateOptions, *, embed: bool = True, needed: bool = True
 ) -> TestMaterial:
-    """The test set that is wanted, heard where it has to be.
+    """The test set that the options name, with embeddings where a model of ours needs them.
 
     `data` is a folder that `llark build`, `llark prepare` or `llark corpus` has filled. Without one, and
     without questions, the open corpus is rendered. Raises `UserMustAct` where there is nothing to ask about.
     """
-    hear = hear and wanted.endpoint is None
-    if wanted.questions:
-        return _questions(wanted.questions, out, wanted, hear)
+    embed = embed and options.endpoint is None
+    if options.questions:
+        return _questions(options.question_files, out, options, embed)
     if data is None and not needed:
         return TestMaterial("predictions", TestSet())
     if data is None:
-        data = open_corpus(out / "open", wanted.clips or LABELLED_CLIPS, wanted.workers)
-        return _told(_built(data, wanted), data, wanted.split)
+        data = open_corpus(out / "open", options.clips or LABELLED_CLIPS, options.workers)
+        material = _built(data, options)
+        _print_counts(material, data, options.split)
+        return material
     if (data / "corpus").is_dir():
-        return _built(data, wanted)
-    if (data / "truths" / stages.ABOUT).is_file() or (data / "tracks" / stages.ABOUT).is_file():
-        return _prepared(data, out, wanted, hear)
-    if (data / "audio").is_dir() and any((data / "audio").glob("*.json")):
-        return _rendered(data, out, wanted, hear)
-    raise UserMustAct(
-        f"{data} is not a folder that `llark build`, `llark prepare` or `llark corpus` has filled: it has"
-        " neither corpus nor tracks, nor audio with truths."
-    )
+        return _built(data, options)
+    made = artifacts.look(data)
+    if data not in made.all and (made.truths or made.tracks):
+        labelled = _prepared(data)
+    elif (data / "audio").is_dir() and any((data / "audio").glob("*.json")):
+        labelled = _rendered(data, out / FEATURES / "clips")
+    else:
+        raise UserMustAct(
+            f"{data} is not a folder that `llark build`, `llark prepare` or `llark corpus` has filled: it has"
+            " neither corpus nor tracks, nor audio with truths."
+        )
+    chosen, features = _held_out(labelled.clips, options), ClipFeatures({}, {})
+    if embed:
+        features = listen(chosen, data, out / FEATURES, options.workers)
+        chosen = [clip for clip in chosen if clip.id in features.embeddings]
+    split = chosen[0].split if chosen else options.split
+    return _material(labelled, chosen, features, {"clips": len(chosen), "split": split})
 
 
 def open_corpus(folder: Path, clips: int, workers: int) -> Path:
@@ -94,119 +109,110 @@ def open_corpus(folder: Path, clips: int, workers: int) -> Path:
     return folder
 
 
-def _told(material: TestMaterial, data: Path, split: str) -> TestMaterial:
-    """Says how many of the clips that were rendered are asked about: those of one split."""
+def _print_counts(material: TestMaterial, data: Path, split: str) -> None:
+    """Prints how many of the clips that were rendered are asked about: those of one split."""
     rendered = sum(1 for _ in stages.read(data / "clips", Clip))
     asked = f"asked about are {len(material.clips)}, those of the split {split}"
     if all(clip.split != split for clip in material.clips.values()):
         asked = f"none is of the split {split}, so all are asked about"
     print(f"open corpus: {rendered} clips rendered; {asked}", file=sys.stderr)
-    return material
-
-
-def _built(data: Path, wanted: EvaluateOptions) -> TestMaterial:
-    """The held-out clips of a folder that `llark build` has filled."""
-    from llark.pipeline.prepare import corpus_truths
-
-    annotations = {a.clip_id: a for a in stages.read(data / "annotations", Annotation)}
-    embeddings = Embeddings(data / "embeddings")
-    every = [clip for clip in stages.read(data / "clips", Clip) if clip.id in embeddings]
-    truth = {clip: known for clip, (_, known) in corpus_truths([data / "corpus"], every).items()}
-    held_out = [clip for clip in every if clip.split == wanted.split] or every
-    chosen = spread(held_out, wanted.clips or LABELLED_CLIPS)
-    items = tuple(
-        LabelledClip(clip.id, clip.track_id, truth[clip.id], annotations.get(clip.id)) for clip in chosen
-    )
-    training = tuple(LabelledClip(c.id, c.track_id, truth[c.id]) for c in every if c.split == "train")
-    clips = {clip.id: clip for clip in chosen}
-    return TestMaterial(str(data), TestSet(items), clips, embeddings, training, {"clips": len(items)})
-
-
-def _prepared(data: Path, out: Path, wanted: EvaluateOptions, hear: bool) -> TestMaterial:
-    """The clips of a folder that `llark prepare` has filled: their labels, and what people wrote."""
-    tracks = list(stages.read(data / "tracks", Track))
-    labelled = (data / "truths" / stages.ABOUT).is_file()
-    truth = {a.clip_id: a for a in stages.read(data / "truths", Annotation)} if labelled else {}
-    captions = {track.id: track.captions for track in tracks}
-    return _labelled(
-        _Labelled(data, list(stages.read(data / "clips", Clip)), truth, captions), out, wanted, hear
-    )
-
-
-def _rendered(data: Path, out: Path, wanted: EvaluateOptions, hear: bool) -> TestMaterial:
-    """The clips of a folder that `llark corpus` has rendered."""
-    from llark import corpus
-    from llark.pipeline.prepare import cut_corpus
-
-    cut_corpus(data, out / HEARD / "clips")
-    by_track = {track.id: truth for track, truth in corpus.read(data)}
-    every = list(stages.read(out / HEARD / "clips", Clip))
-    truth = {clip.id: replace(by_track[clip.track_id], clip_id=clip.id) for clip in every}
-    return _labelled(_Labelled(data, every, truth, {}), out, wanted, hear)
 
 
 @dataclass(frozen=True)
-class _Labelled:
-    """The clips of a folder, their labels by clip, and by track what people wrote."""
+class _LabelledFolder:
+    """A folder of clips with what is known about them."""
 
     folder: Path
     clips: Sequence[Clip]
     truth: Mapping[str, Annotation]
-    captions: Mapping[str, tuple[str, ...]]
-
-
-def _labelled(given: _Labelled, out: Path, wanted: EvaluateOptions, hear: bool) -> TestMaterial:
-    """The clips of the split that is wanted, heard if need be; those to train on give the best constant."""
-    data, every = given.folder, given.clips
-    held_out = [clip for clip in every if clip.split == wanted.split] or every
-    chosen = spread(held_out, wanted.clips or LABELLED_CLIPS)
-    heard = listen(chosen, data, out / HEARD, wanted.workers) if hear else Heard({}, {})
-    chosen = [clip for clip in chosen if not hear or clip.id in heard.embeddings]
-    training = [clip for clip in every if clip.split == "train"]
-    named = {"clips": len(chosen), "split": chosen[0].split if chosen else wanted.split}
-
-    def item(clip: Clip) -> LabelledClip:
-        unknown = Annotation(clip.id, clip.start_seconds, clip.end_seconds)
-        captions = given.captions.get(clip.track_id, ())
-        known = given.truth.get(clip.id, unknown)
-        return LabelledClip(clip.id, clip.track_id, known, heard.annotations.get(clip.id), captions)
-
-    return TestMaterial(
-        str(data),
-        TestSet(tuple(map(item, chosen))),
-        {clip.id: clip for clip in chosen},
-        heard.embeddings,
-        tuple(map(item, training)),
-        named,
-    )
+    """Labels by clip."""
+    captions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By track what people wrote."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """Facts and frames by clip."""
+class ClipFeatures:
+    """Annotations and embeddings by clip."""
 
     annotations: Mapping[str, Annotation]
     embeddings: Mapping[str, Embedding]
 
+    @classmethod
+    def read(cls, folder: Path) -> ClipFeatures:
+        annotations = {a.clip_id: a for a in stages.read(folder / "annotations", Annotation)}
+        return cls(annotations, Embeddings(folder / "embeddings"))
 
-def listen(clips: Sequence[Clip], data: Path, folder: Path, workers: int) -> Heard:
-    """Facts and frames of the clips: those that lie in `data`, else made once and kept in `folder`."""
+
+def _built(data: Path, options: EvaluateOptions) -> TestMaterial:
+    """The held-out clips of a folder that `llark build` has filled."""
+    from llark.pipeline.prepare import corpus_truths
+
+    features = ClipFeatures.read(data)
+    every = [clip for clip in stages.read(data / "clips", Clip) if clip.id in features.embeddings]
+    truth = {clip: known for clip, (_, known) in corpus_truths([data / "corpus"], every).items()}
+    chosen = _held_out(every, options)
+    return _material(_LabelledFolder(data, every, truth), chosen, features, {"clips": len(chosen)})
+
+
+def _prepared(data: Path) -> _LabelledFolder:
+    """The clips of a folder that `llark prepare` has filled: their labels, and what people wrote."""
+    truths = stages.read(data / "truths", Annotation) if artifacts.look(data).truths else ()
+    captions = {track.id: track.captions for track in stages.read(data / "tracks", Track)}
+    clips = list(stages.read(data / "clips", Clip))
+    return _LabelledFolder(data, clips, {truth.clip_id: truth for truth in truths}, captions)
+
+
+def _rendered(data: Path, folder: Path) -> _LabelledFolder:
+    """The clips of a folder that `llark corpus` has rendered, cut into `folder`."""
+    from llark import corpus
+    from llark.pipeline.prepare import cut_corpus
+
+    cut_corpus(data, folder)
+    by_track = {track.id: truth for track, truth in corpus.read(data)}
+    every = list(stages.read(folder, Clip))
+    return _LabelledFolder(data, every, {c.id: replace(by_track[c.track_id], clip_id=c.id) for c in every})
+
+
+def _held_out(every: Sequence[Clip], options: EvaluateOptions) -> list[Clip]:
+    """At most so many clips of the chosen split; of all, where none is of it."""
+    held_out = [clip for clip in every if clip.split == options.split] or every
+    return spread(held_out, options.clips or LABELLED_CLIPS)
+
+
+def _material(
+    labelled: _LabelledFolder, chosen: Sequence[Clip], features: ClipFeatures, counts: Mapping[str, Any]
+) -> TestMaterial:
+    """The chosen clips with their labels and features."""
+
+    def item(clip: Clip) -> LabelledClip:
+        unknown = Annotation(clip.id, clip.start_seconds, clip.end_seconds)
+        truth = labelled.truth.get(clip.id, unknown)
+        captions = labelled.captions.get(clip.track_id, ())
+        return LabelledClip(clip.id, clip.track_id, truth, features.annotations.get(clip.id), captions)
+
+    clips = {clip.id: clip for clip in chosen}
+    training = tuple(item(clip) for clip in labelled.clips if clip.split == "train")
+    test_set = TestSet(tuple(map(item, chosen)))
+    return TestMaterial(str(labelled.folder), test_set, clips, features.embeddings, training, counts)
+
+
+def listen(clips: Sequence[Clip], data: Path, folder: Path, workers: int) -> ClipFeatures:
+    """Features of the clips: those that lie in `data`, else made once and kept in `folder`."""
     from llark import annotate
     from llark.embed import mini
 
-    if (data / "embeddings" / stages.ABOUT).is_file() and (data / "annotations" / stages.ABOUT).is_file():
-        folder = data
-    else:
-        plan = {"clips": [clip.id for clip in clips], "sounds": listening.digest_of(clips)}
-        for name in ("annotations", "embeddings"):
-            listening.refuse_others(folder / name, plan)
-        writer = listening.ListenWriter(
-            stages.open_stage(folder / "annotations", "annotate", {**plan, "version": annotate.VERSION}),
-            stages.open_stage(folder / "embeddings", "embed", {**plan, "encoder": mini.VERSION}),
-        )
-        listening.to_clips(clips, writer, workers)
-    annotations = {a.clip_id: a for a in stages.read(folder / "annotations", Annotation)}
-    return Heard(annotations, Embeddings(folder / "embeddings"))
+    made = artifacts.look(data)
+    if made.embeddings and made.annotations:
+        return ClipFeatures.read(data)
+    plan = {"clips": [clip.id for clip in clips], "sounds": listening.digest_of(clips)}
+    for name in ("annotations", "embeddings"):
+        listening.refuse_others(folder / name, plan)
+    writer = listening.ListenWriter(
+        stages.open_stage(folder / "annotations", "annotate", {**plan, "version": annotate.VERSION}),
+        stages.open_stage(folder / "embeddings", "embed", {**plan, "encoder": mini.VERSION}),
+    )
+    listening.to_clips(clips, writer, workers)
+    return ClipFeatures.read(folder)
 
 
 def spread(clips: Sequence[One], most: int) -> list[One]:
@@ -217,7 +223,7 @@ def spread(clips: Sequence[One], most: int) -> list[One]:
 # --- files of questions -----------------------------------------------------------------------------------
 
 
-def _questions(files: Mapping[str, Path], out: Path, wanted: EvaluateOptions, hear: bool) -> TestMaterial:
+def _questions(files: Mapping[str, Path], out: Path, options: EvaluateOptions, embed: bool) -> TestMaterial:
     """Questions of others; those whose sound is not in the folder are left out, where there is a folder."""
     from llark.evaluate.tasks import QUESTION_TASKS
 
@@ -228,40 +234,38 @@ def _questions(files: Mapping[str, Path], out: Path, wanted: EvaluateOptions, he
             raise UserMustAct(f"{task!r} takes no file of questions; these do: {known}.")
         asked[task] = tuple(QUESTION_TASKS[task].load(path))
     counts: dict[str, Any] = {task: len(cases) for task, cases in asked.items()}
-    name = ", ".join(str(path) for path in files.values())
-    if wanted.audio is None:
-        asked = {task: of_some_clips(cases, wanted.clips) for task, cases in asked.items()}
-        note = "no sound at hand: only the answers without audio are scored"
-        return TestMaterial(name, TestSet((), asked), counts={**counts, **_asked(asked), "note": note})
-    clips = sounds(wanted.audio)
-    asked = {task: tuple(case for case in cases if case.clip_id in clips) for task, cases in asked.items()}
-    if not any(asked.values()):
-        raise UserMustAct(f"{wanted.audio} holds none of the recordings that the questions are about.")
-    asked = {task: of_some_clips(cases, wanted.clips) for task, cases in asked.items()}
+    clips: dict[str, Clip] = {}
+    embeddings: Mapping[str, Embedding] = {}
+    if options.audio is not None:
+        clips = sounds(options.audio)
+        asked = _about(asked, clips)
+        if not any(asked.values()):
+            raise UserMustAct(f"{options.audio} holds none of the recordings that the questions are about.")
+    asked = {task: of_some_clips(cases, options.clips) for task, cases in asked.items()}
     used = {case.clip_id for cases in asked.values() for case in cases}
     clips = {id_: clip for id_, clip in clips.items() if id_ in used}
-    embeddings: Mapping[str, Embedding] = {}
-    if hear:
-        embeddings = hear_whole(list(clips.values()), out / HEARD / "whole", wanted.workers)
-        asked = {
-            task: tuple(case for case in cases if case.clip_id in embeddings) for task, cases in asked.items()
-        }
-    return TestMaterial(name, TestSet((), asked), clips, embeddings, counts={**counts, **_asked(asked)})
+    if clips and embed:
+        embeddings = embed_whole(list(clips.values()), out / FEATURES / "whole", options.workers)
+        asked = _about(asked, embeddings)
+    for task, cases in asked.items():
+        recordings = len({case.clip_id for case in cases})
+        counts[f"{task}, asked"] = f"{len(cases)} questions on {recordings} recordings"
+    if options.audio is None:
+        counts["note"] = "no sound at hand: only the answers without audio are scored"
+    name = ", ".join(str(path) for path in files.values())
+    return TestMaterial(name, TestSet((), asked), clips, embeddings, counts=counts)
+
+
+def _about(asked: Mapping[str, tuple[Case, ...]], known: Container[str]) -> dict[str, tuple[Case, ...]]:
+    """The questions about the known recordings, by task."""
+    return {task: tuple(case for case in cases if case.clip_id in known) for task, cases in asked.items()}
 
 
 def of_some_clips(cases: Sequence[Case], most: int | None) -> tuple[Case, ...]:
     """The questions about at most so many recordings, which are spread evenly over the file."""
-    heard = list(dict.fromkeys(case.clip_id for case in cases))
-    chosen = set(heard if most is None else spread(heard, most))
+    recordings = list(dict.fromkeys(case.clip_id for case in cases))
+    chosen = set(recordings if most is None else spread(recordings, most))
     return tuple(case for case in cases if case.clip_id in chosen)
-
-
-def _asked(questions: Mapping[str, Sequence[Case]]) -> dict[str, str]:
-    """For the head of a report: how much of each file is asked."""
-    return {
-        f"{task}, asked": f"{len(cases)} questions on {len({case.clip_id for case in cases})} recordings"
-        for task, cases in questions.items()
-    }
 
 
 def sounds(folder: Path) -> dict[str, Clip]:
@@ -270,18 +274,18 @@ def sounds(folder: Path) -> dict[str, Clip]:
 
     if not folder.is_dir():
         raise UserMustAct(f"{folder} is not a folder of recordings.")
-    found = {}
+    clips = {}
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES):
         try:
             seconds = audio.probe(path).duration_seconds
         except BadAudio:
             continue
-        found[path.stem] = Clip(path.stem, path.stem, str(path), 0.0, seconds)
-    return found
+        clips[path.stem] = Clip(path.stem, path.stem, str(path), 0.0, seconds)
+    return clips
 
 
-def hear_whole(clips: Sequence[Clip], folder: Path, workers: int) -> Mapping[str, Embedding]:
-    """Whole recordings as the encoder hears them, kept in `folder`."""
+def embed_whole(clips: Sequence[Clip], folder: Path, workers: int) -> Mapping[str, Embedding]:
+    """The `mini` frames of whole recordings, kept in `folder`."""
     from llark.embed import mini
 
     sounds = listening.digest_of(clips)
@@ -297,19 +301,19 @@ def hear_whole(clips: Sequence[Clip], folder: Path, workers: int) -> Mapping[str
 # --- real songs -------------------------------------------------------------------------------------------
 
 
-def real_songs(out: Path, listener: MusicLM) -> TestMaterial:
-    """The eight labelled songs of Debian's fretsonfire packages, each heard whole with a model's encoder."""
+def real_songs(out: Path, model: MusicLM) -> TestMaterial:
+    """The eight labelled songs of Debian's fretsonfire packages, each embedded whole by a model's encoder."""
     from llark.evaluate import sounds
 
     items, clips, embeddings = [], {}, {}
     for track in sounds.write_mixes(out / "audio"):
-        heard = listener.listen_to(Path(track.path))
-        assert heard.frames is not None
-        facts = replace(heard.facts, clip_id=track.id)
+        listened = model.listen_to(Path(track.path))
+        assert listened.frames is not None
+        facts = replace(listened.facts, clip_id=track.id)
         whole = Clip(track.id, track.id, track.path, facts.start_seconds, facts.end_seconds)
         items.append(LabelledClip(track.id, track.id, sounds.song_truth(whole), facts))
         clips[track.id] = whole
-        rate = len(heard.frames) / whole.duration_seconds
-        embeddings[track.id] = Embedding(track.id, listener.encoder_version, heard.frames, rate)
+        rate = len(listened.frames) / whole.duration_seconds
+        embeddings[track.id] = Embedding(track.id, model.encoder_version, listened.frames, rate)
     counts = {"songs": len(items)}
     return TestMaterial("eight real songs", TestSet(tuple(items)), clips, embeddings, counts=counts)

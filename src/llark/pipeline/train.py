@@ -55,7 +55,7 @@ def train_on(
     """The training of two sections of a recipe on what lies in these places, into `out`."""
     from llark import train as training
     from llark.embed import record
-    from llark.pipeline.ask import bundled_model
+    from llark.options import bundled_model
 
     start = model.start_from
     places = folders(data)

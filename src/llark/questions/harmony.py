@@ -31,7 +31,9 @@ def glossed(scale: Scale, sharps: int) -> str:
 
 
 def key(facts: Facts, rng: Random) -> Ask:
-    return known(key=need(facts.scale).name)
+    """The key with its mode, tonic and parallel key: each kind says the one that it asks for."""
+    scale = need(facts.scale)
+    return known(key=scale.name, mode=scale.mode, tonic=scale.tonic_name, parallel=scale.parallel.name)
 
 
 def key_yesno(facts: Facts, rng: Random) -> Ask:
@@ -49,20 +51,10 @@ def key_choice(facts: Facts, rng: Random) -> Ask:
     return known(**either(rng, facts.scale.name, wrong_key(facts.scale, rng).name))
 
 
-def mode(facts: Facts, rng: Random) -> Ask:
-    scale = need(facts.scale)
-    return known(mode=scale.mode, key=scale.name)
-
-
 def mode_yesno(facts: Facts, rng: Random) -> Ask:
     asked = rng.choice(("major", "minor"))
     scale = need(facts.scale, asked=asked)
     return yes_no(asked == scale.mode, asked=asked, mode=scale.mode, key=scale.name)
-
-
-def tonic(facts: Facts, rng: Random) -> Ask:
-    scale = need(facts.scale)
-    return known(tonic=scale.tonic_name, key=scale.name)
 
 
 def key_signature(facts: Facts, rng: Random) -> Ask:
@@ -79,11 +71,6 @@ def relative_key(facts: Facts, rng: Random) -> Ask:
     scale = need(facts.scale)
     relative = glossed(scale.relative, scale.sharps)
     return known(key=scale.name, mode=scale.relative.mode, relative=relative)
-
-
-def parallel_key(facts: Facts, rng: Random) -> Ask:
-    scale = need(facts.scale)
-    return known(key=scale.name, parallel=scale.parallel.name)
 
 
 def chords(facts: Facts, rng: Random) -> Ask:
@@ -176,12 +163,12 @@ KINDS = (
     Kind("key", UNDERSTANDING, ("key",), key, weight=1.3, core=True),
     Kind("key-yesno", UNDERSTANDING, ("key",), key_yesno),
     Kind("key-choice", UNDERSTANDING, ("key",), key_choice, weight=0.7),
-    Kind("mode", UNDERSTANDING, ("key",), mode),
+    Kind("mode", UNDERSTANDING, ("key",), key),
     Kind("mode-yesno", UNDERSTANDING, ("key",), mode_yesno, weight=0.7),
-    Kind("tonic", UNDERSTANDING, ("key",), tonic, weight=0.8),
+    Kind("tonic", UNDERSTANDING, ("key",), key, weight=0.8),
     Kind("key-signature", UNDERSTANDING, ("key",), key_signature, weight=0.5),
     Kind("relative-key", UNDERSTANDING, ("key",), relative_key, weight=0.5),
-    Kind("parallel-key", UNDERSTANDING, ("key",), parallel_key, weight=0.3),
+    Kind("parallel-key", UNDERSTANDING, ("key",), key, weight=0.3),
     Kind("chords", UNDERSTANDING, ("chords",), chords, weight=0.9, core=True),
     Kind("chord-most", UNDERSTANDING, ("chords",), chord_most, weight=0.6),
     Kind("chord-first", UNDERSTANDING, ("chords",), chord_first, weight=0.6),

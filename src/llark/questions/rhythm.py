@@ -45,14 +45,11 @@ def tempo(facts: Facts, rng: Random) -> Ask:
     return known(**values)
 
 
-def tempo_words(facts: Facts, rng: Random) -> Ask:
+def tempo_called(facts: Facts, rng: Random) -> Ask:
+    """The tempo in words, and its half and double: each kind says the one that it asks for."""
     bpm = need(facts.bpm)
-    return known(bpm=str(bpm), pace=pace(bpm))
-
-
-def tempo_marking(facts: Facts, rng: Random) -> Ask:
-    bpm = need(facts.bpm)
-    return known(bpm=str(bpm), marking=marking(bpm))
+    half, double = plain_number(bpm / 2), str(2 * bpm)
+    return known(bpm=str(bpm), pace=pace(bpm), marking=marking(bpm), half=half, double=double)
 
 
 def tempo_compare(facts: Facts, rng: Random) -> Ask:
@@ -87,16 +84,6 @@ def tempo_choice(facts: Facts, rng: Random) -> Ask:
     near = 5 * round(facts.bpm / 5)
     far = 5 * round(near * rng.choice((0.67, 0.72, 1.38, 1.5)) / 5)
     return known(bpm=str(facts.bpm), **either(rng, str(near), str(far)))
-
-
-def tempo_half(facts: Facts, rng: Random) -> Ask:
-    bpm = need(facts.bpm)
-    return known(bpm=str(bpm), half=plain_number(bpm / 2))
-
-
-def tempo_double(facts: Facts, rng: Random) -> Ask:
-    bpm = need(facts.bpm)
-    return known(bpm=str(bpm), double=str(2 * bpm))
 
 
 def tempo_other(facts: Facts, rng: Random) -> Ask | None:
@@ -177,13 +164,13 @@ def bars_heard(facts: Facts, rng: Random) -> Ask | None:
 
 KINDS = (
     Kind("tempo", UNDERSTANDING, ("tempo",), tempo, weight=1.3, core=True),
-    Kind("tempo-words", UNDERSTANDING, ("tempo",), tempo_words),
-    Kind("tempo-marking", UNDERSTANDING, ("tempo",), tempo_marking, weight=0.5),
+    Kind("tempo-words", UNDERSTANDING, ("tempo",), tempo_called),
+    Kind("tempo-marking", UNDERSTANDING, ("tempo",), tempo_called, weight=0.5),
     Kind("tempo-compare", UNDERSTANDING, ("tempo",), tempo_compare),
     Kind("tempo-range", UNDERSTANDING, ("tempo",), tempo_range, weight=0.5),
     Kind("tempo-choice", UNDERSTANDING, ("tempo",), tempo_choice, weight=0.7),
-    Kind("tempo-half", UNDERSTANDING, ("tempo",), tempo_half, weight=0.3),
-    Kind("tempo-double", UNDERSTANDING, ("tempo",), tempo_double, weight=0.3),
+    Kind("tempo-half", UNDERSTANDING, ("tempo",), tempo_called, weight=0.3),
+    Kind("tempo-double", UNDERSTANDING, ("tempo",), tempo_called, weight=0.3),
     Kind("tempo-other", UNDERSTANDING, ("tempo",), tempo_other, weight=0.3),
     Kind("tempo-steady", UNDERSTANDING, ("beats", "tempo"), tempo_steady, weight=0.2),
     Kind("beats-heard", UNDERSTANDING, ("beats", *CLIP), beats_heard, weight=0.4),

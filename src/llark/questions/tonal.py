@@ -7,7 +7,7 @@ from random import Random
 from llark.music.theory import INTERVALS, Chord, Scale, capo, mixes_with
 from llark.questions import REASONING, Ask, Kind, known, need, unknown, yes_no
 from llark.questions.facts import Facts, listed
-from llark.questions.harmony import glossed
+from llark.questions.harmony import glossed, key
 
 TRANSPOSING = {
     "a trumpet in Bb": 2, "a clarinet in Bb": 2, "a tenor saxophone": 2, "an alto saxophone": 9,
@@ -123,11 +123,6 @@ def bass_root(facts: Facts, rng: Random) -> Ask:
     return known(chord=name, root=name.partition(" ")[0])
 
 
-def final_note(facts: Facts, rng: Random) -> Ask:
-    scale = need(facts.scale)
-    return known(tonic=scale.tonic_name, key=scale.name)
-
-
 def transposing(facts: Facts, rng: Random) -> Ask:
     player = rng.choice(tuple(TRANSPOSING))
     scale = need(facts.scale, player=player)
@@ -162,7 +157,7 @@ KINDS = (
     Kind("dominant-chord", REASONING, ("key",), dominant, weight=0.4),
     Kind("chords-in-key", REASONING, ("key", "chords"), outside, weight=0.4),
     Kind("bass-root", REASONING, ("chords",), bass_root, weight=0.3),
-    Kind("final-note", REASONING, ("key",), final_note, weight=0.3),
+    Kind("final-note", REASONING, ("key",), key, weight=0.3),
     Kind("transposing-instrument", REASONING, ("key",), transposing, weight=0.4),
     Kind("mood-reason", REASONING, ("key",), mood_reason, weight=0.4),
     Kind("same-notes", REASONING, ("key",), same_notes, weight=0.3),

@@ -255,10 +255,8 @@ def precision(world: World, config: Train) -> Iterator[None]:
 
 def accumulating(model: Any, last: bool) -> contextlib.AbstractContextManager[Any]:
     """Gradients are exchanged after a step's last part only, where each process has them all."""
-    no_sync: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
-    if not last and hasattr(model, "no_sync"):
-        no_sync = model.no_sync()
-    return no_sync
+    waits: bool = not last and hasattr(model, "no_sync")
+    return model.no_sync() if waits else contextlib.nullcontext()
 
 
 def clip(learning: list[Tensor], most: float) -> float:
