@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from llark.embed import hub, windowed
 from llark.embed.checkpoint import Checkpoint
-from llark.embed.encoder import CLIP, Card, Device, EncoderOptions, Sound
+from llark.embed.encoder import Card, Device, EncoderOptions, Sound
 from llark.errors import UserMustAct
 
 VERSION = "1"
@@ -51,27 +51,17 @@ class ClapEncoder:
     model: Any
     features: Any
     card: Card
-    frames_per_second: Fraction | None
     device: Device
 
     def __call__(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
         """float32 [frames, width] for each clip; [1, width] for one vector a clip."""
         cuts = [windows(sound.at(SAMPLE_RATE)) for sound in sounds]
         pieces = [piece for one in cuts for piece in one.pieces]
-        if self.frames_per_second is None:
+        if not self.card.frames_per_second:
             vectors = iter(self._vectors(pieces, whole=True))
             return [_one([next(vectors) for _ in one.pieces]) for one in cuts]
-        vectors = iter(self._vectors(pieces, whole=False))
-        return [
-            self._frames([next(vectors) for _ in one.pieces], one, sound)
-            for one, sound in zip(cuts, sounds, strict=True)
-        ]
-
-    def _frames(self, values: list[np.ndarray], cut: Windows, sound: Sound) -> np.ndarray:
-        assert self.frames_per_second is not None
-        kept = [value[: end - start] for value, (start, end) in zip(values, cut.spans, strict=True)]
-        joined = windowed.join(kept, cut.spans, causal=False)
-        return windowed.regrid(joined, RATE, sound.duration_seconds, self.frames_per_second)
+        values = self._vectors(pieces, whole=False)
+        return windowed.frames_of(values, [one.spans for one in cuts], sounds, RATE, self.card)
 
     @torch.inference_mode()
     def _vectors(self, pieces: list[np.ndarray], *, whole: bool) -> list[np.ndarray]:
@@ -166,21 +156,16 @@ def load(settings: EncoderOptions, device: Device) -> ClapEncoder:
         place = hub.fetch(settings.weights)
         model = from_hub(place)
     device.settle(model)
-    if settings.rate == CLIP:
-        rate = None
-    else:
-        rate = RATE if settings.rate == MOST_RATE_ASKED else settings.frames_per_second(RATE)
-    version = hub.version(VERSION, place)
     card = Card(
         name=f"clap, {settings.weights}",
-        version=version if device.dtype == "float32" else f"{version}-{device.dtype}",
+        version=device.version(hub.version(VERSION, place)),
         sample_rate=SAMPLE_RATE,
         width=int(model.config.projection_dim),
-        frames_per_second=rate or Fraction(0),
+        frames_per_second=RATE if settings.rate == MOST_RATE_ASKED else settings.frames_per_second(RATE),
         window_seconds=Fraction(WINDOW_SECONDS),
         licence=LICENCE,
     )
-    return ClapEncoder(model, feature_extractor(), card, rate, device)
+    return ClapEncoder(model, feature_extractor(), card, device)
 
 
 # --- the audio half as transformers has it, from the hub's format or a file of LAION's training code ------

@@ -39,11 +39,15 @@ class Card:
     width: int
     """Numbers in a frame."""
     frames_per_second: Fraction
-    """Exact."""
+    """Exact; 0 stands for one frame a clip."""
     window_seconds: Fraction
     """The longest stretch that it takes at once; more is cut into overlapping windows."""
     licence: str
     """Of the weights."""
+
+    def rate_of(self, duration_seconds: Fraction) -> Fraction:
+        """Frames a second of a clip, exact: the encoder's, or what one frame for the whole clip comes to."""
+        return self.frames_per_second or 1 / duration_seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +108,10 @@ class Device:
         import torch
 
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[self.dtype]
+
+    def version(self, version: str) -> str:
+        """An encoder's version here: another precision gives other frames."""
+        return version if self.dtype == "float32" else f"{version}-{self.dtype}"
 
     def settle(self, model: Any) -> Any:
         """The torch module `model`, frozen, here and in this precision.
@@ -168,10 +176,10 @@ class EncoderOptions:
     dtype: str = "float32"
     """The precision that it is computed in."""
 
-    def frames_per_second(self, native: Fraction) -> Fraction | None:
-        """Exact; `None` stands for one frame a clip. Raises `UserMustAct` where it is no such thing."""
+    def frames_per_second(self, native: Fraction) -> Fraction:
+        """Exact; 0 stands for one frame a clip. Raises `UserMustAct` where it is no such thing."""
         if self.rate == CLIP:
-            return None
+            return Fraction(0)
         if self.rate == NATIVE:
             return native
         try:

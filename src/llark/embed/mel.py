@@ -53,14 +53,12 @@ QUIETEST_POWER = 1e-10
 @functools.cache
 def htk_filters(bands: int, frame: int, sample_rate: int, lowest: float, highest: float) -> np.ndarray:
     """Triangular filters of height 1 on HTK's mel scale: [frame // 2 + 1, bands] float32."""
-    mels = np.linspace(2595 * np.log10(1 + lowest / 700), 2595 * np.log10(1 + highest / 700), bands + 2)
-    edges = 700 * (10 ** (mels / 2595) - 1)
-    bins = np.linspace(0, sample_rate // 2, frame // 2 + 1)
-    slopes = edges[None, :] - bins[:, None]
-    falling, rising = -slopes[:, :-2] / np.diff(edges)[:-1], slopes[:, 2:] / np.diff(edges)[1:]
-    filters: np.ndarray = np.maximum(0.0, np.minimum(falling, rising)).astype(np.float32)
-    filters.setflags(write=False)
-    return filters
+    from transformers.audio_utils import mel_filter_bank
+
+    filters = mel_filter_bank(frame // 2 + 1, bands, lowest, highest, sample_rate, mel_scale="htk")
+    singles: np.ndarray = filters.astype(np.float32)
+    singles.setflags(write=False)
+    return singles
 
 
 def mel_decibels(

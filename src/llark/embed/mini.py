@@ -177,19 +177,15 @@ class MiniEncoder:
     """Made by `load`."""
 
     card: Card
-    frames_per_second: Fraction | None = RATE
 
     def __call__(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
         """float32 [ceil(2 * seconds), width] for each clip, or averages of them."""
-        return [self._frames(sound) for sound in sounds]
-
-    def _frames(self, sound: Sound) -> np.ndarray:
-        return self._on_grid(_embed(sound), sound.duration_seconds)
+        return [self._on_grid(_embed(sound), sound.duration_seconds) for sound in sounds]
 
     def _on_grid(self, frames: np.ndarray, duration_seconds: Fraction) -> np.ndarray:
-        if self.frames_per_second == RATE:
+        if self.card.frames_per_second == RATE:
             return frames
-        return windowed.regrid(frames, RATE, duration_seconds, self.frames_per_second or 1 / duration_seconds)
+        return windowed.regrid(frames, RATE, duration_seconds, self.card.rate_of(duration_seconds))
 
     def song(self, path: Place, start_seconds: float, end_seconds: float) -> tuple[np.ndarray, Fraction]:
         """What a call gives for a stretch of a recording, and its exact seconds: one window of samples is in
@@ -217,17 +213,16 @@ class MiniEncoder:
 def load(settings: EncoderOptions, device: Device) -> MiniEncoder:
     """The encoder in the package. Raises `UserMustAct` for a setting that it has no use for."""
     settings.refuse(weights=settings.weights, compat=settings.compat, layer=settings.layer)
-    rate = settings.frames_per_second(RATE)
     card = Card(
         name="mini",
         version=VERSION,
         sample_rate=22_050,
         width=WIDTH,
-        frames_per_second=rate or Fraction(0),
+        frames_per_second=settings.frames_per_second(RATE),
         window_seconds=WINDOW_SECONDS,
         licence="MIT, ISC, CC BY 4.0 and Apache-2.0: see NOTICE",
     )
-    return MiniEncoder(card, rate)
+    return MiniEncoder(card)
 
 
 def _embed(sound: Sound) -> np.ndarray:

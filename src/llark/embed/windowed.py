@@ -7,7 +7,7 @@ joined at the middles of the overlaps and averaged onto the wanted grid.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -48,7 +48,6 @@ class WindowedEncoder:
 
     network: WindowedNetwork
     card: Card
-    frames_per_second: Fraction | None
     device: Device
 
     def __call__(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
@@ -61,17 +60,7 @@ class WindowedEncoder:
             pieces += [
                 _cut(samples, start, max(end, start + network.least), network.hop) for start, end in spans[-1]
             ]
-        output = iter(self._run(pieces))
-        return [
-            self._frames([next(output) for _ in own], own, sound)
-            for sound, own in zip(sounds, spans, strict=True)
-        ]
-
-    def _frames(self, pieces: list[np.ndarray], spans: list[tuple[int, int]], sound: Sound) -> np.ndarray:
-        cut = [_fit(piece, end - start) for piece, (start, end) in zip(pieces, spans, strict=True)]
-        joined = join(cut, spans, causal=False)
-        duration = sound.duration_seconds
-        return regrid(joined, self.network.rate, duration, self.frames_per_second or 1 / duration)
+        return frames_of(self._run(pieces), spans, sounds, network.rate, self.card)
 
     @torch.inference_mode()
     def _run(self, pieces: list[np.ndarray]) -> list[np.ndarray]:
@@ -104,17 +93,16 @@ def _fit(values: np.ndarray, count: int) -> np.ndarray:
 
 def encoder(name: str, network: WindowedNetwork, settings: EncoderOptions, device: Device) -> WindowedEncoder:
     """The encoder around a network. Raises `UserMustAct` where the rate is not available."""
-    rate = settings.frames_per_second(network.rate)
     card = Card(
         name=name,
-        version=network.version if device.dtype == "float32" else f"{network.version}-{device.dtype}",
+        version=device.version(network.version),
         sample_rate=network.sample_rate,
         width=network.width,
-        frames_per_second=rate or Fraction(0),
+        frames_per_second=settings.frames_per_second(network.rate),
         window_seconds=Fraction(network.window * network.hop, network.sample_rate),
         licence=network.licence,
     )
-    return WindowedEncoder(network, card, rate, device)
+    return WindowedEncoder(network, card, device)
 
 
 # --- time grids: windows that cover a clip, and frames of one rate averaged into those of another ---------
@@ -169,6 +157,32 @@ def windows(total: int, window: int, overlap: int, *, whole: bool = False) -> li
         end = min(start + window, total)
         spans.append((end - window if whole else start, end))
     return spans
+
+
+def frames_of(
+    values: Iterable[np.ndarray],
+    spans: Sequence[list[tuple[int, int]]],
+    sounds: Sequence[Sound],
+    rate: Fraction,
+    card: Card,
+    *,
+    causal: bool = False,
+) -> list[np.ndarray]:
+    """Each clip's frames on the grid of the card: float32 [frames, width], from the values of its windows.
+
+    Args:
+        values: [end - start, width] of each window of the first clip, then of the second one, and so on.
+        spans: Each clip's windows, (start, end) in values.
+        rate: Values a second.
+        causal: As in `join`.
+    """
+    outputs = iter(values)
+    frames = []
+    for sound, own in zip(sounds, spans, strict=True):
+        joined = join([_fit(next(outputs), end - start) for start, end in own], own, causal=causal)
+        duration = sound.duration_seconds
+        frames.append(regrid(joined, rate, duration, card.rate_of(duration)))
+    return frames
 
 
 def join(pieces: Sequence[np.ndarray], spans: Sequence[tuple[int, int]], *, causal: bool) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,25 @@ def hidden_layer(states: tuple[Any, ...], layer: int | None, default: int = -1) 
     if not -len(states) <= chosen < len(states):
         raise UserMustAct(f"--layer {chosen} is not there: this model has layers 0 to {len(states) - 1}.")
     return states[chosen]
+
+
+def run_layer(
+    model: torch.nn.Module, depth: int, settings: EncoderOptions, device: Device
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What gives one layer of a network that is written here, whose call lists the states of all its layers.
+
+    Raises `UserMustAct` where it has no such layer.
+    """
+    device.settle(model)
+    hidden_layer((None,) * (depth + 1), settings.layer)
+
+    def run(samples: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = hidden_layer(
+            model(samples.to(device.name), device.torch_dtype), settings.layer
+        )
+        return output
+
+    return run
 
 
 def licence(config: dict[str, Any], usual: str) -> str:

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from llark.embed.encoder import Device, EncoderOptions
-from llark.embed.hub import fill, hidden_layer, licence, tensors, version
+from llark.embed.hub import fill, licence, run_layer, tensors, version
 from llark.embed.mel import mel_decibels
 from llark.embed.windowed import WindowedNetwork
 
@@ -114,17 +114,9 @@ def load_dasheng(
     longest = int(sizes.get("target_length", 1008)) if places is None else PATCH * places.shape[-1]
     model = Dasheng(width, depth, heads, int(sizes.get("n_mels", 64)), longest)
     fill(model, weights, "encoder.", folder)
-    device.settle(model)
-    hidden_layer((None,) * (depth + 1), settings.layer)
     hop = HOP * PATCH
-
-    def run(samples: torch.Tensor) -> torch.Tensor:
-        states = model(samples.to(device.name), device.torch_dtype)
-        output: torch.Tensor = hidden_layer(states, settings.layer)
-        return output
-
     return WindowedNetwork(
-        run=run,
+        run=run_layer(model, depth, settings, device),
         sample_rate=SAMPLE_RATE,
         hop=hop,
         window=longest // PATCH,

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from llark.embed.encoder import Device, EncoderOptions
-from llark.embed.hub import fill, hidden_layer, licence, tensors, version
+from llark.embed.hub import fill, licence, run_layer, tensors, version
 from llark.embed.mel import mel_decibels
 from llark.embed.windowed import WindowedNetwork
 from llark.errors import UserMustAct
@@ -105,17 +105,9 @@ def load_muq(
         )
     model = MuQ(config)
     fill(model, tensors(folder), "model.", folder)
-    device.settle(model)
     hop = model.hop * (100 // int(config.get("label_rate", 25)))
-    hidden_layer((None,) * (int(config["encoder_depth"]) + 1), settings.layer)
-
-    def run(samples: torch.Tensor) -> torch.Tensor:
-        states = model(samples.to(device.name), device.torch_dtype)
-        output: torch.Tensor = hidden_layer(states, settings.layer)
-        return output
-
     return WindowedNetwork(
-        run=run,
+        run=run_layer(model, int(config["encoder_depth"]), settings, device),
         sample_rate=SAMPLE_RATE,
         hop=hop,
         window=WINDOW_SECONDS * SAMPLE_RATE // hop,

@@ -230,9 +230,7 @@ def load_auto(
     hop = _hop([one.shape[1] for one in counts], rate)
     width = int(counts[0].shape[2])
     if hop is None:
-        return WindowedNetwork(
-            _mean(run), rate, WINDOW_SECONDS * rate, 1, 0, width, version, hub.licence(config, "unknown")
-        )
+        return WindowedNetwork(_mean(run), rate, WINDOW_SECONDS * rate, 1, 0, width, version, known)
     return WindowedNetwork(
         run=run,
         sample_rate=rate,

@@ -34,7 +34,6 @@ class JukeboxEncoder:
 
     net: Jukebox
     card: Card
-    frames_per_second: Fraction | None
     compat: str | None = None
 
     def __call__(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
@@ -56,13 +55,8 @@ class JukeboxEncoder:
             spans.append(windowed.windows(total, sizes.prior.context, overlap))
             for start, end in spans[-1]:
                 windows.append(self._codes(samples, start, end))
-        activations = iter(self.net.activations(windows))
-        frames = []
-        for sound, own in zip(sounds, spans, strict=True):
-            joined = windowed.join([next(activations) for _ in own], own, causal=True)
-            rate = self.frames_per_second or 1 / sound.duration_seconds
-            frames.append(windowed.regrid(joined, sizes.code_rate, sound.duration_seconds, rate))
-        return frames
+        activations = self.net.activations(windows)
+        return windowed.frames_of(activations, spans, sounds, sizes.code_rate, self.card, causal=True)
 
     def _codes(self, samples: np.ndarray, start: int, end: int) -> torch.Tensor:
         """Codes [start, end) of a recording, with the sound around the window taken into account."""
@@ -88,17 +82,16 @@ def load(settings: EncoderOptions, device: Device) -> JukeboxEncoder:
     if settings.compat:
         settings.refuse(rate=None if settings.rate == "10" else settings.rate)
         rate = published_rate(net.sizes)
-    version = f"{VERSION}-{convert.digest(Path(settings.weights))}"
     card = Card(
         name="jukebox" if settings.compat is None else f"jukebox-{settings.compat}",
-        version=f"{version}-{device.dtype}" if device.dtype != "float32" else version,
+        version=device.version(f"{VERSION}-{convert.digest(Path(settings.weights))}"),
         sample_rate=SAMPLE_RATE,
         width=net.sizes.prior.width,
-        frames_per_second=rate or Fraction(0),
+        frames_per_second=rate,
         window_seconds=Fraction(net.sizes.window_samples, SAMPLE_RATE),
         licence=convert.LICENCE,
     )
-    return JukeboxEncoder(net, card, rate, settings.compat)
+    return JukeboxEncoder(net, card, settings.compat)
 
 
 # --- the published extraction, to the number: what LLark's own embeddings were made by --------------------

@@ -280,10 +280,3 @@ class Prior(nn.Module):
         x = self.code_embedding[padded.roll(1, 1)]
         x[:, 0] = self.start
         return (x + places[: padded.shape[1]]).to(dtype)
-
-    def forward(self, codes: torch.Tensor, places: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """int64 [batch, n ≤ context] → float32 [batch, n, width]: the last kept layer's output."""
-        x = self.begin(codes, places, dtype)
-        for layer in self.layers:
-            x = layer(x)
-        return x[:, : codes.shape[1]].float()
