@@ -60,24 +60,24 @@ def export(folder: Place, out: Path, layout: str) -> int:
     out.mkdir(parents=True, exist_ok=True)
     names = _names(list(shards))
     lines = []
+    exported = _export_files if layout == "npy" else _export_tars
     with engine.Ticker("export", len(shards)) as tick:
-        if layout == "npy":
-            for clip_id, embedding in shards.items():
-                np.save(
-                    out / f"{names[clip_id]}.npy", embedding.frames.astype(np.float32), allow_pickle=False
-                )
-                lines.append(_entry(embedding, f"{names[clip_id]}.npy"))
-                tick()
-        else:
-            lines = list(_export_tars(shards, out, names, tick))
+        for line in exported(shards, out, names):
+            lines.append(line)
+            tick()
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     (out / INDEX).write_text(text, encoding="utf-8")
     return len(lines)
 
 
-def _export_tars(
-    shards: Embeddings, out: Path, names: dict[str, str], tick: engine.Ticker
-) -> Iterator[dict[str, object]]:
+def _export_files(shards: Embeddings, out: Path, names: dict[str, str]) -> Iterator[dict[str, object]]:
+    for clip_id, embedding in shards.items():
+        name = f"{names[clip_id]}.npy"
+        np.save(out / name, embedding.frames.astype(np.float32), allow_pickle=False)
+        yield _entry(embedding, name)
+
+
+def _export_tars(shards: Embeddings, out: Path, names: dict[str, str]) -> Iterator[dict[str, object]]:
     ids = list(shards)
     for number, at in enumerate(range(0, len(ids), SHARD_CLIPS)):
         name = f"embeddings-{number:06d}.tar"
@@ -90,7 +90,6 @@ def _export_tars(
                 _add(tar, f"{names[clip_id]}.audio_encoding.npy", buffer.getvalue())
                 _add(tar, f"{names[clip_id]}.json", json.dumps(entry, ensure_ascii=False).encode())
                 yield entry
-                tick()
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
@@ -286,12 +285,16 @@ def import_(source: Path, out: Place, encoder: str, rate: str) -> None:
     names = list(_files(source).values())
     if not names:
         raise UserMustAct(f"{source} holds no .npy and no .tar.")
-    plan: dict[str, object] = {
+    plan: dict[str, object] = {  # with the keys of an embed stage, so that what reads one reads the other
+        "settings": {"encoder": encoder},
+        "version": "imported",
+        "width": None,
+        "licence": "unknown",
         "imported": {"files": len(names), "names": hashlib.sha256("\n".join(names).encode()).hexdigest()},
         "encoder": encoder,
         "frames_per_second": str(exact),
     }
-    writer = stages.open_stage(out, "embed", _described(plan))
+    writer = stages.open_stage(out, "embed", plan)
     with writer, engine.Ticker("import", None) as tick:
         if writer.finished:
             return
@@ -305,17 +308,11 @@ def import_(source: Path, out: Place, encoder: str, rate: str) -> None:
 def _rate(text: str) -> Fraction:
     try:
         exact = Fraction(text)
-    except (ValueError, ZeroDivisionError) as error:
-        raise UserMustAct(f"--rate {text} is no number of frames a second.") from error
+    except (ValueError, ZeroDivisionError):
+        exact = Fraction(0)
     if exact <= 0:
         raise UserMustAct(f"--rate {text} is no number of frames a second.")
     return exact
-
-
-def _described(plan: dict[str, object]) -> dict[str, object]:
-    """The same keys as an embed stage has, so that what reads one reads the other."""
-    settings = {"encoder": plan["encoder"]}
-    return {"settings": settings, "version": "imported", "width": None, "licence": "unknown", **plan}
 
 
 def _records(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -112,53 +113,34 @@ def outcomes(encoder: Encoder, clips: Iterable[Clip], done: Collection[str], bat
     alone, from their files, where the encoder can."""
     missing = (clip for clip in clips if clip.id not in done)
     with ThreadPoolExecutor(2) as readers:
-        ahead = None
+        ahead: list[tuple[Clip, Future[Sound] | None]] = []
         while True:
             group = list(itertools.islice(missing, batch))
             following = [
                 (clip, None if _is_streamed(encoder, clip) else readers.submit(read, clip)) for clip in group
             ]
-            if ahead:
-                yield from _outcomes(encoder, [(clip, _sound(future)) for clip, future in ahead])
+            yield from _outcomes(encoder, ahead)
             if not following:
                 return
             ahead = following
 
 
-def _sound(future: Future[Sound] | None) -> Sound | BadAudio | None:
-    try:
-        return None if future is None else future.result()
-    except BadAudio as error:
-        return error
-
-
-def _outcomes(encoder: Encoder, read_clips: list[tuple[Clip, Sound | BadAudio | None]]) -> Iterator[Outcome]:
+def _outcomes(encoder: Encoder, ahead: Sequence[tuple[Clip, Future[Sound] | None]]) -> Iterator[Outcome]:
     """One outcome a clip, in order; `None` stands for a clip that is still in its file. What one clip does to
     a batch costs no other clip."""
-    sounds = [sound for _, sound in read_clips if isinstance(sound, Sound)]
-    try:
-        results: Iterator[np.ndarray | BadAudio] = iter(encoder(sounds) if sounds else [])
-    except BadAudio:
-        results = iter([_alone(encoder, sound) for sound in sounds])
-    for clip, sound in read_clips:
-        frames = next(results) if isinstance(sound, Sound) else sound
-        if isinstance(frames, BadAudio):
-            yield Outcome(clip, [Dropped(clip.id, NAME, frames.reason, frames.detail)])
-        elif isinstance(sound, Sound) and frames is not None:
-            yield Outcome(clip, [placed(encoder, clip, sound.duration_seconds, frames)])
-        else:
-            yield Outcome(clip, [_from_file(encoder, clip)])
-
-
-def _from_file(encoder: Encoder, clip: Clip) -> Embedding | Dropped:
-    try:
-        return embedded(encoder, clip)
-    except BadAudio as error:
-        return Dropped(clip.id, NAME, error.reason, error.detail)
-
-
-def _alone(encoder: Encoder, sound: Sound) -> np.ndarray | BadAudio:
-    try:
-        return encoder([sound])[0]
-    except BadAudio as error:
-        return error
+    sounds = {clip.id: future.result() for clip, future in ahead if future and not future.exception()}
+    together: dict[str, np.ndarray] = {}
+    with contextlib.suppress(BadAudio):  # where one is at fault each is embedded alone, and that one dropped
+        together |= zip(sounds, encoder(list(sounds.values())) if sounds else (), strict=True)
+    for clip, future in ahead:
+        output: Embedding | Dropped
+        try:
+            if future is None:
+                output = embedded(encoder, clip)
+            else:
+                sound = future.result()  # raises what reading the clip raised
+                frames = together[clip.id] if together else encoder([sound])[0]
+                output = placed(encoder, clip, sound.duration_seconds, frames)
+        except BadAudio as error:
+            output = Dropped(clip.id, NAME, error.reason, error.detail)
+        yield Outcome(clip, [output])
