@@ -145,7 +145,7 @@ def test_a_setting_that_is_not_to_be_had_is_one_sentence(said: dict[str, object]
 
 
 def test_a_device_that_is_not_there_and_a_sound_that_is_none_are_refused() -> None:
-    with pytest.raises(UserMustAct, match="The device cuda:63 is not there"):
+    with pytest.raises(UserMustAct, match="The device cuda:63 is not available here"):
         device("cuda:63")
     with pytest.raises(UserMustAct, match="The precision int4 is unknown"):
         device("cpu", "int4")

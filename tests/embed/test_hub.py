@@ -191,7 +191,7 @@ def test_other_weights_under_the_same_name_are_another_encoder(tmp_path: Path) -
 def test_a_clap_is_sent_to_its_own_encoder_and_what_hears_nothing_is_one_sentence(tmp_path: Path) -> None:
     from transformers import BertConfig, BertModel, DacConfig, DacFeatureExtractor, DacModel
 
-    with pytest.raises(UserMustAct, match=r"is a CLAP; --encoder clap --weights .* hears it"):
+    with pytest.raises(UserMustAct, match=r"is a CLAP; --encoder clap --weights .* loads it"):
         load(settings(tiny_hub.clap(tmp_path / "clap")), Device())
     sizes = {"encoder_hidden_size": 8, "decoder_hidden_size": 16, "codebook_size": 8}
     DacModel(DacConfig(**sizes)).save_pretrained(tmp_path / "dac")
