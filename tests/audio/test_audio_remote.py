@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -130,9 +129,7 @@ def test_a_folder_is_made_from_remote_recordings_to_a_remote_place(
 
 
 def test_a_url_that_ffmpeg_knows_is_never_opened_by_ffmpeg(tmp_path: Path) -> None:
-    began = time.monotonic()
     for name in ("http:127.0.0.1", "concat:a|b", "data:audio"):
         with pytest.raises(BadAudio) as caught:
             audio.load(tmp_path / name)
         assert caught.value.reason == "missing"
-    assert time.monotonic() - began < 5

@@ -57,7 +57,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     cases = make.corpus(folder)
     tracks = [Track(f"{number:04}", str(folder / case.name)) for number, case in enumerate(cases)]
     writer = stages.open_stage(folder.parent / "clips", "prepare")
-    engine.run(Crop(), tracks, writer, workers=1, timeout_seconds=30.0, progress=False, drop_share=1.0)
+    engine.run(Crop(), tracks, writer, workers=1, timeout_seconds=120.0, progress=False, drop_share=1.0)
     clips: dict[int, list[Clip]] = {number: [] for number in range(len(cases))}
     drops: dict[int, list[Dropped]] = {number: [] for number in range(len(cases))}
     for clip in stages.read(folder.parent / "clips", Clip):

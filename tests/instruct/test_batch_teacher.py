@@ -32,7 +32,7 @@ def teach(
 
     @contextlib.asynccontextmanager
     async def connect(asked: Prompts) -> AsyncGenerator[BatchTeacher]:
-        async with Client(LlmServer(server.url, SECRET, timeout_seconds=10.0)) as client:
+        async with Client(LlmServer(server.url, SECRET, timeout_seconds=60.0)) as client:
             budget = Budget(limits, Prices(1.0, 2.0), ledger.spent())
             teacher = BatchTeacher(client, ledger, budget, Sampling("fake"), out / "batches", config)
             await teacher.fill(asked, progress=False)
@@ -122,7 +122,7 @@ def test_a_process_that_ended_while_batches_wait_goes_on_and_submits_nothing_twi
 async def _fill(server: Server, out: Path) -> None:
     settings = ModelTeacherConfig("batch-1", "fake", ("understanding",))
     with Ledger(out / "replies.sqlite") as ledger:
-        async with Client(LlmServer(server.url, SECRET, timeout_seconds=10.0)) as client:
+        async with Client(LlmServer(server.url, SECRET, timeout_seconds=60.0)) as client:
             config = BatchConfig(3, 0.01)
             teacher = BatchTeacher(client, ledger, Budget(), Sampling("fake"), out / "batches", config)
             await teacher.fill(lambda: prompts([clip(n) for n in range(7)], settings), progress=False)

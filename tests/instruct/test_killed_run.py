@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -29,8 +30,12 @@ def test_a_killed_run_loses_the_requests_on_their_way_and_nothing_else(tmp_path:
             writer.write(f"c{number}", [Annotation(f"c{number}", 0.0, 20.0, tempo=tempo, key=key)])
         writer.finish()
 
+    killed = threading.Event()
+
     async def slow(server: Server, request: web.Request, body: Body) -> web.StreamResponse:
-        await asyncio.sleep(0.05)
+        """Half of the clips are answered; the others wait until the run that asked for them is dead."""
+        while len(server.bodies) >= CLIPS // 2 and not killed.is_set():
+            await asyncio.sleep(0.01)
         return await scholar(server, request, body)
 
     with Server(slow) as server:
@@ -51,6 +56,7 @@ def test_a_killed_run_loses_the_requests_on_their_way_and_nothing_else(tmp_path:
             time.sleep(0.01)
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
+        killed.set()
         with Ledger(tmp_path / "out" / "replies.sqlite") as ledger:
             bought = ledger.spent().replies
         begun = len(server.bodies)

@@ -69,7 +69,7 @@ def completion(text: str, **more: object) -> bytes:
     return json.dumps({"choices": [{"message": {"content": text}}], **more}).encode()
 
 
-def ask(url: str, ledger: Ledger, timeout_seconds: float = 20.0) -> str:
+def ask(url: str, ledger: Ledger, timeout_seconds: float = 60.0) -> str:
     server = LlmServer(url, SECRET, "MY_KEY", timeout_seconds)
     chat = [{"role": "user", "content": "?"}]
     return ask_all(server, SAMPLING, [chat], ledger, QUICK)[0].text
@@ -111,7 +111,7 @@ def test_whatever_a_server_does_is_one_sentence_for_the_user(handle: Handler, wh
     assert MOST_BYTES == 4_000_000
     with listening(handle) as url, Ledger() as ledger:
         with pytest.raises(UserMustAct) as caught:
-            ask(url, ledger, timeout_seconds=0.5 if handle is drips else 20.0)
+            ask(url, ledger, timeout_seconds=0.5 if handle is drips else 60.0)
         assert f"{url} gives no reply {why}" in str(caught.value)
 
 

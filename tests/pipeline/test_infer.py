@@ -369,7 +369,7 @@ from llark.storage import stages
 real, opened = Answerer.__call__, stages.open_stage
 
 def slow(self, asked, tick=None):
-    time.sleep(0.15)
+    time.sleep(0.3)
     return real(self, asked, tick)
 
 Answerer.__call__ = slow

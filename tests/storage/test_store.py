@@ -208,7 +208,7 @@ def test_dying_at_any_step_of_writing_costs_and_doubles_nothing(
 
 
 _ENDLESS = """
-import sys
+import sys, time
 from llark.records import Clip
 from llark.storage import stages
 with stages.open_stage(sys.argv[1], "count", flush_records=3) as writer:
@@ -216,6 +216,7 @@ with stages.open_stage(sys.argv[1], "count", flush_records=3) as writer:
     for n in range(3000):
         if str(n) not in writer.done:
             writer.write(str(n), [Clip(str(n), "t", "p" * 500, 0.0, 1.0)])
+            time.sleep(0.002)
     writer.finish()
 """
 
