@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import time
@@ -119,6 +120,18 @@ def test_a_worker_that_is_killed_between_two_records_costs_none() -> None:
     wait([workers._processes[0].sentinel])
     assert [one.id for one in workers.outputs_of(second)] == ["1a", "1b"]  # type: ignore[attr-defined]
     workers.kill()
+
+
+def test_no_worker_outlives_a_run_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    writer = stages.open_stage(tmp_path / "s", "halve")
+    monkeypatch.setattr(writer, "write", full)
+    with pytest.raises(OSError, match="no space") as caught:
+        engine.run(Halve(("3",)), _tracks(4, t3="hangs"), writer, workers=2, progress=False)
+    assert multiprocessing.active_children() == []
+    assert caught.tb is not None
 
 
 def test_what_cannot_be_sent_between_processes_is_dropped_with_its_reason(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ number of workers changes the time a run takes and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,6 +28,9 @@ from llark.errors import BadAudio, UserMustAct, one_line
 from llark.records import Dropped
 
 Input = TypeVar("Input", contravariant=True)
+
+Results = Generator[tuple[str, list[object]], None, None]
+"""Each record's id and what it became."""
 
 DROP_SHARE = 0.5
 """A run stops once more than this share of its records were dropped …"""
@@ -138,7 +142,11 @@ def run(
             if workers < 1
             else _on_workers(step, missing, workers, timeout_seconds)
         )
-        with Ticker(step.name, total, len(writer.done), show=progress) as tick:
+        ticker = Ticker(step.name, total, len(writer.done), show=progress)
+        with (
+            contextlib.closing(results),
+            ticker as tick,
+        ):  # closed at once, so that no worker outlives an error
             for id_, outputs in results:
                 writer.write(id_, outputs)
                 tally.add(outputs)
@@ -182,7 +190,7 @@ def stop_if_most_are_dropped(name: str, tally: Tally, outputs: list[object], dro
         raise UserMustAct(f"{name} stopped: {what}. The last: {last}")
 
 
-def _in_process(step: Step[Any], records: Iterable[Any]) -> Iterator[tuple[str, list[object]]]:
+def _in_process(step: Step[Any], records: Iterable[Any]) -> Results:
     opened = False
     for record in records:
         if not opened:
@@ -241,7 +249,7 @@ def _not_sent(step: Step[Any], record: Any, error: Exception) -> Dropped:
 
 def _on_workers(
     step: Step[Any], records: Iterable[Any], workers: int, timeout_seconds: float | None
-) -> Iterator[tuple[str, list[object]]]:
+) -> Results:
     """Results in the order of the records; a record that takes its worker down is dropped.
 
     Each worker has one thread here that waits for it.
