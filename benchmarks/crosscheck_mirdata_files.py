@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TESTS = Path(__file__).parents[1] / "tests" / "prepare" / "datasets"
+ROOT = Path(__file__).parents[1]
 FOLDER = Path("build/crosscheck")
 MOODTHEME = "mtg_jamendo_autotagging_moodtheme"
 
@@ -50,8 +50,8 @@ PITCH: Mapping[str, tuple[str, ...]] = dict.fromkeys(("pitch", "notes_pyin"), ()
 
 def tree_cases() -> Iterator[Case]:
     """Our trees, with what mirdata wants elsewhere put there too."""
-    sys.path.insert(0, str(TESTS))
-    from dataset_trees import TREES
+    sys.path.insert(0, str(ROOT))
+    from tests.prepare.datasets.dataset_trees import TREES
 
     def made(name: str, inside: str = "") -> Path:
         root = FOLDER / "trees" / name

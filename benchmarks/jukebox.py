@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-TESTS = Path(__file__).resolve().parent.parent / "tests" / "embed"
+ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = 1_048_576
 RATE = 44_100
 HEADS = 8
@@ -43,8 +43,8 @@ def clip(index: int) -> np.ndarray:
 
 def reference(args: argparse.Namespace) -> tuple[Any, Any, Any]:
     """Their modules with full VQ-VAE and context, and the goldens' helper."""
-    sys.path[:0] = [str(TESTS), args.jukebox]
-    import jukebox_goldens as goldens
+    sys.path[:0] = [str(ROOT), args.jukebox]
+    from tests.embed import jukebox_goldens as goldens
 
     goldens.stand_in()
     goldens.VQ = {"width": 32, "depth": 4, "code_width": 64, "codes": 2048}

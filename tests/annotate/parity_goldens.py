@@ -1,8 +1,8 @@
 """What the authors' own code says with the weights rounded as ours are: the ports differ by nothing else.
 
-    python tests/annotate/parity_goldens.py FOLDER_WITH_THE_UNPACKED_WHEELS
+    python -m tests.annotate.parity_goldens FOLDER_WITH_THE_UNPACKED_WHEELS
 
-rewrites `tests/data/annotate/parity_goldens.npz`. It needs what `tests/nets/rhythm_harmony_goldens.py` needs,
+rewrites `tests/data/annotate/parity_goldens.npz`. It needs what `rhythm_harmony_goldens.py` needs,
 whose goldens are of the weights as they were published. Only numbers are kept.
 """
 
@@ -21,9 +21,9 @@ CQT_BINS = slice(18, 270)
 
 
 def main(folder: Path) -> None:
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     import torch
-    from networks import rhythm_harmony_goldens as reference
+
+    from tests.networks import rhythm_harmony_goldens as reference
 
     load = torch.load
 

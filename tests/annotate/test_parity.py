@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from networks.rhythm_harmony_goldens import music
-from parity_goldens import GOLDENS
 
 from llark.networks.beat import BeatNet
 from llark.networks.chord import ChordNet
+from tests.annotate.parity_goldens import GOLDENS
+from tests.networks.rhythm_harmony_goldens import music
 
 TOLERANCE = 1e-4
 

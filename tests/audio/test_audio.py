@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from damage import encode as damage
 
 from llark import audio
 from llark.audio import decoders
 from llark.audio import source as sources
 from llark.errors import BadAudio, UserMustAct
+from tests.damage import encode as damage
 
 RATE = 44100
 SECONDS = 6

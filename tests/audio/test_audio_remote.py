@@ -9,7 +9,6 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
-from damage import encode
 
 from llark import audio, engine
 from llark.audio import source
@@ -17,6 +16,7 @@ from llark.errors import BadAudio, UserMustAct
 from llark.prepare.crop import Crop
 from llark.records import Track
 from llark.storage import stages
+from tests.damage import encode
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-
-import numpy as np
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import annotate_against
 import annotate_clips
@@ -20,6 +14,8 @@ import annotate_real
 import annotate_rendered
 import annotate_report
 import annotate_scores
+import numpy as np
+import pytest
 from annotate_clips import Case
 from annotate_heard import Facts, Remembered, all_facts
 from annotate_scores import Mark

@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
 import others
+import pytest
 from others import OTHERS, essentia_facts, madmom_facts
 
 from llark.errors import BadAudio, UserMustAct

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from damage.make import Case
+
+from tests.damage.make import Case
 
 
 def share_right(heard: np.ndarray, truth: np.ndarray, rate: int) -> float:

@@ -1,7 +1,7 @@
 """A corpus of damaged and odd files, each with what a reader may make of it.
 
 Run as a script, it writes the corpus to a folder, for a look at it:
-PYTHONPATH=tests python -m damage.make FOLDER
+python -m tests.damage.make FOLDER
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from damage import encode
-from damage.encode import RATE, SECONDS
 
 from llark import audio
+from tests.damage import encode
+from tests.damage.encode import RATE, SECONDS
 
 NO_AUDIO = frozenset({"not-audio", "damaged", "empty"})
 GONE = frozenset({"missing"})

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from damage import encode, judge, make
-from damage.make import Case
 
 from llark import audio, engine
 from llark.errors import BadAudio
@@ -17,6 +15,8 @@ from llark.prepare import stage
 from llark.prepare.crop import Crop
 from llark.records import Clip, Dropped, Track
 from llark.storage import stages
+from tests.damage import encode, judge, make
+from tests.damage.make import Case
 
 pytestmark = pytest.mark.slow
 

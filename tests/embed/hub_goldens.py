@@ -1,7 +1,7 @@
 """Rewrites tests/data/embed/hub_goldens.npz by running the publishers' own MuQ, Dasheng and CLAP on tiny
 random weights.
 
-    python tests/embed/hub_goldens.py MUQ DASHENG CLAP
+    python -m tests.embed.hub_goldens MUQ DASHENG CLAP
 
 MUQ is the folder `src` of the source distribution muq 0.1.0, DASHENG the unpacked wheel dasheng 0.0.9, CLAP
 that of laion_clap 1.1.7. They need librosa, torchlibrosa, einops and easydict. Their torchaudio, which does
@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tiny_hub
 import torch
+
+from tests.embed import tiny_hub
 
 GOLDENS = Path(__file__).parent.parent / "data" / "embed" / "hub_goldens.npz"
 

@@ -1,6 +1,6 @@
 """Rewrites tests/data/embed/jukebox_goldens.npz by running openai/jukebox on small random models.
 
-    python tests/embed/jukebox_goldens.py JUKEBOX LLARK
+    python -m tests.embed.jukebox_goldens JUKEBOX LLARK
 
 JUKEBOX is a checkout of https://github.com/openai/jukebox (08efbbc), LLARK one of
 https://github.com/spotify-research/llark (a933b94), whose extraction is run, too. Both want CUDA; here their

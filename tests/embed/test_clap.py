@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_hub
 import torch
-from hub_goldens import CLAP_JOINT, GOLDENS, sound
 
 from llark.embed import clap, load
 from llark.embed.checkpoint import Checkpoint
 from llark.embed.encoder import Device, EncoderOptions, Sound
 from llark.errors import UserMustAct
+from tests.embed import tiny_hub
+from tests.embed.hub_goldens import CLAP_JOINT, GOLDENS, sound
 
 
 @pytest.fixture(scope="module")

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import embed_compare as compare
 import numpy as np
 import pytest
-import tiny_hub
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import embed_compare as compare
 from embed_probes import Result
 
 from llark import audio, corpus
 from llark.embed.encoder import Device, EncoderOptions
 from llark.errors import UserMustAct
 from llark.records import KEYS, Annotation, Beats, Chords, ChordSpan, Key, Tag, Tags, Tempo, Track
+from tests.embed import tiny_hub
 
 RATE = 16_000
 SECONDS = 0.8

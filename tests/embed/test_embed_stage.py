@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_hub
 
 from llark import audio, cli
 from llark.embed import layouts, step
@@ -22,6 +21,7 @@ from llark.pipeline import embed as walk
 from llark.records import Clip, Embedding
 from llark.storage import folders, stages
 from llark.storage.embeddings import Embeddings
+from tests.embed import tiny_hub
 
 RATE = 16_000
 

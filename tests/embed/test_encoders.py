@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_hub
 import torch
-from jukebox_goldens import GOLDENS
-from tiny_jukebox import converted
 
 from llark.embed import NAMES, load
 from llark.embed.encoder import TOLERANCE, Device, Encoder, EncoderOptions, Sound, device
 from llark.errors import BadAudio, UserMustAct
+from tests.embed import tiny_hub
+from tests.embed.jukebox_goldens import GOLDENS
+from tests.embed.tiny_jukebox import converted
 
 ENCODERS = ("jukebox", "jukebox-llark", "clap", "mini", "mel", *tiny_hub.HUB)
 NEURAL = ("jukebox", "clap", "whisper", "mert", "muq", "dasheng", "encodec")

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_hub
 import torch
-from hub_goldens import GOLDENS, sound
 from safetensors.torch import load_file, save_file
 
 from llark.embed import hub, load
@@ -18,6 +16,8 @@ from llark.embed.encoder import Device, EncoderOptions, Sound
 from llark.embed.hub import dasheng, hidden_layer, muq
 from llark.embed.mel import htk_filters
 from llark.errors import UserMustAct
+from tests.embed import tiny_hub
+from tests.embed.hub_goldens import GOLDENS, sound
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from jukebox_goldens import GOLDENS, MODELS, sound
-from tiny_jukebox import checkpoint, converted, sizes_of
 
 from llark.embed.checkpoint import Checkpoint
 from llark.embed.encoder import TOLERANCE, Device, EncoderOptions, Sound
@@ -24,6 +22,8 @@ from llark.embed.jukebox.net import Jukebox
 from llark.embed.jukebox.sizes import SAMPLE_RATE, Sizes
 from llark.errors import BadAudio, UserMustAct
 from llark.pipeline import embed as walk
+from tests.embed.jukebox_goldens import GOLDENS, MODELS, sound
+from tests.embed.tiny_jukebox import checkpoint, converted, sizes_of
 
 
 @pytest.fixture(scope="module")

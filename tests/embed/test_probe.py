@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-
-import numpy as np
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import embed_probes as probe
+import numpy as np
+import pytest
 
 from llark.records import KEYS, Annotation, Beats, Chords, ChordSpan, Embedding, Key, Tag, Tags, Tempo
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jukebox_goldens import MODELS, TIME_BINS, VQ
 
 from llark.embed.jukebox import convert
 from llark.embed.jukebox.sizes import PriorSizes, Sizes, VQSizes
+from tests.embed.jukebox_goldens import MODELS, TIME_BINS, VQ
 
 
 def sizes_of(name: str) -> Sizes:

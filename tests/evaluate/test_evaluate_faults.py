@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_evaluate_walk import prepared, typed
 
 from llark import audio
 from llark.embed import mini, record
@@ -21,6 +20,7 @@ from llark.pipeline import evaluate as walk
 from llark.pipeline import listen, prepare, testsets
 from llark.records import Annotation, Clip, Embedding, Key, Track, to_dict
 from llark.storage import stages
+from tests.evaluate.test_command import prepared, typed
 
 
 def questions(folder: Path) -> Path:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from test_evaluate_walk import prepared
 
 from llark import cli
 from llark.errors import StoreMismatch, UserMustAct
@@ -15,6 +14,7 @@ from llark.model.checkpoint import new_model, save_adapter
 from llark.options import ModelOptions
 from llark.pipeline.ask import fingerprint
 from llark.train import smoke
+from tests.evaluate.test_command import prepared
 
 
 def run(*words: object) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from evaluate_fakes import deaf, hearing, make_items, run
 
 from llark.errors import UserMustAct
 from llark.evaluate import judge, report
 from llark.evaluate.judge import AnswerPair, match_prompts, matching, win_rate
+from tests.evaluate.evaluate_fakes import deaf, hearing, make_items, run
 
 PAIRS = [AnswerPair(f"t{i}", "Describe it.", "a tuba", "good answer", "bad answer") for i in range(20)]
 

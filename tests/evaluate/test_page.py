@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluate_fakes import annotation, deaf, hearing, make_items, run, sceptical
 
 from llark import audio
 from llark.evaluate import judge, page, report
@@ -19,6 +18,7 @@ from llark.evaluate.score import EvaluateConfig, evaluate
 from llark.evaluate.tasks import TASKS
 from llark.records import Annotation, Beats, Clip, Key
 from llark.report import plots
+from tests.evaluate.evaluate_fakes import annotation, deaf, hearing, make_items, run, sceptical
 
 
 class Tags(HTMLParser):

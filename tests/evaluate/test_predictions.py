@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 
 import pytest
-from evaluate_fakes import hearing, make_items, run, value
 
 from llark.errors import UserMustAct
 from llark.evaluate import answers, report, score
 from llark.evaluate.cases import TestSet
 from llark.evaluate.score import EvaluateConfig
 from llark.evaluate.tasks import QUESTION_TASKS, TASKS
+from tests.evaluate.evaluate_fakes import hearing, make_items, run, value
 
 BENCHMARKS = Path(os.environ.get("LLARK_BENCHMARKS", Path(__file__).parents[3] / "shared/benchmarks/data"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,7 @@ from llark.evaluate.tasks import TASKS
 from llark.options import EvaluateOptions
 from llark.pipeline import testsets
 from llark.prepare import crop, stage
-
-sys.path.append(str(Path(__file__).parents[1] / "prepare" / "datasets"))
-from dataset_trees import TREES
+from tests.prepare.datasets.dataset_trees import TREES
 
 BENCHMARKS = {
     "giantsteps_key": {"key"},

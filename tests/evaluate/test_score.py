@@ -7,7 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluate_fakes import (
+
+from llark.errors import UserMustAct
+from llark.evaluate import report
+from llark.evaluate.cases import CONDITIONS, TEXT_PRIORS, Case, LabelledClip, TestSet, donors, prompts_under
+from llark.evaluate.options import OptionList
+from llark.evaluate.report import FOLLOWS, KEEPS, Evaluation
+from llark.evaluate.score import EvaluateConfig, evaluate, plan, tasks_of
+from llark.evaluate.tasks import TASKS
+from llark.records import GENRES, Annotation, Key, Tempo
+from tests.evaluate.evaluate_fakes import (
     FIVE,
     annotation,
     deaf,
@@ -18,15 +27,6 @@ from evaluate_fakes import (
     sceptical,
     value,
 )
-
-from llark.errors import UserMustAct
-from llark.evaluate import report
-from llark.evaluate.cases import CONDITIONS, TEXT_PRIORS, Case, LabelledClip, TestSet, donors, prompts_under
-from llark.evaluate.options import OptionList
-from llark.evaluate.report import FOLLOWS, KEEPS, Evaluation
-from llark.evaluate.score import EvaluateConfig, evaluate, plan, tasks_of
-from llark.evaluate.tasks import TASKS
-from llark.records import GENRES, Annotation, Key, Tempo
 
 
 @pytest.fixture(scope="module")

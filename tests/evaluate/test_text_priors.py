@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import WIDTH, tiny_llama, tiny_tokenizer
 
 from llark.evaluate import page, report
 from llark.evaluate.cases import Case, TaskPrompt, TestSet, prompts_under
@@ -18,6 +17,7 @@ from llark.generate import Answerer
 from llark.generate.likelihood import likeliest, likelihoods
 from llark.options import ModelOptions
 from llark.pipeline.evaluate import LocalModel
+from tests.tiny import WIDTH, tiny_llama, tiny_tokenizer
 
 
 def cases(count: int = 40) -> tuple[Case, ...]:

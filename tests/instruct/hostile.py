@@ -7,7 +7,8 @@ import json
 from collections import Counter
 
 from aiohttp import web
-from teaching_server import Behaviour, Body, Server, completion, lesson, scholar
+
+from tests.instruct.teaching_server import Behaviour, Body, Server, completion, lesson, scholar
 
 
 def asked(body: Body) -> str:

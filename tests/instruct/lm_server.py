@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from teaching_server import Body, Server, completion
+
+from tests.instruct.teaching_server import Body, Server, completion
 
 
 class SmallModel:

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from teaching_server import Body, Server, completion, lesson
-from test_openai_teacher import SECRET, clip
 
 from llark.errors import UserMustAct
 from llark.instruct.batch import BatchConfig, BatchTeacher
@@ -21,6 +19,8 @@ from llark.llm.client import Client, LlmServer, Sampling
 from llark.llm.ledger import Budget, Ledger, OutOfBudget, Prices, SpendingLimits
 from llark.records import Dropped, Exchange
 from llark.storage import stages
+from tests.instruct.teaching_server import Body, Server, completion, lesson
+from tests.instruct.test_openai_teacher import SECRET, clip
 
 
 def teach(

@@ -6,7 +6,6 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from every_kind import ask_all
 
 from llark.instruct import Source
 from llark.instruct.keep import Seen, rules, sift
@@ -16,6 +15,7 @@ from llark.llm.ledger import Ledger
 from llark.music.claims import check
 from llark.questions import FAMILIES
 from llark.records import Annotation, Dropped, Key, Tags, Tempo, Track
+from tests.instruct.every_kind import ask_all
 
 TRACK = Track(
     "t", "x.ogg", dataset="set", licence="CC0", title="Blue Harbour Waltz", artist="Ekaterina", album="Dawn",

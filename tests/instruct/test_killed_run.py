@@ -13,12 +13,12 @@ from collections import Counter
 from pathlib import Path
 
 from aiohttp import web
-from hostile import asked
-from teaching_server import Body, Server, scholar
 
 from llark.llm.ledger import Ledger
 from llark.records import Annotation, Exchange, Key, Tempo
 from llark.storage import stages
+from tests.instruct.hostile import asked
+from tests.instruct.teaching_server import Body, Server, scholar
 
 CLIPS, AT_ONCE = 40, 4
 

@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from every_kind import ask_all, basic
 
 from llark.instruct import Source
 from llark.instruct.offline import BASIC_KINDS, BY_SLUG, CORE_KINDS, KINDS, TEACHER, OfflineConfig, teach
@@ -16,6 +15,7 @@ from llark.music.facts_line import describe_facts
 from llark.questions import FAMILIES, advice
 from llark.questions.facts import Facts, listed
 from llark.records import INSTRUMENTS, KEYS, METER_NAMES, Annotation, ChordSpan, Exchange, Key
+from tests.instruct.every_kind import ask_all, basic
 
 BPM = re.compile(r"(\d+(?:\.\d+)?) BPM")
 SIGNATURE = re.compile(r"\b\d/\d\b")

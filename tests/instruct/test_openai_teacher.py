@@ -11,10 +11,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 
-import hostile
 import pytest
-from hostile import first_times, says, status
-from teaching_server import Server, completion, lesson, scholar
 
 from llark.errors import UserMustAct
 from llark.instruct import Source
@@ -24,6 +21,9 @@ from llark.llm.client import Client, LlmServer, Sampling
 from llark.llm.ledger import Budget, Ledger, OutOfBudget, Prices, SpendingLimits
 from llark.records import Annotation, Dropped, Exchange, Key, Meter, Tag, Tags, Tempo, Track
 from llark.storage import stages
+from tests.instruct import hostile
+from tests.instruct.hostile import first_times, says, status
+from tests.instruct.teaching_server import Server, completion, lesson, scholar
 
 SECRET = "sk-secret-0123456789abcdef"
 QUICK = Retry(retries=3, first_seconds=0.01, longest_seconds=0.05)

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from lm_server import SmallModel, behaviour
-from teaching_server import Server
-from test_openai_teacher import clip, teach
 
 from llark.llm.ledger import Ledger
+from tests.instruct.lm_server import SmallModel, behaviour
+from tests.instruct.teaching_server import Server
+from tests.instruct.test_openai_teacher import clip, teach
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tiny import tiny_tokenizer, vocabulary
 from transformers import AutoConfig, AutoModelForCausalLM
+
+from tests.tiny import tiny_tokenizer, vocabulary
 
 _HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2}
 _SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, **_HEADS}

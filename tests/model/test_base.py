@@ -13,12 +13,12 @@ import pytest
 import torch
 from gguf import GGMLQuantizationType
 from gguf.quants import dequantize, quantize
-from tiny import tiny_llama, write_gguf
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llark.errors import UserMustAct
 from llark.model import base as base_file
 from llark.model.base import Base, base_folder, convert, has_base
+from tests.tiny import tiny_llama, write_gguf
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from bases import KINDS, save_base
-from tiny import WIDTH, Parts, clip
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoProcessor
 
 from llark.model import LlarkForConditionalGeneration, LlarkProcessor
 from llark.model.checkpoint import Lora, add_lora, new_model, save_adapter
 from llark.model.checkpoint import load_adapter as load
+from tests.model.bases import KINDS, save_base
+from tests.tiny import WIDTH, Parts, clip
 
 
 @pytest.fixture(scope="module", params=sorted(KINDS))

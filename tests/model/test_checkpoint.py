@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import WIDTH, Parts, clip, tiny_llama
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from llark.errors import UserMustAct
 from llark.model import LlarkForConditionalGeneration
 from llark.model.checkpoint import Lora, add_lora, load_adapter, merge_lora, new_model, save_adapter
+from tests.tiny import WIDTH, Parts, clip, tiny_llama
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tiny import tiny_tokenizer
 
 from llark.model import conversation
 from llark.model.config import AUDIO_PATCH
 from llark.model.conversation import Turn, compose
+from tests.tiny import tiny_tokenizer
 
 
 def test_a_conversation_reads_as_its_format_says() -> None:

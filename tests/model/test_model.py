@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import WIDTH, Parts, clip
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from llark.model import LlarkConfig, LlarkForConditionalGeneration
 from llark.model.model import IGNORE_INDEX, pool_frames
+from tests.tiny import WIDTH, Parts, clip
 
 
 def test_logits_equal_those_of_a_splice_by_hand(parts_with_concepts: Parts) -> None:

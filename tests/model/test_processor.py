@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import Parts, clip, tiny_tokenizer
 from transformers import AutoProcessor
 
 from llark.model import LlarkProcessor
+from tests.tiny import Parts, clip, tiny_tokenizer
 
 
 def processor() -> LlarkProcessor:

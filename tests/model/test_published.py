@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from bases import KINDS
 from safetensors.torch import save_file
-from tiny import WIDTH, clip, tiny_tokenizer, vocabulary
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -19,6 +17,8 @@ from llark.errors import UserMustAct
 from llark.generate import Answerer, Query
 from llark.model.checkpoint import load_adapter
 from llark.model.published import import_checkpoint
+from tests.model.bases import KINDS
+from tests.tiny import WIDTH, clip, tiny_tokenizer, vocabulary
 
 TOKENS = ("[PAD]", "<audio_patch>", "<audio_start>", "<audio_end>")
 """In the order in which the published code adds them."""

@@ -8,13 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import WIDTH, clip, tiny_tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from llark.model import LlarkProcessor, conversation
 from llark.model.checkpoint import new_model
 from llark.model.conversation import SYSTEM, Turn, compose, fit, stop_sequences
 from llark.model.messages import TEMPLATES
+from tests.tiny import WIDTH, clip, tiny_tokenizer
 
 
 def _tokenizer(bos: bool = False) -> PreTrainedTokenizerFast:

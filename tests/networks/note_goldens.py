@@ -1,7 +1,7 @@
 """The script that rewrites the goldens of the note network.
 
     pip install onnxruntime==1.32.0
-    python tests/nets/note_goldens.py WHEELS_FOLDER
+    python -m tests.networks.note_goldens WHEELS_FOLDER
 
 The goldens are what the original model, in onnxruntime, says about two windows of the bundled recording and
 about one of silence.
@@ -43,8 +43,7 @@ def windows() -> np.ndarray:
 def main(wheels: Path) -> None:
     import onnxruntime
 
-    sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-    from convert_weights_notes import MODEL, WHEEL
+    from scripts.convert_weights_notes import MODEL, WHEEL
 
     with zipfile.ZipFile(wheels / WHEEL) as wheel:
         session = onnxruntime.InferenceSession(wheel.read(MODEL))

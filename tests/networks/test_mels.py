@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from timbre_goldens import GOLDENS, ROWS, signal
 from transformers import WhisperFeatureExtractor
 from transformers.audio_utils import mel_filter_bank
 
 from llark.networks import mels
+from tests.networks.timbre_goldens import GOLDENS, ROWS, signal
 
 
 @pytest.mark.parametrize(("bands", "frame"), [(96, 512), (80, 400), (40, 2048)])

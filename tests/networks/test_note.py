@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from note_goldens import GOLDENS, OUTPUTS, ROWS, windows
 
 from llark.networks import note
+from tests.networks.note_goldens import GOLDENS, OUTPUTS, ROWS, windows
 
 
 @pytest.fixture(scope="module")

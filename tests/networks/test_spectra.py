@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from rhythm_harmony_goldens import BEAT_ROWS, CQT_ROWS, GOLDENS, SAMPLE_RATE, music
 
 from llark.networks import spectra
+from tests.networks.rhythm_harmony_goldens import BEAT_ROWS, CQT_ROWS, GOLDENS, SAMPLE_RATE, music
 
 REFERENCE = np.load(GOLDENS)
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from timbre_goldens import signal
 from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from llark.networks import speech
 from llark.networks.mels import speech_mel
+from tests.networks.timbre_goldens import signal
 
 
 @pytest.fixture(scope="module")

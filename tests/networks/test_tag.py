@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from timbre_goldens import GOLDENS, ROWS, signal
 
 from llark.networks import tag
+from tests.networks.timbre_goldens import GOLDENS, ROWS, signal
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The test signal of the timbre networks, and the script that rewrites their goldens.
 
     pip install librosa==0.11.0
-    python tests/nets/timbre_goldens.py WHEELS_FOLDER
+    python -m tests.networks.timbre_goldens WHEELS_FOLDER
 
 The goldens are what librosa 0.11 makes of the signal (rows of both log mel spectrograms), and what the two
 tag networks say about librosa's spectrogram with the unrounded float32 weights of the wheel.
@@ -37,10 +37,8 @@ def main(wheels: Path) -> None:
     import librosa
     import torch
 
-    sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-    from convert_weights_timbre import convert_tag
-
     from llark.networks.tag import TagConvNet
+    from scripts.convert_weights_timbre import convert_tag
 
     samples = signal()
     tag = librosa.feature.melspectrogram(y=samples, sr=16000, n_fft=512, hop_length=256, n_mels=96).T

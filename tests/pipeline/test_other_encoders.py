@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "embed"))
-
-import tiny_hub
 
 import llark
 from llark import audio, cli, recipe
@@ -27,6 +22,7 @@ from llark.records import Annotation, Clip, Embedding, Key
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings
 from llark.train import smoke
+from tests.embed import tiny_hub
 
 RECIPE = """
 name: tiny

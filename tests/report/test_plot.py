@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_timeline import HALF_MINUTE
 
 from llark.errors import UserMustAct
 from llark.records import Annotation, Beats, Chords, ChordSpan, Key, Loudness, Melody, Note, Tag, Tags, Tempo
 from llark.report import facts_plot
+from tests.report.test_timeline import HALF_MINUTE
 
 pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_fit_model import beside
 
 from llark.train import distributed
+from tests.train.test_fit_model import beside
 
 
 @pytest.mark.slow

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_fit_model import beside
-from tiny import WIDTH, clip
 
 from llark.errors import StoreMismatch
 from llark.model.checkpoint import Lora, add_lora, new_model
@@ -24,6 +22,8 @@ from llark.train.data import Batches, QuestionPool, Reading, TrainData, draw, dr
 from llark.train.distributed import World
 from llark.train.loop import MasterAdamW, learning_scale
 from llark.train.report import Examiner
+from tests.tiny import WIDTH, clip
+from tests.train.test_fit_model import beside
 
 CONFIG = Train(
     weights="lora", steps=6, batch=2, micro_batch=1, learning_rate=1e-2, projector_learning_rate=1e-2,

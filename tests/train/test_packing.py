@@ -10,7 +10,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import WIDTH, Parts, clip
 
 from llark.errors import UserMustAct
 from llark.model.checkpoint import new_model
@@ -19,6 +18,7 @@ from llark.model.model import IGNORE_INDEX
 from llark.model.processor import stack_frames
 from llark.train import distributed, fit_model, loop, packing, smoke
 from llark.train.data import Example, Reading, collate
+from tests.tiny import WIDTH, Parts, clip
 
 KINDS = ("llama", "qwen3", "gemma2")
 QUESTIONS = (
@@ -113,7 +113,7 @@ def test_every_example_is_in_one_row_and_no_row_is_too_long(lengths: list[int]) 
 
 @pytest.mark.parametrize("more", [{}, {"gradient_checkpointing": True}, {"weights": "lora"}])
 def test_packed_training_has_the_losses_of_padded_training(tmp_path: Path, more: dict[str, Any]) -> None:
-    from test_fit_model import losses, recipe_of
+    from tests.train.test_fit_model import losses, recipe_of
 
     base = smoke.write_base("llama", tmp_path / "base")
     for packed in (False, True):

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from test_fit_model import losses, recipe_of
 from transformers import AutoModelForCausalLM
 
 from llark import train as training
@@ -18,6 +17,7 @@ from llark.errors import UserMustAct
 from llark.recipe import Train, load
 from llark.train import TrainResult, checkpoints, distributed, fit_model, report, smoke
 from llark.train.distributed import World
+from tests.train.test_fit_model import losses, recipe_of
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from dataset_trees import TREES, wav
 
 from llark.errors import UserMustAct
 from llark.prepare.datasets import musiccaps, wavcaps, yt8m_musictextclips
 from llark.records import Dropped, Track
+from tests.prepare.datasets.dataset_trees import TREES, wav
 
 
 def by_id(records: object) -> dict[str, Track | Dropped]:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from dataset_trees import TREES
 
 from llark.errors import UserMustAct
 from llark.prepare import datasets
 from llark.prepare.reading import split_of
 from llark.records import KEYS, Dropped, Track, from_json, to_json
+from tests.prepare.datasets.dataset_trees import TREES
 
 PAGE = Path(__file__).parents[3] / "docs" / "datasets.md"
 OWN_FILES = {"folder", "jsonl", "csv"}

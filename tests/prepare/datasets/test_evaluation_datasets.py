@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from dataset_trees import TREES, sound, write
 
 from llark.prepare.datasets import giantsteps_key, giantsteps_tempo, gtzan, medley_solos_db, medleydb
 from llark.prepare.reading import BadRow, key_of, known, literal_list, number, sure, whole
 from llark.records import Dropped, Tempo, Track
+from tests.prepare.datasets.dataset_trees import TREES, sound, write
 
 
 def by_id(records: object) -> dict[str, Track]:

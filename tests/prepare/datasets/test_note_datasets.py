@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from dataset_trees import TREES, midi, slakh_metadata, slakh_stem, sound, write
 
 from llark.errors import UserMustAct
 from llark.music.facts_line import describe_facts
@@ -14,6 +13,7 @@ from llark.music.names import note_name
 from llark.prepare.datasets import musicnet, nsynth, slakh
 from llark.prepare.reading import drum_name, program_name
 from llark.records import Annotation, Dropped, Note, Notes, Track, from_json, to_json
+from tests.prepare.datasets.dataset_trees import TREES, midi, slakh_metadata, slakh_stem, sound, write
 
 
 def by_id(records: object) -> dict[str, Track]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_trees import TREES, write
 
 from llark import audio
 from llark.errors import UserMustAct
@@ -20,6 +19,7 @@ from llark.prepare.crop import Convert
 from llark.prepare.stage import PrepareConfig
 from llark.records import Clip, Dropped, Track
 from llark.storage import stages
+from tests.prepare.datasets.dataset_trees import TREES, write
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_trees import TREES
 
 from llark import audio
 from llark.errors import UserMustAct
@@ -14,6 +13,7 @@ from llark.prepare import datasets, stage
 from llark.prepare.stage import PrepareConfig
 from llark.records import Annotation
 from llark.storage import stages
+from tests.prepare.datasets.dataset_trees import TREES
 
 
 def _read(name: str) -> datasets.ReadTracks:

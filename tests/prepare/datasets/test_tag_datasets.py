@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from dataset_trees import TREES, fma_row, sound, write
 
 from llark.errors import UserMustAct
 from llark.prepare.datasets import fma, fsl10k, magnatagatune, mtg_jamendo
 from llark.prepare.reading import split_of
 from llark.records import Dropped, Tag, Track
+from tests.prepare.datasets.dataset_trees import TREES, fma_row, sound, write
 
 
 def by_id(records: object) -> dict[str, Track]:

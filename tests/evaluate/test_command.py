@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluate_fakes import annotation, make_items, tell
-from test_endpoint import Server, server  # noqa: F401
 
 from llark import audio, cli
 from llark.evaluate import judge, report, score
@@ -24,6 +22,8 @@ from llark.pipeline import evaluate as walk
 from llark.pipeline.listen import Listened
 from llark.records import Clip, Embedding, Track
 from llark.storage import stages
+from tests.evaluate.evaluate_fakes import annotation, make_items, tell
+from tests.evaluate.test_endpoint import Server, server  # noqa: F401
 
 
 class Hears:

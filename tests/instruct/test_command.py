@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from teaching_server import Server
 
 from llark.cli import app
 from llark.errors import UserMustAct
@@ -20,6 +19,7 @@ from llark.pipeline.instruct import Sources
 from llark.records import Annotation, Clip, Embedding, Exchange, Key, Tempo, Track, to_dict
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings
+from tests.instruct.teaching_server import Server
 
 SECRET = "sk-walk-0123456789abcdef"
 
