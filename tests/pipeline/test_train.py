@@ -94,7 +94,7 @@ def test_a_plan_is_printed_and_counts_the_data_if_there_is_some(
     _run("train", RECIPES[0], "--plan", "--data", *places)
     said = capsys.readouterr().out
     assert "guessed" not in said.splitlines()[1]
-    assert "an example: 68 tokens, 1 learnt" in said
+    assert "an example: 68 tokens, 1 supervised" in said
 
 
 @pytest.mark.parametrize(

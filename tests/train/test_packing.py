@@ -171,10 +171,10 @@ def test_loss_and_gradients_of_independent_questions_are_those_of_separate_examp
     for frames, turns in zip(clips, asked, strict=True):
         for one in turns:
             alone = collate([write(frames, (one,))], [frames], 0)
-            learnt = int((alone["labels"] != IGNORE_INDEX).sum())
+            supervised = int((alone["labels"] != IGNORE_INDEX).sum())
             plain = {"input_ids": alone["input_ids"], "labels": alone["labels"]}
-            total = total + model(**plain, **stack_frames([torch.as_tensor(frames)])).loss * learnt
-            count += learnt
+            total = total + model(**plain, **stack_frames([torch.as_tensor(frames)])).loss * supervised
+            count += supervised
     (total / count).backward()
     assert together.loss.item() == pytest.approx((total / count).item(), abs=1e-5)
     assert {"projector.weight", "markers.weight", "concepts.words"} <= set(gradients)

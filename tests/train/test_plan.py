@@ -38,7 +38,7 @@ def test_parameters_are_those_of_the_base_and_what_is_added(
 
 
 def test_widths_and_rates_of_a_plan_without_data_are_those_of_the_encoders() -> None:
-    cards = [one.load(encoder.Settings(name, rate=rate), encoder.Device()).card
+    cards = [one.load(encoder.EncoderOptions(name, rate=rate), encoder.Device()).card
              for one, name, rate in ((mini, "mini", encoder.NATIVE), (mel, "mel", "10"))]  # fmt: skip
     known = {card.name.split(",")[0]: (card.width, float(card.frames_per_second)) for card in cards}
     known["jukebox"] = (PriorSizes().width, float(WANTED_RATE))

@@ -293,7 +293,7 @@ def embed_whole(clips: Sequence[Clip], folder: Path, workers: int) -> Mapping[st
     listening.refuse_others(folder, plan)
     writer = stages.open_stage(folder, "hear", plan)
     timeout = listening.LONGEST_SECONDS if workers else None
-    step, tracks = listening.Listen(facts=False, name="hear"), [Track(clip.id, clip.path) for clip in clips]
+    step, tracks = listening.Listen(facts=False), [Track(clip.id, clip.path) for clip in clips]
     engine.run(step, tracks, writer, workers=workers, timeout_seconds=timeout, total=len(tracks))
     return Embeddings(folder)
 

@@ -109,7 +109,7 @@ def fit_model(
         _normalise(model, training, data)
     model_config = model.config
     model = distributed.spread(model, world, config)
-    learnt, watched = (
+    batches, watched = (
         Batches(examples, reading, data.embeddings, processor.pad_id, config.packed, posteriors)
         for examples in (training, validation)
     )
@@ -117,7 +117,7 @@ def fit_model(
     with Board(folder, config, world, checkpoints.steps_done(folder)) as board:
         done = loop.run(
             model,
-            lambda step: learnt.micro_batches(order(step)[world.rank :: world.size], config.micro_batch),
+            lambda step: batches.micro_batches(order(step)[world.rank :: world.size], config.micro_batch),
             config,
             world,
             folder,

@@ -1,6 +1,6 @@
 """Examples for training, and the batches that they make: one clip, one or more questions, their answers.
 
-An example's ids and what is learnt of it come from `llark.model.conversation` in one pass. Examples are
+An example's ids and loss mask come from `llark.model.conversation` in one pass. Examples are
 either fixed (each exchange is part of one) or drawn anew each epoch (`train.independent_turns`): then the
 questions of an example do not see each other, so that its loss is that of as many separate examples, while
 the clip's audio positions are computed once. Either way a step's examples follow from the seed and the step's
@@ -156,12 +156,12 @@ _DETAILS = {
 def example_sets(
     data: TrainData, config: Train, reading: Reading, folder: Path, world: World
 ) -> tuple[ExampleSet, ExampleSet]:
-    """The examples that are learnt from, and those of validation clips."""
+    """The examples that are trained on, and those of validation clips."""
     if config.independent_turns:
         pools, dropped = question_pools(data, config)
-        learnt = [pool for pool in pools if pool.clip_id not in data.validation]
+        trained = [pool for pool in pools if pool.clip_id not in data.validation]
         watched = [pool for pool in pools if pool.clip_id in data.validation]
-        return drawn_examples(learnt, config, dropped), drawn_examples(watched, config)
+        return drawn_examples(trained, config, dropped), drawn_examples(watched, config)
     examples = examples_of(data.exchanges, config)
     measures = _measured(folder, examples, data.shapes, reading, world)
     apart = np.array([example.clip_id in data.validation for example in examples], bool)
@@ -381,8 +381,8 @@ class MicroBatches:
     """A process's part of a step, ready for the model. Counts are of this process alone."""
 
     parts: Sequence[dict[str, Any]]
-    learnt: int
-    """Tokens that are learnt."""
+    supervised: int
+    """Tokens that the loss counts."""
     tokens: int
     """All tokens, without padding."""
     clips: int
@@ -423,8 +423,8 @@ class Batches:
             self._tensors(drawn[start : start + size], self.packed) for start in range(0, len(drawn), size)
         ]
         written = [one for _, one in drawn]
-        learnt = sum(sum(one.learn) for one in written)
-        return MicroBatches(parts, learnt, sum(map(len, written)), len(written))
+        supervised = sum(sum(one.learn) for one in written)
+        return MicroBatches(parts, supervised, sum(map(len, written)), len(written))
 
     def batch(self, numbers: Sequence[int]) -> dict[str, Any]:
         """The tensors of the examples with these numbers in the first epoch."""
@@ -488,8 +488,8 @@ def collate(
         for one in (written[number] for number in row):
             stop = begin + len(one)
             ids[place, begin:stop] = torch.tensor(one.ids)
-            learnt = [token if flag else IGNORE_INDEX for token, flag in zip(one.ids, one.learn, strict=True)]
-            labels[place, begin:stop] = torch.tensor(learnt)
+            target = [token if flag else IGNORE_INDEX for token, flag in zip(one.ids, one.learn, strict=True)]
+            labels[place, begin:stop] = torch.tensor(target)
             sees[place, begin:stop, begin:stop] = seen(one.branch)
             begin = stop
     batch: dict[str, Any] = {"input_ids": ids, "labels": labels}

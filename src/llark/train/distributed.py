@@ -80,7 +80,7 @@ def join(device: str | None = None) -> Iterator[World]:
     """
     cuda = torch.cuda.is_available() if device is None else device.startswith("cuda")
     if cuda and not torch.cuda.is_available():
-        raise UserMustAct(f"The device {device} is not there; cpu is always available.")
+        raise UserMustAct(f"The device {device} is not available here; use cpu.")
     place = device or "cpu"
     if cuda:
         place = device if device and ":" in device else f"cuda:{os.environ.get('LOCAL_RANK', '0')}"

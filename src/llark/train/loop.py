@@ -1,8 +1,8 @@
 """The training loop: one for all recipes, on one CPU and on many nodes.
 
-The loss of a step is the sum over its learnt tokens, in all parts and on all processes, through their number:
-neither the micro batch nor the number of processes changes it. Dropout is seeded by seed, step, part and
-process, so that a run that was killed goes on with the same losses.
+The loss of a step is the sum over its supervised tokens, in all parts and on all processes, through their
+number: neither the micro batch nor the number of processes changes it. Dropout is seeded by seed, step, part
+and process, so that a run that was killed goes on with the same losses.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class StepMetrics:
     step: int
     """From 1 on."""
     loss: float
-    """The mean over the step's learnt tokens, in nats."""
+    """The mean over the step's supervised tokens, in nats."""
     rate: float
     """Share of the highest learning rates that the step was made with."""
     norm: float
@@ -101,8 +101,8 @@ def run(
         scale = learning_scale(step, config)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * scale
-        learnt, tokens, clips = world.sum(batch.learnt, batch.tokens, batch.clips)
-        loss = _gradients(model, batch, int(learnt), config, world, folder, step)
+        supervised, tokens, clips = world.sum(batch.supervised, batch.tokens, batch.clips)
+        loss = _gradients(model, batch, int(supervised), config, world, folder, step)
         norm = distributed.clip(optimizer.lift(), config.clip_norm)
         optimizer.step()
         optimizer.zero_grad()
@@ -121,7 +121,7 @@ def run(
 
 
 def batch_loss(model: Any, inputs: Mapping[str, Any], items: int, config: Train, world: World) -> Tensor:
-    """The summed loss of a micro batch's learnt tokens through `items`."""
+    """The summed loss of a micro batch's supervised tokens through `items`."""
     there = {
         name: value.to(world.device, non_blocking=True) if isinstance(value, Tensor) else value
         for name, value in inputs.items()
@@ -132,14 +132,14 @@ def batch_loss(model: Any, inputs: Mapping[str, Any], items: int, config: Train,
 
 
 def _gradients(
-    model: Any, batch: MicroBatches, learnt: int, config: Train, world: World, folder: Path, step: int
+    model: Any, batch: MicroBatches, supervised: int, config: Train, world: World, folder: Path, step: int
 ) -> float:
     """Adds up the gradients of a step's parts; the loss of all processes."""
     total = torch.zeros((), device=world.device)
     for number, part in enumerate(batch.parts):
         torch.manual_seed(_dropout_seed(config.seed, step, number, world.rank))
         with distributed.accumulating(model, number == len(batch.parts) - 1):
-            loss = batch_loss(model, part, learnt, config, world)
+            loss = batch_loss(model, part, supervised, config, world)
             (loss * world.size).backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
     mine = float(total)

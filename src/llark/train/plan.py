@@ -1,6 +1,6 @@
 """What a recipe takes before anything is bought: parameters, memory, floating-point operations, hours, money.
 
-A pass over a token costs 2 operations a weight, its gradients twice that (once for what is learnt, once for
+A pass over a token costs 2 operations a weight, its gradients twice that (once for the weights, once for
 what it came from), recomputing another pass. Attention adds 4 × width operations a layer for each token that
 is seen. Activations are counted as in arXiv 2205.05198, without the scores, which flash attention
 never keeps.
@@ -82,7 +82,7 @@ class Load:
 
     tokens: float
     """All of them."""
-    learnt: float
+    supervised: float
     """Those of answers."""
 
 
@@ -142,11 +142,11 @@ def guess_load(recipe: Recipe) -> Load:
 def operations(shape: Shape, load: Load, config: Train) -> float:
     """Floating-point operations of one update.
 
-    The table of words is looked up, not multiplied; the head multiplies where something is learnt only.
+    The table of words is looked up, not multiplied; the head multiplies only where a token is supervised.
     """
     table = shape.vocabulary * shape.hidden
     inner = max(0, shape.parameters - 2 * table if _untied(shape, table) else shape.parameters - table)
-    forward = 2.0 * inner * load.tokens + 2.0 * table * load.learnt
+    forward = 2.0 * inner * load.tokens + 2.0 * table * load.supervised
     forward += 4.0 * shape.layers * shape.attention * load.tokens**2 * 0.5
     passes = 2.0 if config.weights != "full" else 3.0
     if config.gradient_checkpointing:
@@ -182,7 +182,7 @@ def memory_gb(shape: Shape, load: Load, config: Train, processes: int, sharding:
         "optimizer": 8.0 * shape.trainable / part / 1e9,
         "working copies": (copies + table) / 1e9,
         "activations": kept / 1e9,
-        "logits": 12.0 * load.learnt * config.micro_batch * shape.vocabulary / 1e9,
+        "logits": 12.0 * load.supervised * config.micro_batch * shape.vocabulary / 1e9,
     }
 
 
@@ -203,7 +203,8 @@ def table(recipe: Recipe, shape: Shape, load: Load, *, guessed: bool) -> str:
     lines = [
         f"{recipe.name}: {shape.parameters / 1e9:.2f} B parameters, "
         f"{shape.trainable / 1e6:.1f} M of them learn",
-        f"  an example: {load.tokens:.0f} tokens, {load.learnt:.0f} learnt{' (guessed)' if guessed else ''}; "
+        f"  an example: {load.tokens:.0f} tokens, "
+        f"{load.supervised:.0f} supervised{' (guessed)' if guessed else ''}; "
         f"an update: {config.batch} examples, {tokens:.0f} tokens, {flops / 1e12:.4g} TFLOP",
         f"  all {config.steps} updates: {flops * config.steps:.3g} FLOP",
         "",

@@ -62,7 +62,7 @@ class Examiner:
     def _loss(self) -> float:
         """Each process takes every world-th micro batch; where they do not come out even, some compute twice
         what is counted once."""
-        total, learnt = 0.0, 0
+        total, supervised = 0.0, 0
         size, world = self.config.micro_batch, self.world
         for turn in range(-(-len(self.chosen) // (size * world.size))):
             begin = (turn * world.size + world.rank) * size
@@ -71,8 +71,8 @@ class Examiner:
             loss = batch_loss(self.model, inputs, 1, self.config, world)
             if mine:
                 total += float(loss)
-                learnt += int((inputs["labels"] != IGNORE_INDEX).sum())
-        whole, count = world.sum(total, learnt)
+                supervised += int((inputs["labels"] != IGNORE_INDEX).sum())
+        whole, count = world.sum(total, supervised)
         return whole / max(1.0, count)
 
     def _sample(self, step: int, number: int) -> None:
