@@ -307,11 +307,11 @@ def test_a_score_becomes_parts_in_beats_with_ties_joined() -> None:
                 measure.append([key.KeySignature(0), meter.TimeSignature("3/4")])
             last = bar == 7
             for k in range(3):
-                tone = note.ScoreNote("C5" if last and pitches[0] == "G4" else "C3" if last else pitches[k])
+                tone = note.Note("C5" if last and pitches[0] == "G4" else "C3" if last else pitches[k])
                 if not last and bar % 2 == 0 and k == 2:
                     tone.tie = tie.Tie("start")
                 if bar % 2 == 1 and k == 0 and not last:
-                    tone.pitch, tone.tie = note.ScoreNote(pitches[2]).pitch, tie.Tie("stop")
+                    tone.pitch, tone.tie = note.Note(pitches[2]).pitch, tie.Tie("stop")
                 measure.append(tone)
             part.append(measure)
         parts.append(part)

@@ -184,7 +184,7 @@ def test_what_an_earlier_release_heard_is_refused_with_what_to_do(
     clips = [Clip("a", "a", str(tone(tmp_path / "a.wav", 440.0)), 0.0, 2.0)]
     with stages.open_stage(tmp_path / "heard", "hear", {"clips": ["a"], "encoder": mini.VERSION}) as writer:
         writer.finish()
-    with pytest.raises(StoreMismatch, match="in recordings that were not noted"):
+    with pytest.raises(StoreMismatch, match="for recordings that were not noted"):
         testsets.embed_whole(clips, tmp_path / "heard", 0)
 
 

@@ -109,7 +109,7 @@ def test_weights_that_moved_are_named_and_others_are_refused(built: Path, tmp_pa
     (model / "config.json").write_text(json.dumps(page))
     asked = built / "songs" / "b.flac"
     with pytest.raises(
-        UserMustAct, match=r"hears with hub:/nowhere/encoder.* cannot be loaded.*--encoder-weights"
+        UserMustAct, match=r"needs the encoder hub:/nowhere/encoder.* cannot be loaded.*--encoder-weights"
     ):
         llark.load(model).embed(asked)
     heard = llark.load(model, encoder_weights=str(moved)).embed(asked)
