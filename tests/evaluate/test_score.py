@@ -272,7 +272,7 @@ def test_a_report_says_who_is_deaf_and_leads_with_the_lead(
 ) -> None:
     lines = report.table(heard_well).splitlines()
     assert lines[0] == (
-        "| task | metric | lead over best control | hears | with facts | wrong facts | shuffled | silence | "
+        "| task | metric | lead over best control | audio | with facts | wrong facts | shuffled | silence | "
         "noise | no audio | majority | constant | n |"
     )
     tempo = next(line for line in lines if line.startswith("| tempo | Acc2"))

@@ -121,7 +121,7 @@ NAMES = {
     "bertscore": "BERTScore",  # in reports by 0.1.0 alone
     "f": "F",
 }
-HEADINGS = {AUDIO: "hears", FACTS: "with facts"}
+HEADINGS = {AUDIO: "audio", FACTS: "with facts"}
 MINUS = "−"
 
 DEAF = "as far as these recordings can tell, the model answers no better with the right audio than without."
