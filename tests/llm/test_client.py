@@ -61,7 +61,10 @@ def listening(handle: Handler) -> Iterator[str]:
 
 
 def page(body: bytes, status: str = "200 OK", *headers: str) -> Handler:
-    head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""])
+    # The connection is closed after one answer, and says so: a client that tried again on it would meet
+    # its end instead of a second answer.
+    length = f"Content-Length: {len(body)}"
+    head = "\r\n".join([f"HTTP/1.1 {status}", length, "Connection: close", *headers, "", ""])
     return lambda connection: connection.sendall(head.encode() + body)
 
 
