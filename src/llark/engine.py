@@ -320,8 +320,7 @@ class _Workers:
             return [Dropped(self.step.id_of(record), self.step.name, reason, detail)]
         if isinstance(message, _Stop):
             raise UserMustAct(message.message)
-        outputs: list[object] = message
-        return outputs
+        return message
 
     def _open(self) -> tuple[BaseProcess, Connection] | None:
         """Starts this thread's worker and waits until its step is open; None where it ends before that."""

@@ -383,20 +383,17 @@ def _adapter(kind: type) -> Any:
 
 def to_json(record: object) -> str:
     """One line of JSON for a record that holds no array."""
-    text: str = _adapter(type(record)).dump_json(record).decode()
-    return text
+    return _adapter(type(record)).dump_json(record).decode()
 
 
 def from_json(kind: type[Record], line: str | bytes) -> Record:
     """The record that `to_json` wrote. Raises `ValueError` where the line is no such record."""
-    record: Record = _adapter(kind).validate_json(line)
-    return record
+    return _adapter(kind).validate_json(line)
 
 
 def to_dict(record: object) -> dict[str, Any]:
     """Plain lists, dicts, numbers and strings."""
-    plain: dict[str, Any] = json.loads(to_json(record))
-    return plain
+    return json.loads(to_json(record))
 
 
 METER_NAMES = {2: "2/4", 3: "3/4", 4: "4/4", 6: "6/8"}

@@ -78,16 +78,14 @@ def _decode(
 
 def _logit(probabilities: np.ndarray) -> np.ndarray:
     clipped = np.clip(probabilities, 1e-4, 1 - 1e-4)
-    logits: np.ndarray = np.log(clipped / (1 - clipped)).astype(np.float32)
-    return logits
+    return np.log(clipped / (1 - clipped)).astype(np.float32)
 
 
 def peaks(curve: np.ndarray, times_seconds: np.ndarray, frames_per_second: int, reach: int = 2) -> np.ndarray:
     """The highest value of `curve` within `reach` frames of each time."""
     frames = np.rint(times_seconds * frames_per_second).astype(int)
     near = np.clip(frames[:, None] + np.arange(-reach, reach + 1), 0, len(curve) - 1)
-    highest: np.ndarray = curve[near].max(axis=1)
-    return highest
+    return curve[near].max(axis=1)
 
 
 def _confidence(strengths: np.ndarray, config: BeatConfig) -> float:

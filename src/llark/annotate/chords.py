@@ -201,8 +201,7 @@ def pitch_class_strengths(chroma: np.ndarray) -> np.ndarray:
     if not len(chroma) or sums.max() <= 0:
         return np.zeros((len(chroma), 12))
     peaks = np.maximum(0, chroma - np.median(chroma, axis=1, keepdims=True))
-    strengths: np.ndarray = peaks / (peaks.sum(axis=1, keepdims=True) + 0.05 * sums.max())
-    return strengths
+    return peaks / (peaks.sum(axis=1, keepdims=True) + 0.05 * sums.max())
 
 
 def four_class_share(strengths: np.ndarray) -> float:

@@ -77,16 +77,14 @@ def measure(
 
 
 def _lufs(energies: np.ndarray) -> np.ndarray:
-    levels: np.ndarray = -0.691 + 10 * np.log10(np.maximum(energies, 1e-12))
-    return levels
+    return -0.691 + 10 * np.log10(np.maximum(energies, 1e-12))
 
 
 def _means(steps: np.ndarray, length: int, hop: int) -> np.ndarray:
     """Means of `length` steps, every `hop`; what does not fill a whole one is left out."""
     if len(steps) < length:
         return np.zeros(0)
-    means: np.ndarray = np.lib.stride_tricks.sliding_window_view(steps, length)[::hop].mean(axis=1)
-    return means
+    return np.lib.stride_tricks.sliding_window_view(steps, length)[::hop].mean(axis=1)
 
 
 def _gated(blocks: np.ndarray, relative_lu: float, config: LoudnessConfig) -> np.ndarray:
@@ -94,8 +92,7 @@ def _gated(blocks: np.ndarray, relative_lu: float, config: LoudnessConfig) -> np
     sounding = blocks[_lufs(blocks) > config.absolute_gate_lufs]
     if not len(sounding):
         return sounding
-    kept: np.ndarray = sounding[_lufs(sounding) > float(_lufs(sounding.mean(keepdims=True))[0]) + relative_lu]
-    return kept
+    return sounding[_lufs(sounding) > float(_lufs(sounding.mean(keepdims=True))[0]) + relative_lu]
 
 
 def _integrated(steps: np.ndarray, config: LoudnessConfig) -> float | None:
@@ -146,8 +143,7 @@ def _dynamics(
 def _smoothed(levels: np.ndarray) -> np.ndarray:
     """The median of three seconds: a single loud or silent one is no passage."""
     padded = np.pad(levels, 1, mode="edge")
-    middle: np.ndarray = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
-    return middle
+    return np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
 
 
 def _swells(levels: np.ndarray, config: LoudnessConfig) -> list[tuple[int, int, str]]:

@@ -123,8 +123,7 @@ def _left_over(frames: np.ndarray, energy: np.ndarray, config: MelodyConfig) -> 
     difference = np.maximum(energy[:, :1] + energy - 2 * products, 0.0)[:, 1:]
     means = np.cumsum(difference, axis=1) / np.arange(1, longest + 1)
     normalised = difference / np.maximum(means, 1e-12)
-    least: np.ndarray = normalised[:, int(_RATE / config.highest_hz) :].min(axis=1)
-    return least
+    return normalised[:, int(_RATE / config.highest_hz) :].min(axis=1)
 
 
 # --- one note at a time -----------------------------------------------------------------------------------

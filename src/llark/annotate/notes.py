@@ -114,8 +114,7 @@ def _peaks(curve: np.ndarray, least: float) -> np.ndarray:
     """Frames of the local maxima of at least `least`."""
     before = np.concatenate([[-1.0], curve[:-1]])
     after = np.concatenate([curve[1:], [-1.0]])
-    peaks: np.ndarray = np.flatnonzero((curve >= least) & (curve > before) & (curve >= after))
-    return peaks
+    return np.flatnonzero((curve >= least) & (curve > before) & (curve >= after))
 
 
 def _end(notes: np.ndarray, first: int, limit: int, least: float, longest_gap: int) -> int:

@@ -105,8 +105,7 @@ def _by_second(values: np.ndarray, rate: float, seconds: int) -> np.ndarray:
     edges[:-1] = np.minimum(edges[:-1], len(values) - 1)
     sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
     lengths = np.maximum(np.diff(edges), 1)
-    means: np.ndarray = (sums[np.maximum(edges[1:], edges[:-1] + 1)] - sums[edges[:-1]]) / lengths[:, None]
-    return means
+    return (sums[np.maximum(edges[1:], edges[:-1] + 1)] - sums[edges[:-1]]) / lengths[:, None]
 
 
 def _coarse(points: np.ndarray, most: int) -> tuple[np.ndarray, int]:

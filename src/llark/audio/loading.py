@@ -110,8 +110,7 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     """float32 [samples] at another rate, band-limited (soxr, high quality)."""
     if from_rate == to_rate:
         return samples
-    resampled: np.ndarray = soxr.resample(samples, from_rate, to_rate, quality="HQ")
-    return resampled
+    return soxr.resample(samples, from_rate, to_rate, quality="HQ")
 
 
 def save(path: str | Path, samples: np.ndarray, sample_rate: int) -> None:

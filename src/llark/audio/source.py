@@ -69,8 +69,7 @@ class AudioSource:
         system, path = self.remote
         with folders.foreign_errors():
             opened = system.open(path, "rb", block_size=_BLOCK_BYTES, cache_type="blockcache")
-        watched: Any = _Watched(opened, self.trouble)
-        return watched  # type: ignore[no-any-return]
+        return _Watched(opened, self.trouble)  # type: ignore[return-value]
 
 
 class _Watched:
@@ -90,8 +89,7 @@ class _Watched:
         return data
 
     def seek(self, place: int, whence: int = 0) -> int:
-        moved: int = self._file.seek(place, whence)
-        return moved
+        return self._file.seek(place, whence)
 
     def __enter__(self) -> _Watched:
         return self

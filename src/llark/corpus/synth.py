@@ -84,8 +84,7 @@ class Fluid:
         self._write(stereo, done, stereo.shape[1])
         rest = np.zeros((2, -stereo.shape[1] % BLOCK), np.float32)
         self._write(rest, 0, rest.shape[1])  # so that the next part begins with a block, as this one did
-        mono: np.ndarray = stereo.mean(axis=0)
-        return mono
+        return stereo.mean(axis=0)
 
     def _write(self, stereo: np.ndarray, start: int, stop: int) -> None:
         if stop > start:
@@ -183,8 +182,7 @@ def finish_mix(mix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.08:
         mix = faded(mix, rng)
     peak = 10 ** (rng.uniform(-12, -1) / 20)
-    result: np.ndarray = (mix * peak / max(float(np.abs(mix).max()), 1e-9)).astype(np.float32)
-    return result
+    return (mix * peak / max(float(np.abs(mix).max()), 1e-9)).astype(np.float32)
 
 
 def room(mix: np.ndarray, seconds: float, wet_db: float, rng: np.random.Generator) -> np.ndarray:
@@ -194,8 +192,7 @@ def room(mix: np.ndarray, seconds: float, wet_db: float, rng: np.random.Generato
     tail = signal.sosfilt(_first_order(rng.uniform(2000, 6000), "lowpass"), tail)
     tail[: int(rng.uniform(0.002, 0.02) * SAMPLE_RATE)] = 0.0
     tail *= 10 ** (wet_db / 20) / max(float(np.sqrt((tail**2).sum())), 1e-9)
-    result: np.ndarray = mix + signal.oaconvolve(mix, tail)[: len(mix)]
-    return result
+    return mix + signal.oaconvolve(mix, tail)[: len(mix)]
 
 
 def faded(mix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -203,8 +200,7 @@ def faded(mix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     count = int(rng.uniform(0.15, 0.6) * len(mix))
     ramp = np.ones(len(mix))
     ramp[:count] = 10 ** (-1.5 * (1 - np.arange(count) / max(count, 1)))
-    result: np.ndarray = mix * (ramp if rng.random() < 0.4 else ramp[::-1])
-    return result
+    return mix * (ramp if rng.random() < 0.4 else ramp[::-1])
 
 
 def noise(mix: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
@@ -213,10 +209,8 @@ def noise(mix: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarra
     if rng.random() < 0.5:
         hiss = signal.sosfilt(_first_order(400.0, "lowpass"), hiss)
     level = np.sqrt((mix**2).mean() / max(float((hiss**2).mean()), 1e-12)) * 10 ** (-snr_db / 20)
-    result: np.ndarray = hiss * level
-    return result
+    return hiss * level
 
 
 def _first_order(hertz: float, kind: str) -> np.ndarray:
-    sections: np.ndarray = signal.butter(1, hertz, kind, fs=SAMPLE_RATE, output="sos")
-    return sections
+    return signal.butter(1, hertz, kind, fs=SAMPLE_RATE, output="sos")

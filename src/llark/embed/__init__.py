@@ -34,5 +34,4 @@ def load(settings: EncoderOptions, device: Device) -> Encoder:
         module = _LOADERS[settings.encoder]
     else:
         raise UserMustAct(f"{settings.encoder} is no encoder; it can be {', '.join(NAMES)}.")
-    made: Encoder = import_module(module).load(settings, device)
-    return made
+    return import_module(module).load(settings, device)

@@ -121,8 +121,7 @@ def feature_extractor() -> Any:
 def spectrogram(features: Any, pieces: Sequence[np.ndarray]) -> torch.Tensor:
     """float32 [batch, 1, 1001, 64] in dB, of windows that are exactly 10 s: nothing is cut at random."""
     made = features(list(pieces), sampling_rate=SAMPLE_RATE, return_tensors="pt")
-    mel: torch.Tensor = made["input_features"]
-    return mel
+    return made["input_features"]
 
 
 def _in_time(last: torch.Tensor) -> torch.Tensor:
@@ -133,8 +132,7 @@ def _in_time(last: torch.Tensor) -> torch.Tensor:
 def _one(vectors: list[np.ndarray]) -> np.ndarray:
     """[1, width]: the mean of a clip's windows, at length 1."""
     mean = np.mean([vector[0] for vector in vectors], axis=0)
-    one: np.ndarray = (mean / max(float(np.linalg.norm(mean)), 1e-12))[None].astype(np.float32)
-    return one
+    return (mean / max(float(np.linalg.norm(mean)), 1e-12))[None].astype(np.float32)
 
 
 def load(settings: EncoderOptions, device: Device) -> ClapEncoder:

@@ -110,8 +110,7 @@ def embed_long(features: AudioFeatures) -> np.ndarray:
 
 def log_probabilities(values: np.ndarray, frames: int) -> np.ndarray:
     """[n] probabilities → [frames, n] logarithms, none under that of a thousandth."""
-    logs: np.ndarray = np.tile(np.log(np.maximum(values, 1e-3)), (frames, 1))
-    return logs
+    return np.tile(np.log(np.maximum(values, 1e-3)), (frames, 1))
 
 
 def loudness(samples: np.ndarray, sample_rate: int, frames: int) -> np.ndarray:

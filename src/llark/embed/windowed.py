@@ -80,8 +80,7 @@ class WindowedEncoder:
 def _cut(samples: np.ndarray, start: int, end: int, hop: int) -> np.ndarray:
     """Samples of the values [start, end), followed by silence where there are too few."""
     piece = samples[start * hop : end * hop]
-    padded: np.ndarray = np.pad(piece, (0, (end - start) * hop - len(piece)))
-    return padded
+    return np.pad(piece, (0, (end - start) * hop - len(piece)))
 
 
 def _fit(values: np.ndarray, count: int) -> np.ndarray:
@@ -139,8 +138,7 @@ def regrid(
     whole = np.minimum(borders.astype(np.int64), len(values) - 1)
     sums = before[whole] + (borders - whole)[:, None] * values[whole]
     spans = np.maximum(borders[1:] - borders[:-1], 1e-9)
-    mean: np.ndarray = ((sums[1:] - sums[:-1]) / spans[:, None]).astype(np.float32)
-    return mean
+    return ((sums[1:] - sums[:-1]) / spans[:, None]).astype(np.float32)
 
 
 def windows(total: int, window: int, overlap: int, *, whole: bool = False) -> list[tuple[int, int]]:

@@ -42,8 +42,7 @@ def means(*names: str) -> Rates:
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """above / below, and 0 where below is 0."""
     zeros: np.ndarray = np.zeros(np.broadcast(above, below).shape)
-    quotient: np.ndarray = np.divide(above, below, out=zeros, where=np.asarray(below) != 0)
-    return quotient
+    return np.divide(above, below, out=zeros, where=np.asarray(below) != 0)
 
 
 def tally(track_ids: Sequence[str], points: np.ndarray, *, equal_tracks: bool = False) -> TrackTally:

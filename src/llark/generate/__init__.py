@@ -75,8 +75,7 @@ class Answerer:
             [one.question for one in asked], [one.frames for one in asked], [one.facts for one in asked]
         ).to(self.model.device)
         generated = self.model.generate(**inputs, do_sample=False, max_new_tokens=self.config.most_tokens)
-        texts: list[str] = self.processor.decode_answers(generated, inputs["input_ids"].shape[1])
-        return texts
+        return self.processor.decode_answers(generated, inputs["input_ids"].shape[1])
 
 
 def _length(asked: Query) -> int:

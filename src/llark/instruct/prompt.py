@@ -54,8 +54,7 @@ class Field:
 def page(name: str) -> Mapping[str, Any]:
     """One of the files of texts in `prompts/`."""
     text = (resources.files("llark.instruct") / "prompts" / f"{name}.yaml").read_text("utf-8")
-    texts: dict[str, Any] = yaml.safe_load(text)
-    return texts
+    return yaml.safe_load(text)
 
 
 def glossary() -> Mapping[str, Any]:

@@ -259,7 +259,7 @@ def card(summary: Summary, about: About) -> str:
         (name, f"{family.exchanges:,}", f"{family.words / max(1, family.exchanges):.1f}")
         for name, family in summary.families.items()
     )
-    filled: str = text["card"].format(
+    return text["card"].format(
         title=cell(about.title),
         exchanges=f"{summary.exchanges:,}",
         clips=f"{summary.clips:,}",
@@ -272,7 +272,6 @@ def card(summary: Summary, about: About) -> str:
         drops=_counts(summary.dropped, "reason") if summary.dropped else "",
         settings="\n".join(f"- {name}: {cell(value)}" for name, value in about.settings.items()),
     )
-    return filled
 
 
 def cell(value: object) -> str:

@@ -154,8 +154,7 @@ class KeyHead(nn.Module):
     @staticmethod
     def _stretch(evidence: Tensor, part: Tensor) -> Tensor:
         weight = part.to(evidence.dtype)[..., None, None]
-        mean: Tensor = (evidence * weight).sum(1) / weight.sum(1).clamp(min=1)
-        return mean
+        return (evidence * weight).sum(1) / weight.sum(1).clamp(min=1)
 
 
 class TempoHead(nn.Module):
@@ -173,8 +172,7 @@ class TempoHead(nn.Module):
     def forward(self, rhythm: Tensor) -> Tensor:
         """[clips, channels × 2, lags] → [clips, tempo bins]."""
         start, stop = self.config.tempo_lags
-        logits: Tensor = self.read(self.slide(rhythm))[:, 0, start:stop] + self.prior
-        return logits
+        return self.read(self.slide(rhythm))[:, 0, start:stop] + self.prior
 
 
 class MeterHead(nn.Module):
@@ -201,8 +199,7 @@ class MeterHead(nn.Module):
         windows = padded.unfold(2, self.before + self.after, 1)  # a window for each lag
         shifted = windows[:, :, start : start + tempo.shape[1]]
         aligned = torch.einsum("bclw,bl->bcw", shifted, tempo)
-        logits: Tensor = self.net(aligned.flatten(1))
-        return logits
+        return self.net(aligned.flatten(1))
 
 
 class Concepts(nn.Module):

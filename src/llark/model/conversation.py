@@ -233,8 +233,7 @@ def _places(tokenizer: PreTrainedTokenizerBase, positions: int) -> list[int]:
 
 def _template(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Ids of our own words, special tokens included."""
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
-    return ids
+    return tokenizer.encode(text, add_special_tokens=False)
 
 
 _SPELLING: WeakKeyDictionary[PreTrainedTokenizerBase, Any] = WeakKeyDictionary()

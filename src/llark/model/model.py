@@ -315,10 +315,9 @@ class LlarkForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: 
                 f"beams and several answers a prompt need one clip a prompt; "
                 f"found {len(frames)} clips for {len(input_ids)} prompts"
             )
-        expanded: tuple[Tensor, dict[str, Any]] = super()._expand_inputs_for_generation(
+        return super()._expand_inputs_for_generation(
             expand_size=expand_size, input_ids=input_ids, **model_kwargs
         )
-        return expanded
 
 
 class EndsWith(StoppingCriteria):  # type: ignore[misc]

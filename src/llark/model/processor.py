@@ -93,12 +93,11 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
         several = bool(conversation) and not isinstance(conversation[0], Mapping)
         dialogues = list(conversation) if several else [conversation]
         if chat_template is not None or not tokenize:
-            texts: str | list[str] = super().apply_chat_template(
+            return super().apply_chat_template(
                 dialogues if several else dialogues[0],
                 chat_template=chat_template,
                 add_generation_prompt=True,
             )
-            return texts
         rows: list[list[int]] = []
         tensors: list[Tensor] = []
         for messages in dialogues:

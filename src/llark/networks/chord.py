@@ -200,8 +200,7 @@ def major_and_minor(triads: np.ndarray) -> np.ndarray:
 def chroma_profile(chroma: np.ndarray) -> np.ndarray:
     """Magnitudes by pitch class → the square roots of their shares, so that loudness does not matter."""
     total = chroma.sum(axis=1, keepdims=True)
-    profile: np.ndarray = np.sqrt(np.maximum(chroma, 0.0) / np.maximum(total, 1e-6))
-    return profile
+    return np.sqrt(np.maximum(chroma, 0.0) / np.maximum(total, 1e-6))
 
 
 def harmonic_change(output: ChordOutput) -> np.ndarray:

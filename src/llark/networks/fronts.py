@@ -49,8 +49,7 @@ class Front(abc.ABC):
     def __call__(self, grid: Tensor) -> Tensor:
         """[batch, frames, 96] → [batch, filters, frames]; there is silence, 0, around the grid in time."""
         highest = torch.stack([torch.from_numpy(self.highest(one)) for one in grid]).mul_(self.sign[:, None])
-        normed: Tensor = self.norm(highest.add_(self.bias[:, None]).relu_())
-        return normed
+        return self.norm(highest.add_(self.bias[:, None]).relu_())
 
     @abc.abstractmethod
     def highest(self, grid: Tensor) -> np.ndarray:

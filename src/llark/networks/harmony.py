@@ -216,5 +216,4 @@ def at_every_frame(rows: np.ndarray, frames: int) -> np.ndarray:
     before = place.astype(int)
     after = np.minimum(before + 1, len(rows) - 1)
     share = (place - before).astype(np.float32)[:, None]
-    between: np.ndarray = rows[before] * (1 - share) + rows[after] * share
-    return between
+    return rows[before] * (1 - share) + rows[after] * share

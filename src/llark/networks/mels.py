@@ -35,8 +35,7 @@ def hz_to_mel(hz: float) -> float:
 def mel_to_hz(mel: np.ndarray) -> np.ndarray:
     """Inverse of `hz_to_mel`, for an array."""
     above: np.ndarray = BREAK_HZ * np.exp(LOG_STEP * (np.maximum(mel, BREAK_MEL) - BREAK_MEL))
-    hz: np.ndarray = np.where(mel < BREAK_MEL, mel * LINEAR_MEL_HZ, above)
-    return hz
+    return np.where(mel < BREAK_MEL, mel * LINEAR_MEL_HZ, above)
 
 
 @functools.cache

@@ -83,8 +83,7 @@ def _at_rate(values: np.ndarray, frames: int) -> np.ndarray:
     before = np.minimum(place.astype(int), len(values) - 1)
     after = np.minimum(before + 1, len(values) - 1)
     share = (place - before).clip(0, 1)[:, None]
-    between: np.ndarray = values[before] * (1 - share) + values[after] * share
-    return between
+    return values[before] * (1 - share) + values[after] * share
 
 
 def pitch_changes(classes: Tensor, mask: Tensor) -> Tensor:
@@ -210,8 +209,7 @@ class TinyRhythm(nn.Module):
         spectrum = torch.fft.rfft(centred, n=size)
         products = torch.fft.irfft(spectrum * spectrum.conj(), n=size)[..., : LONGEST_LAG + 1]
         lags = torch.arange(LONGEST_LAG + 1, device=rows.device)
-        covariance: Tensor = products / (count - lags).clamp(min=1)
-        return covariance
+        return products / (count - lags).clamp(min=1)
 
     def _aligned(self, periods: Tensor, tempo: Tensor) -> Tensor:
         """Autocorrelations from 1.8 octaves under the beat's lag to 2.8 over it, expected under `tempo`."""

@@ -155,8 +155,7 @@ def _hann_spectrum(offsets: np.ndarray) -> np.ndarray:
     place = np.abs(offsets) * _TABLE_STEPS
     below = place.astype(np.int32)
     place -= below
-    spectrum: np.ndarray = table[below] + rise[below] * place.astype(np.float32)
-    return spectrum
+    return table[below] + rise[below] * place.astype(np.float32)
 
 
 @functools.cache
@@ -171,8 +170,7 @@ def _hann_spectrum_exactly(offsets: np.ndarray) -> np.ndarray:
     near_one = np.abs(denominator) < 1e-9
     values = np.sinc(offsets) / np.where(near_one, 1, denominator)
     values[near_one] = 0.5
-    spectrum: np.ndarray = values
-    return spectrum
+    return values
 
 
 def _short_wavelets(samples: np.ndarray, hz: np.ndarray, lengths: np.ndarray, frames: int) -> np.ndarray:
@@ -184,8 +182,7 @@ def _short_wavelets(samples: np.ndarray, hz: np.ndarray, lengths: np.ndarray, fr
     weights = np.abs(_hann_spectrum(offsets.clip(-_SIDELOBES, _SIDELOBES)))
     weights = weights * (lengths / _SHORT_FRAME_SAMPLES**1.5)
     weights[np.abs(offsets) > _SIDELOBES] = 0
-    product: np.ndarray = magnitudes @ weights.astype(np.float32)
-    return product
+    return magnitudes @ weights.astype(np.float32)
 
 
 def _periodic_hann(samples: int) -> np.ndarray:

@@ -45,8 +45,7 @@ class EncoderLayer(nn.Module):
         split = mixed.view(batch, frames, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         attended = functional.scaled_dot_product_attention(split[0], split[1], split[2])
         x = self.attention_out(attended.transpose(1, 2).reshape(batch, frames, width)).add_(x)
-        fed: torch.Tensor = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x)))).add_(x)
-        return fed
+        return self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x)))).add_(x)
 
 
 class SpeechEncoder(nn.Module):
@@ -90,5 +89,4 @@ class SpeechNet:
         stretches = math.ceil(len(mel) / LONGEST_MEL)
         length = 2 * math.ceil(len(mel) / stretches / 2)
         outputs = [self.encoder(mel[at : at + length][None])[0] for at in range(0, len(mel), length)]
-        frames: np.ndarray = torch.cat(outputs).numpy()
-        return frames
+        return torch.cat(outputs).numpy()

@@ -85,5 +85,4 @@ def _colour(power: np.ndarray, first: int) -> np.ndarray:
     """[bins]: the smooth course of a mean spectrum that begins at bin `first`."""
     octaves = np.log(np.arange(first, first + len(power)))
     octaves = (octaves - octaves.mean()) / octaves.std()
-    curve: np.ndarray = np.exp(np.polyval(np.polyfit(octaves, np.log(power), COLOUR_DEGREE), octaves))
-    return curve
+    return np.exp(np.polyval(np.polyfit(octaves, np.log(power), COLOUR_DEGREE), octaves))

@@ -63,8 +63,7 @@ class TinyTimbre(nn.Module):
         )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        logits: Tensor = self.net(((inputs - self.mean) / self.deviation).clamp(-6, 6))
-        return logits
+        return self.net(((inputs - self.mean) / self.deviation).clamp(-6, 6))
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,7 @@ def pool(values: np.ndarray, rate: float, frames: int) -> np.ndarray:
     starts = np.minimum(edges[:-1], len(values) - 1)
     ends = np.maximum(np.minimum(edges[1:], len(values)), starts + 1)
     spans = zip(starts, ends, strict=True)
-    means: np.ndarray = np.stack([values[start:end].mean(axis=0, dtype=np.float64) for start, end in spans])
-    return means
+    return np.stack([values[start:end].mean(axis=0, dtype=np.float64) for start, end in spans])
 
 
 def tag_levels(output: tag.TagOutput, frames: int) -> np.ndarray:
@@ -110,5 +108,4 @@ def tag_levels(output: tag.TagOutput, frames: int) -> np.ndarray:
     centres = (np.asarray(output.patch_starts) + output.patch_frames / 2.0) / tag.FRAMES_PER_SECOND
     times = (np.arange(frames) + 0.5) / FRAMES_PER_SECOND
     nearest = np.abs(times[:, None] - centres).argmin(axis=1)
-    levels: np.ndarray = logits[nearest] / 3.0 + 1.0
-    return levels
+    return logits[nearest] / 3.0 + 1.0

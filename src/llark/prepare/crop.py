@@ -350,8 +350,7 @@ def _clear_errors(place: folders.Place) -> Iterator[None]:
 
 def _as_integers(samples: np.ndarray) -> np.ndarray:
     """int16 [samples], rounded; what is beyond full scale is cut off."""
-    integers: np.ndarray = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
-    return integers
+    return np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
 
 
 def file_name(clip_id: str) -> str:

@@ -466,8 +466,7 @@ def program_name(program: int) -> str:
     """The General MIDI name of program 0 to 127: 0 is `Acoustic Grand Piano`, 40 `Violin`."""
     if not 0 <= program < PROGRAMS:
         raise BadRow("malformed-row", f"A General MIDI program is 0 to 127; this one is {program}.")
-    name: str = _pretty_midi().program_to_instrument_name(program)
-    return name
+    return _pretty_midi().program_to_instrument_name(program)
 
 
 def drum_name(pitch: int) -> str:

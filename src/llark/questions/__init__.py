@@ -100,5 +100,4 @@ def either(rng: Random, right: str, wrong: str) -> dict[str, str]:
 def weighted(rng: Random, weights: Sequence[tuple[str, float]]) -> str:
     """One name, drawn by its weight."""
     names, numbers = zip(*weights, strict=True)
-    drawn: str = rng.choices(names, numbers)[0]
-    return drawn
+    return rng.choices(names, numbers)[0]

@@ -220,8 +220,7 @@ def plan_of(folder: Place) -> dict[str, Any] | None:
     with folders.clear_errors(folder, "read"):
         for name in (ABOUT, f"{UNFINISHED}/{BEGUN}"):
             if place.exists(name):
-                page: dict[str, Any] = json.loads(place.read(name))
-                return page
+                return json.loads(place.read(name))
     return None
 
 
@@ -250,8 +249,7 @@ def about(folder: Place) -> dict[str, Any]:
     place = folders.folder(folder)
     with folders.clear_errors(folder, "read"):
         if place.exists(ABOUT):
-            page: dict[str, Any] = json.loads(place.read(ABOUT))
-            return page
+            return json.loads(place.read(ABOUT))
         if place.names(UNFINISHED):
             raise UserMustAct(f"{folder} is not finished; run its stage again, and it will go on.")
     raise UserMustAct(f"{folder} is not the folder of a finished stage: it has no {ABOUT}.")

@@ -127,7 +127,4 @@ def _quiet() -> Iterator[None]:
 
 def whole_weights(model: Any) -> dict[str, Any]:
     """Every weight of a model in parts, on the CPU of the main process; the others get nothing."""
-    weights: dict[str, Any] = get_model_state_dict(
-        model, options=StateDictOptions(full_state_dict=True, cpu_offload=True)
-    )
-    return weights
+    return get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))

@@ -114,10 +114,7 @@ def run_layer(
     hidden_layer((None,) * (depth + 1), settings.layer)
 
     def run(samples: torch.Tensor) -> torch.Tensor:
-        output: torch.Tensor = hidden_layer(
-            model(samples.to(device.name), device.torch_dtype), settings.layer
-        )
-        return output
+        return hidden_layer(model(samples.to(device.name), device.torch_dtype), settings.layer)
 
     return run
 

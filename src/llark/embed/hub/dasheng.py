@@ -44,8 +44,7 @@ class _Attention(nn.Module):
         batch, values, width = x.shape
         split = self.qkv(x).view(batch, values, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         output = functional.scaled_dot_product_attention(split[0], split[1], split[2])
-        mixed: torch.Tensor = self.proj(output.transpose(1, 2).reshape(batch, values, width))
-        return mixed
+        return self.proj(output.transpose(1, 2).reshape(batch, values, width))
 
 
 class _Mlp(nn.Module):
@@ -55,8 +54,7 @@ class _Mlp(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        fed: torch.Tensor = self.fc2(functional.gelu(self.fc1(x)))
-        return fed
+        return self.fc2(functional.gelu(self.fc1(x)))
 
 
 class _Block(nn.Module):
@@ -69,8 +67,7 @@ class _Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + self.attn(self.norm1(x))
-        fed: torch.Tensor = x + self.mlp(self.norm2(x))
-        return fed
+        return x + self.mlp(self.norm2(x))
 
 
 class Dasheng(nn.Module):

@@ -56,8 +56,7 @@ class _Subsampling(nn.Module):
 
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
         """[batch, bands, frames] → [batch, values, width]."""
-        output: torch.Tensor = self.linear(self.conv(mel[:, None]).permute(0, 3, 1, 2).flatten(2))
-        return output
+        return self.linear(self.conv(mel[:, None]).permute(0, 3, 1, 2).flatten(2))
 
 
 class MuQ(nn.Module):

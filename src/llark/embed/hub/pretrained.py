@@ -49,8 +49,7 @@ def load_mert(
 
     def run(samples: torch.Tensor) -> torch.Tensor:
         given = (normalised(samples) if is_normalised else samples).to(device.name, device.torch_dtype)
-        output: torch.Tensor = hub.output_layer(model(given, output_hidden_states=True), settings.layer)
-        return output
+        return hub.output_layer(model(given, output_hidden_states=True), settings.layer)
 
     return WindowedNetwork(
         run=run,
@@ -127,8 +126,7 @@ def load_whisper(
             return_tensors="pt",
         ).input_features
         model_output = model(mel.to(device.name, device.torch_dtype), output_hidden_states=True)
-        output: torch.Tensor = hub.output_layer(model_output, settings.layer, middle)
-        return output
+        return hub.output_layer(model_output, settings.layer, middle)
 
     hub.hidden_layer((None,) * (int(config["encoder_layers"]) + 1), settings.layer)
     return WindowedNetwork(

@@ -85,8 +85,7 @@ def about(folder: Path) -> dict[str, Any]:
     place = folders.folder(folder)
     if not place.exists(CONFIG):
         raise UserMustAct(f"{folder} holds no converted Jukebox. {HOW_TO_GET}")
-    page: dict[str, Any] = json.loads(place.read(CONFIG))
-    return page
+    return json.loads(place.read(CONFIG))
 
 
 def digest(folder: Path) -> str:

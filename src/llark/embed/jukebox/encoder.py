@@ -117,16 +117,14 @@ def published_rate(sizes: Sizes) -> Fraction:
 def normalise(samples: np.ndarray) -> np.ndarray:
     """Scaled to a peak of 1; silence stays."""
     peak = np.abs(samples).max()
-    scaled: np.ndarray = samples / peak if peak > 0 else samples
-    return scaled
+    return samples / peak if peak > 0 else samples
 
 
 def average(activations: np.ndarray, length: int) -> np.ndarray:
     """[n, width] → [n // length, width]: means over `length` at a time, the rest dropped."""
     frames = len(activations) // length
     parts = activations[: frames * length].reshape(frames, length, -1)
-    mean: np.ndarray = parts.mean(axis=1, dtype=np.float32)
-    return mean
+    return parts.mean(axis=1, dtype=np.float32)
 
 
 def published(net: Jukebox, sounds: Sequence[Sound]) -> list[np.ndarray]:

@@ -102,8 +102,7 @@ class _VQResidual(nn.Module):
         self.point = nn.Conv1d(width, width, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        added: torch.Tensor = x + self.point(functional.relu_(self.wide(functional.relu(x))))
-        return added
+        return x + self.point(functional.relu_(self.wide(functional.relu(x))))
 
 
 class _VQBlock(nn.Module):
@@ -121,8 +120,7 @@ class _VQBlock(nn.Module):
         self.steps = nn.Sequential(*steps)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        coded: torch.Tensor = self.steps(x)
-        return coded
+        return self.steps(x)
 
 
 class VQEncoder(nn.Module):
@@ -161,8 +159,7 @@ class VQEncoder(nn.Module):
         hop, have = self.sizes.hop, samples.shape[1]
         length = max(have, count * hop + -(-self.sizes.reach // hop) * hop)
         length = length if most is None else min(length, most)
-        codes: torch.Tensor = self(functional.pad(samples, (0, length - have)))[:, :count]
-        return codes
+        return self(functional.pad(samples, (0, length - have)))[:, :count]
 
 
 # --- codes → activations: the first layers of Jukebox's top-level prior -----------------------------------

@@ -128,8 +128,7 @@ def _entries(root: Root, path: str) -> list[Any]:
     content = root.json(path)
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
         raise UserMustAct(f"{root.full(path)} has no list `data`, as the files of WavCaps have.")
-    entries: list[Any] = content["data"]
-    return entries
+    return content["data"]
 
 
 def _track(
