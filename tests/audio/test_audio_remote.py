@@ -74,6 +74,34 @@ def test_a_window_of_a_long_recording_fetches_a_small_part_of_it(monkeypatch: py
     assert sum(fetched) < 1.2 * 25 * encode.RATE * 4 < long.nbytes / 8
 
 
+@pytest.mark.parametrize("store_url", ["memory://prints", "s3"])
+def test_a_fingerprint_tells_a_file_that_shrank_or_was_swapped_and_is_the_same_behind_a_url(
+    files: dict[str, Path], tmp_path: Path, store_url: str, request: pytest.FixtureRequest
+) -> None:
+    base = request.getfixturevalue("bucket") if store_url == "s3" else store_url
+    data = files["wav"].read_bytes()
+    middle = len(data) // 2
+    others = {
+        "whole": data,
+        "cut": data[:-1000],
+        "longer": data + bytes(4),
+        "swapped": data[:44] + data[4044:] + data[44:4044],
+        "middle": data[:middle] + bytes(1000) + data[middle + 1000 :],
+        "small": data[:100],
+    }
+    prints = {}
+    for name, content in others.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        prints[name] = audio.fingerprint(str(path))
+        assert audio.fingerprint(_put(f"{base}/{name}", content)) == prints[name]
+    assert prints["whole"] == audio.fingerprint(files["wav"])
+    assert len(set(prints.values())) == len(others)
+    for gone in (str(tmp_path / "gone"), f"{base}/gone"):
+        with pytest.raises(UserMustAct):
+            audio.fingerprint(gone)
+
+
 def test_what_is_not_behind_a_url_is_missing_and_what_is_no_audio_is_dropped(bucket: str) -> None:
     _put(f"{bucket}/folder/song.mp3", b"<html>404</html>" * 100)
     _put(f"{bucket}/folder/empty.mp3", b"")

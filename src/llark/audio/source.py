@@ -6,6 +6,7 @@ Behind a URL only the blocks that a decoder asks for are fetched, each once.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import zlib
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ PREROLL_SECONDS = 0.25
 _BLOCK_BYTES = 1 << 19
 """Fetched at once from a remote object: 10 s of an mp3 of 400 kbit/s."""
 
+_FINGERPRINT_BYTES = 1 << 14
+"""Hashed at each of the three places that a fingerprint looks at."""
 
 _OGG_BYTES = 1 << 17
 """Two of the longest pages of an Ogg file."""
@@ -70,6 +73,20 @@ class AudioSource:
         with folders.foreign_errors():
             opened = system.open(path, "rb", block_size=_BLOCK_BYTES, cache_type="blockcache")
         return _Watched(opened, self.trouble)  # type: ignore[return-value]
+
+    def fingerprint(self) -> str:
+        """A short hash of the size and of the bytes at the beginning, in the middle and at the end."""
+        last = max(0, self.size_bytes - _FINGERPRINT_BYTES)
+        starts = [0, last // 2, last]
+        with folders.foreign_errors():
+            if self.remote is None:
+                with self.open() as file:
+                    pieces = [(file.seek(start), file.read(_FINGERPRINT_BYTES))[1] for start in starts]
+            else:  # in one request, and not in blocks
+                system, path = self.remote
+                ends = [min(start + _FINGERPRINT_BYTES, self.size_bytes) for start in starts]
+                pieces = system.cat_ranges([path] * len(starts), starts, ends, on_error="raise")
+        return hashlib.blake2b(b"".join((str(self.size_bytes).encode(), *pieces)), digest_size=8).hexdigest()
 
 
 class _Watched:
