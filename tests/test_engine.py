@@ -56,6 +56,10 @@ class Halve:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "exits":
                 os._exit(3)
+            case "killed once" | "hangs once" as trouble:
+                if not Path(record.path).exists():
+                    Path(record.path).touch()
+                    os._exit(9) if trouble == "killed once" else time.sleep(600)
             case "hangs":
                 time.sleep(600)
             case "damaged":
@@ -102,6 +106,22 @@ def test_killed_and_hanging_workers_cost_their_record_only(tmp_path: Path) -> No
     assert "SIGKILL" in drops["3"]
     assert "longer than 3 s" in drops["9"]
     assert "exit status 3" in drops["20"]
+
+
+def test_a_record_whose_worker_was_killed_or_too_slow_is_tried_once_more_and_keeps_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    titles = {3: "killed once", 9: "hangs once", 12: "killed"}
+    tracks = [Track(str(n), str(tmp_path / f"{n}.wav"), title=titles.get(n)) for n in range(20)]
+    step, writer = Halve(("3", "9", "12")), stages.open_stage(tmp_path / "s", "halve")
+    engine.run(step, tracks, writer, workers=2, timeout_seconds=3)
+    kept = [clip.track_id for clip in stages.read(tmp_path / "s", Clip)][::2]
+    assert kept == [str(n) for n in range(20) if n != 12]
+    assert [(drop.id, drop.reason) for drop in stages.read_dropped(tmp_path / "s")] == [
+        ("12", "worker-killed")
+    ]
+    said = "1 records were dropped for causes that may pass (worker-killed 1×). To try them again, run it"
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -183,6 +203,18 @@ def test_a_run_stops_when_most_records_are_dropped_and_can_go_on(tmp_path: Path)
 def test_the_share_of_drops_that_stops_a_run_can_be_set(tmp_path: Path) -> None:
     counts = _run(tmp_path / "s", Halve(tuple(str(n) for n in range(60))), _tracks(60), drop_share=1.0)
     assert counts == {"in": 60, "out": 0, "dropped": {"error:KeyError": 60}}
+
+
+@pytest.mark.parametrize("title", ["damaged", "no chord"])
+def test_a_run_that_loses_all_is_an_error_and_the_next_one_tries_all_of_it_again(
+    tmp_path: Path, title: str
+) -> None:
+    tracks = _tracks(2, t0=title, t1=title)
+    with pytest.raises(UserMustAct, match=r"halve stopped: 2 of 2 records were dropped .*The last: "):
+        _run(tmp_path / "s", Halve(("0", "1")), tracks)
+    assert not (tmp_path / "s" / "about.json").exists()
+    assert _run(tmp_path / "s", Halve(("0",)), tracks)["out"] == 2
+    assert [drop.id for drop in stages.read_dropped(tmp_path / "s")] == ["0"]
 
 
 def test_a_finished_folder_is_not_even_opened(tmp_path: Path) -> None:

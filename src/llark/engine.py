@@ -18,14 +18,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent import futures
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeVar
 
 from llark.errors import BadAudio, UserMustAct, one_line
-from llark.records import Dropped
+from llark.records import MAY_PASS, Dropped
 
 Input = TypeVar("Input", contravariant=True)
 
@@ -128,7 +128,8 @@ def run(
 
     Raises:
         UserMustAct: Too much was dropped, `open()` or the step asked for a person, or the disk is full.
-            What was done is kept in the folder, and another run goes on from there.
+            What was done is kept in the folder, and another run goes on from there. Where all was dropped
+            the folder is not finished either, and another run tries all of it again.
     """
     if timeout_seconds is not None and workers < 1:
         raise ValueError("timeout_seconds needs workers: this process cannot stop itself")
@@ -136,13 +137,14 @@ def run(
     with writer:
         if writer.finished:
             return tally
+        before = len(writer.done)
         missing = _missing(step, records, frozenset(writer.done))
         results = (
             _in_process(step, missing)
             if workers < 1
             else _on_workers(step, missing, workers, timeout_seconds)
         )
-        ticker = Ticker(step.name, total, len(writer.done), show=progress)
+        ticker = Ticker(step.name, total, before, show=progress)
         with (
             contextlib.closing(results),
             ticker as tick,
@@ -152,7 +154,11 @@ def run(
                 tally.add(outputs)
                 tick(note=f"{tally.lost} dropped" if tally.lost else "")
                 stop_if_most_are_dropped(step.name, tally, outputs, drop_share)
+        if tally.lost and tally.lost == tally.inputs + before and drop_share < 1:
+            raise _too_much(step.name, tally, outputs)
         writer.finish()
+    if progress:
+        _say_what_may_pass(step.name, tally)
     tally.seconds = time.monotonic() - began
     return tally
 
@@ -184,10 +190,25 @@ def attempt(step: Step[Input], record: Input) -> list[object]:
 
 def stop_if_most_are_dropped(name: str, tally: Tally, outputs: list[object], drop_share: float) -> None:
     if tally.inputs >= DROP_SHARE_FROM and tally.lost > drop_share * tally.inputs:
-        reasons = ", ".join(f"{reason} {n}×" for reason, n in tally.dropped.most_common(3))
-        last = next((o.detail for o in reversed(outputs) if isinstance(o, Dropped)), "")
-        what = f"{tally.lost} of {tally.inputs} records were dropped ({reasons})"
-        raise UserMustAct(f"{name} stopped: {what}. The last: {last}")
+        raise _too_much(name, tally, outputs)
+
+
+def _too_much(name: str, tally: Tally, outputs: list[object]) -> UserMustAct:
+    """What a run stops with: how much was dropped for which reasons, and the detail of the last drop."""
+    last = next((o.detail for o in reversed(outputs) if isinstance(o, Dropped)), "")
+    what = f"{tally.lost} of {tally.inputs} records were dropped ({_reasons(tally.dropped)})"
+    return UserMustAct(f"{name} stopped: {what}. The last: {last}")
+
+
+def _reasons(dropped: Counter[str]) -> str:
+    return ", ".join(f"{reason} {n}×" for reason, n in dropped.most_common(3))
+
+
+def _say_what_may_pass(name: str, tally: Tally) -> None:
+    passing = Counter({reason: n for reason, n in tally.dropped.items() if reason.startswith(MAY_PASS)})
+    if passing:
+        what = f"{passing.total()} records were dropped for causes that may pass ({_reasons(passing)})"
+        print(f"{name}: {what}. To try them again, run it into a new folder.", file=sys.stderr)
 
 
 def _in_process(step: Step[Any], records: Iterable[Any]) -> Results:
@@ -208,6 +229,9 @@ class _Stop:
 
     message: str
 
+
+_OF_WORKERS = _TIMEOUT, _KILLED = "timeout", "worker-killed"
+"""Reasons of drops that a worker's end brings about."""
 
 _UNPICKLABLE = (pickle.PicklingError, TypeError, AttributeError)
 
@@ -250,13 +274,14 @@ def _not_sent(step: Step[Any], record: Any, error: Exception) -> Dropped:
 def _on_workers(
     step: Step[Any], records: Iterable[Any], workers: int, timeout_seconds: float | None
 ) -> Results:
-    """Results in the order of the records; a record that takes its worker down is dropped.
+    """Results in the order of the records. A record whose worker hangs or dies is tried once more, alone: the
+    others may have taken the memory or the time that it needs. If that fails, too, it is dropped.
 
     Each worker has one thread here that waits for it.
     """
     pool = _Workers(step, workers, timeout_seconds)
-    threads = ThreadPoolExecutor(workers)
-    waiting: deque[tuple[Any, Future[list[object]]]] = deque()
+    threads = futures.ThreadPoolExecutor(workers)
+    waiting: deque[tuple[Any, futures.Future[list[object]]]] = deque()
     source = iter(records)
     try:
         while True:
@@ -265,7 +290,11 @@ def _on_workers(
             if not waiting:
                 return
             record, future = waiting.popleft()
-            yield step.id_of(record), future.result()
+            outputs = future.result()
+            if any(isinstance(output, Dropped) and output.reason in _OF_WORKERS for output in outputs):
+                futures.wait([future for _, future in waiting])
+                outputs = threads.submit(pool.outputs_of, record).result()
+            yield step.id_of(record), outputs
     finally:
         pool.kill()
         threads.shutdown(cancel_futures=True)
@@ -313,9 +342,9 @@ class _Workers:
                 message = pipe.recv()
             else:
                 self._end(process, wait_seconds=0.0)
-                reason, detail = "timeout", f"It took longer than {self.timeout_seconds:g} s."
+                reason, detail = _TIMEOUT, f"It took longer than {self.timeout_seconds:g} s."
         except (EOFError, OSError):
-            reason, detail = "worker-killed", f"Its worker was ended by {_cause(self._end(process))}."
+            reason, detail = _KILLED, f"Its worker was ended by {_cause(self._end(process))}."
         if reason:
             return [Dropped(self.step.id_of(record), self.step.name, reason, detail)]
         if isinstance(message, _Stop):

@@ -367,6 +367,10 @@ class Dropped:
     detail: str
 
 
+MAY_PASS = ("error:", "worker-killed", "timeout")
+"""How the reasons of drops begin whose cause may be gone when the record is tried again."""
+
+
 Record = TypeVar("Record")
 
 

@@ -142,16 +142,24 @@ def test_an_unfinished_folder_is_not_read_and_goes_on(tmp_path: Path) -> None:
 def test_drops_whose_cause_may_be_gone_are_tried_again(tmp_path: Path) -> None:
     reasons = ("error:KeyError", "timeout", "worker-killed", "damaged")
     with stages.open_stage(tmp_path / "s", "count") as writer:
+        writer.write("whole", [_clip(0)])
         for reason in reasons:
             writer.write(reason, [Dropped(reason, "count", reason, "x")])
     with stages.open_stage(tmp_path / "s", "count") as writer:
-        assert writer.done == {"damaged"}
+        assert writer.done == {"whole", "damaged"}
         writer.write("timeout", [_clip(1)])
         writer.write("worker-killed", [Dropped("worker-killed", "count", "worker-killed", "again")])
         writer.write("error:KeyError", [])
         writer.finish()
     counts = stages.about(tmp_path / "s")["counts"]
-    assert counts == {"in": 4, "out": 1, "dropped": {"damaged": 1, "worker-killed": 1}}
+    assert counts == {"in": 5, "out": 2, "dropped": {"damaged": 1, "worker-killed": 1}}
+
+
+def test_where_all_was_dropped_all_is_tried_again(tmp_path: Path) -> None:
+    with stages.open_stage(tmp_path / "s", "count") as writer:
+        writer.write("0", [Dropped("0", "count", "damaged", "x")])
+    with stages.open_stage(tmp_path / "s", "count") as writer:
+        assert writer.done == set()
 
 
 class _Killed(BaseException):

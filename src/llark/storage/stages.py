@@ -43,9 +43,6 @@ SHARD_BYTES = 64_000_000
 FORMAT = 1
 """The version of this folder layout."""
 
-RETRIED = ("error:", "worker-killed", "timeout")
-"""Drops whose cause may be gone by the next run: an unfinished folder tries these inputs again."""
-
 
 class StageWriter:
     """A stage's folder while it is written. Made by `open_stage`; used as a context manager.
@@ -88,7 +85,9 @@ class StageWriter:
                 if uncommitted or name.endswith(".tmp"):
                     self._files.delete(name)
         self._next_part = 1 + max((int(name.removeprefix("part-")) for name in committed), default=-1)
-        self.done = {id_ for id_, entry in _journal(self._files).items() if not _is_retried(entry)}
+        journal = _journal(self._files)
+        if any(entry["records"] for entry in journal.values()):  # where all was lost, all is tried again
+            self.done = {id_ for id_, entry in journal.items() if not _is_retried(entry)}
 
     def write(self, input_id: str, outputs: Sequence[object]) -> None:
         """Takes what one input became: records, drops, or nothing. On disk after the next flush.
@@ -324,7 +323,9 @@ def _journal(place: Folder) -> dict[str, dict[str, Any]]:
 
 
 def _is_retried(entry: dict[str, Any]) -> bool:
-    return not entry["records"] and any(drop["reason"].startswith(RETRIED) for drop in entry["dropped"])
+    """Whether an unfinished folder tries an input again: its drop has a cause that may be gone by now."""
+    drops = entry["dropped"]
+    return not entry["records"] and any(drop["reason"].startswith(records.MAY_PASS) for drop in drops)
 
 
 def _fit(record: object, stage: str) -> object:
