@@ -120,7 +120,7 @@ def test_a_record_whose_worker_was_killed_or_too_slow_is_tried_once_more_and_kee
     assert [(drop.id, drop.reason) for drop in stages.read_dropped(tmp_path / "s")] == [
         ("12", "worker-killed")
     ]
-    said = "1 records were dropped for causes that may pass (worker-killed 1×). To try them again, run it"
+    said = "records were dropped for causes that may pass: worker-killed 1×. To try them again, run it into"
     assert said in capsys.readouterr().err
 
 

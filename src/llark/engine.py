@@ -207,7 +207,7 @@ def _reasons(dropped: Counter[str]) -> str:
 def _say_what_may_pass(name: str, tally: Tally) -> None:
     passing = Counter({reason: n for reason, n in tally.dropped.items() if reason.startswith(MAY_PASS)})
     if passing:
-        what = f"{passing.total()} records were dropped for causes that may pass ({_reasons(passing)})"
+        what = f"records were dropped for causes that may pass: {_reasons(passing)}"
         print(f"{name}: {what}. To try them again, run it into a new folder.", file=sys.stderr)
 
 

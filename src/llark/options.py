@@ -69,6 +69,8 @@ class AnnotateOptions:
     """Draw each recording: a .png, .svg or .pdf file for one, a folder for several."""
     notes: bool = False
     """Transcribe the notes, too."""
+    drop_share: float = 0.5
+    """With --out: stop when more than this share of the recordings is lost; 1 never stops."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,8 @@ class EmbedOptions:
     """Windows that are embedded at once."""
     workers: int = 0
     """Local processes, each with its own encoder; 0 works in this one, in batches."""
+    drop_share: float = 0.5
+    """Stop when more than this share of the clips is lost; 1 never stops."""
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,8 @@ class Clip:
     dataset: str = "folder"
     offset_seconds: float = 0.0
     """The second of the track's file at which this one begins: not 0 only for a clip with its own file."""
+    fingerprint: str = ""
+    """That of its file when it was cut, by `audio.fingerprint`; empty in older data."""
 
     @property
     def duration_seconds(self) -> float:

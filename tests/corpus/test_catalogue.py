@@ -54,6 +54,25 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "songs"
 
 
+HOSTILE = {
+    "division 0": (12, b"\x00\x00"),
+    "SMPTE timing": (12, b"\xe7\x28"),
+    "tempo 0": (tune(1).index(b"\xff\x51\x03") + 3, b"\x00\x00\x00"),
+    "a meter of 4/2^255": (tune(1).index(b"\xff\x58\x04") + 4, b"\xff"),
+    "no such key": (tune(1).index(b"\xff\x58\x04"), b"\xff\x59\x02\x2e\x07\x00\xff\x01\x00"),
+}
+"""Where bytes of a song are replaced by others."""
+
+
+@pytest.mark.parametrize("damage", HOSTILE)
+def test_a_midi_file_that_counts_no_time_is_no_song_and_costs_no_other(folder: Path, damage: str) -> None:
+    (at, data), song = HOSTILE[damage], bytearray(tune(1))
+    song[at : at + len(data)] = data
+    (folder / "a.mid").write_bytes(song)
+    found = catalogue(folder, folder.parent / "page.json")
+    assert [name for name, _ in found.groups] == ["b.MID", "below/b2.midi", "c.mid"]
+
+
 def render(out: Path, folder: Path | None, clips: int = 3, **more: object) -> None:
     render_corpus(
         out, clips=clips, seed=5, workers=0, renderer="midirenderer", midi=folder, progress=False, **more

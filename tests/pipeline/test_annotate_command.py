@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,49 @@ def test_json_is_one_line_a_song_that_reads_back(tmp_path: Path, capsys: pytest.
     assert pages[0]["facts"]["isolated_chord"]["label"] == "C:maj"
     written = json.loads((tmp_path / "jams" / "b.jams").read_text())
     assert {"chord", "vector"} <= {part["namespace"] for part in written["annotations"]}
+
+
+def test_recordings_that_cannot_be_used_cost_no_other_and_the_order_is_the_one_that_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = [chord(tmp_path / f"{name}.wav", 1.5) for name in ("e", "a", "b")]
+    bad, missing = tmp_path / "c.mp3", tmp_path / "nowhere.wav"
+    bad.write_bytes(bytes(3000))
+    not_text = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav"))
+    not_text.write_bytes(good[0].read_bytes())
+    songs = [good[0], bad, good[1], missing, not_text, good[2]]
+    with pytest.raises(UserMustAct, match=r"^3 of 6 annotated, 3 dropped\.$"):
+        cli.app(["annotate", *map(str, songs), "--json", "--jams", str(tmp_path / "jams")])
+    said = capsys.readouterr()
+    assert [json.loads(row)["facts"]["clip_id"] for row in said.out.splitlines()] == ["e", "a", "b"]
+    assert sorted(path.name for path in (tmp_path / "jams").iterdir()) == ["a.jams", "b.jams", "e.jams"]
+    lines = said.err.splitlines()
+    assert lines[0] == f"c: {bad} is not an audio file that can be read, or is damaged."
+    assert lines[1] == f"nowhere: There is no file or folder {missing}."
+    assert lines[2].endswith("is not UTF-8 text; rename the file.")
+    with pytest.raises(UserMustAct, match="is not an audio file"):
+        list(facts.annotate([bad]))
+
+
+def test_a_folder_with_a_name_that_is_no_text_is_annotated_but_for_that_one(tmp_path: Path) -> None:
+    song = chord(tmp_path / "music" / "a.wav", 1.5)
+    Path(os.fsdecode(os.fsencode(tmp_path / "music") + b"/\xff.wav")).write_bytes(song.read_bytes())
+    said = list(facts.annotate([tmp_path / "music", tmp_path / "gone"], tmp_path / "out", workers=0))
+    assert "1 of 3 annotated, 2 dropped" in said[-1]
+    drops = {drop.id: (drop.stage, drop.reason) for drop in stages.read_dropped(tmp_path / "out")}
+    assert drops == {"\\udcff": ("annotate", "name-not-text"), "gone": ("annotate", "missing")}
+    assert [a.clip_id for a in stages.read(tmp_path / "out", Annotation)] == ["a"]
+
+
+def test_the_share_of_lost_recordings_that_stops_a_run_can_be_set(tmp_path: Path) -> None:
+    chord(tmp_path / "music" / "a.wav", 1.5)
+    for number in range(20):
+        (tmp_path / "music" / f"broken {number}.flac").write_bytes(b"not music")
+    with pytest.raises(UserMustAct, match="annotate stopped: 19 of 20 records were dropped"):
+        list(facts.annotate([tmp_path / "music"], tmp_path / "out", workers=0))
+    options = AnnotateOptions(drop_share=1)
+    said = list(facts.annotate([tmp_path / "music"], tmp_path / "out", options, workers=0))
+    assert "1 of 21 annotated, 20 dropped" in said[-1]
 
 
 @needs_matplotlib

@@ -26,7 +26,9 @@ def test_a_track_becomes_windows_of_25_seconds_and_a_shorter_last_one(tmp_path: 
     clips = list(Crop()(track))
     assert all(isinstance(clip, Clip) for clip in clips)
     assert [(clip.start_seconds, clip.end_seconds) for clip in clips] == [(0, 25), (25, 50), (50, 62.5)]
-    assert clips[1] == Clip("song@25.00", "song", track.path, 25.0, 50.0, "test", "d")
+    assert clips[1] == Clip(
+        "song@25.00", "song", track.path, 25.0, 50.0, "test", "d", 0.0, audio.fingerprint(track.path)
+    )
 
 
 def test_a_rest_under_a_second_is_dropped_with_its_length(tmp_path: Path) -> None:

@@ -102,6 +102,39 @@ def test_a_folder_of_formats_and_damage_becomes_tracks_clips_and_counted_losses(
     assert "dropped: not-audio 1×, as " in said
 
 
+def test_films_and_unknown_suffixes_are_read_and_what_cannot_be_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    music = _music(tmp_path / "music", {"a.wav": 2.0, "b.flac": 2.0, "c.ogg": 2.0})
+    (music / "a.wav").rename(music / "a.bwf")
+    (music / "b.flac").rename(music / "b")
+    (music / "c.ogg").rename(music / "c.spx")
+    (music / "d.dsf").write_bytes(b"DSD " + bytes(200))
+    (music / "e.mkv").write_bytes(bytes(200))
+    (music / "f.rec").write_bytes(b"OggS" + bytes(200))
+    for name in ("cover.jpg", "list.cue", ".DS_Store", "x.dat"):
+        (music / name).write_bytes(b"data")
+    status, said, error = _llark(capsys, "prepare", music, "--out", tmp_path / "out", "--workers", 0)
+    assert (status, said.splitlines()[0]) == (0, "folder: 3 tracks, 6 s → 3 clips, 6 s")
+    assert [t.id for t in stages.read(tmp_path / "out" / "tracks", Track)] == ["a", "b", "c"]
+    assert sorted(d.id for d in stages.read_dropped(tmp_path / "out" / "tracks")) == ["d", "e", "f"]
+    assert f"{music}: left out what is no audio: .dat 1×" in error
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_source_that_gives_no_track_is_an_error_and_is_read_again_when_it_is_mended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], share: float
+) -> None:
+    music = _music(tmp_path / "music", {"a.wav": 0.2})
+    (music / "b.mp3").write_text("words")
+    words = ("prepare", music, "--out", tmp_path / "out", "--workers", 0, "--drop-share", share)
+    status, said, error = _llark(capsys, *words)
+    assert (status, said) == (2, "")
+    assert ("not-audio 1×" in error, "too-short 1×" in error) == (True, True)
+    _music(music, {"a.wav": 2.0})
+    assert _llark(capsys, *words)[0] == (0 if share < 1 else 2)
+
+
 def test_a_changed_option_is_refused_with_both_values(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from llark.errors import UserMustAct
-from llark.prepare.datasets.folder import fingerprint, tracks_of
+from llark.prepare.datasets.folder import digest_of, tracks_of
+from llark.records import Dropped, Track
 
 
 def _touch(folder: Path, *names: str) -> None:
@@ -27,15 +28,15 @@ def test_ids_stay_unique_where_names_without_suffix_are_the_same(tmp_path: Path)
     _touch(tmp_path, "x/song.mp3", "x/song.wav", "y/song.mp3", "song.v2.mp3")
     assert [t.id for t in tracks_of([tmp_path])] == ["song.v2", "x/song", "x/song.wav", "y/song"]
     both = tracks_of([tmp_path / "x", tmp_path / "y"])
-    assert [t.id for t in both] == ["song", "song.mp3", "song.wav"]
-    assert len({t.path for t in both}) == 3
+    assert [t.id for t in both] == ["song", "song.wav", "song.mp3"]
+    assert len({t.path for t in both if isinstance(t, Track)}) == 3
 
 
 def test_a_named_file_is_taken_whatever_its_suffix_and_only_once(tmp_path: Path) -> None:
     _touch(tmp_path, "take.bin", "b.mp3")
     tracks = tracks_of([tmp_path / "take.bin", tmp_path, tmp_path / "b.mp3", tmp_path / "." / "b.mp3"])
-    assert [track.id for track in tracks] == ["b", "take"]
-    assert all(Path(track.path).is_absolute() for track in tracks)
+    assert [track.id for track in tracks] == ["take", "b"]
+    assert all(Path(track.path).is_absolute() for track in tracks if isinstance(track, Track))
 
 
 def test_a_folder_without_audio_is_for_a_person_to_mend(tmp_path: Path) -> None:
@@ -44,25 +45,39 @@ def test_a_folder_without_audio_is_for_a_person_to_mend(tmp_path: Path) -> None:
         tracks_of([tmp_path])
 
 
-def test_a_path_that_is_not_there_is_for_a_person_to_mend(tmp_path: Path) -> None:
-    with pytest.raises(UserMustAct, match="There is no file or folder"):
-        tracks_of([tmp_path / "nowhere"])
+def test_paths_that_are_not_there_and_names_that_are_not_text_cost_no_other(tmp_path: Path) -> None:
+    _touch(tmp_path, "b.mp3", "a.mp3")
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp3"))
+    path.write_bytes(b"x")
+    found = tracks_of([tmp_path / "b.mp3", tmp_path / "no.mp3", path, tmp_path])
+    assert [record.id for record in found] == ["b", "no", "\\udcff", "a"]
+    assert [drop.reason for drop in found if isinstance(drop, Dropped)] == ["missing", "name-not-text"]
 
 
-def test_a_name_that_is_not_text_is_for_a_person_to_mend(tmp_path: Path) -> None:
-    path = os.fsencode(tmp_path) + b"/\xff.mp3"
-    with open(path, "wb") as file:
-        file.write(b"x")
-    with pytest.raises(UserMustAct, match="not UTF-8"):
-        tracks_of([tmp_path])
+def test_a_recording_of_an_unknown_suffix_is_known_by_its_beginning_and_the_rest_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _touch(tmp_path, "a.mp3", "cover.jpg", "notes.TXT", "x.bin", "y.bin", "README")
+    beginnings = {
+        "b.dat": b"RIFF\0\0\0\0WAVEfmt ", "c": b"OggS\0", "d.ts": (b"G" + bytes(187)) * 3, "e.bak": b"ID3\4",
+        "f.x": b"\0\0\0\x18ftypM4A ", "g.ts": b"export const G = 1;" * 30, "h.x": "text\n".encode("utf-16"),
+    }  # fmt: skip
+    for name, data in beginnings.items():
+        (tmp_path / name).write_bytes(data)
+    os.mkfifo(tmp_path / "pipe.bin")
+    assert [track.id for track in tracks_of([tmp_path])] == ["a", "b", "c", "d", "e", "f"]
+    assert (
+        f"{tmp_path}: left out what is no audio: .bin 3×, no suffix 1×, .ts 1×, .x 1×"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_fingerprint_changes_with_the_files_and_not_with_their_place(tmp_path: Path) -> None:
     _touch(tmp_path / "one", "a.mp3", "b.mp3")
     _touch(tmp_path / "two", "a.mp3", "b.mp3")
-    before = fingerprint(tracks_of([tmp_path / "one"]))
-    assert fingerprint(tracks_of([tmp_path / "two"])) == before
+    before = digest_of(tracks_of([tmp_path / "one"]))
+    assert digest_of(tracks_of([tmp_path / "two"])) == before
     (tmp_path / "two" / "a.mp3").write_bytes(b"longer")
-    assert fingerprint(tracks_of([tmp_path / "two"])) != before
+    assert digest_of(tracks_of([tmp_path / "two"])) != before
     _touch(tmp_path / "one", "c.mp3")
-    assert fingerprint(tracks_of([tmp_path / "one"])) != before
+    assert digest_of(tracks_of([tmp_path / "one"])) != before

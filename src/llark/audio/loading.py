@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from llark.audio import decoders
 from llark.audio import source as sources
 from llark.audio.source import PREROLL_SECONDS, AudioInfo, AudioSource
 from llark.errors import BadAudio
+from llark.records import Clip
 from llark.storage.folders import Place
 
 LOUDEST_SAMPLE = 8.0
@@ -31,9 +33,25 @@ LOUDEST_SAMPLE = 8.0
 
 AUDIO_SUFFIXES = (
     ".wav", ".w64", ".flac", ".aif", ".aiff", ".au", ".caf", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".m4b",
-    ".mp4", ".aac", ".webm", ".mka", ".wma", ".mp2", ".aifc", ".wv", ".tta", ".ape",
+    ".mp4", ".aac", ".webm", ".mka", ".wma", ".mp2", ".aifc", ".wv", ".tta", ".ape", ".wave", ".bwf", ".rf64",
+    ".snd", ".voc", ".ogx", ".ogv", ".spx", ".weba", ".mkv", ".m4r", ".m4v", ".mov", ".3gp", ".3g2", ".avi",
+    ".flv", ".f4a", ".mpg", ".mpeg", ".mp1", ".mpa", ".m2ts", ".mts", ".ac3", ".eac3", ".amr", ".asf", ".wmv",
+    ".dsf", ".dff", ".dts", ".mpc", ".tak", ".shn", ".ofr", ".ra", ".rm", ".m4p", ".aax",
 )  # fmt: skip
-"""Lower-case suffixes that a search for audio files takes."""
+"""Lower-case suffixes that a search for audio files takes: those of the formats that are read, and of some
+that are not, whose files must not be passed over without a word."""
+
+_BEGINNINGS = re.compile(
+    rb"RIF[FX]....(WAVE|AVI )|(RF64|BW64)....WAVE|FORM....(AIF[FC]|8SVX)|riff\x2e\x91\xcf\x11|fLaC|OggS|ID3"
+    rb"|\.snd|caff|Creative Voice File|wvpk|TTA[12]|MAC |#!AMR|DSD |FRM8|MPCK|MP\+|OFR |tBaK|ajkg|\.RMF"
+    rb"|\.ra\xfd|FLV\x01|\x30\x26\xb2\x75|\x1a\x45\xdf\xa3|....(ftyp|moov|mdat)|\x00\x00\x01[\xba\xb3]|\x0b\x77"
+    rb"|\x7f\xfe\x80\x01|\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd\xf0\xf1\xf8\xf9]|(....)?G.{187}(.{4})?G",
+    re.DOTALL,
+)
+"""What files of the formats of `AUDIO_SUFFIXES` begin with; a transport stream has a G every 188 bytes."""
+
+_ROUNDED_SECONDS = 0.1
+"""By so much two ways to tell a file's length may differ."""
 
 _BLOCK_VALUES = 1 << 21
 """Samples × channels read at a time, so that many channels at a high rate need little memory."""
@@ -59,6 +77,11 @@ class _Damaged(_Unreadable):
     """libsndfile knows the format and cannot read all of the file."""
 
 
+def looks_like_audio(beginning: bytes) -> bool:
+    """Whether a file that begins so (its first 200 bytes tell) may be a recording, or a film."""
+    return _BEGINNINGS.match(beginning) is not None
+
+
 def probe(path: Place) -> AudioInfo:
     """What the file holds, without decoding it where that can be avoided.
 
@@ -79,6 +102,21 @@ def fingerprint(path: Place) -> str:
     """
     with sources.opened(path) as source:
         return source.fingerprint()
+
+
+def refuse_changed(clip: Clip) -> None:
+    """Raises `BadAudio`, `changed`, where a clip's file is no longer the one that the clip was cut from.
+
+    Where no fingerprint was noted, as in older data, the file must at least reach the end of the clip.
+    """
+    if clip.fingerprint:
+        is_same, how = fingerprint(clip.path) == clip.fingerprint, "its bytes are others"
+    else:
+        seconds = probe(clip.path).duration_seconds
+        is_same = seconds > clip.end_seconds - _ROUNDED_SECONDS
+        how = f"it ends at {seconds:.2f} s, and the clip at {clip.end_seconds:.2f} s"
+    if not is_same:
+        raise BadAudio("changed", f"{clip.path} has changed since it was prepared: {how}.")
 
 
 def load(

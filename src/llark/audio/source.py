@@ -159,12 +159,14 @@ def _local(path: Path) -> AudioSource:
 
 def _remote(place: folders.Place) -> AudioSource:
     name = folders.url(place)
-    system, path = folders.filesystem(place)
     try:
+        system, path = folders.filesystem(place)
         with folders.foreign_errors():
             info = system.info(path)
     except FileNotFoundError as error:
         raise MissingAudio("missing", f"{name} does not exist.") from error
+    except UserMustAct as error:  # of this recording alone: others may have other addresses
+        raise MissingAudio("unreachable", str(error)) from error
     except PermissionError as error:
         raise MissingAudio("missing", f"The object {name} may not be read: {error}.") from error
     if info["type"] == "directory":

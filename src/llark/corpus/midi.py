@@ -39,8 +39,10 @@ def read(data: bytes) -> tuple[tuple[Part, ...], Tempos]:
     """
     try:
         midi = mido.MidiFile(file=io.BytesIO(data), clip=True)
-    except (OSError, EOFError, KeyError, IndexError) as error:
+    except (OSError, EOFError, LookupError, ValueError, mido.KeySignatureError) as error:
         raise ValueError(f"not a MIDI file that can be read: {error}") from error
+    if midi.ticks_per_beat <= 0:  # of frames of SMPTE, or of nothing
+        raise ValueError("a MIDI file that counts time in no beats")
     notes: dict[tuple[int, int], list[ScoreNote]] = defaultdict(list)
     controls: dict[int, list[Control]] = defaultdict(list)
     bpm: list[tuple[float, float]] = []
@@ -51,7 +53,7 @@ def read(data: bytes) -> tuple[tuple[Part, ...], Tempos]:
     for message in mido.merge_tracks(midi.tracks):
         ticks += message.time
         now = ticks / midi.ticks_per_beat
-        if message.type == "set_tempo":
+        if message.type == "set_tempo" and message.tempo:
             bpm.append((now, mido.tempo2bpm(message.tempo)))
         elif message.type == "time_signature":
             signatures.append((now, message.numerator, message.denominator))

@@ -13,8 +13,9 @@ import numpy as np
 
 from llark import audio, embed
 from llark.embed.encoder import Device, Encoder, EncoderOptions, Sound, Streams
+from llark.engine import attempt
 from llark.errors import BadAudio
-from llark.records import Clip, Dropped, Embedding
+from llark.records import Clip, Embedding
 
 NAME = "embed"
 
@@ -23,7 +24,8 @@ LONG_SECONDS = 60.0
 
 
 def read(clip: Clip) -> Sound:
-    """A clip's samples at its file's own rate. Raises `BadAudio` as `audio.load` does."""
+    """A clip's samples at its file's own rate. Raises `BadAudio` as `audio.load` and `refuse_changed` do."""
+    audio.refuse_changed(clip)
     samples, rate = audio.load(clip.path, start_seconds=clip.start_seconds, end_seconds=clip.end_seconds)
     return Sound(samples, rate)
 
@@ -40,6 +42,7 @@ def embedded(encoder: Encoder, clip: Clip) -> Embedding:
     """One clip, from its file. Raises `BadAudio`."""
     if _is_streamed(encoder, clip):
         assert isinstance(encoder, Streams)
+        audio.refuse_changed(clip)
         frames, seconds = encoder.song(clip.path, clip.start_seconds, clip.end_seconds)
         return placed(encoder, clip, seconds, frames)
     sound = read(clip)
@@ -90,7 +93,11 @@ class Outcome:
     """What one clip became."""
 
     clip: Clip
-    outputs: list[Embedding | Dropped]
+    outputs: list[object]
+
+
+Ahead = tuple[Clip, "Future[Sound] | None"]
+"""A clip, and its samples, which are being read; `None` stands for a clip that stays in its file."""
 
 
 class Unpack:
@@ -104,7 +111,7 @@ class Unpack:
     def open(self) -> None:
         """Nothing is heavy."""
 
-    def __call__(self, record: Outcome) -> list[Embedding | Dropped]:
+    def __call__(self, record: Outcome) -> list[object]:
         return record.outputs
 
 
@@ -113,10 +120,10 @@ def outcomes(encoder: Encoder, clips: Iterable[Clip], done: Collection[str], bat
     alone, from their files, where the encoder can."""
     missing = (clip for clip in clips if clip.id not in done)
     with ThreadPoolExecutor(2) as readers:
-        ahead: list[tuple[Clip, Future[Sound] | None]] = []
+        ahead: list[Ahead] = []
         while True:
             group = list(itertools.islice(missing, batch))
-            following = [
+            following: list[Ahead] = [
                 (clip, None if _is_streamed(encoder, clip) else readers.submit(read, clip)) for clip in group
             ]
             yield from _outcomes(encoder, ahead)
@@ -125,22 +132,38 @@ def outcomes(encoder: Encoder, clips: Iterable[Clip], done: Collection[str], bat
             ahead = following
 
 
-def _outcomes(encoder: Encoder, ahead: Sequence[tuple[Clip, Future[Sound] | None]]) -> Iterator[Outcome]:
-    """One outcome a clip, in order; `None` stands for a clip that is still in its file. What one clip does to
-    a batch costs no other clip."""
-    sounds = {clip.id: future.result() for clip, future in ahead if future and not future.exception()}
-    together: dict[str, np.ndarray] = {}
-    with contextlib.suppress(BadAudio):  # where one is at fault each is embedded alone, and that one dropped
-        together |= zip(sounds, encoder(list(sounds.values())) if sounds else (), strict=True)
-    for clip, future in ahead:
-        output: Embedding | Dropped
-        try:
-            if future is None:
-                output = embedded(encoder, clip)
-            else:
-                sound = future.result()  # raises what reading the clip raised
-                frames = together[clip.id] if together else encoder([sound])[0]
-                output = placed(encoder, clip, sound.duration_seconds, frames)
-        except BadAudio as error:
-            output = Dropped(clip.id, NAME, error.reason, error.detail)
-        yield Outcome(clip, [output])
+def _outcomes(encoder: Encoder, ahead: Sequence[Ahead]) -> Iterator[Outcome]:
+    """One outcome a clip, in order. What one clip does to a batch costs no other clip."""
+    batch = _Batch(encoder, ahead)
+    for clip, sound in ahead:
+        outputs: list[object] = attempt(batch, (clip, sound))
+        yield Outcome(clip, outputs)
+
+
+class _Batch:
+    """Step: a clip that is read ahead becomes its embedding; those of a batch are made together."""
+
+    name = NAME
+
+    def __init__(self, encoder: Encoder, ahead: Sequence[Ahead]) -> None:
+        self.encoder = encoder
+        sounds = {clip.id: sound.result() for clip, sound in ahead if sound and not sound.exception()}
+        self.frames: dict[str, np.ndarray] = {}
+        # Where one is at fault each is embedded alone, and that one dropped.
+        with contextlib.suppress(BadAudio, ValueError, RuntimeError):
+            self.frames |= zip(sounds, encoder(list(sounds.values())) if sounds else (), strict=True)
+
+    def id_of(self, record: Ahead) -> str:
+        return record[0].id
+
+    def open(self) -> None:
+        """The encoder is loaded already."""
+
+    def __call__(self, record: Ahead) -> Iterator[Embedding]:
+        clip, sound_ahead = record
+        if sound_ahead is None:
+            yield embedded(self.encoder, clip)
+            return
+        sound = sound_ahead.result()  # raises what reading the clip raised
+        frames = self.frames[clip.id] if self.frames else self.encoder([sound])[0]
+        yield placed(self.encoder, clip, sound.duration_seconds, frames)

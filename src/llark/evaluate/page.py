@@ -214,6 +214,7 @@ def _sound(clip: Clip) -> dict[str, Any]:
     """The first seconds of a clip: their waveform and an Ogg file in base 64, or why there are none."""
     end = min(clip.end_seconds, clip.start_seconds + PLAYED_SECONDS)
     try:
+        audio.refuse_changed(clip)
         samples, rate = audio.load(
             clip.path, start_seconds=clip.start_seconds, end_seconds=end, sample_rate=PLAYED_RATE
         )

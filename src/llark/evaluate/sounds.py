@@ -44,6 +44,7 @@ class Sounds:
         if prompt.clip_id is None:
             return None
         clip = self._clip(prompt.clip_id)
+        audio.refuse_changed(clip)
         samples, rate = audio.load(
             clip.path,
             start_seconds=clip.start_seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from llark import audio, engine
 from llark.errors import UserMustAct
 from llark.options import AnnotateOptions
 from llark.pipeline import listen
-from llark.records import Annotation, Clip, Track
+from llark.records import Annotation, Clip, Dropped, Track
 from llark.report import text
 from llark.storage import artifacts, stages
 from llark.storage.folders import Place
@@ -39,18 +40,30 @@ def annotate(
 def of_songs(paths: Sequence[Path], options: AnnotateOptions) -> Iterator[str]:
     """What is printed of each recording, one after the other; nothing is stored but what `options` name.
 
-    Raises `BadAudio` or `UserMustAct` with one clear sentence.
+    One that cannot be used is said on standard error, and the others go on. Raises `UserMustAct` at the end
+    where there was one, at once where a picture or a folder is not as it should be.
     """
     from llark.prepare.datasets.folder import tracks_of
 
     if folders := [str(path) for path in paths if path.is_dir()]:
         raise UserMustAct(f"{folders[0]} is a folder: say with --out where the facts of all its songs go.")
-    by_path = {Path(track.path): track for track in tracks_of(paths)}
-    _refuse_plot(options, len(by_path))
-    for track in by_path.values():
-        facts = listen.to_recording(track, notes=options.notes, progress=track.id).facts
-        _write(facts, track.path, options)
-        yield text.facts_as_json(track.path, facts) if options.json else text.facts_as_text(track.path, facts)
+    records = tracks_of(paths)
+    _refuse_plot(options, len(records))
+    step, dropped = listen.Listen(frames=False, notes=options.notes, name="annotate", progress=True), 0
+    step.open()
+    for record in records:
+        for facts in engine.attempt(step, record):
+            if isinstance(facts, Dropped):
+                if len(records) == 1:
+                    raise UserMustAct(facts.detail)
+                dropped += 1
+                print(text.printable(f"{facts.id}: {facts.detail}"), file=sys.stderr)
+            elif isinstance(facts, Annotation) and isinstance(record, Track):
+                _write(facts, record.path, options)
+                as_text = text.facts_as_json if options.json else text.facts_as_text
+                yield as_text(record.path, facts)
+    if dropped:
+        raise UserMustAct(f"{len(records) - dropped} of {len(records)} annotated, {dropped} dropped.")
 
 
 def of_folder(paths: Sequence[Path], out: Path, options: AnnotateOptions, workers: int = 2) -> Iterator[str]:
@@ -65,9 +78,16 @@ def of_folder(paths: Sequence[Path], out: Path, options: AnnotateOptions, worker
     _refuse_plot(options, len(records))
     step = listen.Listen(frames=False, notes=options.notes, name="annotate")
     writer = stages.open_stage(out, step.name, {**plan, "version": VERSION, "notes": options.notes}, inputs)
-    timeout = 3600.0 if workers else None
-    engine.run(step, records, writer, workers=workers, timeout_seconds=timeout, total=len(records))
-    path_of = {record.id: record.path for record in records}
+    engine.run(
+        step,
+        records,
+        writer,
+        workers=workers,
+        timeout_seconds=listen.LONGEST_SECONDS if workers else None,
+        total=len(records),
+        drop_share=options.drop_share,
+    )
+    path_of = {record.id: record.path for record in records if not isinstance(record, Dropped)}
     count = 0
     for facts in stages.read(out, Annotation):
         _write(facts, path_of[facts.clip_id], options)
@@ -81,9 +101,11 @@ def of_folder(paths: Sequence[Path], out: Path, options: AnnotateOptions, worker
         yield f"\n{count} of {len(records)} annotated, {dropped} dropped; the facts are in {out}"
 
 
-def _records(paths: Sequence[Path]) -> tuple[list[Track] | list[Clip], dict[str, str], Sequence[Place]]:
+def _records(
+    paths: Sequence[Path],
+) -> tuple[Sequence[Track | Clip | Dropped], dict[str, str], Sequence[Place]]:
     """(records, plan, input folders): the clips of a prepared folder, or the tracks of files and folders."""
-    from llark.prepare.datasets.folder import fingerprint, tracks_of
+    from llark.prepare.datasets.folder import digest_of, tracks_of
 
     prepared = {path: folders for path in paths if (folders := artifacts.look(path).clips)}
     if prepared and len(paths) > 1:
@@ -92,7 +114,7 @@ def _records(paths: Sequence[Path]) -> tuple[list[Track] | list[Clip], dict[str,
         folders = prepared[paths[0]]
         return list(stages.read_all(folders, Clip)), {}, folders
     tracks = tracks_of(paths)
-    return tracks, {"tracks": fingerprint(tracks)}, []
+    return tracks, {"tracks": digest_of(tracks)}, []
 
 
 def _refuse_plot(options: AnnotateOptions, recordings: int) -> None:

@@ -24,7 +24,7 @@ def embed(clips: str, out: str, options: EmbedOptions) -> str:
     from llark.embed import encoder as encoders
 
     device = encoders.device(options.device, options.dtype, options.batch)
-    return run(clips, out, settings_of(options), device, options.workers)
+    return run(clips, out, settings_of(options), device, options.workers, options.drop_share)
 
 
 def settings_of(options: EmbedOptions) -> EncoderOptions:
@@ -45,7 +45,14 @@ def settings_of(options: EmbedOptions) -> EncoderOptions:
     return EncoderOptions(name, weights, options.compat, layer, rate)
 
 
-def run(clips: str, out: str, settings: EncoderOptions, device: Device, workers: int = 0) -> str:
+def run(
+    clips: str,
+    out: str,
+    settings: EncoderOptions,
+    device: Device,
+    workers: int = 0,
+    drop_share: float = engine.DROP_SHARE,
+) -> str:
     """The embed stage: into `out`, which goes on where it was stopped. Returns what was made.
 
     `clips` is a folder that `llark prepare` has filled, or one of clips.
@@ -71,10 +78,11 @@ def run(clips: str, out: str, settings: EncoderOptions, device: Device, workers:
             workers=workers,
             timeout_seconds=LONGEST_SECONDS_A_CLIP,
             total=len(records),
+            drop_share=drop_share,
         )
     else:
         outcomes = step.outcomes(encoder, records, frozenset(writer.done), device.batch)
-        engine.run(step.Unpack(), outcomes, writer, total=len(records))
+        engine.run(step.Unpack(), outcomes, writer, total=len(records), drop_share=drop_share)
     return counted(out)
 
 

@@ -86,8 +86,9 @@ def to_recording(
 class Listen:
     """Step: a clip or a whole track becomes its annotation and its `mini` embedding; each network runs once.
 
-    A `Track` is listened to window by window, a `Clip` in one piece. On one thread, so that no sum depends on
-    how many workers share the machine. Raises `BadAudio` as `windows_of` and `audio.load` do.
+    A `Track` is listened to window by window, a `Clip` in one piece; the `Dropped` of a recording that was
+    lost before stays one. On one thread, so that no sum depends on how many workers share the machine. Raises
+    `BadAudio` as `windows_of`, `audio.load` and, of a clip, `audio.refuse_changed` do.
     """
 
     facts: bool = True
@@ -97,8 +98,10 @@ class Listen:
     notes: bool = False
     """Whether the annotation holds transcribed notes."""
     name: str = "listen"
+    progress: bool = False
+    """Whether the windows of a long track are counted on the terminal."""
 
-    def id_of(self, record: Track | Clip) -> str:
+    def id_of(self, record: Track | Clip | Dropped) -> str:
         return record.id
 
     def open(self) -> None:
@@ -106,19 +109,24 @@ class Listen:
 
         Networks.shared()
 
-    def __call__(self, record: Track | Clip) -> Iterator[Annotation | Embedding]:
+    def __call__(self, record: Track | Clip | Dropped) -> Iterator[Annotation | Embedding | Dropped]:
         from llark import annotate
         from llark.embed import mini
         from llark.networks.features import AudioFeatures, one_thread
 
         rate = Fraction(mini.FRAMES_PER_SECOND)
+        if isinstance(record, Dropped):
+            yield replace(record, stage=self.name)
+            return
         if isinstance(record, Track):
-            whole = to_recording(record, frames=self.frames, notes=self.notes)
+            progress = record.id if self.progress else None
+            whole = to_recording(record, frames=self.frames, notes=self.notes, progress=progress)
             if self.facts:
                 yield whole.facts
             if whole.frames is not None:
                 yield Embedding(record.id, mini.VERSION, whole.frames, float(rate))
             return
+        audio.refuse_changed(record)
         with one_thread():
             features = AudioFeatures.of_file(record.path, record.start_seconds, record.end_seconds)
             if self.facts:
@@ -240,6 +248,7 @@ class EmbedForModel:
         """It is loaded already."""
 
     def __call__(self, record: Clip) -> Iterator[Embedding]:
+        audio.refuse_changed(record)
         window = self.record.window_seconds
         frames = frames_of(self.encoder, window, record.path, record.start_seconds, record.end_seconds)
         rate = float(Fraction(self.record.frames_per_second or len(frames) / record.duration_seconds))

@@ -13,7 +13,8 @@ from llark.errors import BadAudio, UserMustAct
 from llark.evaluate.cases import Case, LabelledClip, TestSet
 from llark.options import EvaluateOptions
 from llark.pipeline import listen as listening
-from llark.records import Annotation, Clip, Embedding, Track
+from llark.records import Annotation, Clip, Dropped, Embedding, Track
+from llark.report.text import printable
 from llark.storage import artifacts, stages
 from llark.storage.embeddings import Embeddings
 
@@ -30,8 +31,6 @@ FEATURES = "heard"
 
 LABELLED_CLIPS = 200
 """At most so many labelled clips where nobody says how many. Files of questions are then asked whole."""
-
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".opus")
 
 
 @dataclass(frozen=True)
@@ -269,18 +268,24 @@ def of_some_clips(cases: Sequence[Case], most: int | None) -> tuple[Case, ...]:
 
 
 def sounds(folder: Path) -> dict[str, Clip]:
-    """The recordings below a folder, each as one clip from start to end, by the name without suffix."""
+    """The recordings below a folder, each as one clip from start to end, by the name without suffix; those
+    that cannot be used are said on standard error."""
     from llark import audio
+    from llark.prepare.datasets.folder import tracks_of
 
     if not folder.is_dir():
         raise UserMustAct(f"{folder} is not a folder of recordings.")
     clips = {}
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES):
+    for track in tracks_of([folder]):
         try:
-            seconds = audio.probe(path).duration_seconds
-        except BadAudio:
-            continue
-        clips[path.stem] = Clip(path.stem, path.stem, str(path), 0.0, seconds)
+            if isinstance(track, Dropped):
+                raise BadAudio(track.reason, track.detail)
+            name, seconds = Path(track.path).stem, audio.probe(track.path).duration_seconds
+            clips[name] = Clip(
+                name, name, track.path, 0.0, seconds, fingerprint=audio.fingerprint(track.path)
+            )
+        except BadAudio as error:
+            print(printable(f"left out: {error.detail}"), file=sys.stderr)
     return clips
 
 

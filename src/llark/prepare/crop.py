@@ -98,10 +98,10 @@ class Crop:
         """Nothing to load."""
 
     def __call__(self, record: Track) -> Iterator[Clip | Dropped]:
-        yield from self.cut(record, probe(record.path).duration_seconds)
+        yield from self.cut(record, probe(record.path).duration_seconds, audio.fingerprint(record.path))
 
-    def cut(self, track: Track, file_seconds: float) -> Iterator[Clip | Dropped]:
-        """The clips of a track whose file is so long, and what of it is lost."""
+    def cut(self, track: Track, file_seconds: float, fingerprint: str = "") -> Iterator[Clip | Dropped]:
+        """The clips of a track whose file is so long and has this fingerprint, and what of it is lost."""
         first = track.start_seconds
         last = file_seconds if track.end_seconds is None else min(track.end_seconds, file_seconds)
         if last <= first:
@@ -118,6 +118,7 @@ class Crop:
                 end_seconds=_tidy(first + end),
                 split=track.split,
                 dataset=track.dataset,
+                fingerprint=fingerprint,
             )
         yield from self._rest(track, first, last - first, spans)
 
@@ -320,6 +321,7 @@ class Convert:
             start_seconds=0.0,
             end_seconds=len(samples) / rate,
             offset_seconds=clip.start_seconds,
+            fingerprint=audio.fingerprint(path),
         )
 
     def _saved(self, name: str, integers: np.ndarray, rate: int) -> str:

@@ -7,39 +7,85 @@ of every row that is not as the publisher writes them.
 from __future__ import annotations
 
 import ast
+import codecs
 import contextlib
 import csv
 import hashlib
 import io
+import itertools
 import json
 import math
 import os
+import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 import yaml
 
 from llark import audio
 from llark.audio import AUDIO_SUFFIXES
-from llark.errors import BadAudio, LlarkError, UserMustAct
+from llark.errors import BadAudio, LlarkError, UserMustAct, one_line
 from llark.music.names import key_name
 from llark.records import Annotation, Dropped, Key, MetadataValue, Note, Notes, Tag, Tags, Track
+from llark.report.text import printable
 from llark.storage import folders as files
 
 _MOST_FOLDERS = 4096
 """Listings that are remembered; a data set with more folders than this reads each of them once anyway."""
 
-_LONGEST_CELL = 1 << 24
+LONGEST_CELL = 1 << 24
 """Characters. Biographies in FMA are longer than the 131,072 that `csv` allows."""
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
+_SUFFIXES = (*AUDIO_SUFFIXES, *map(str.upper, AUDIO_SUFFIXES))
+
 
 class Unreadable(UserMustAct):
     """A file or folder that is there and cannot be read. If it is about one recording, that one is lost."""
+
+
+class _Windows1252:
+    """How bytes are decoded that are not what the rest of the text is: `count` of them by now."""
+
+    count = 0
+
+    def __call__(self, error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeDecodeError)
+        self.count += 1
+        return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+_windows_1252 = _Windows1252()
+codecs.register_error("windows-1252", _windows_1252)
+
+
+@contextlib.contextmanager
+def as_text(file: IO[bytes], name: str) -> Iterator[io.TextIOWrapper]:
+    """A table's text: UTF-8, or UTF-16 or UTF-32 where its first bytes say so.
+
+    Bytes that are no such text are read as Windows-1252, which spreadsheets write; that is printed once.
+    """
+    if isinstance(file, io.BufferedReader):
+        beginning = file.peek(4)[:4]
+    else:
+        beginning = file.read(4)
+        file.seek(0)
+    encoding, before = json.detect_encoding(beginning), _windows_1252.count
+    with io.TextIOWrapper(file, encoding=encoding, errors="windows-1252", newline="") as text:
+        yield text
+    if _windows_1252.count > before:
+        other = "Its other bytes were read as Windows-1252: look at names with accents."
+        print(printable(f"{name} is no {encoding.upper()[:6]} text throughout. {other}"), file=sys.stderr)
+
+
+def unicode_forms(name: str) -> dict[str, None]:
+    """A name as it is written, and in the composed and the decomposed form of Unicode: systems differ."""
+    return dict.fromkeys((name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)))
 
 
 class Root:
@@ -134,9 +180,9 @@ class Root:
         for stem in stems:
             folder, _, name = stem.rpartition("/")
             inside = self.listing(folder)
-            for suffix in (*AUDIO_SUFFIXES, *map(str.upper, AUDIO_SUFFIXES)):
-                if inside.get(name + suffix) is False:
-                    return self.full(stem + suffix)
+            for form, suffix in itertools.product(unicode_forms(name), _SUFFIXES):
+                if inside.get(form + suffix) is False:
+                    return self.full(f"{stem.removesuffix(name)}{form}{suffix}")
         return None
 
     def full(self, path: str) -> str:
@@ -150,17 +196,22 @@ class Root:
             data: bytes = self._fs.cat_file(self._full(path))
         return data
 
+    def beginning(self, path: str, size: int = 400) -> bytes:
+        """The first bytes of a file; none of a pipe or device, which would be waited on for ever."""
+        with self._read(path):
+            if not self._fs.isfile(self._full(path)):
+                return b""
+            data: bytes = self._fs.cat_file(self._full(path), start=0, end=size)
+        return data
+
     def text(self, path: str) -> str:
-        """UTF-8, with or without a byte-order mark; a byte that is not UTF-8 is read as Latin-1.
+        """UTF-8, with or without a byte-order mark; a byte that is not UTF-8 is read as Windows-1252.
 
         `Unreadable`: a clone without Git LFS left a pointer where the file should be."""
         data = self.read_bytes(path)
         if data.startswith(_LFS_POINTER):
             raise Unreadable(f"{self.full(path)} is a pointer of Git LFS; `git lfs pull` brings the file.")
-        try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            return data.decode("latin-1")
+        return data.decode("utf-8-sig", "windows-1252")
 
     def rows(self, path: str, delimiter: str = ",") -> Iterator[dict[str, str]]:
         """Rows of a table with a header line, cells stripped: a missing one is empty, and those that have no
@@ -176,9 +227,12 @@ class Root:
 
     def cells(self, path: str, delimiter: str = ",") -> Iterator[list[str]]:
         """Rows of a table as lists, the header lines among them. `UserMustAct`: it is no table."""
-        csv.field_size_limit(_LONGEST_CELL)
-        with self._read(path), self._fs.open(self._full(path), "rb") as file:
-            lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
+        csv.field_size_limit(LONGEST_CELL)
+        with (
+            self._read(path),
+            self._fs.open(self._full(path), "rb") as file,
+            as_text(file, self.full(path)) as lines,
+        ):
             try:
                 yield from csv.reader(lines, delimiter=delimiter)
             except csv.Error as error:
@@ -269,6 +323,8 @@ def _track(row: Row, same: Mapping[str, Any]) -> Track | Dropped:
         return Dropped(row.id, STAGE, bad.reason, bad.detail)
     except Unreadable as error:
         return Dropped(row.id, STAGE, "unreadable", str(error))
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # of values that no reader foresaw
+        return malformed(row.id, f"{type(error).__name__}: {one_line(error)}")
 
 
 def malformed(id_: str, detail: str) -> Dropped:
@@ -477,9 +533,16 @@ def drum_name(pitch: int) -> str:
 
 def read_midi(data: bytes, what: str) -> list[Note]:
     """The notes of a MIDI file, times in seconds by its own tempo map. `BadRow`, `bad-midi`: it is none."""
+    library = _pretty_midi()
+    from mido import KeySignatureError
+
     try:
-        parts = _pretty_midi().PrettyMIDI(io.BytesIO(data)).instruments
-    except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
+        if data[12:14] == b"\0\0" or data[12:13] >= b"\x80":
+            raise ValueError("it counts time in no beats")
+        parts = library.PrettyMIDI(io.BytesIO(data)).instruments
+    except (
+        OSError, EOFError, ArithmeticError, LookupError, TypeError, ValueError, KeySignatureError
+    ) as error:  # fmt: skip
         raise BadRow("bad-midi", f"{what} is no MIDI file that can be read: {error}.") from error
     return [_note_of(note, part.program, part.is_drum) for part in parts for note in part.notes]
 

@@ -102,6 +102,8 @@ class DatasetRecords:
             yield replace(record, dataset=self.settings.dataset)
             if self.tracks == self.settings.limit:
                 return
+        if not self.tracks + self.drops:
+            raise UserMustAct(f"{self.settings.source} holds not one recording.")
 
 
 def _read(settings: PrepareConfig) -> Iterable[Track | Dropped]:
@@ -136,7 +138,8 @@ class PrepareStep:
             yield record.drop
             return
         info = audio.probe(record.path)
-        pieces = [self._written(piece) for piece in self.crop.cut(record, info.duration_seconds)]
+        cut = self.crop.cut(record, info.duration_seconds, audio.fingerprint(record.path))
+        pieces = [self._written(piece) for piece in cut]
         clips = [piece for piece in pieces if isinstance(piece, Clip)]
         if clips:
             yield _described(record, info)
@@ -271,7 +274,8 @@ def run(
 
     Raises:
         StoreMismatch: The folder was made with other settings; the message names the first that differs.
-        UserMustAct: The source is not there or changed on the way, too much was dropped, or the disk is full.
+        UserMustAct: The source is not there, gives no track or changed on the way, too much was dropped, or
+            the disk is full.
     """
     out = absolute(out)
     convert = None
@@ -290,7 +294,11 @@ def run(
         )
         _refuse_changed(source, out)
     truths = stages.about(f"{out}/truths")["counts"]["out"] if files.folder(out).exists("truths") else 0
-    return summary.write(out, datasets.load(settings.dataset), settings.plan(), truths)
+    made = summary.write(out, datasets.load(settings.dataset), settings.plan(), truths)
+    if not made.whole.tracks:
+        lost = ", ".join(f"{reason} {count}×" for reason, count in made.lost.most_common())
+        raise UserMustAct(f"{settings.source} gives no track ({lost}): see {out}/clips/dropped.jsonl.")
+    return made
 
 
 def _refuse_changed(source: DatasetRecords, out: str) -> None:

@@ -195,6 +195,29 @@ def test_notes_are_not_in_the_line_of_facts() -> None:
     assert describe_facts(with_notes) == describe_facts(plain)
 
 
+@pytest.mark.parametrize(
+    ("marker", "data"),
+    [
+        (b"MThd\0\0\0\6\0\1\0\2", b"\0\0"),
+        (b"MThd\0\0\0\6\0\1\0\2", b"\xe7\x28"),
+        (b"\xff\x58\x04", b"\xff\x59\2\x2e\7"),
+    ],
+    ids=["division 0", "SMPTE timing", "no such key"],
+)
+def test_a_midi_file_that_counts_no_time_costs_its_recording_alone(
+    tmp_path: Path, marker: bytes, data: bytes
+) -> None:
+    TREES["slakh"](tmp_path)
+    before = [r.id for r in slakh.read_tracks(tmp_path) if isinstance(r, Track)]
+    path = next(tmp_path.glob(f"*/{before[0]}/MIDI/*.mid"))
+    whole = path.read_bytes()
+    at = whole.index(marker) + (len(marker) if marker.startswith(b"MThd") else 0)
+    path.write_bytes(whole[:at] + data + whole[at + len(data) :])
+    records = list(slakh.read_tracks(tmp_path))
+    assert [r.id for r in records if isinstance(r, Track)] == before[1:]
+    assert {r.id: r.reason for r in records if isinstance(r, Dropped)}[before[0]] == "bad-midi"
+
+
 def test_a_bad_midi_file_is_a_drop_that_names_it(tmp_path: Path) -> None:
     TREES["slakh"](tmp_path)
     drops = {r.id: r for r in slakh.read_tracks(tmp_path) if isinstance(r, Dropped)}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import tracemalloc
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +16,12 @@ import pytest
 
 from llark import audio
 from llark.errors import UserMustAct
-from llark.prepare import datasets
+from llark.prepare import datasets, stage
+from llark.prepare.crop import Crop
 from llark.prepare.datasets import csv, folder, jsonl
+from llark.prepare.stage import PrepareConfig
 from llark.records import Dropped, Key, Tempo, Track
+from llark.storage import stages
 
 
 def _audio(path: Path, **tags: str) -> Path:
@@ -191,6 +196,110 @@ def test_json_lines_keep_numbers_lists_and_inner_objects(tmp_path: Path) -> None
     assert (second.captions, second.metadata, second.truth) == (("half ?",), {}, None)
     drops = [(record.id, record.reason) for record in found if isinstance(record, Dropped)]
     assert drops == [("line-4", "malformed-row"), ("line-5", "malformed-row"), ("line-6", "malformed-row")]
+
+
+TABLES = {
+    "csv": "id;path;title\n1;a.wav;Beyoncé\n2;b.wav;y\n",
+    "jsonl": '{"id": 1, "path": "a.wav", "title": "Beyoncé"}\n{"id": 2, "path": "b.wav", "title": "y"}\n',
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]
+)
+def test_a_table_is_read_in_the_encodings_that_spreadsheets_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, encoding: str
+) -> None:
+    table = tmp_path / "t"
+    table.write_bytes(TABLES[kind].encode(encoding))
+    titles = {
+        r.id: r.title if isinstance(r, Track) else r.detail for r in datasets.load(kind).read_tracks(table)
+    }
+    assert titles == {"1": "Beyoncé", "2": "y"}
+    told = f"{table} is no UTF-8 text throughout. Its other bytes were read as Windows-1252"
+    assert (told in capsys.readouterr().err) == (encoding == "cp1252")
+
+
+def test_a_table_may_come_through_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe")
+    writer = threading.Thread(target=pipe.write_text, args=("path\na.wav\n",))
+    writer.start()
+    assert [record.id for record in csv.read_tracks(pipe)] == ["a"]
+    writer.join()
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_table_whose_rows_are_all_malformed_is_so_many_drops(tmp_path: Path, kind: str) -> None:
+    text = "id,path\n1\n2,b,c\n" if kind == "csv" else "[]\n{\n" + '{"a":' * 50_000 + "\n"
+    drops = list(datasets.load(kind).read_tracks(_table(tmp_path / "t", text)))
+    assert [drop.reason for drop in drops] == ["malformed-row"] * (2 if kind == "csv" else 3)
+    with pytest.raises(UserMustAct, match=r"records were dropped \(malformed-row [23]×\)"):
+        stage.run(PrepareConfig(str(tmp_path / "t"), kind), str(tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "# made by x\nid,path,title\n1,b.ogg,x\n",
+            r"t, line 1, has no column 'path', for path; it has '# made",
+        ),
+        (",".join(f"c{n}" for n in range(1_000_000)) + "\n", "has more than 10,000 columns"),
+        (f"{'x' * 5_000_000}\n", "has no column 'path', for path; it has 'x{100}'"),
+        ("path\n", None),
+    ],
+    ids=["a comment", "a million columns", "a long name", "no row"],
+)
+def test_a_header_that_is_none_is_one_short_sentence(tmp_path: Path, text: str, says: str | None) -> None:
+    table = _table(tmp_path / "t", text)
+    if says is None:
+        with pytest.raises(UserMustAct, match="holds not one recording"):
+            stage.run(PrepareConfig(str(table), "csv"), str(tmp_path / "out"))
+        return
+    with pytest.raises(UserMustAct, match=says) as caught:
+        list(csv.read_tracks(table))
+    assert len(str(caught.value)) < 500
+
+
+def test_a_path_is_found_in_another_form_of_unicode_with_backslashes_and_as_a_file_url(
+    tmp_path: Path,
+) -> None:
+    names = [unicodedata.normalize("NFD", "Café.wav"), unicodedata.normalize("NFC", "é/ö.wav"), "a b%.wav"]
+    for name in names:
+        _audio(tmp_path / "sub" / name)
+    (tmp_path / "sub" / "real\\name.wav").touch()
+    sub = tmp_path / "sub"
+    written = {
+        unicodedata.normalize("NFC", "sub/Café.wav"): names[0],
+        "sub\\" + unicodedata.normalize("NFD", "é\\ö.wav"): names[1],
+        f"file://{sub}/a b%.wav": names[2],
+        f"file://{sub}/a%20b%25.wav": names[2],
+        f"file://localhost{sub}/a%20b%25.wav": names[2],
+        "sub/real\\name.wav": "real\\name.wav",
+        "sub/gone\\x.wav": "gone\\x.wav",
+    }
+    text = "\n".join(["id,path", *(f"{n},{path}" for n, path in enumerate(written))])
+    found = [
+        track.path for track in csv.read_tracks(_table(tmp_path / "t", text)) if isinstance(track, Track)
+    ]
+    assert found == [str(sub / name) for name in written.values()]
+
+
+def test_a_row_whose_address_cannot_be_costs_no_other(tmp_path: Path) -> None:
+    _audio(tmp_path / "a.wav")
+    bad = ["nosuch://x/a.wav", "http://[::1/a.wav", "zip://x.wav", "s3::nosuch://x", "data:,x"]
+    text = "\n".join(["path", *bad, "a.wav"])
+    out = tmp_path / "out"
+    config = PrepareConfig(str(_table(tmp_path / "t.csv", text)), "csv", crop=Crop(0.5))
+    stage.run(config, str(out), progress=False)
+    assert [track.id for track in stages.read(out / "tracks", Track)] == ["a"]
+    drops = list(stages.read_dropped(out / "tracks"))
+    assert len(drops) == len(bad)
+    assert (drops[0].reason, drops[0].detail[:41]) == (
+        "unreachable",
+        "nosuch://x/a.wav cannot be addressed: Pro",
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import csv
 import difflib
-import io
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from llark.errors import UserMustAct
 from llark.prepare import reading
@@ -23,7 +25,7 @@ from llark.storage import folders
 ABOUT = "Your own table of recordings: one a row, with a column of paths and any others."
 CITATION = "None: the recordings are yours."
 LICENCE = "the column licence, or unknown"
-FILES = {"*.csv": "UTF-8 with a header line; the columns are separated by commas, semicolons or tabs"}
+FILES = {"*.csv": "UTF-8 or UTF-16 with a header line; columns are separated by commas, semicolons or tabs"}
 WHERE = "Any file, or an fsspec URL of one. Its paths are below the file's folder, absolute, or URLs."
 SPLITS = ("the values of the column split",)
 SPLITS_FROM = "the column `split` (--columns split=NAME where it has another name); without one all is `all`."
@@ -33,7 +35,10 @@ LABELS = (
 )  # fmt: skip
 """The fields that a column of the same name fills; any other column becomes metadata under its own name."""
 
-_LONGEST_FIELD = 1 << 24
+MOST_COLUMNS = 10_000
+
+_LONGEST_LINE = 1 << 26
+"""Characters. What is longer is cut in two, and so not held in memory."""
 
 
 def read_tracks(
@@ -46,22 +51,21 @@ def read_tracks(
     Raises:
         UserMustAct: No such file or column, no row of the split, or the file is no table.
     """
-    return OwnTable(str(root), dict(columns or {})).read_tracks(_rows(str(root)), split)
-
-
-def _rows(where: str) -> Iterator[Numbered]:
-    csv.field_size_limit(_LONGEST_FIELD)
-    with open_table(where) as file:
-        lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
-        header = lines.readline()
-        if not header.strip():
-            raise UserMustAct(f"{where} does not begin with a header line.")
-        delimiter = max(",;\t", key=header.count)
-        names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise UserMustAct(f"{where} has two columns named {sorted(twice)[0]!r}.")
-        yield from _below(where, csv.reader(lines, delimiter=delimiter), names)
+    csv.field_size_limit(reading.LONGEST_CELL)
+    where = str(root)
+    lines = lines_of(where)
+    header = next(lines, "")
+    if not header.strip():
+        raise UserMustAct(f"{where} does not begin with a header line.")
+    delimiter = max(",;\t", key=header.count)
+    if header.count(delimiter) >= MOST_COLUMNS:
+        raise UserMustAct(f"{where} has more than {MOST_COLUMNS:,} columns: it is no table of recordings.")
+    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UserMustAct(f"{where} has two columns named {min(twice)!r}.")
+    rows = _below(where, csv.reader(lines, delimiter=delimiter), names)
+    yield from OwnTable(where, dict(columns or {})).read_tracks(rows, split, names)
 
 
 def _below(where: str, reader: Iterator[list[str]], names: list[str]) -> Iterator[Numbered]:
@@ -99,15 +103,18 @@ class OwnTable:
     where: str
     columns: Mapping[str, str]
 
-    def read_tracks(self, rows: Iterable[Numbered], split: str | None) -> Iterator[Track | Dropped]:
-        """The tracks of one split, or of all.
+    def read_tracks(
+        self, rows: Iterable[Numbered], split: str | None, columns: Sequence[str] = ()
+    ) -> Iterator[Track | Dropped]:
+        """The tracks of one split, or of all. `columns` are those of the header, if there is one.
 
         Raises:
             UserMustAct: A column that is needed or named is not there, or no row has the split.
         """
         first = list(itertools.islice(source := iter(rows), _PEEKED_ROWS))
-        columns = {name: None for _, row in first if not isinstance(row, Dropped) for name in row}
-        self._refuse_missing(list(columns), split)
+        peeked = {name: None for _, row in first if not isinstance(row, Dropped) for name in row}
+        if columns or peeked:
+            self._refuse_missing(list(columns or peeked), split, ", line 1," if columns else "")
         seen: dict[str, None] = {}
         every = (self._row(line, row, seen) for line, row in itertools.chain(first, source))
         of_split = (row for row in every if isinstance(row, Dropped) or split in (None, row.split))
@@ -115,14 +122,14 @@ class OwnTable:
         if split is not None and split not in seen:
             raise UserMustAct(f"{self.where} has no row of the split {split!r}; it has {_some(seen)}.")
 
-    def _refuse_missing(self, columns: list[str], split: str | None) -> None:
+    def _refuse_missing(self, columns: list[str], split: str | None, line: str) -> None:
         needed = ["path", *(["split"] if split is not None else []), *self.columns]
         for field in dict.fromkeys(needed):
             column = self.columns.get(field, field)
             if column not in columns:
                 near = difflib.get_close_matches(column, columns, n=1, cutoff=0.5)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
-                what = f"{self.where} has no column {column!r}, for {field}; it has {_some(columns)}."
+                what = f"{self.where}{line} has no column {column!r}, for {field}; it has {_some(columns)}."
                 raise UserMustAct(f"{what}{hint} --columns {field}=NAME says which one it is.")
 
     def _row(self, line: int, row: Mapping[str, Any] | Dropped, seen: dict[str, None]) -> Row | Dropped:
@@ -185,12 +192,21 @@ class OwnTable:
         return facts
 
     def _full(self, path: str) -> str:
-        """A path of the table: absolute, a URL, or below the table's own folder."""
+        """A path of the table: absolute, a URL, or below the table's own folder.
+
+        Where there is no such file here, but one whose name is written otherwise (with / for \\, in another
+        form of Unicode, or without the % of a `file:` URL), it is that one.
+        """
         if folders.is_url(path):
             return path
         if folders.is_url(self.where):
             return path if path.startswith("/") else f"{self.where.rpartition('/')[0]}/{path}"
-        return str(folders.local_path(self.where).absolute().parent / path)
+        here = folders.local_path(self.where).absolute().parent
+        spellings = [path, path.replace("\\", "/")]
+        if path.startswith("file:"):
+            spellings = [str(folders.local_path(path)), unquote(urlsplit(path).path)]
+        places = [here / form for spelling in spellings for form in reading.unicode_forms(spelling)]
+        return str(next((place for place in places if os.path.exists(place)), places[0]))
 
 
 def _parts(value: Any) -> list[str]:
@@ -202,21 +218,27 @@ def _parts(value: Any) -> list[str]:
 def _some(names: Iterable[str], most: int = 30) -> str:
     listed = list(names)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return (", ".join(map(repr, listed[:most])) or "none") + more
+    return (", ".join(repr(name[:100]) for name in listed[:most]) or "none") + more
 
 
-def open_table(source: str | Path) -> Any:
-    """The table's bytes, here or at an fsspec URL. `UserMustAct`: there is no such file."""
-    where = str(source)
+def lines_of(where: str) -> Iterator[str]:
+    """The lines of a table, here or at an fsspec URL, with their ends. `UserMustAct`: it cannot be read."""
     try:
-        if folders.is_url(where):
-            system, path = folders.filesystem(where)
-            return system.open(path, "rb")
-        return folders.local_path(where).open("rb")
+        with _open(where) as file, reading.as_text(file, where) as lines:
+            while line := lines.readline(_LONGEST_LINE):
+                yield line
     except IsADirectoryError as error:
         raise UserMustAct(f"{where} is a folder; name the table's file in it.") from error
-    except OSError as error:
-        raise UserMustAct(f"{where} cannot be read: {error.strerror or error}.") from error
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UserMustAct(f"{where} cannot be read: {why}.") from error
+
+
+def _open(where: str) -> Any:
+    if not folders.is_url(where):
+        return folders.local_path(where).open("rb")
+    system, path = folders.filesystem(where)
+    return system.open(path, "rb")
 
 
 def bad_line(where: str, line: int, why: str) -> Dropped:

@@ -8,90 +8,166 @@ be read is said so in the track's metadata, under `tags_unreadable`.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import itertools
 import math
 import os
 import re
 import stat
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from llark.audio import AUDIO_SUFFIXES
+from llark.audio import AUDIO_SUFFIXES, looks_like_audio
 from llark.errors import UserMustAct
 from llark.prepare import reading
 from llark.prepare.reading import Root, Unreadable
 from llark.records import Dropped, MetadataValue, Track
+from llark.report.text import printable
 from llark.storage import folders
 
 ABOUT = "Your own folder of music. Every audio file at any depth is a track; its tags are its metadata."
 CITATION = "None: the recordings are yours."
 LICENCE = "unknown"
-FILES = {"**/*": "recordings in any usual format (wav, flac, mp3, ogg, m4a …); hidden files are left out"}
+FILES = {"**/*": "recordings in any usual format (wav, flac, mp3, ogg, m4a …), films too; no hidden files"}
 WHERE = "Any folder, or an fsspec URL of one."
 SPLITS = ("all",)
 SPLITS_FROM = "none: all is one split. To name splits, list the recordings in a csv or jsonl file."
 LABELS = ("title", "artist", "album", "genre", "year", "bpm", "key", "comment")
 
+COMPANIONS = (
+    ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".heic", ".avif", ".svg", ".pdf",
+    ".txt", ".md", ".rtf", ".doc", ".docx", ".htm", ".html", ".xml", ".url", ".nfo", ".log", ".cue", ".m3u",
+    ".m3u8", ".pls", ".lrc", ".csv", ".tsv", ".json", ".jsonl", ".jams", ".yaml", ".yml", ".ini", ".db",
+    ".sfv", ".md5", ".zip", ".rar", ".7z", ".gz", ".tar", ".mid", ".midi", ".py", ".sh", ".npy", ".asd",
+)  # fmt: skip
+"""Suffixes of what lies beside recordings and is none: left out without a word."""
+
 
 def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | Dropped]:
-    """A track for each audio file, folder by folder, sorted by name.
+    """A track for each recording, folder by folder, sorted by name.
 
     The id is the path below the folder without its suffix, and with it where two would be the same. What a
     tag says is not checked, so it is metadata and no truth.
 
     Raises:
-        UserMustAct: There is no such folder, it holds no audio file, or the split is not `all`.
+        UserMustAct: There is no such folder, it holds no recording, or the split is not `all`.
     """
     if split not in (None, *SPLITS):
         raise UserMustAct(f"There is no split {split!r}; a folder is one split, all. {SPLITS_FROM[6:]}")
-    place, any_audio = Root(root), False
-    for record in _tracks_below(place, "", set()):
-        any_audio = True
-        yield record
-    if not any_audio:
-        raise UserMustAct(f"The folder {place.where} holds no audio file ({', '.join(AUDIO_SUFFIXES)}).")
+    place, ids = Root(root), set[str]()
+    for name, drop in recordings(place):
+        id_ = _id_of(name, ids)
+        yield drop or _track(place, id_, name)
 
 
-def _tracks_below(root: Root, folder: str, visited: set[str]) -> Iterator[Track | Dropped]:
-    """One folder's recordings, then those of the folders in it. Links may lead in circles: a folder that was
-    `walked` is not walked again."""
+@dataclass(frozen=True)
+class _Search:
+    """What a search for recordings has met so far."""
+
+    folders: set[str] = dataclasses.field(default_factory=set)
+    """Those that were searched. Links may lead in circles: none is searched twice."""
+    left_out: Counter[str] = dataclasses.field(default_factory=Counter)
+    """Files of suffixes that say nothing, and in which nothing looks like audio, by their suffix."""
+
+
+def recordings(root: Root) -> Iterator[tuple[str, Dropped | None]]:
+    """The names below a folder, at any depth, of the files that a search takes for recordings; and of what is
+    lost, with the reason. Files of an unknown suffix are looked into; how many are left out is printed.
+
+    Raises `UserMustAct` where there is not one.
+    """
+    search, any_recording = _Search(), False
+    for recording in _below(root, "", search):
+        any_recording = True
+        yield recording
+    left_out = ", ".join(f"{suffix or 'no suffix'} {n}×" for suffix, n in search.left_out.most_common(8))
+    if not any_recording:
+        hint = f"; left out: {left_out}" if left_out else ""
+        raise UserMustAct(f"The folder {root.where} holds no audio file that llark knows{hint}.")
+    if left_out:
+        print(printable(f"{root.where}: left out what is no audio: {left_out}"), file=sys.stderr)
+
+
+def _below(root: Root, folder: str, search: _Search) -> Iterator[tuple[str, Dropped | None]]:
+    """One folder's recordings, then those of the folders in it."""
     full = root.full(folder)
     real = full if folders.is_url(full) else os.path.realpath(full)
-    if real in visited:
+    if real in search.folders:
         return
-    visited.add(real)
+    search.folders.add(real)
     try:
         inside, broken = root.listing(folder), root.broken(folder)
     except Unreadable as error:
         if not folder:
             raise
-        yield Dropped(_as_text(folder), reading.STAGE, "unreadable", str(error))
+        yield folder, _lost(folder, "unreadable", str(error))
         return
     below = f"{folder}/" if folder else ""
-    taken: set[str] = set()
-    for name, is_folder in inside.items():
-        suffix = Path(name).suffix
-        if is_folder or suffix.lower() not in AUDIO_SUFFIXES:
-            continue
-        id_ = next(i for i in (name.removesuffix(suffix), name) if i not in taken)
-        taken.add(id_)
-        yield _track(root, below + id_, below + name)
+    for name in (name for name, is_folder in inside.items() if not is_folder):
+        if _is_recording(root, below + name, search.left_out):
+            yield below + name, _refused(name, below + name)
     for name in broken:
         if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
-            detail = f"{_as_text(root.full(below + name))} is a link that leads to nothing."
-            yield Dropped(_as_text(below + name), reading.STAGE, "missing", detail)
+            yield (
+                below + name,
+                _lost(below + name, "missing", f"{root.full(below + name)} is a link that leads to nothing."),
+            )
     for name in (name for name, is_folder in inside.items() if is_folder):
-        yield from _tracks_below(root, below + name, visited)
+        yield from _below(root, below + name, search)
 
 
-def _track(root: Root, id_: str, name: str) -> Track | Dropped:
+def _is_recording(root: Root, name: str, left_out: Counter[str]) -> bool:
+    """By its suffix or, where that says nothing, by its beginning; what is left out is counted."""
+    suffix = Path(name).suffix.lower()
+    if suffix in AUDIO_SUFFIXES or suffix in COMPANIONS:
+        return suffix in AUDIO_SUFFIXES
+    try:
+        is_audio = looks_like_audio(root.beginning(name))
+    except Unreadable:
+        is_audio = False
+    if not is_audio:
+        left_out[suffix] += 1
+    return is_audio
+
+
+def _refused(name: str, path: str) -> Dropped | None:
+    """The drop of a file whose name no record can hold."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        detail = f"The name {_as_text(name)} is not UTF-8 text; rename the file."
-        return Dropped(_as_text(id_), reading.STAGE, "name-not-text", detail)
+        return _lost(
+            path.removesuffix(Path(name).suffix),
+            "name-not-text",
+            f"The name {path} is not UTF-8 text; rename the file.",
+        )
+    return None
+
+
+def _lost(name: str, reason: str, detail: str) -> Dropped:
+    return Dropped(_as_text(name), reading.STAGE, reason, _as_text(detail))
+
+
+def _as_text(name: str) -> str:
+    """A name as it can be printed, whatever bytes are in it."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _id_of(name: str, taken: set[str]) -> str:
+    """The name without its suffix; with it, or a number, where that is taken. Adds it to those taken."""
+    stem = name.removesuffix(Path(name).suffix)
+    choices = itertools.chain((stem, name), (f"{name}#{number}" for number in itertools.count(2)))
+    id_ = next(choice for choice in choices if choice not in taken)
+    taken.add(id_)
+    return id_
+
+
+def _track(root: Root, id_: str, name: str) -> Track:
     path = root.full(name)
     tags = read_tags(path)
     title, artist, album = (tags.pop(key, None) for key in ("title", "artist", "album"))
@@ -105,74 +181,52 @@ def _track(root: Root, id_: str, name: str) -> Track | Dropped:
     )
 
 
-def _as_text(name: str) -> str:
-    """A name as it can be printed, whatever bytes are in it."""
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
 # --- recordings that a person names -------------------------------------------------------------------------
 
 
-def tracks_of(paths: Iterable[str | Path]) -> list[Track]:
-    """The recordings that the paths name, sorted by id.
+def tracks_of(paths: Iterable[str | Path]) -> list[Track | Dropped]:
+    """The recordings that the paths name, in their order, those of a folder by name; and what is lost.
 
-    A file is taken whatever its suffix; of a folder, at any depth, the files whose suffix is known, but no
-    hidden ones. The id is the path below the folder without its suffix, made unique where two are the same;
-    it names the recording and says nothing else. A file reached twice is one track.
+    A file is taken whatever its suffix, of a folder what `recordings` finds. The id is the path below the
+    folder without its suffix, made unique where two are the same; it names the recording and says nothing
+    else. A file reached twice is one track.
 
-    Raises:
-        UserMustAct: A path does not exist, a folder holds no audio, or a name is not text.
+    Raises `UserMustAct` where a folder holds no recording.
     """
-    files: dict[Path, str] = {}
+    names: dict[Path, tuple[str, Dropped | None]] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(_audio_files(path))
-            if not inside:
-                raise UserMustAct(f"The folder {path} holds no audio file ({', '.join(AUDIO_SUFFIXES)}).")
-            names = [file.relative_to(path) for file in inside]
-        elif path.exists():
-            inside, names = [path], [Path(path.name)]
+            inside = {path / name: (name, drop) for name, drop in sorted(recordings(Root(path)), key=_name)}
         else:
-            raise UserMustAct(f"There is no file or folder {path}.")
-        for file, name in zip(inside, names, strict=True):
-            files.setdefault(Path(os.path.abspath(file)), name.as_posix())
-    tracks = [Track(id=id_, path=str(file)) for file, id_ in _unique_ids(files).items()]
-    return sorted(tracks, key=lambda track: track.id)
+            drop = (
+                None if path.exists() else _lost(str(path), "missing", f"There is no file or folder {path}.")
+            )
+            inside = {path: (path.name, drop or _refused(path.name, str(path)))}
+        for file, named in inside.items():
+            names.setdefault(Path(os.path.abspath(file)), named)
+    taken: set[str] = set()
+    ids = {
+        file: _id_of(name, taken) for file, (name, _) in sorted(names.items(), key=lambda n: (n[1][0], n[0]))
+    }
+    return [
+        Track(id=ids[file], path=str(file)) if drop is None else replace(drop, id=_as_text(ids[file]))
+        for file, (_, drop) in names.items()
+    ]
 
 
-def fingerprint(tracks: Iterable[Track]) -> str:
-    """Changes when a track is added, taken away or replaced by a file of another size."""
+def _name(recording: tuple[str, Dropped | None]) -> str:
+    return recording[0]
+
+
+def digest_of(tracks: Iterable[Track | Dropped]) -> str:
+    """Changes when a recording is added, taken away or replaced by a file of another size."""
     digest = hashlib.sha256()
-    for track in tracks:
-        size = Path(track.path).stat().st_size if Path(track.path).exists() else -1
+    for track in sorted(tracks, key=lambda track: track.id):
+        size = -1
+        if isinstance(track, Track) and Path(track.path).exists():
+            size = Path(track.path).stat().st_size
         digest.update(f"{track.id}\0{size}\n".encode())
     return digest.hexdigest()
-
-
-def _audio_files(folder: Path) -> Iterator[Path]:
-    for parent, inner, names in os.walk(folder):
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
-                yield Path(parent, name)
-
-
-def _unique_ids(names: dict[Path, str]) -> dict[Path, str]:
-    """An id for each file: its name without suffix; with suffix, or a number, where that is taken."""
-    ids: dict[Path, str] = {}
-    taken: set[str] = set()
-    for file, name in sorted(names.items(), key=lambda item: (item[1], str(item[0]))):
-        try:
-            name.encode()
-        except UnicodeEncodeError as error:
-            raise UserMustAct(
-                f"The name of {os.fsencode(file)!r} is not UTF-8 text; rename the file."
-            ) from error
-        stem = name.removesuffix(Path(name).suffix)
-        choices = (stem, name, *(f"{name}#{number}" for number in range(2, len(names) + 2)))
-        ids[file] = next(choice for choice in choices if choice not in taken)
-        taken.add(ids[file])
-    return ids
 
 
 # --- tags ---------------------------------------------------------------------------------------------------

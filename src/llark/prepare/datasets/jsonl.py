@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from llark.prepare.datasets import csv as tables
-from llark.prepare.datasets.csv import Numbered, OwnTable, bad_line, open_table
+from llark.prepare.datasets.csv import Numbered, OwnTable, bad_line, lines_of
 from llark.records import Dropped, Track
 
 ABOUT = "Your own table of recordings: one JSON object a line, with a field of paths and any others."
@@ -34,20 +34,22 @@ def read_tracks(
 
 
 def _rows(where: str) -> Iterator[Numbered]:
-    with open_table(where) as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                yield number, _row(where, number, line)
+    for number, line in enumerate(lines_of(where), 1):
+        if line.strip():
+            yield number, _row(where, number, line)
 
 
-def _row(where: str, number: int, line: bytes) -> dict[str, object] | Dropped:
+def _row(where: str, number: int, line: str) -> dict[str, object] | Dropped:
     try:
         row = json.loads(line)
+        if not isinstance(row, dict):
+            return bad_line(where, number, f"{type(row).__name__} instead of an object.")
+        flat = _flat(row)
     except (ValueError, RecursionError) as error:
         return bad_line(where, number, f"no JSON ({error}).")
-    if not isinstance(row, dict):
-        return bad_line(where, number, f"{type(row).__name__} instead of an object.")
-    return _flat(row)
+    if len(flat) > tables.MOST_COLUMNS:
+        return bad_line(where, number, f"{len(flat)} fields.")
+    return flat
 
 
 def _flat(row: Mapping[str, object], above: str = "") -> dict[str, object]:
