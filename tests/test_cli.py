@@ -130,7 +130,7 @@ def test_without_the_base_model_and_without_a_network_the_error_says_what_to_do(
 
 
 COMMANDS = """
-annotate: --songs --json --jams --plot --notes --out --workers
+annotate: --songs --json --jams --plot --notes --out --workers --drop-share
 ask: --audio --question --facts --json --model --base --encoder-weights --device
 build: --recipe OVERRIDES --out --limit --workers
 compare: --first --second
@@ -139,7 +139,7 @@ corpus: --out --clips --seed --source --midi --groove-midi --renderer --workers
 datasets: --name
 demo: --json
 embed: --clips --out --encoder --weights --compat --layer --rate --device --dtype --batch --workers
-    --verify --cost
+    --drop-share --verify --cost
 evaluate: --source --out --data --model --base --encoder-weights --device --tasks --clips --split
     --conditions --questions --audio --predictions --endpoint --endpoint-model --key-variable
     --dollars-per-minute --yes --samples --real --workers
