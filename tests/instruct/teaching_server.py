@@ -155,18 +155,18 @@ class Server:
         return web.json_response(batch)
 
     def _work(self, batch: Body) -> None:
-        lines = []
+        lines: dict[str, list[str]] = {"output": [], "error": []}
         for line in self.files[batch["input_file_id"]].splitlines():
             asked = json.loads(line)
             self.bodies.append(asked["body"])
             page = self.batch_answer(asked["body"])
             if page is not None:
-                response = {"status_code": 200, "body": page}
-                lines.append(
-                    json.dumps({"custom_id": asked["custom_id"], "response": response, "error": None})
-                )
-        batch["output_file_id"] = f"file-out-{batch['id']}"
-        self.files[batch["output_file_id"]] = "\n".join(lines).encode()
+                response = {"status_code": 400 if "error" in page else 200, "body": page}
+                line = json.dumps({"custom_id": asked["custom_id"], "response": response, "error": None})
+                lines["error" if "error" in page else "output"].append(line)
+        for name, written in lines.items():
+            batch[f"{name}_file_id"] = f"file-{name}-{batch['id']}" if written else None
+            self.files[f"file-{name}-{batch['id']}"] = "\n".join(written).encode()
         batch["status"] = "completed"
 
     def __enter__(self) -> Server:

@@ -191,3 +191,33 @@ def test_a_batch_that_no_budget_holds_is_not_sent(tmp_path: Path) -> None:
     with Server() as server, pytest.raises(OutOfBudget, match="900 tokens"):
         teach(server, tmp_path, limits=SpendingLimits(tokens=900))
     assert server.batches == {}
+
+
+def test_what_the_server_does_not_take_is_left_out_of_the_next_round(tmp_path: Path) -> None:
+    def answer(body: Body) -> Body | None:
+        if "max_tokens" in body:
+            return {"error": {"message": "Use 'max_completion_tokens' instead of 'max_tokens'."}}
+        return completion(json.dumps({"exchanges": lesson(body)}))
+
+    with Server() as server:
+        server.batch_answer = answer
+        exchanges, drops = teach(server, tmp_path, clips=4)
+    assert (len(exchanges), drops) == (16, [])
+    assert ["max_tokens" in body for body in server.bodies] == [True] * 4 + [False] * 4
+
+
+def test_a_refused_line_is_named_and_one_that_is_refused_by_the_model_is_bought_once(tmp_path: Path) -> None:
+    def answer(body: Body) -> Body | None:
+        if "60 BPM" in body["messages"][-1]["content"]:
+            return {"error": {"message": "no such thing"}}
+        return completion("", "content_filter", usage=None)
+
+    with Server() as server:
+        server.batch_answer = answer
+        exchanges, drops = teach(server, tmp_path, clips=2)
+    assert exchanges == []
+    assert [drop.reason for drop in drops] == ["no-reply", "refused"]
+    assert "no such thing" in drops[0].detail
+    assert sum("61 BPM" in body["messages"][-1]["content"] for body in server.bodies) == 1
+    with Ledger(tmp_path / "replies.sqlite") as ledger:
+        assert ledger.spent().reply_tokens == 2048, "what is not counted counts as the most that it can be"

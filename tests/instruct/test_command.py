@@ -19,7 +19,8 @@ from llark.pipeline.instruct import Sources
 from llark.records import Annotation, Clip, Embedding, Exchange, Key, Tempo, Track, to_dict
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings
-from tests.instruct.teaching_server import Server
+from tests.instruct.hostile import raw, says, status
+from tests.instruct.teaching_server import Behaviour, Server, scholar
 
 SECRET = "sk-walk-0123456789abcdef"
 
@@ -160,6 +161,32 @@ def test_sources_are_labels_or_measurements_alone_or_both_joined(tmp_path: Path)
     assert facts == {
         "labels": [(None, "C major")], "measured": [(120.0, "A minor")], "joined": [(120.0, "C major")]
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (says("I am a teapot."), "unreadable-reply 2×"),
+        (status(400, "no"), "error:status-400 2×"),
+        (raw("<html><title>Hello</title>"), "error:not-json 2×"),
+        (says("", "length"), "out-of-tokens 2×"),
+    ],
+)
+def test_a_run_that_brought_nothing_is_no_success_and_asks_again_when_the_server_is_mended(
+    prepared: Path, tmp_path: Path, bad: Behaviour, said: str
+) -> None:
+    with Server(bad) as server:
+        words = ["--out", tmp_path / "out", "--teacher", "openai", "--base-url", server.url, "--model", "m"]
+        words += ["--family", "understanding", "--retries", "0"]
+        with pytest.raises(UserMustAct, match="No exchange was made: 2 of 2 prompts") as caught:
+            llark("instruct", prepared, *words)
+        assert said in str(caught.value)
+        assert f"{server.url}: " in str(caught.value)
+        assert "<html>" not in str(caught.value)
+        assert not (tmp_path / "out" / "summary.json").exists()
+        server.behaviour = scholar
+        llark("instruct", prepared, *words)
+    assert len(list(stages.read(tmp_path / "out" / "exchanges", Exchange))) == 2
 
 
 def test_the_batch_teacher_runs_from_the_command_line(

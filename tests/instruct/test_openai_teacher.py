@@ -138,7 +138,8 @@ def test_a_failure_that_passes_costs_no_clip(tmp_path: Path, bad: hostile.Behavi
         (hostile.never, "error:timeout", 4),
         (hostile.endless, "too-large", 1),
         (hostile.raw("{}"), "no-completion", 1),
-        (status(400, "this model's maximum context length is 10 tokens"), "status-400", 3),
+        (status(400, "this model's maximum context length is 10 tokens"), "error:status-400", 1),
+        (status(400, "no"), "error:status-400", 3),
         (says("I am a teapot."), "unreadable-reply", 2),
         (says(""), "unreadable-reply", 2),
         (says('{"exchanges": []}'), "unreadable-reply", 2),
@@ -360,7 +361,7 @@ def test_the_key_is_in_the_header_alone(tmp_path: Path, capfd: pytest.CaptureFix
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
     with Server() as other, Server(status(302, Location=f"{other.url}/chat/completions")) as server:
         _, drops, _ = teach(server, tmp_path, [clip(1)])
-    assert [drop.reason for drop in drops] == ["status-302"]
+    assert [drop.reason for drop in drops] == ["error:status-302"]
     assert other.bodies == []
 
 

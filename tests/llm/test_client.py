@@ -96,7 +96,11 @@ def drips(connection: socket.socket) -> None:
     [
         (endless, "(too-large): The reply is larger than 4000000 bytes."),
         (drips, "(timeout): No whole reply within 0.5 s."),
-        (page(b"<html>"), "(not-json): The server answered with no JSON: <html>"),
+        (page(b"<html>"), "(not-json): The server answered with no JSON: a web page"),
+        (
+            page(b"<!DOCTYPE html><html><head><title>Bad gateway</title>", "502 Bad Gateway"),
+            "(status-502): 502: a web page, 'Bad gateway'",
+        ),
         (page(b"[" * 100_000), "(not-json)"),
         (page(b"\xff\xfe\x00"), "(not-json)"),
         (page(b"{}"), "(no-completion)"),

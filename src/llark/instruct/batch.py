@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -21,7 +22,18 @@ from llark.errors import UserMustAct
 from llark.instruct.prompt import Prompt, schema
 from llark.instruct.reply import parse
 from llark.llm import Retry, response_format
-from llark.llm.client import MOST_FILE_BYTES, Client, Message, Reply, RequestFailed, Sampling, reply_of
+from llark.llm.client import (
+    MOST_FILE_BYTES,
+    Body,
+    Client,
+    Message,
+    Reply,
+    RequestFailed,
+    Sampling,
+    change_for,
+    changed,
+    reply_of,
+)
 from llark.llm.ledger import Budget, Ledger, OutOfBudget, SentBatch, key_of, most_prompt_tokens
 from llark.records import Dropped
 
@@ -52,7 +64,7 @@ class BatchConfig:
     """The server's time for one batch."""
 
     structured: str = "schema"
-    """How a reply is held to JSON, of `llm.STRUCTURED`."""
+    """How a reply is held to JSON: schema, json or off."""
 
     retry: Retry = field(default_factory=Retry)
 
@@ -62,13 +74,14 @@ class BatchRequest:
     """One line of a batch."""
 
     key: str
-    body: Mapping[str, Any]
-    family: str
+    body: Body
+    family: str = ""
 
     @property
     def most_tokens(self) -> tuple[int, int]:
         """Of prompt and reply, at the worst."""
-        return most_prompt_tokens(turn["content"] for turn in self.body["messages"]), self.body["max_tokens"]
+        reply = self.body.get("max_tokens") or self.body.get("max_completion_tokens")
+        return most_prompt_tokens(turn["content"] for turn in self.body["messages"]), int(reply or 0)
 
 
 class BatchTeacher:
@@ -87,13 +100,17 @@ class BatchTeacher:
         self.folder = folder
         self.config = config or BatchConfig()
         self._rng = Random(0)
+        self._failed: dict[str, str] = {}
+        """Why the last try of a key brought no reply."""
 
     async def ask(self, messages: Sequence[Message], _schema: Mapping[str, Any]) -> tuple[str, Reply]:
         """(key, reply) of a prompt that a batch brought. Raises `RequestFailed` where none did."""
         key = key_of(self.sampling.body(messages))
         reply = self.ledger.get(key)
         if reply is None:
-            raise RequestFailed("no-reply", f"No batch brought a reply in {ROUNDS} rounds.", again=False)
+            why = self._failed.get(key, "")
+            detail = f"No batch brought a reply in {ROUNDS} rounds. {why}".strip()
+            raise RequestFailed("no-reply", detail, again=False)
         return key, reply
 
     async def fill(self, prompts: Callable[[], Iterable[Prompt | Dropped]], *, progress: bool = True) -> None:
@@ -143,7 +160,7 @@ class BatchTeacher:
                 continue
             request = self._request(prompt.messages, prompt.family)
             reply = self.ledger.get(request.key)
-            if reply is not None and not parse(reply.text):
+            if reply is not None and not reply.no_answer and not parse(reply.text):
                 request = self._request(prompt.again(reply.text), prompt.family)
                 reply = self.ledger.get(request.key)
             if reply is None and request.key not in seen:
@@ -161,10 +178,10 @@ class BatchTeacher:
                 "custom_id": request.key,
                 "method": "POST",
                 "url": "/v1/chat/completions",
-                "body": {
-                    **request.body,
-                    **response_format(self.config.structured, schema(request.family)),
-                },
+                "body": changed(
+                    {**request.body, **response_format(self.config.structured, schema(request.family))},
+                    self.client.server.learned.get(self.sampling.model, frozenset()),
+                ),
             }
             for request in chunk
         ]
@@ -244,12 +261,12 @@ class BatchTeacher:
 
     async def _merge(self, batch: SentBatch, page: Mapping[str, Any]) -> None:
         """Stores the replies of an ended batch; those that are there already are left."""
-        sent = {json.loads(line)["custom_id"] for line in (self.folder / f"{batch.digest}.jsonl").open("rb")}
+        with (self.folder / f"{batch.digest}.jsonl").open("rb") as lines:
+            sent = {one["custom_id"]: one["body"] for one in map(json.loads, lines)}
         self.budget.settle((batch.prompt_tokens, batch.reply_tokens), (0, 0))
-        file_id = page.get("output_file_id")
-        if file_id:
-            path = f"/files/{file_id}/content"
-            data = await self._retried(lambda: self.client.read("GET", path, MOST_FILE_BYTES))
+        for file_id in filter(None, (page.get("output_file_id"), page.get("error_file_id"))):
+            read = partial(self.client.read, "GET", f"/files/{file_id}/content", MOST_FILE_BYTES)
+            data = await self._retried(read)
             with self.ledger.together():
                 for line in data.splitlines():
                     self._store(line, sent)
@@ -262,21 +279,30 @@ class BatchTeacher:
                 f"The server refused batch {batch.batch_id}: {str(why)[:300] or 'it does not say why'}."
             )
 
-    def _store(self, line: bytes, sent: set[str]) -> None:
-        """One line of results; what is none, or was not sent, is left out: the next round asks again."""
+    def _store(self, line: bytes, sent: Mapping[str, Body]) -> None:
+        """One line of results; what is none, or was not sent, is left out: the next round asks again, in the
+        way that the server takes."""
         try:
             page = json.loads(line)
             key, answer = page["custom_id"], page["response"]
-            if key not in sent or answer["status_code"] != 200:
-                return
-            reply = reply_of(answer["body"])
-        except (ValueError, KeyError, TypeError, RecursionError, RequestFailed):
+            body = sent[key]
+            if answer["status_code"] != 200:
+                raise self.client.refused(answer["status_code"], answer["body"])
+            reply = reply_of(answer["body"], self.client.server.hide)
+        except RequestFailed as failure:
+            self._failed[key] = failure.detail
+            if change := change_for(body, failure):
+                self.client.server.learn(self.sampling.model, {change})
+            return
+        except UserMustAct as failure:
+            self._failed[key] = str(failure)
+            return
+        except (ValueError, KeyError, TypeError, RecursionError):
             return
         if not self.ledger.has(key):
-            counts = (max(0, reply.prompt_tokens), max(0, reply.reply_tokens))
-            model = reply.model or self.sampling.model
-            usd = self.budget.settle((0, 0), counts)
-            self.ledger.put(key, Reply(reply.text, reply.finish, model, *counts), usd)
+            counted = reply.counted(BatchRequest(key, body).most_tokens, self.sampling.model)
+            usd = self.budget.settle((0, 0), (counted.prompt_tokens, counted.reply_tokens))
+            self.ledger.put(key, counted, usd)
 
     async def _page(self, path: str) -> dict[str, Any]:
         return await self._retried(lambda: self.client.json("GET", path))

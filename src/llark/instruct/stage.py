@@ -21,7 +21,7 @@ from llark.instruct.keep import Seen, sift
 from llark.instruct.offline import CLIP_NOUNS
 from llark.instruct.prompt import Prompt, build, schema, texts
 from llark.instruct.reply import ReplyItem, parse
-from llark.llm.client import Message, Reply, RequestFailed, Sampling
+from llark.llm.client import Client, Message, Reply, RequestFailed, Sampling
 from llark.llm.ledger import Ledger, Spent
 from llark.questions import CAPTIONING, FAMILIES
 from llark.questions.grammar import phrases
@@ -52,6 +52,9 @@ class Teacher(Protocol):
 
 class Replies(Protocol):
     """What has the reply to a prompt: a `ChatModel`, or a `BatchTeacher` after its batches came back."""
+
+    client: Client
+    """The way to the server."""
 
     async def ask(self, messages: Sequence[Message], schema: Mapping[str, Any], /) -> tuple[str, Reply]:
         """(key, reply). Raises `RequestFailed` where there is none."""
@@ -130,17 +133,26 @@ class ModelTeacher:
 
     async def _teach(self, sources: Iterable[Source], writer: StageWriter, progress: bool) -> Tally:
         tally, seen, name = Tally(), Seen(self.ledger), self.config.teacher
+        anew, last = not writer.done, ""
+        useless: set[str] = set()
         missing = (one for one in prompts(sources, self.config) if one.id not in writer.done)
         async with self._connect(lambda: prompts(sources, self.config)) as replies:
-            with Ticker(name, None, len(writer.done), show=progress) as tick:
-                async with aclosing(_in_order(missing, replies, self._ahead)) as results:
-                    async for prompt, got in results:
-                        outputs = self._outputs(prompt, got, seen)
-                        writer.write(prompt.id, outputs)
-                        tally.add(outputs)
-                        tick(note=self._note())
-                        stop_if_most_are_dropped(NAME, tally, outputs, self._drop_share)
-                writer.finish()
+            try:
+                with Ticker(name, None, len(writer.done), show=progress) as tick:
+                    async with aclosing(_in_order(missing, replies, self._ahead, useless)) as results:
+                        async for prompt, got in results:
+                            outputs = self._outputs(prompt, got, seen)
+                            writer.write(prompt.id, outputs)
+                            tally.add(outputs)
+                            tick(note=self._note())
+                            last = next((one.detail for one in outputs if isinstance(one, Dropped)), last)
+                            stop_if_most_are_dropped(NAME, tally, outputs, self._drop_share)
+                if anew and self._drop_share < 1 and tally.lost == tally.inputs > 0:
+                    raise UserMustAct(_nothing(tally, last))
+            except UserMustAct:
+                self.ledger.forget(useless)  # so that the same run, with the server mended, asks again
+                raise
+            writer.finish()
             self._failures = getattr(replies, "failures", {})
         return tally
 
@@ -152,6 +164,12 @@ class ModelTeacher:
         questions = caption_questions(prompt, items) if prompt.family == CAPTIONING else ()
         with self.ledger.together():
             return list(sift(prompt, items, questions, (self.config.teacher, reply.model, key), seen))
+
+
+def _nothing(tally: Tally, last: str) -> str:
+    """The sentence for a run that brought nothing at all; its folder is not finished."""
+    reasons = ", ".join(f"{reason} {count}×" for reason, count in tally.dropped.most_common(3))
+    return f"No exchange was made: {tally.inputs} of {tally.inputs} prompts were dropped ({reasons}). {last}"
 
 
 def prompts(sources: Iterable[Source], config: ModelTeacherConfig) -> Iterator[Prompt | Dropped]:
@@ -167,23 +185,32 @@ Answered = tuple[str, Reply, tuple[ReplyItem, ...]]
 """The key of a prompt's reply, the reply, and the items in it."""
 
 
-async def answer(prompt: Prompt | Dropped, replies: Replies) -> Answered | Dropped:
-    """What a prompt got, asked once more where the first reply cannot be read; a drop is handed on."""
+async def answer(prompt: Prompt | Dropped, replies: Replies, useless: set[str]) -> Answered | Dropped:
+    """What a prompt got, asked once more where the first reply cannot be read; a drop is handed on.
+
+    The key of a reply that nothing comes of goes to `useless`.
+    """
     if isinstance(prompt, Dropped):
         return prompt
-    messages = prompt.messages
+    messages, address = prompt.messages, replies.client.server.base_url
     for _ in range(2):
         try:
             key, reply = await replies.ask(messages, schema(prompt.family))
         except RequestFailed as failure:
-            reason = f"error:{failure.reason}" if failure.again else failure.reason
-            return Dropped(prompt.id, NAME, reason, failure.detail)
+            # An unfinished folder asks again for an `error:`; what may have been paid for it does not.
+            passes = failure.again or failure.reason.startswith("status-")
+            reason = f"error:{failure.reason}" if passes else failure.reason
+            return Dropped(prompt.id, NAME, reason, f"{address}: {failure.detail}")
         if items := parse(reply.text):
             return key, reply, items
+        if reply.no_answer:
+            break
         messages = prompt.again(reply.text)
+    useless.add(key)
     cut = " It was cut off." if reply.finish == "length" else ""
-    detail = f"Two replies held no exchanges.{cut} The last: {reply.text[:120]!r}"
-    return Dropped(prompt.id, NAME, "unreadable-reply", detail)
+    unread = "unreadable-reply", f"Two replies held no exchanges.{cut} The last: {reply.text[:120]!r}"
+    reason, why = reply.no_answer or unread
+    return Dropped(prompt.id, NAME, reason, f"{address}: {why}")
 
 
 def caption_questions(prompt: Prompt, items: tuple[ReplyItem, ...]) -> list[str]:
@@ -194,14 +221,14 @@ def caption_questions(prompt: Prompt, items: tuple[ReplyItem, ...]) -> list[str]
 
 
 async def _in_order(
-    todo: Iterator[Prompt | Dropped], replies: Replies, ahead: int
+    todo: Iterator[Prompt | Dropped], replies: Replies, ahead: int, useless: set[str]
 ) -> AsyncGenerator[tuple[Prompt | Dropped, Answered | Dropped]]:
     """Each prompt with what it got; so many are begun ahead. Where one stops the run, those begun are ended
     first: a reply that is on its way is paid for, and is stored."""
     waiting: deque[tuple[Prompt | Dropped, asyncio.Task[Answered | Dropped]]] = deque()
     try:
         for one in todo:
-            waiting.append((one, asyncio.ensure_future(answer(one, replies))))
+            waiting.append((one, asyncio.ensure_future(answer(one, replies, useless))))
             if len(waiting) >= ahead:
                 first, task = waiting.popleft()
                 yield first, await task

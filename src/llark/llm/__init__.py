@@ -131,15 +131,12 @@ class Pace:
 
 # --- a model that is paid for once -------------------------------------------------------------------------
 
-STRUCTURED = ("schema", "json", "off")
-"""Ways to hold a model to JSON, the strongest first."""
-
-NOT_UNDERSTOOD = ("status-400", "status-422", "status-501")
-"""How servers refuse a way that they do not know."""
-
 
 def response_format(way: str, schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The part of a request that holds a model to JSON. `schema`: the protocol's `json_schema`."""
+    """The part of a request that holds a model to JSON, by a `way`: schema, json or off (words alone).
+
+    `schema`: the protocol's `json_schema`.
+    """
     if schema is None or way == "off":
         return {}
     if way == "json":
@@ -150,8 +147,8 @@ def response_format(way: str, schema: Mapping[str, Any] | None) -> dict[str, Any
 class ChatModel:
     """A model behind a server; a reply that the ledger has is not bought again.
 
-    The way to hold a reply to JSON (by schema, as JSON, or by words alone) is settled by the first request
-    that the server refuses, and is no part of the key.
+    How a request is put to the server (`client.CHANGES`), and how a reply is held to JSON, is no part of the
+    reply's key.
     """
 
     def __init__(
@@ -204,7 +201,7 @@ class ChatModel:
                 await self._tokens.take(prompt / BYTES_A_TOKEN + 200)
             self.budget.reserve(*reserved)
             try:
-                reply = await self._send(body, schema)
+                reply = await self.client.chat({**body, **response_format(self.structured, schema)})
             except RequestFailed as failure:
                 self._count(key, failure, reserved)
                 raise
@@ -221,12 +218,8 @@ class ChatModel:
 
     def _store(self, key: str, reply: Reply, reserved: tuple[int, int]) -> Reply:
         """Keeps a reply; where the server does not count tokens, the most that they can be are counted."""
-        taken = (
-            reply.prompt_tokens if reply.prompt_tokens >= 0 else reserved[0],
-            reply.reply_tokens if reply.reply_tokens >= 0 else reserved[1],
-        )
-        usd = self.budget.settle(reserved, taken)
-        counted = Reply(reply.text, reply.finish, reply.model or self.sampling.model, *taken)
+        counted = reply.counted(reserved, self.sampling.model)
+        usd = self.budget.settle(reserved, (counted.prompt_tokens, counted.reply_tokens))
         self.ledger.put(key, counted, usd)
         self.bought += 1
         return counted
@@ -238,19 +231,6 @@ class ChatModel:
             self.ledger.lose(key, failure.reason, *reserved, self.budget.prices.usd(*reserved))
         else:
             self.budget.settle(reserved, (0, 0))
-
-    async def _send(self, body: Mapping[str, Any], schema: Mapping[str, Any] | None) -> Reply:
-        """One request; where the server does not know how to hold a model to JSON, the next weaker way."""
-        for way in STRUCTURED[STRUCTURED.index(self.structured) if schema else -1 :]:
-            try:
-                reply = await self.client.chat({**body, **response_format(way, schema)})
-            except RequestFailed as failure:
-                if failure.reason not in NOT_UNDERSTOOD or way == STRUCTURED[-1]:
-                    raise
-            else:
-                self.structured = way if schema else self.structured
-                return reply
-        raise AssertionError("unreachable")
 
 
 # --- for callers without an event loop ---------------------------------------------------------------------

@@ -218,6 +218,15 @@ class Ledger:
         values = (key, reason, prompt_tokens, reply_tokens, usd, time.time())
         self.run("INSERT INTO lost VALUES (?,?,?,?,?,?)", values)
 
+    def forget(self, keys: Iterable[str]) -> None:
+        """Takes out replies that were of no use, so that they are asked for again; what they cost stays
+        counted."""
+        with self.together():
+            for key in keys:
+                columns = "key, 'of-no-use', prompt_tokens, reply_tokens, usd, at"
+                self.run(f"INSERT INTO lost SELECT {columns} FROM replies WHERE key=?", (key,))
+                self.run("DELETE FROM replies WHERE key=?", (key,))
+
     def spent(self) -> Spent:
         """All that was ever bought with this file; lost requests and waiting batches count at their worst."""
         sums = "COALESCE(SUM(prompt_tokens),0), COALESCE(SUM(reply_tokens),0), COALESCE(SUM(usd),0.0)"

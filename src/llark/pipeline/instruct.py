@@ -51,6 +51,7 @@ def instruct(places: Sequence[Place], out: Place, options: InstructOptions | Non
             teacher = _model_teacher(stack.enter_context(_ledger(place, options)), options)
         plan: dict[str, Any] = {"settings": teacher.settings, "limit": options.limit}
         folder = f"{place}/{EXCHANGES}"
+        stages.forget_begun(folder)  # a run that brought nothing binds nobody, and asks again
         teacher.teach(sources, stages.open_stage(folder, NAME, plan, sources.folders, flush_records=2000))
         lines = _sum_up(place, {**teacher.settings, "from": ", ".join(map(_name, places))}, *teacher.cost())
     return "\n".join([*lines, *_export(place, sources, options)])
