@@ -191,6 +191,75 @@ def test_arrays_that_are_no_frames_are_dropped_with_the_reason(model: Path, tmp_
     }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose base has rows for the tokens of audio, one of which is always the likeliest."""
+    folder = of_chance(tmp_path_factory.mktemp("eager"), 4)
+    made = AutoModelForCausalLM.from_pretrained(folder)
+    words = made.config.vocab_size
+    made.resize_token_embeddings(words + 3, mean_resizing=False)
+    with torch.no_grad():
+        rows = made.get_output_embeddings().weight
+        rows[words + 1] = 100 * rows[5]
+        rows[words] = rows[words + 2] = -rows[words + 1]
+    made.save_pretrained(folder)
+    model, processor = new_model(folder, audio_width=WIDTH, frames_per_second=1.0, max_audio_positions=8)
+    assert model.config.audio_patch_id == words + 1
+    save_whole(model, processor, folder / "whole")
+    return folder / "whole"
+
+
+def test_a_token_of_audio_is_never_an_answer(eager: Path, tmp_path: Path) -> None:
+    from llark.generate import Answerer, Query
+
+    answerer = Answerer.load(eager)
+    seen: list[torch.Tensor] = []
+    decode = answerer.processor.decode_answers
+    answerer.processor.decode_answers = lambda ids, prompt: (
+        seen.append(ids[:, prompt:]) or decode(ids, prompt)
+    )
+    texts = answerer([Query("Which key?", frames_of(1)), Query("Which key?", None)])
+    assert len(texts) == 2
+    said = torch.cat([ids.flatten() for ids in seen])
+    assert len(said) > 2
+    assert int(said.max()) < answerer.model.config.audio_start_id
+    run(eager, "--data", embeddings(tmp_path / "e"), "--prompt", "Which key?", "--out", tmp_path / "a.jsonl")
+    assert len(rows_of(tmp_path / "a.jsonl")) == 6
+
+
+def test_an_option_that_names_a_token_of_audio_is_read_as_words(eager: Path) -> None:
+    from llark.generate import Answerer
+    from llark.generate.likelihood import likelihoods
+
+    scores = likelihoods(Answerer.load(eager), "Which?", ["<audio_patch>", "a <audio_start> b", "C major"])
+    assert all(np.isfinite(scores))
+
+
+def test_a_question_that_the_model_fails_on_costs_no_other(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llark.generate import Answerer, Query
+
+    answer = Answerer._generate
+
+    def fails(self: Answerer, asked: list[Query]) -> list[str]:
+        if any(len(one.frames) == 3 for one in asked if one.frames is not None):
+            raise RuntimeError("no\nmemory")
+        return answer(self, asked)
+
+    monkeypatch.setattr(Answerer, "_generate", fails)
+    words = ("--data", embeddings(tmp_path / "e"), "--prompt", "Which key?", "--out")
+    run(model, *words, tmp_path / "a.jsonl")
+    assert [row["clip_id"] for row in rows_of(tmp_path / "a.jsonl")] == ["c0", "c1", "c3", "c4", "c5"]
+    (drop,) = stages.read_dropped(infer.run_folder(tmp_path / "a.jsonl"))
+    assert (drop.reason, drop.detail) == ("error:RuntimeError", "no memory")
+    with pytest.raises(UserMustAct, match=r"1 of 3 questions have no answer \(error:RuntimeError 1\)"):
+        run(model, "--data", embeddings(tmp_path / "f", 3), *words[2:], tmp_path / "b.csv", "--drop-share", 0)
+    monkeypatch.undo()
+    run(model, "--data", tmp_path / "f", *words[2:], tmp_path / "b.csv", "--drop-share", 0)
+    assert len(rows_of(tmp_path / "b.csv")) == 3
+
+
 def test_pickles_are_refused_and_nothing_in_them_is_run(model: Path, tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> Any:

@@ -74,7 +74,12 @@ class Answerer:
         inputs = self.processor(
             [one.question for one in asked], [one.frames for one in asked], [one.facts for one in asked]
         ).to(self.model.device)
-        generated = self.model.generate(**inputs, do_sample=False, max_new_tokens=self.config.most_tokens)
+        config = self.model.config
+        # Bases with more rows than words could say a token that stands for audio, and then could not read it.
+        never = [config.audio_start_id, config.audio_patch_id, config.audio_end_id]
+        generated = self.model.generate(
+            **inputs, do_sample=False, max_new_tokens=self.config.most_tokens, suppress_tokens=never
+        )
         return self.processor.decode_answers(generated, inputs["input_ids"].shape[1])
 
 

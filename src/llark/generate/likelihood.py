@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from llark.model.conversation import spell_out
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -43,7 +45,7 @@ def likelihoods(answerer: Answerer, question: str, options: Sequence[str]) -> li
 
 
 def _ids(answerer: Answerer, option: str) -> list[int]:
-    ids: list[int] = answerer.processor.tokenizer.encode(option, add_special_tokens=False)
+    ids = [int(one) for one in spell_out(answerer.processor.tokenizer, option).ids]
     return ids or [answerer.processor.pad_id]
 
 

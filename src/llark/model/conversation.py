@@ -126,18 +126,18 @@ def compose(
     written.add(_template(tokenizer, f"{TURN_START}user\n"))
     _add_clips(tokenizer, written, turns[0].clips)
     if facts:
-        written.add(_words(tokenizer, f"Measured: {facts.strip()}").ids)
+        written.add(spell_out(tokenizer, f"Measured: {facts.strip()}").ids)
         written.add(_template(tokenizer, "\n"))
     for number, turn in enumerate(turns):
         branch = number + 1 if independent else 0
         if number and not independent:  # its own beginning and clips: those of the first are in the prefix
             written.add(_template(tokenizer, f"\n{TURN_START}user\n"))
             _add_clips(tokenizer, written, turn.clips)
-        question = [*_words(tokenizer, turn.question.strip()).ids, turn_end_id(tokenizer)]
+        question = [*spell_out(tokenizer, turn.question.strip()).ids, turn_end_id(tokenizer)]
         written.add(question, branch=branch)
         written.add(_template(tokenizer, f"\n{TURN_START}assistant\n"), branch=branch)
         if turn.answer is not None:
-            answer = [*_words(tokenizer, turn.answer.strip()).ids, turn_end_id(tokenizer)]
+            answer = [*spell_out(tokenizer, turn.answer.strip()).ids, turn_end_id(tokenizer)]
             written.add(answer, learn=True, branch=branch)
     return written
 
@@ -202,7 +202,7 @@ class _Text:
 
     def flush(self) -> None:
         learn = [flag for text, flag in self.pieces for _ in text]  # one a character
-        encoding = _words(self.tokenizer, "".join(text for text, _ in self.pieces))
+        encoding = spell_out(self.tokenizer, "".join(text for text, _ in self.pieces))
         self.pieces = []
         for token, (begin, _) in zip(encoding.ids, encoding.offsets, strict=True):
             self.written.add([token], learn=begin < len(learn) and learn[begin])
@@ -240,7 +240,7 @@ _SPELLING: WeakKeyDictionary[PreTrainedTokenizerBase, Any] = WeakKeyDictionary()
 """Of each tokenizer a copy that spells special tokens out."""
 
 
-def _words(tokenizer: PreTrainedTokenizerBase, text: str) -> Any:
+def spell_out(tokenizer: PreTrainedTokenizerBase, text: str) -> Any:
     """Ids (and the characters' places) of somebody's words; what looks like a special token is spelled out.
 
     `encode(…, split_special_tokens=True)` would switch the tokenizer itself over and the next call back: of

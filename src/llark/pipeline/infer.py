@@ -26,7 +26,7 @@ import numpy as np
 
 from llark import engine
 from llark.embed import layouts, record
-from llark.errors import StoreMismatch, UserMustAct
+from llark.errors import StoreMismatch, UserMustAct, one_line
 from llark.options import InferOptions, ModelOptions
 from llark.pipeline.ask import fingerprint, load_answerer
 from llark.records import Clip, Dropped, Exchange
@@ -35,7 +35,7 @@ from llark.storage.embeddings import Embeddings
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
-    from llark.generate import Answerer
+    from llark.generate import Answerer, Query
 
 STAGE = "infer"
 
@@ -397,6 +397,7 @@ def _ask(
     positions = int(record.config_of(choice.folder)["max_audio_positions"])
     done = sum(item.name in writer.done for item in asked)
     answerer: Answerer | None = None
+    tally = engine.Tally()
     with engine.Ticker("infer", len(asked), done) as tick:
         for group in batches(asked, options.batch, positions):
             missing = [item for item in group if item.name not in writer.done]
@@ -406,9 +407,18 @@ def _ask(
                 answerer = load_answerer(choice, most_tokens=options.most_tokens, batch=options.batch)
             answered = dict(zip((item.name for item in group), _answers(group, answerer), strict=True))
             for item in missing:
-                writer.write(item.name, [answered[item.name]])
+                output: list[object] = [answered[item.name]]
+                writer.write(item.name, output)
+                tally.add(output)
+                engine.stop_if_most_are_dropped(STAGE, tally, output, options.drop_share)
                 done += 1
             tick(done)
+    if tally.lost > options.drop_share * tally.inputs:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in tally.dropped.most_common(3))
+        raise UserMustAct(
+            f"{tally.lost} of {tally.inputs} questions have no answer ({reasons}). Run again to try them once"
+            " more; go on without them with --drop-share 1."
+        )
 
 
 def _answers(group: Sequence[AskedQuestion], answerer: Answerer) -> list[KeptAnswer | Dropped]:
@@ -426,8 +436,27 @@ def _answers(group: Sequence[AskedQuestion], answerer: Answerer) -> list[KeptAns
         except layouts.BadFrames as error:
             drop_id = f"{item.encoded.example_id} ({item.name})"
             outcomes[item.name] = Dropped(drop_id, STAGE, error.reason, f"{error}.")
-    texts = dict(zip(queries, answerer(list(queries.values())) if queries else (), strict=True))
-    return [outcomes.get(item.name) or _kept(item, texts[item.name]) for item in group]
+    texts = _texts(queries, answerer)
+    for item in group:
+        if isinstance(failure := texts.get(item.name), Exception):
+            reason, detail = f"error:{type(failure).__name__}", one_line(failure)[:500]
+            drop_id = f"{item.encoded.example_id} ({item.name})"
+            outcomes[item.name] = Dropped(drop_id, STAGE, reason, detail)
+    return [outcomes.get(item.name) or _kept(item, str(texts[item.name])) for item in group]
+
+
+def _texts(queries: Mapping[str, Query], answerer: Answerer) -> dict[str, str | Exception]:
+    """The answer to each; where a batch fails each is asked alone, so that one costs no other."""
+    try:
+        return dict(zip(queries, answerer(list(queries.values())) if queries else (), strict=True))
+    except (
+        ValueError,
+        RuntimeError,
+        IndexError,
+    ) as error:  # of the processor, of PyTorch (memory), of a lookup
+        if len(queries) == 1:
+            return dict.fromkeys(queries, error)
+    return {name: text for one in queries for name, text in _texts({one: queries[one]}, answerer).items()}
 
 
 def _kept(item: AskedQuestion, text: str) -> KeptAnswer:
