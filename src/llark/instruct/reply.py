@@ -1,24 +1,24 @@
 """A teacher's reply, however it was written, as questions and answers.
 
-What can be read is read: words and fences around the JSON, a list where an object was asked for, trailing
-commas, Python's quotes, a reply that was cut off in the middle (its whole items count).
+What can be read is read: words and fences around the JSON, a list where an object was asked for, pairs and
+objects of any shape, what is nearly JSON, a reply that was cut off in the middle (its whole answers count), a
+talk of questions and answers.
 """
 
 from __future__ import annotations
 
-import ast
+import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Any
 
+from llark.llm.client import spoken
+
 LONGEST_REPLY = 200_000
 """Characters of a reply that are looked at."""
-
-MOST_STARTS = 400
-"""Places at which an object may begin, before a reply that holds none is given up."""
 
 DEEPEST = 100
 """Open brackets within each other up to which a reply is read as JSON. Readers that call themselves for each
@@ -27,13 +27,6 @@ bracket come to the end of Python's stack, where any object that is just then cl
 MOST_ITEMS = 64
 QUESTIONS = ("question", "q", "prompt", "instruction", "user", "human")
 ANSWERS = ("answer", "a", "response", "caption", "text", "description", "output", "assistant")
-_THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
-_TRAILING = re.compile(r",(\s*[\]}])")
-_PAIR = re.compile(
-    r"(?:^|\n)\W*(?:Q|Question)\s*\d*\W*[:.]\s*(?P<q>[^\n]+)\n+\W*(?:A|Answer)\s*\d*\W*[:.]\s*(?P<a>[^\n]+)",
-    re.IGNORECASE,
-)
-_ANSWER_FIRST = re.compile(rf'"(?:{"|".join(ANSWERS)})"', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -48,119 +41,244 @@ class ReplyItem:
 
 def parse(text: str) -> tuple[ReplyItem, ...]:
     """The items of a reply, tidied; those without an answer are left out. Empty: it cannot be read."""
-    text = _THINKING.sub("", text[:LONGEST_REPLY]).strip()
+    text = spoken(text[:LONGEST_REPLY]).lstrip("\ufeff")
+    if "&quot;" in text:
+        text = html.unescape(text)
     is_json = _depth(text) <= DEEPEST
     if is_json and (items := _items(_value(text))):
         return items
-    # Of the other readings the one with the most items counts, of equal ones the strictest.
-    return max(map(_items, (*(_repaired(text) if is_json else ()), _pairs(text))), key=len)
-
-
-def _items(value: Any) -> tuple[ReplyItem, ...]:
-    objects = islice(_dicts(value), MOST_ITEMS)
-    return tuple(item for item in map(_item, objects) if item is not None)
-
-
-def _pairs(text: str) -> list[dict[str, str]]:
-    """Questions and answers of a talk: lines that begin with "Q:" and "A:"."""
-    return [{"question": match["q"], "answer": match["a"]} for match in _PAIR.finditer(text)]
+    nearly = _items(list(NearlyJson(text).values())) if is_json else ()
+    return max(nearly, tuple(islice(_talk(text), MOST_ITEMS)), key=len)
 
 
 def _depth(text: str) -> int:
     """The most brackets that are open at once, those in strings included."""
-    steps = (1 if bracket[0] in "[{" else -1 for bracket in re.finditer(r"[][{}]", text))
+    steps = (1 if bracket[0] in "[{(" else -1 for bracket in re.finditer(r"[][{}()]", text))
     return max(accumulate(steps, lambda depth, step: max(0, depth + step), initial=0))
 
 
-def _repaired(text: str) -> Iterator[Any]:
-    """Readings of a text that is no JSON as a whole, the strictest first."""
-    starts = [match.start() for match in re.finditer(r"[\[{]", text)]
-    for start in starts[:3]:
-        yield _value(text[start:], exact=False)
-    if starts:
-        end = max(text.rfind("]"), text.rfind("}")) + 1
-        yield _python(text[starts[0] : end])
-        yield list(_objects(text, starts))
-
-
-def _value(text: str, exact: bool = True) -> Any:
-    for attempt in (text, _TRAILING.sub(r"\1", text)):
-        try:
-            value, end = json.JSONDecoder(strict=False).raw_decode(attempt)
-        except (ValueError, RecursionError):
-            continue
-        if not exact or not attempt[end:].strip():
-            return value
-    return None
-
-
-def _python(text: str) -> Any:
-    """A Python literal, which is read as data and never run."""
-    if len(text) > 20_000:
-        return None
+def _value(text: str) -> Any:
+    """The value of a text that is JSON; `None` where it is none."""
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError):
         return None
 
 
-def _objects(text: str, starts: list[int]) -> Iterator[Any]:
-    """The smallest whole objects that hold an answer, in a text that is no JSON as a whole."""
-    decoder, end = json.JSONDecoder(strict=False), 0
-    for start in [at for at in starts if text[at] == "{"][:MOST_STARTS]:
-        if start < end:
-            continue
-        try:
-            value, end_of_value = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict) and _ANSWER_FIRST.search(text, start, end_of_value):
-            yield value
-            end = end_of_value
+# --- items in values --------------------------------------------------------------------------------------
 
 
-def _dicts(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
-    """The objects that are items, out of any nesting of lists and objects."""
+def _items(value: Any) -> tuple[ReplyItem, ...]:
+    return tuple(islice(_found(value), MOST_ITEMS))
+
+
+def _found(value: Any, depth: int = 0) -> Iterator[ReplyItem]:
+    """The items in any nesting of lists, objects, and strings that hold JSON."""
     if depth > 6:
         return
-    if isinstance(value, list | tuple):
-        for one in value:
-            yield from _dicts(one, depth + 1)
-    elif isinstance(value, dict):
-        inside = [one for one in value.values() if isinstance(one, list | dict | tuple) and _holds_dicts(one)]
-        if inside and not _text(value, ANSWERS):
-            for one in inside:
-                yield from _dicts(one, depth + 1)
+    if isinstance(value, str):
+        if value.lstrip()[:1] in ("{", "[") and _depth(value) <= DEEPEST:
+            yield from _found(_value(value), depth + 1)
+    elif isinstance(value, list | tuple):
+        if len(value) == 2 and _asks(value[0]) and not _asks(value[1]):
+            yield from _item(value[0], value[1])
         else:
-            yield value
+            for one in _turns(value):
+                yield from _found(one, depth + 1)
+    elif isinstance(value, dict):
+        own = list(_of_object(value))
+        inside = [item for one in value.values() for item in _found(one, depth + 1)]
+        yield from own if own and (own[0].question or not inside) else inside
 
 
-def _holds_dicts(value: Any) -> bool:
-    return isinstance(value, dict) or any(isinstance(one, dict | list) for one in value)
+def _turns(values: Sequence[Any]) -> Sequence[Any]:
+    """The values; of a chat's turns each question with its answer."""
+    if len(values) < 2 or not all(
+        isinstance(one, dict) and {"role", "content"} <= one.keys() for one in values
+    ):
+        return values
+    said = [{str(one["role"]): one["content"]} for one in values if one["role"] != "system"]
+    return [question | answer for question, answer in zip(said[::2], said[1::2], strict=False)]
 
 
-def _item(value: Mapping[str, Any]) -> ReplyItem | None:
-    answer = _text(value, ANSWERS)
-    if not answer:
-        return None
-    facts = value.get("facts")
-    named = [facts] if isinstance(facts, str) else facts if isinstance(facts, list | tuple) else []
-    return ReplyItem(
-        _text(value, QUESTIONS),
-        answer,
-        _text(value, ("kind",))[:40].lower(),
-        tuple(_plain(name)[:80] for name in named[:20] if isinstance(name, str)),
-    )
+def _of_object(value: Mapping[Any, Any]) -> Iterator[ReplyItem]:
+    """The items of an object: its question and answer, several that are numbered, or answers by question."""
+    questions, answers = _texts(value, QUESTIONS), _texts(value, ANSWERS)
+    if len(questions) > 1:
+        for question, answer in zip(questions, answers, strict=False):
+            yield from _item(question, answer)
+    elif answers:
+        facts = value.get("facts")
+        named = [facts] if isinstance(facts, str) else facts if isinstance(facts, list | tuple) else []
+        kind = "".join(_texts(value, ("kind",))[:1])[:40].lower()
+        names = tuple(_plain(name)[:80] for name in named[:20] if isinstance(name, str))
+        yield from _item("".join(questions), answers[0], kind, names)
+    else:
+        for key, answer in value.items():
+            if _asks(key):
+                yield from _item(key, answer)
 
 
-def _text(value: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    for name, content in value.items():
-        if isinstance(name, str) and name.lower() in names and isinstance(content, str):
-            return _plain(content)
-    return ""
+def _asks(value: object) -> bool:
+    return isinstance(value, str) and value.rstrip().endswith("?")
+
+
+def _item(question: str, answer: Any, kind: str = "", facts: tuple[str, ...] = ()) -> Iterator[ReplyItem]:
+    """The item, if its answer has words."""
+    if re.search(r"\w", said := _said(answer)):
+        yield ReplyItem(_plain(question), said, kind, facts)
+
+
+def _texts(value: Mapping[Any, Any], names: tuple[str, ...]) -> list[str]:
+    """What an object says under these names, numbered or in the plural."""
+    said: list[str] = []
+    for key, one in value.items():
+        name = re.sub(r"[\W\d_]+$", "", str(key)).lower()
+        if name in names:
+            said.append(_said(one))
+        elif name.removesuffix("s") in names and isinstance(one, list):
+            said += map(_said, one)
+    return [one for one in said if one]
+
+
+def _said(value: Any) -> str:
+    """An answer as one line of text, whether it is a text, a number, yes or no, or a list of them."""
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    if isinstance(value, list | tuple):
+        said = [_said(one) for one in value if not isinstance(one, dict | list)]
+        return ", ".join(filter(None, said)) if len(said) == len(value) else ""
+    if isinstance(value, dict):
+        return "".join(_texts(value, ANSWERS)[:1])
+    return "" if value is None or value != value else _plain(str(value))
 
 
 def _plain(text: str) -> str:
     """One line, without control characters and lone surrogates."""
     text = text.encode("utf-8", "replace").decode()
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+# --- what is nearly JSON ----------------------------------------------------------------------------------
+
+_KEY = r"""["“'][^"“”'\n]{0,300}(?:["“”']\s*(?::|\Z)|\Z)|\w{1,40}\s*:"""
+_SPACE = re.compile(r"(?:\s|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_BETWEEN = re.compile(r"(?:[\s,;:]|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_BARE = re.compile(r"""[^][{}(),:"“”\n]+""")
+_BEHIND_KEY = re.compile(r"\s*[:=]")
+_BEHIND_VALUE = re.compile(rf"\s*(?:\Z|[\]}})]|,\s*(?:\Z|[\]}})]|//|{_KEY})|{_KEY})")
+_BEHIND_ITEM = re.compile(r"\s*(?:\Z|[\]})]|,)")
+_CLOSED_BY = {'"': '"”', "'": "'", "“": '”“"', "”": '”"', "‘": "’'", "„": '“”"'}
+_CUT = object()
+"""Stands for a text without an end."""
+
+
+class NearlyJson:
+    """Reads objects and lists out of a text with whatever is around and wrong in them: brackets, commas and
+    quotes that are missing or too many, other quotes, bare words. A text that does not end is left out."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at = text, 0
+
+    def values(self) -> Iterator[Any]:
+        """One object or list after the other."""
+        while start := re.compile(r"[\[{]").search(self.text, self.at):
+            self.at = start.start()
+            yield self._any(_BEHIND_ITEM)
+
+    def _any(self, behind: re.Pattern[str]) -> Any:
+        """The value that begins here. `behind`: what follows the end of a text, so that a quote within one
+        is told from its end."""
+        letter = self.text[self.at : self.at + 1]
+        if letter == "{":
+            return self._object()
+        if letter and letter in "[(":
+            return self._list()
+        if letter in _CLOSED_BY:
+            return self._text(_CLOSED_BY[letter], behind)
+        bare = _BARE.match(self.text, self.at)
+        self.at = bare.end() if bare else self.at + 1
+        word = bare[0].strip() if bare else ""
+        return {"true": True, "false": False, "null": None, "none": None}.get(word.lower(), word)
+
+    def _text(self, closing: str, behind: re.Pattern[str]) -> Any:
+        begin = self.at + 1
+        for quote in re.compile(rf"\\.|[{closing}]", re.DOTALL).finditer(self.text, begin):
+            if quote[0][0] != "\\" and behind.match(self.text, quote.end()):
+                self.at = quote.end()
+                return re.sub(
+                    r"\\(u[0-9a-fA-F]{4}|.)", _unescaped, self.text[begin : quote.start()], flags=re.DOTALL
+                )
+        self.at = len(self.text)
+        return _CUT
+
+    def _ended(self, closing: str) -> bool:
+        """Whether the list or object ends here; its own bracket is read, another one is of what is around."""
+        self.at = _BETWEEN.match(self.text, self.at).end()  # type: ignore[union-attr]
+        letter = self.text[self.at : self.at + 1]
+        self.at += bool(letter) and letter in closing
+        return not letter or letter in "]})"
+
+    def _list(self) -> list[Any]:
+        self.at += 1
+        values = []
+        while not self._ended("])"):
+            if (value := self._any(_BEHIND_ITEM)) is not _CUT:
+                values.append(value)
+        return values
+
+    def _object(self) -> dict[str, Any]:
+        self.at += 1
+        values: dict[str, Any] = {}
+        while not self._ended("}"):
+            key = self._any(_BEHIND_KEY)
+            self.at = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]
+            if self.text[self.at : self.at + 1] not in (":", "="):
+                continue
+            self.at = _SPACE.match(self.text, self.at + 1).end()  # type: ignore[union-attr]
+            if (value := self._any(_BEHIND_VALUE)) is not _CUT:
+                values[str(key)] = value
+        return values
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code = match[1]
+    return chr(int(code[1:], 16)) if len(code) == 5 else {"n": "\n", "t": "\t", "r": "\r"}.get(code, code)
+
+
+# --- a talk -----------------------------------------------------------------------------------------------
+
+_LABEL = re.compile(
+    r"(?:\d{1,3}[.)]\s*)?(?P<who>q|question|a|answer)\s{0,3}\d{0,3}\s{0,3}(?:[:.)]+\s*(?P<said>.*)|$)",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"\d{1,3}[.)]\s*(?P<said>[^?]+\?)[\s:–—-]*(?P<rest>.*)")
+_ROW = re.compile(r"(?P<q>[^|]+\?)\s*\|(?P<a>[^|]+)")
+_FIELD = re.compile(r"(?:kind|facts)\s*:", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)(question|answer)>", re.IGNORECASE)
+_ON_ONE_LINE = re.compile(r"\s(?=(?:A|Answer)\s?\d{0,3}:\s)")
+
+
+def _talk(text: str) -> Iterator[ReplyItem]:
+    """Questions and answers of a talk: lines that begin with "Q:" and "A:", numbered questions with their
+    answers below, rows of a table."""
+    text = _TAG.sub(lambda tag: "\n" if tag[1] else f"\n{tag[2]}: ", text.replace("*", "").replace("__", ""))
+    question, answer, who = "", "", ""
+    for line in [*_ON_ONE_LINE.sub("\n", text).splitlines(), "Q:"]:
+        line = line.strip(" \t#>-–•|`")
+        label, numbered, row = (one.fullmatch(line) for one in (_LABEL, _NUMBERED, _ROW))
+        said = ((label or numbered or {"said": ""})["said"] or "").strip("\"'“”")
+        if row:
+            yield from _item(row["q"], row["a"])
+        elif numbered or (label and label["who"][0] in "qQ"):
+            yield from _item(question, answer) if question else ()
+            question, answer = said, numbered["rest"] if numbered else ""
+            who = "q" if not numbered else "a"
+        elif label:
+            answer, who = said, "a"
+        elif not line or line[0] in "[]{}<" or _FIELD.match(line):
+            who = "" if answer else who
+        elif who == "a":
+            answer = f"{answer} {line}"
+        elif who == "q" and not question:
+            question = line
