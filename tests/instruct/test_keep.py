@@ -88,6 +88,13 @@ def test_a_claim_is_compared_with_the_facts(waltz: Annotation, question: str, an
         ("The record says 90 BPM.", "leaks-the-record"),
         ("The tempo is not specified; drums play.", "hedges"),
         ("I cannot determine more than drums.", "hedges"),
+        ("It is not possible to determine more than drums.", "hedges"),
+        ("It isn't possible to tell; drums play.", "hedges"),
+        ("There is no way of knowing, but drums play.", "hedges"),
+        ("No information is available beyond the drums.", "hedges"),
+        ("There is no further information about the drums.", "hedges"),
+        ("The tempo is unknown; drums play.", "hedges"),
+        ("It is unclear whether it is more than drums.", "hedges"),
         ("As an AI, I hear drums.", "hedges"),
         ("This is Blue Harbour Waltz, with drums.", "names-the-recording"),
         ("It is by anna quill, with drums.", "names-the-recording"),
@@ -114,6 +121,9 @@ def test_what_must_not_be_said_is_a_drop_with_its_rule(waltz: Annotation, answer
         "Drums at dawn.",
         "The first note is played by the bass.",
         "The bass cannot be missed under the drums.",
+        "The drums play at no time for details of tone.",
+        "It is possible to tell the drums apart.",
+        "The drums are clear, if dry.",
     ],
 )
 def test_whole_words_count_and_not_their_parts(waltz: Annotation, answer: str) -> None:
@@ -127,10 +137,33 @@ def test_whole_words_count_and_not_their_parts(waltz: Annotation, answer: str) -
         "What is the title of this piece?",
         "Which album is it from?",
         "When was it released?",
+        "Tell me about the artist.",
+        "Can you tell us a bit about its composer?",
+        "What is the movement?",
+        "Which movement is this?",
+        "What is the movement number of the piece?",
+        "Which band plays it?",
+        "What is this song called?",
+        "Could you identify the piece?",
     ],
 )
 def test_names_are_not_asked_for(waltz: Annotation, question: str) -> None:
     assert verdict(waltz, question, "It has drums.") == "asks-for-names"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is the movement of the bass line?",
+        "What movement would you dance to it?",
+        "Tell me about the rhythm.",
+        "Can you name the instruments?",
+        "What is this rhythm called?",
+        "Which instrument plays the tune?",
+    ],
+)
+def test_what_can_be_heard_may_be_asked_for(waltz: Annotation, question: str) -> None:
+    assert verdict(waltz, question, "It has drums.") == "instruments"
 
 
 def test_reasoning_may_suppose_what_is_not_and_the_other_families_may_not(waltz: Annotation) -> None:
