@@ -373,7 +373,7 @@ class Client:
         self, status: int, error: object, wait: float | None = None, *, answered: bool = False
     ) -> UserMustAct | RequestFailed:
         """What an answer with another status than 200 means, or (`answered`) an error inside one with 200."""
-        message, url = self._plain(said(error)), self.server.base_url
+        message, url = self._plain(said(error)).removeprefix(f"{status} "), self.server.base_url
         if wait is None and (asked := _WAIT.search(message)):
             minutes, seconds, unit = asked.groups()
             wait = 60 * int(minutes or 0) + float(seconds) / (1000 if unit.lower() == "ms" else 1)
