@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -43,6 +44,31 @@ def test_who_waits_for_one_that_has_fallen_silent_is_ended_and_told_who_it_was(
 
     assert beside(meet, ranks=2) == [1, 7]
     assert "The training has stopped: process 1 (pid " in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_stopped_process_that_keeps_the_store_ends_the_others_too(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "SILENT_SECONDS", 2.0)
+    main_pid = multiprocessing.get_context("fork").Value("i", 0)
+
+    def meet() -> None:
+        me = os.getpid()
+        if os.environ["RANK"] == "0":
+            main_pid.value = me
+        elif os.fork() == 0:  # ends process 0 when process 1 has ended
+            while os.getppid() == me:
+                time.sleep(0.05)
+            os.kill(main_pid.value, signal.SIGKILL)
+            os._exit(0)
+        with distributed.join("cpu") as world:
+            if world.rank == 0:
+                os.kill(me, signal.SIGSTOP)
+            world.wait()
+
+    assert beside(meet, ranks=2) == [-signal.SIGKILL, 1]
+    assert "The training has stopped: process 0 (pid " in capfd.readouterr().err
 
 
 def _lives(pid: int) -> bool:
@@ -85,6 +111,7 @@ with distributed.join("cpu") as world:
 """
 
 
+@pytest.mark.slow
 def test_what_is_done_once_is_done_by_the_first_process_before_the_others_go_on(tmp_path: Path) -> None:
     page, script = tmp_path / "page", tmp_path / "script.py"
     page.write_text("")

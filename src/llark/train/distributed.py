@@ -10,6 +10,7 @@ the others learn that something is gone; by its heartbeat they learn who, and th
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import sys
@@ -141,11 +142,13 @@ class Heartbeat:
         self._lost_at: float | None = None
         self._names: dict[int, str] = {}
         self._last: dict[int, tuple[bytes, float]] = {}  # of each other its last beat, and when it was new
+        self._asked_at = math.inf  # when a request to the store began that has no reply yet
 
     def __enter__(self) -> Heartbeat:
         self._beat()
         self._names = {r: self._store.get(_key(r, "name")).decode() for r in range(self.size)}
-        threading.Thread(target=self._go_on, daemon=True).start()
+        for work in (self._go_on, self._watch_store):
+            threading.Thread(target=work, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -162,10 +165,17 @@ class Heartbeat:
     def _go_on(self) -> None:
         while not self._over.wait(1.0):
             self._beat()
-            silent = self._silent(time.monotonic() - SILENT_SECONDS)
-            if silent and not self._over.is_set():
-                print(_lost([self._names[rank] for rank in silent]), file=sys.stderr, flush=True)
-                os._exit(1)  # the main thread waits inside torch, where no exception reaches it
+            self._end(self._silent(time.monotonic() - SILENT_SECONDS))
+
+    def _watch_store(self) -> None:
+        """Where process 0 keeps the store and is stopped, not killed, a request to it never has a reply."""
+        while not self._over.wait(1.0):
+            self._end([0] if time.monotonic() > self._asked_at + SILENT_SECONDS else [])
+
+    def _end(self, silent: list[int]) -> None:
+        if silent and not self._over.is_set():
+            print(_lost([self._names[rank] for rank in silent]), file=sys.stderr, flush=True)
+            os._exit(1)  # the main thread waits inside torch, where no exception reaches it
 
     def _beat(self) -> None:
         self._count += 1
@@ -175,10 +185,13 @@ class Heartbeat:
         """The store's reply. Once it is gone it is left alone: torch writes a page for every try."""
         with self._lock:
             if self._lost_at is None:
+                self._asked_at = time.monotonic()
                 try:
                     return request()
                 except DistError:
                     self._lost_at = time.monotonic()
+                finally:
+                    self._asked_at = math.inf
         return None
 
     def _silent(self, since: float = 0.0) -> list[int]:
