@@ -47,6 +47,8 @@ BLOCK_SECONDS, PADDING_SECONDS = 0.02, 0.12
 """Sound is compared in such blocks; what an encoder may add at the end."""
 LAG_SECONDS, HEADERLESS_SECONDS, SPLICE_SECONDS = 0.01, 0.06, 0.12
 """How far sound may lie from its time: always; where the header that tells it is damaged; after a joint."""
+JOINT_SECONDS = 0.2
+"""How long a stretch may be wrong at a joint: an mp3 frame needs bits of up to 9 frames before it."""
 LOWEST_RATE = 1000
 """No header that says less is believed."""
 LONGEST_SECONDS = 60.0
@@ -65,7 +67,9 @@ def _wrong_blocks(heard: np.ndarray, at: int, truth: np.ndarray, rate: int) -> n
     return wrong
 
 
-def _unlike(heard: np.ndarray, at: int, truth: np.ndarray, rate: int, slack: float) -> tuple[str, int]:
+def _unlike(
+    heard: np.ndarray, at: int, truth: np.ndarray, rate: int, slack: float, longest_wrong: float
+) -> tuple[str, int]:
     """(what is wrong with a stretch that should begin at sample `at`, how much later it comes).
 
     It may come `slack` seconds too late or early, and differ in that from place to place.
@@ -74,11 +78,11 @@ def _unlike(heard: np.ndarray, at: int, truth: np.ndarray, rate: int, slack: flo
     for _ in range(8):
         edges = np.flatnonzero(np.diff(np.concatenate([[0], wrong.astype(int), [0]]))).reshape(-1, 2)
         begin, end = max(edges.tolist(), key=lambda run: run[1] - run[0], default=(0, 0))
-        if (end - begin) * BLOCK_SECONDS <= WRONG_SECONDS + 2 * BLOCK_SECONDS:
+        if (end - begin) * BLOCK_SECONDS <= longest_wrong + 2 * BLOCK_SECONDS:
             return "", lag
         around = np.pad(heard, (2 * rate, 0))[max(0, at + begin * block + rate) :]  # from a second before
         late = lag_samples(around, truth[begin * block : end * block], 2 * rate) - rate
-        known = np.isfinite(heard).all() and abs(late) > LAG_SECONDS * rate
+        known = np.isfinite(around[: 2 * rate]).all() and abs(late) > LAG_SECONDS * rate
         where = f"{(at / rate) + begin * BLOCK_SECONDS:.2f} s to {(at / rate) + end * BLOCK_SECONDS:.2f} s"
         what = f"wrong from {where}" + (f", as if {1000 * late / rate:+.0f} ms late" if known else "")
         if abs(late) > slack * rate:
@@ -93,17 +97,17 @@ def _unlike(heard: np.ndarray, at: int, truth: np.ndarray, rate: int, slack: flo
 
 def _complaint(heard: np.ndarray, sounds: Sequence[np.ndarray], expected: Expected, rest: float) -> str:
     rate, at, slack = expected.rate, 0, HEADERLESS_SECONDS if expected.headerless else LAG_SECONDS
-    missing = SPLICE_SECONDS
+    missing, joints = SPLICE_SECONDS, len(sounds) > 1
     for number, truth in enumerate(sounds):
-        wrong, lag = _unlike(heard, at, truth, rate, slack)
+        wrong, lag = _unlike(heard, at, truth, rate, slack, JOINT_SECONDS if joints else WRONG_SECONDS)
         if wrong:
             return wrong
         if number == len(sounds) - 1:
-            missing = max(slack, expected.missing_seconds) + rest
+            missing = max(WRONG_SECONDS, expected.missing_seconds) + rest
         at, slack = at + lag + len(truth), SPLICE_SECONDS
         if at - len(heard) > missing * rate:
             return f"ends at {len(heard) / rate:.2f} s; it should go on to {at / rate - missing:.2f} s"
-    over = (len(heard) - at) / rate
+    over = np.count_nonzero(np.isfinite(heard[max(0, at) :])) / rate
     return f"{over:.2f} s more than there is" if over > PADDING_SECONDS + WRONG_SECONDS else ""
 
 
@@ -181,21 +185,26 @@ class Judge:
 
     def _windows(self, path: str) -> Read:
         """All windows, one after the other; a refused one is NaN."""
-        blocks: list[np.ndarray | float] = []
-        rate, refusal = 0, None
         try:
             spans = self.reader.windows(path)
         except BadAudio as error:
             return Read(refusal=error)
+        read: list[tuple[np.ndarray, int] | float] = []
+        refusal = None
         for start, end in spans:
             try:
-                samples, rate = self.reader.load(path, start, end)
-                blocks.append(samples)
+                read.append(self.reader.load(path, start, end))
             except BadAudio as error:
                 refusal = error
-                blocks.append(end - start)
-        known = [np.full(round(b * rate), np.nan) if isinstance(b, float) else b for b in blocks]
-        return Read(np.concatenate(known) if rate else None, rate, refusal)
+                read.append(end - start)
+        rate = next((one[1] for one in read if not isinstance(one, float)), 0)
+        blocks = [
+            np.full(round(one * rate), np.nan, np.float32)
+            if isinstance(one, float)
+            else audio.resample(one[0], one[1], rate)
+            for one in read
+        ]
+        return Read(np.concatenate(blocks) if rate else None, rate, refusal)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import av
 import numpy as np
 import soundfile
 
-from llark.audio import source as sources
+from llark import audio
 
 SECONDS, OTHER_SECONDS = 35.0, 27.0
 WRONG_SECONDS = 0.1
@@ -130,8 +130,10 @@ def notes(seed: int, seconds: float, rate: int, channels: int) -> np.ndarray:
     return sound[hop:-hop]
 
 
-def encode(path: Path, writer: str, samples: np.ndarray, rate: int, options: dict[str, str]) -> Path:
-    """Writes [samples, channels] with an encoder of libsndfile or FFmpeg."""
+def encode(
+    path: Path, writer: str, samples: np.ndarray, rate: int, options: dict[str, str], *, film: bool = False
+) -> Path:
+    """Writes [samples, channels] with an encoder of libsndfile or FFmpeg; `film` adds a picture."""
     if "/" in writer:
         kind, subtype = writer.split("/")
         with soundfile.SoundFile(path, "w", rate, samples.shape[1], subtype, format=kind) as file:
@@ -141,6 +143,7 @@ def encode(path: Path, writer: str, samples: np.ndarray, rate: int, options: dic
     codec, _, container = writer.partition(":")
     rest = {name: value for name, value in options.items() if name not in ("rate", "bit_rate", "quality")}
     with av.open(str(path), "w", format=container or None, options=rest) as target:
+        pictures = add_pictures(target) if film else None
         stream: Any = target.add_stream(codec, rate=rate)
         stream.layout = "stereo" if samples.shape[1] == 2 else "mono"
         stream.codec_context.options = {"strict": "experimental"}
@@ -149,8 +152,9 @@ def encode(path: Path, writer: str, samples: np.ndarray, rate: int, options: dic
             stream.codec_context.flags |= av.codec.context.Flags.qscale
             stream.codec_context.global_quality = int(options["quality"]) * 118
         usable = [form.name for form in av.codec.Codec(codec, "w").audio_formats or ()]
-        form = next((name for name in ("s16", "s16p", "fltp") if name in usable), usable[0])
-        resampler, packets = av.AudioResampler(form, stream.layout.name, rate), []
+        form = next((name for name in ("fltp", "s16", "s16p") if name in usable), usable[0])
+        resampler = av.AudioResampler(form, stream.layout.name, rate)
+        packets = [*pictures.encode(PICTURE), *pictures.encode(None)] if pictures else []
         for start in range(0, len(samples), 4096):
             part = np.ascontiguousarray(samples[start : start + 4096].T)
             frame = av.AudioFrame.from_ndarray(part, "fltp", stream.layout.name)
@@ -159,6 +163,16 @@ def encode(path: Path, writer: str, samples: np.ndarray, rate: int, options: dic
         for packet in (*packets, *stream.encode(None)):
             target.mux(packet)
     return path
+
+
+PICTURE = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+
+
+def add_pictures(film: Any) -> Any:
+    """A stream of pictures for a container."""
+    stream = film.add_stream("mpeg4", rate=10)
+    stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+    return stream
 
 
 def decode(path: Path, *, strict: bool = False) -> tuple[np.ndarray, int] | None:
@@ -219,7 +233,8 @@ def whole(name: str, variant: int) -> Whole:
         raw = _raw(data, form, sound, rate)
         mixed = sound.mean(axis=1)
         truth = _aligned(mixed if heard is None else heard[0], mixed, form.late)
-        pieces = _pages(data, len(truth) / rate) if data[:4] == b"OggS" else _packets(path, data)
+        seconds = len(truth) / rate
+        pieces = _pages(data, seconds) if data[:4] == b"OggS" else _packets(path, data, seconds)
     if raw is not None:
         first, width = raw[0], len(_raw_bytes(sound[:1], raw[1], raw[2], rate))
         bounds = itertools.pairwise([*range(0, len(truth), 4096), len(truth)])
@@ -271,7 +286,7 @@ def _pages(data: bytes, seconds: float) -> tuple[tuple[int, int, float, float], 
     return tuple(pieces)
 
 
-def _packets(path: Path, data: bytes) -> tuple[tuple[int, int, float, float], ...]:
+def _packets(path: Path, data: bytes, seconds: float) -> tuple[tuple[int, int, float, float], ...]:
     with av.open(str(path)) as file:
         stream = file.streams.audio[0]
         begins: dict[int, float] = {}
@@ -285,11 +300,8 @@ def _packets(path: Path, data: bytes) -> tuple[tuple[int, int, float, float], ..
                     float((packet.pts + (packet.duration or 0) - first) * packet.time_base),
                 )
     if end is None or len(begins) < 20:
-        steps = np.linspace(2048, len(data), 401).astype(int)
-        return tuple(
-            (int(a), int(b), i * SECONDS / 400, (i + 1) * SECONDS / 400)
-            for i, (a, b) in enumerate(itertools.pairwise(steps))
-        )
+        steps = zip(np.linspace(2048, len(data), 401).astype(int), np.linspace(0, seconds, 401), strict=True)
+        return tuple((int(a), int(b), begin, after) for (a, begin), (b, after) in itertools.pairwise(steps))
     places = [*sorted(begins.items()), end]
     return tuple((a, b, begin, max(begin, after)) for (a, begin), (b, after) in itertools.pairwise(places))
 
@@ -334,7 +346,7 @@ Maker = Callable[[Whole, Format, np.random.Generator], Made | None]
 def make(damage: Damage) -> tuple[str, bytes, Expected] | None:
     """(suffix, bytes, what to expect) of a damaged file; always the same for the same `Damage`."""
     form, random = ALL[damage.format], np.random.default_rng([zlib.crc32(damage.id.encode()), damage.seed])
-    variant = damage.seed % 2 if damage.kind not in ("chain",) else 0
+    variant = 0 if damage.kind == "chain" else damage.seed % 2
     made = KINDS[damage.kind](whole(damage.format, variant), form, random)
     suffixes = sorted({other.suffix for other in ALL.values()} - {form.suffix})
     suffix = str(random.choice(suffixes)) if damage.kind == "suffix" else form.suffix
@@ -409,10 +421,10 @@ def _flipped(in_header: bool) -> Maker:
         if last - first < 4:
             first, last = 0, 64
         data = bytearray(file.data)
-        for place in random.integers(
-            first, last, int(random.choice([1, 3] if in_header else [1, 3, 10, 100]))
-        ):
-            data[place] ^= 1 << int(random.integers(8))
+        count = int(random.choice([1, 3] if in_header else [1, 3, 10, 100]))
+        for place in range(count):  # apart, so that no two hit frames that are neighbours
+            share = (place + random.uniform(0.25, 0.75)) / count
+            data[first + int(share * (last - first))] ^= 1 << int(random.integers(8))
         if form.says == "bytes" and not in_header:
             return bytes(data), _by_the_bytes(file, form, bytes(data))
         return bytes(data), _like(file, headerless=in_header)
@@ -420,19 +432,18 @@ def _flipped(in_header: bool) -> Maker:
     return maker
 
 
+INDEXED = ("m4a", "mp4", "3gp", "mov", "avi")
+"""An index says where packets lie and not which they are: swapped ones of one size cannot be seen."""
+
+
 def _moved(how: str) -> Maker:
     def maker(file: Whole, form: Format, random: np.random.Generator) -> Made:
         """Whole pages or packets, or any bytes, up to a tenth of the file."""
         pieces = file.pieces
         if random.random() < 0.6:
-            count = (
-                int(np.ceil(10 ** random.uniform(0, np.log10(len(pieces) / 10 + 1))))
-                if len(pieces) > 3
-                else 1
-            )
+            count = int(np.ceil((len(pieces) / 10 + 1) ** random.random()))
             at = int(random.uniform(0.1, 0.8) * len(pieces))
-            first, last, end = pieces[at][0], pieces[min(at + count, len(pieces) - 1)][0], 0
-            end = pieces[min(at + 2 * count, len(pieces) - 1)][0]
+            first, last, end = (pieces[min(at + n * count, len(pieces) - 1)][0] for n in range(3))
         else:
             size = int(10 ** random.uniform(2.5, np.log10(len(file.data) / 10)))
             first = file.header_bytes + int(random.uniform(0.1, 0.75) * (len(file.data) - file.header_bytes))
@@ -447,11 +458,13 @@ def _moved(how: str) -> Maker:
             "swapped": (before + other + part + rest, ((0.0, a), (b, c), (a, b), (c, None))),
         }
         data, order = stretches[how]
+        moved = tuple(_part(file, *stretch) for stretch in order)
         if form.says == "bytes":
             return data, _by_the_bytes(file, form, data)
         if form.says == "frames":
-            sounds = tuple(_part(file, *stretch) for stretch in order)
-            return data, Expected((sounds,), file.rate)
+            return data, Expected((moved,), file.rate)
+        if how == "swapped" and form.suffix in INDEXED:
+            return data, _like(file, sounds=((file.truth,), moved))
         return data, _like(file)
 
     return maker
@@ -464,9 +477,9 @@ def _chained(file: Whole, form: Format, random: np.random.Generator) -> Made:
         other = whole(str(random.choice(ogg)), 2)
     else:
         other = whole(form.name, int(random.choice([2, 2, 1])))
-    sounds: tuple[tuple[np.ndarray, ...], ...] = ()
-    if other.rate == file.rate:
-        sounds = ((file.truth, other.truth),)
+    sounds: tuple[tuple[np.ndarray, ...], ...] = (
+        (file.truth, audio.resample(other.truth, other.rate, file.rate)),
+    )
     if form.says in ("bytes", "sized") or form.name.startswith("wav-"):
         sounds = (*sounds, (file.truth,))
     return file.data + other.data, Expected(sounds, file.rate)
@@ -528,7 +541,7 @@ LIES: dict[bytes, list[tuple[str, bytes, int, str, tuple[float, ...]]]] = {
         ("channels", b"\x01vorbis", 11, "B", (0, 255)),
         ("rate", b"\x01vorbis", 12, "<I", (0, 1)),
         ("channels", b"OpusHead", 9, "B", (0, 255)),
-        ("nothing", b"OpusHead", 12, "<I", (0, 1)),
+        ("nothing", b"OpusHead", 12, "<I", (0, 44_100)),
     ],
     b"ftyp": [
         ("rate", b"mdhd", 16, ">I", (0, 1)),
@@ -571,35 +584,19 @@ def _lied(file: Whole, form: Format, random: np.random.Generator) -> Made | None
     if first == b"OggS":  # the first page's checksum
         data[22:26] = bytes(4)
         page = bytes(data[: 27 + data[26] + sum(data[27 : 27 + data[26]])])
-        data[22:26] = sources._ogg_checksum(page).to_bytes(4, "little")
+        data[22:26] = _ogg_sum(page).to_bytes(4, "little")
     if first == b"TTA1":
         data[18:22] = zlib.crc32(data[:18]).to_bytes(4, "little")
     return bytes(data), _like(file, intact=name in ("length", "nothing"), headerless=True)
 
 
-def _lied(file: Whole, form: Format, random: np.random.Generator) -> Made | None:
-    first = b"\0\0\0\x1c" if file.data[4:8] == b"ftyp" else file.data[:4]
-    lies = LIES.get(first, LIES[b"Xing"] if form.suffix == "mp3" else ())
-    usable = [lie for lie in lies if lie[1] in file.data]
-    if not usable:
-        return None
-    name, mark, place, kind, values = usable[int(random.integers(len(usable)))]
-    value, data = values[int(random.integers(len(values)))], bytearray(file.data)
-    at = data.index(mark) + place
-    if kind == "FLAC":
-        low, width = {"rate": (44, 20), "channels": (41, 3), "bits": (36, 5), "length": (0, 36)}[name]
-        old = int.from_bytes(data[18:26], "big") & ~(((1 << width) - 1) << low)
-        data[18:26] = (old | int(value) << low).to_bytes(8, "big")
-    else:
-        size = struct.calcsize(kind)
-        data[at : at + size] = struct.pack(kind, value if kind == ">d" else int(value))
-    if first == b"OggS":  # the sum of the first page
-        end = 27 + data[26] + sum(data[27 : 27 + data[26]])
-        data[22:26] = bytes(4)
-        data[22:26] = sources._ogg_checksum(bytes(data[:end])).to_bytes(4, "little")
-    if first == b"TTA1":
-        data[18:22] = zlib.crc32(data[:18]).to_bytes(4, "little")
-    return bytes(data), _like(file, intact=name == "length", headerless=True)
+def _ogg_sum(page: bytes) -> int:
+    total = 0
+    for byte in page:
+        total ^= byte << 24
+        for _ in range(8):
+            total = (total << 1 ^ (0x04C11DB7 if total >> 31 else 0)) & BIG4
+    return total
 
 
 def _no_sound(file: Whole, form: Format, random: np.random.Generator) -> Made:

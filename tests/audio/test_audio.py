@@ -196,9 +196,7 @@ def test_a_window_that_is_sought_is_the_one_that_is_counted(
 ) -> None:
     """To the sample in m4a, whatever packet the window begins in; webm keeps milliseconds."""
     rate = 48000 if codec == "libopus" else RATE
-    path = damage.encode(
-        tmp_path / name, codec, rate=rate, sample_format="s16p" if codec == "alac" else "fltp", repeat=5
-    )
+    path = damage.encode(tmp_path / name, codec, rate=rate, repeat=5)
     read: list[float] = []
     real = decoders._packets
 

@@ -27,7 +27,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "flac": encode.write(folder / "c.flac", encode.sound()),
         "ogg": encode.write(folder / "c.ogg", encode.sound()),
         "mp3": encode.encode(folder / "c.mp3", "libmp3lame"),
-        "bare": encode.encode(folder / "bare.mp3", "libmp3lame", options={"write_xing": "0"}),
+        "bare": encode.encode(folder / "bare.mp3", "libmp3lame", write_xing="0"),
         "opus": encode.encode(folder / "c.opus", "libopus", rate=48000),
         "m4a": encode.encode(folder / "c.m4a", "aac"),
         "webm": encode.encode(folder / "c.webm", "libopus", rate=48000),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import hostile_files
 import numpy as np
 import soundfile
 import soxr
@@ -42,51 +43,23 @@ def encode(
     codec: str,
     *,
     rate: int = RATE,
-    quality: int | None = None,
-    bit_rate: int = 192_000,
-    container: str | None = None,
-    sample_format: str = "fltp",
-    options: dict[str, str] | None = None,
+    container: str = "",
     film: bool = False,
     repeat: int = 1,
+    **options: str,
 ) -> Path:
-    """Writes the sound with an FFmpeg encoder; `quality` makes the bit rate vary, `film` adds pictures."""
-    with av.open(str(path), "w", format=container, options=options or {}) as file:
-        pictures: Any = _pictures(file) if film else None
-        stream: Any = file.add_stream(codec, rate=rate)
-        stream.layout, stream.bit_rate = "stereo", bit_rate
-        if quality is not None:
-            stream.codec_context.flags |= av.codec.context.Flags.qscale
-            stream.codec_context.global_quality = quality * 118
-        samples = np.tile(sound() if rate == RATE else soxr.resample(sound(), RATE, rate), (repeat, 1))
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout="stereo")
-        frame.sample_rate, frame.pts = rate, 0
-        if film:
-            file.mux(pictures.encode(_picture()))
-            file.mux(pictures.encode(None))
-        frames = av.AudioResampler(sample_format).resample(frame)
-        for packet in (*(p for f in frames for p in stream.encode(f)), *stream.encode(None)):
-            file.mux(packet)
-    return path
+    """Writes the sound with an FFmpeg encoder; `film` adds a picture."""
+    samples = np.tile(sound() if rate == RATE else soxr.resample(sound(), RATE, rate), (repeat, 1))
+    return hostile_files.encode(path, f"{codec}:{container}", samples, rate, options, film=film)
 
 
 def silent_film(path: Path) -> Path:
     """A film without a sound track."""
     with av.open(str(path), "w") as file:
-        pictures = _pictures(file)
-        file.mux(pictures.encode(_picture()))
+        pictures = hostile_files.add_pictures(file)
+        file.mux(pictures.encode(hostile_files.PICTURE))
         file.mux(pictures.encode(None))
     return path
-
-
-def _pictures(file: Any) -> Any:
-    stream = file.add_stream("mpeg4", rate=10)
-    stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
-    return stream
-
-
-def _picture() -> Any:
-    return av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
 
 
 def packet_ends(path: Path) -> list[tuple[int, float]]:

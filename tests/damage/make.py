@@ -70,12 +70,12 @@ def clean_files(folder: Path) -> dict[str, Clean]:
         "wav": (encode.write(folder / "c.wav", encode.sound()), 0.001),
         "flac": (encode.write(folder / "c.flac", encode.sound()), 0.12),
         "mp3": (e(folder / "c.mp3", "libmp3lame"), 0.08),
-        "vbr": (e(folder / "vbr.mp3", "libmp3lame", quality=4), 0.08),
-        "bare": (e(folder / "bare.mp3", "libmp3lame", quality=4, options={"write_xing": "0"}), 0.08),
+        "vbr": (e(folder / "vbr.mp3", "libmp3lame", quality="4"), 0.08),
+        "bare": (e(folder / "bare.mp3", "libmp3lame", quality="4", write_xing="0"), 0.08),
         "ogg": (encode.write(folder / "c.ogg", encode.sound()[: int(RATE * SECONDS)]), 0.7),
         "opus": (e(folder / "c.opus", "libopus", rate=48000), 1.1),
         "m4a": (e(folder / "c.m4a", "aac"), 0.05),
-        "fast": (e(folder / "fast.m4a", "aac", options={"movflags": "faststart"}), 0.05),
+        "fast": (e(folder / "fast.m4a", "aac", movflags="faststart"), 0.05),
         "webm": (e(folder / "c.webm", "libopus", rate=48000), 0.1),
         "aac": (e(folder / "c.aac", "aac"), 0.05),
     }
@@ -262,21 +262,21 @@ def _codecs(folder: Path, clean: dict[str, Clean]) -> Iterator[Case]:
     """Codecs and containers of FFmpeg."""
     del clean
     kinds: list[tuple[str, str, dict[str, object]]] = [
-        ("alac.m4a", "alac", {"sample_format": "s16p"}),
+        ("alac.m4a", "alac", {}),
         ("mp3 in.mp4", "libmp3lame", {}),
         ("mp3 in.wav", "libmp3lame", {}),
         ("aac in.mkv", "aac", {}),
-        ("flac in.mka", "flac", {"sample_format": "s16"}),
-        ("flac in.oga", "flac", {"sample_format": "s16", "container": "ogg"}),
-        ("pcm in.mov", "pcm_s16le", {"sample_format": "s16"}),
+        ("flac in.mka", "flac", {}),
+        ("flac in.oga", "flac", {"container": "ogg"}),
+        ("pcm in.mov", "pcm_s16le", {}),
         ("ac3.ac3", "ac3", {}),
-        ("mp2.mp2", "mp2", {"sample_format": "s16"}),
+        ("mp2.mp2", "mp2", {}),
         ("wavpack.wv", "wavpack", {}),
-        ("tta.tta", "tta", {"sample_format": "s16"}),
+        ("tta.tta", "tta", {}),
         ("wma.wma", "wmav2", {}),
         ("sound in film.mp4", "aac", {"film": True}),
         ("sound in film.mkv", "libopus", {"film": True, "rate": 48000}),
-        ("32 kbit.mp3", "libmp3lame", {"bit_rate": 32_000}),
+        ("32 kbit.mp3", "libmp3lame", {"bit_rate": "32000"}),
     ]
     delays = {"mp3 in.wav": 1105, "ac3.ac3": 256, "mp2.mp2": 481, "wma.wma": 2009}
     for name, codec, options in kinds:
