@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from random import Random
 
@@ -62,6 +63,15 @@ HOSTILE = {
     "no such key": (tune(1).index(b"\xff\x58\x04"), b"\xff\x59\x02\x2e\x07\x00\xff\x01\x00"),
 }
 """Where bytes of a song are replaced by others."""
+
+
+def test_a_midi_file_whose_name_is_no_text_or_that_cannot_be_read_costs_no_other(folder: Path) -> None:
+    (folder / os.fsdecode(b"\xff.mid")).write_bytes(tune(9))
+    (folder / "a.mid").rename(folder / "z.mid")
+    found = catalogue(folder, folder.parent / "page.json")
+    found.keep(folder.parent / "page.json")
+    assert [name for name, _ in found.groups] == ["b.MID", "below/b2.midi", "c.mid", "z.mid"]
+    assert catalogue(folder, folder.parent / "page.json") == found
 
 
 @pytest.mark.parametrize("damage", HOSTILE)

@@ -83,7 +83,7 @@ def test_recordings_that_cannot_be_used_cost_no_other_and_the_order_is_the_one_t
     lines = said.err.splitlines()
     assert lines[0] == f"c: {bad} is not an audio file that can be read, or is damaged."
     assert lines[1] == f"nowhere: There is no file or folder {missing}."
-    assert lines[2].endswith("is not UTF-8 text; rename the file.")
+    assert lines[2].endswith("is not UTF-8 text; rename it.")
     with pytest.raises(UserMustAct, match="is not an audio file"):
         list(facts.annotate([bad]))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llark.errors import UserMustAct
-from llark.prepare.datasets.folder import digest_of, tracks_of
+from llark.prepare.datasets.folder import digest_of, read_tracks, tracks_of
 from llark.records import Dropped, Track
 
 
@@ -52,6 +52,29 @@ def test_paths_that_are_not_there_and_names_that_are_not_text_cost_no_other(tmp_
     found = tracks_of([tmp_path / "b.mp3", tmp_path / "no.mp3", path, tmp_path])
     assert [record.id for record in found] == ["b", "no", "\\udcff", "a"]
     assert [drop.reason for drop in found if isinstance(drop, Dropped)] == ["missing", "name-not-text"]
+
+
+def test_no_path_that_is_not_text_reaches_a_record(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    _touch(folder, "a.mp3")
+    _touch(tmp_path, "b.mp3")
+    for found in (tracks_of([tmp_path]), list(read_tracks(tmp_path))):
+        assert {record.id: getattr(record, "reason", "") for record in found} == {
+            "b": "",
+            "caf\\udce9/a": "name-not-text",
+        }
+    (drop,) = tracks_of([folder / "a.mp3"])
+    assert isinstance(drop, Dropped)
+    assert [record.reason for record in read_tracks(folder) if isinstance(record, Dropped)] == [drop.reason]
+
+
+@pytest.mark.parametrize(
+    "name", ["a::b", "~", "~root", "zip::y", "memory:", "file:o", "c#d*?[1]", "p\\q", "r\ns"]
+)
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    _touch(tmp_path / name, f"{name}.mp3")
+    for found in (tracks_of([tmp_path / name]), list(read_tracks(tmp_path / name))):
+        assert [(record.id, Path(getattr(record, "path", "")).exists()) for record in found] == [(name, True)]
 
 
 def test_a_recording_of_an_unknown_suffix_is_known_by_its_beginning_and_the_rest_is_told(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -160,7 +161,7 @@ class Catalogue:
         """Writes which files are songs, for `catalogue` to find."""
         contents = {"files": self.files, "groups": dict(self.groups)}
         scratch = page.with_suffix(".tmp")
-        scratch.write_text(json.dumps(contents, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+        scratch.write_text(json.dumps(contents, indent=0) + "\n", encoding="utf-8")
         os.replace(scratch, page)
 
     def piece(self, rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
@@ -219,11 +220,12 @@ def _grouped(folder: Path, names: list[str], known: Iterable[tuple[str, Piece]])
     groups: dict[str, str] = {}
     with engine.Ticker("read MIDI", len(names)) as tick:
         for name in names:
-            data = (folder / name).read_bytes()
-            song = as_piece(data, f"midi/{hashlib.sha256(data).hexdigest()[:12]}", UNKNOWN_LICENCE)
-            if song is not None:
-                groups[name] = _remember(song, song.group, owner, sizes)
-            tick()
+            with contextlib.suppress(OSError, UnicodeEncodeError):  # a name that is no text is in no truth
+                data = (folder / name.encode().decode()).read_bytes()
+                song = as_piece(data, f"midi/{hashlib.sha256(data).hexdigest()[:12]}", UNKNOWN_LICENCE)
+                if song is not None:
+                    groups[name] = _remember(song, song.group, owner, sizes)
+            tick(note=f"{len(groups)} are songs")
     return groups
 
 

@@ -249,7 +249,7 @@ class Root:
         """A YAML file's mapping. `ValueError`: it is none."""
         try:
             content = yaml.safe_load(self.text(path))
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, RecursionError) as error:
             raise ValueError(f"{path} is not YAML: {error}") from error
         if not isinstance(content, dict):
             raise ValueError(f"{path} holds no mapping")
@@ -421,7 +421,7 @@ def literal_list(text: str, what: str) -> tuple[str, ...]:
         return ()
     try:
         parts = ast.literal_eval(text)
-    except (ValueError, SyntaxError) as error:
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:  # the latter two: of deep nesting
         raise BadRow("malformed-row", f"{what} is {text[:80]!r}; a list is wanted.") from error
     if not isinstance(parts, list | tuple):
         raise BadRow("malformed-row", f"{what} is {text[:80]!r}; a list is wanted.")

@@ -65,13 +65,15 @@ def url(place: Place) -> str:
 
 
 def filesystem(place: Place) -> tuple[Any, str]:
-    """fsspec's file system for a URL, and the path in it.
+    """fsspec's file system for a place, and the path in it.
 
     Raises:
         UserMustAct: The kind of URL is unknown, or needs a library that is not installed.
     """
     import fsspec
 
+    if not is_url(place):  # whatever is in its name: fsspec takes :: and ~ for more than letters
+        return fsspec.filesystem("file"), os.path.abspath(local_path(place))
     try:
         system, path = fsspec.core.url_to_fs(url(place))
     except ImportError as error:

@@ -1,6 +1,6 @@
 """Data sets that `llark prepare` reads as their publishers lay them out: one file each, found by listing
 this folder. Every file has the same parts in the same order: ABOUT, CITATION, LICENCE, FILES, WHERE, SPLITS,
-SPLITS_FROM, LABELS, `read_tracks`.
+SPLITS_FROM, LABELS, `read_tracks`. CITATION are keys of `citations.bib`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rich.console import Console
@@ -71,7 +72,15 @@ def load(name: str) -> Dataset:
         raise UserMustAct(f"There is no reader for a data set {name!r}.{hint} Known: {', '.join(names())}.")
     module: Any = importlib.import_module(f"{__name__}.{known}")
     constants = {field: getattr(module, field.upper()) for field in _CONSTANTS}
+    constants["citation"] = _entries(module.CITATION)
     return Dataset(known, **constants, read_tracks=module.read_tracks, checked=_checked(module.__doc__ or ""))
+
+
+def _entries(keys: Sequence[str]) -> str:
+    """The BibTeX entries of these keys, from `citations.bib`."""
+    text = resources.files(__name__).joinpath("citations.bib").read_text(encoding="utf-8")
+    entries = {entry.partition("{")[2].partition(",")[0]: entry.strip() for entry in text.split("\n\n")}
+    return "\n".join(entries[key] for key in keys) or "None: the recordings are yours."
 
 
 def _checked(docstring: str) -> str:

@@ -23,7 +23,7 @@ from llark.records import Dropped, Key, Tempo, Track
 from llark.storage import folders
 
 ABOUT = "Your own table of recordings: one a row, with a column of paths and any others."
-CITATION = "None: the recordings are yours."
+CITATION = ()
 LICENCE = "the column licence, or unknown"
 FILES = {"*.csv": "UTF-8 or UTF-16 with a header line; columns are separated by commas, semicolons or tabs"}
 WHERE = "Any file, or an fsspec URL of one. Its paths are below the file's folder, absolute, or URLs."

@@ -24,14 +24,7 @@ ABOUT = (
     "are left out."
 )
 
-CITATION = """
-@inproceedings{defferrard2017fma,
-  author = {Defferrard, Micha\\"el and Benzi, Kirell and Vandergheynst, Pierre and Bresson, Xavier},
-  title = {{FMA}: A dataset for music analysis},
-  booktitle = {International Society for Music Information Retrieval Conference (ISMIR)},
-  year = {2017}
-}
-"""
+CITATION = ("defferrard2017fma",)
 
 LICENCE = "CC-BY-4.0 (metadata); each track its own Creative Commons licence"
 

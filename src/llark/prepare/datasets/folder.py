@@ -32,7 +32,7 @@ from llark.report.text import printable
 from llark.storage import folders
 
 ABOUT = "Your own folder of music. Every audio file at any depth is a track; its tags are its metadata."
-CITATION = "None: the recordings are yours."
+CITATION = ()
 LICENCE = "unknown"
 FILES = {"**/*": "recordings in any usual format (wav, flac, mp3, ogg, m4a …), films too; no hidden files"}
 WHERE = "Any folder, or an fsspec URL of one."
@@ -111,7 +111,7 @@ def _below(root: Root, folder: str, search: _Search) -> Iterator[tuple[str, Drop
     below = f"{folder}/" if folder else ""
     for name in (name for name, is_folder in inside.items() if not is_folder):
         if _is_recording(root, below + name, search.left_out):
-            yield below + name, _refused(name, below + name)
+            yield below + name, _refused(below + name, root.full(below + name))
     for name in broken:
         if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
             yield (
@@ -129,7 +129,7 @@ def _is_recording(root: Root, name: str, left_out: Counter[str]) -> bool:
         return suffix in AUDIO_SUFFIXES
     try:
         is_audio = looks_like_audio(root.beginning(name))
-    except Unreadable:
+    except (Unreadable, OSError):  # it cannot be read, or has just gone
         is_audio = False
     if not is_audio:
         left_out[suffix] += 1
@@ -137,15 +137,12 @@ def _is_recording(root: Root, name: str, left_out: Counter[str]) -> bool:
 
 
 def _refused(name: str, path: str) -> Dropped | None:
-    """The drop of a file whose name no record can hold."""
+    """The drop of a file whose path no record can hold."""
     try:
-        name.encode()
+        path.encode()
     except UnicodeEncodeError:
-        return _lost(
-            path.removesuffix(Path(name).suffix),
-            "name-not-text",
-            f"The name {path} is not UTF-8 text; rename the file.",
-        )
+        stem, detail = name.removesuffix(Path(name).suffix), f"The path {path} is not UTF-8 text; rename it."
+        return _lost(stem, "name-not-text", detail)
     return None
 
 
@@ -201,7 +198,7 @@ def tracks_of(paths: Iterable[str | Path]) -> list[Track | Dropped]:
             drop = (
                 None if path.exists() else _lost(str(path), "missing", f"There is no file or folder {path}.")
             )
-            inside = {path: (path.name, drop or _refused(path.name, str(path)))}
+            inside = {path: (path.name, drop or _refused(path.name, os.path.abspath(path)))}
         for file, named in inside.items():
             names.setdefault(Path(os.path.abspath(file)), named)
     taken: set[str] = set()

@@ -26,16 +26,7 @@ ABOUT = (
     + reading.RULE
 )
 
-CITATION = """
-@inproceedings{ramires2020freesound,
-  author = {Ramires, Ant\\'onio and Font, Frederic and Bogdanov, Dmitry and Smith, Jordan B. L. and
-            Yang, Yi-Hsuan and Ching, Joann and Chen, Bo-Yu and Wu, Yueh-Kao and Wei-Han, Hsu and
-            Serra, Xavier},
-  title = {The {Freesound} loop dataset and annotation tool},
-  booktitle = {International Society for Music Information Retrieval Conference (ISMIR)},
-  year = {2020}
-}
-"""
+CITATION = ("ramires2020freesound",)
 
 LICENCE = "each loop its own Creative Commons licence"
 

@@ -21,16 +21,7 @@ ABOUT = (
     "first publication is not there; a recording that it gives no single key is a track without a key."
 )
 
-CITATION = """
-@inproceedings{knees2015two,
-  author = {Knees, Peter and Faraldo, {\\'A}ngel and Herrera, Perfecto and Vogl, Richard and
-            B\\"ock, Sebastian and H\\"orschl\\"ager, Florian and Le Goff, Mickael},
-  title = {Two data sets for tempo estimation and key detection in electronic dance music annotated from user
-           corrections},
-  booktitle = {International Society for Music Information Retrieval Conference (ISMIR)},
-  year = {2015}
-}
-"""
+CITATION = ("knees2015two",)
 
 LICENCE = "annotations: not stated (mirdata says CC-BY-SA-4.0); the audio is its labels', for research"
 

@@ -23,22 +23,7 @@ ABOUT = (
     "folder `giantsteps-tempo-dataset-*` beside `audio`, as mirdata unpacks it."
 )
 
-CITATION = """
-@inproceedings{knees2015two,
-  author = {Knees, Peter and Faraldo, {\\'A}ngel and Herrera, Perfecto and Vogl, Richard and
-            B\\"ock, Sebastian and H\\"orschl\\"ager, Florian and Le Goff, Mickael},
-  title = {Two data sets for tempo estimation and key detection in electronic dance music annotated from user
-           corrections},
-  booktitle = {International Society for Music Information Retrieval Conference (ISMIR)},
-  year = {2015}
-}
-@inproceedings{schreiber2018crowdsourced,
-  author = {Schreiber, Hendrik and M\\"uller, Meinard},
-  title = {A crowdsourced experiment for tempo estimation of electronic dance music},
-  booktitle = {International Society for Music Information Retrieval Conference (ISMIR)},
-  year = {2018}
-}
-"""
+CITATION = ("knees2015two", "schreiber2018crowdsourced")
 
 LICENCE = "annotations: not stated (mirdata says CC-BY-SA-4.0); the audio is its labels', for research"
 

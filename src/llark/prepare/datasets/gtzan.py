@@ -24,26 +24,7 @@ ABOUT = (
     "annotation set gtzan_tempo_beat lies beside the audio."
 )
 
-CITATION = """
-@article{tzanetakis2002musical,
-  author = {Tzanetakis, George and Cook, Perry},
-  title = {Musical genre classification of audio signals},
-  journal = {IEEE Transactions on Speech and Audio Processing},
-  volume = {10},
-  number = {5},
-  pages = {293--302},
-  year = {2002}
-}
-@article{kereliuk2015deep,
-  author = {Kereliuk, Corey and Sturm, Bob L. and Larsen, Jan},
-  title = {Deep learning and music adversaries},
-  journal = {IEEE Transactions on Multimedia},
-  volume = {17},
-  number = {11},
-  pages = {2059--2071},
-  year = {2015}
-}
-"""
+CITATION = ("tzanetakis2002musical", "kereliuk2015deep")
 
 LICENCE = "not stated; excerpts of commercial recordings, for research"
 

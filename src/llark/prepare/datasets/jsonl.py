@@ -11,7 +11,7 @@ from llark.prepare.datasets.csv import Numbered, OwnTable, bad_line, lines_of
 from llark.records import Dropped, Track
 
 ABOUT = "Your own table of recordings: one JSON object a line, with a field of paths and any others."
-CITATION = "None: the recordings are yours."
+CITATION = ()
 LICENCE = "the field licence, or unknown"
 FILES = {"*.jsonl": "UTF-8; one object a line, whose fields are text, numbers, true, false or lists of text"}
 WHERE = "Any file, or an fsspec URL of one. Its paths are below the file's folder, absolute, or URLs."

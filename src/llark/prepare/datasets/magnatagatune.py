@@ -20,15 +20,7 @@ ABOUT = (
     "TagATune gave; synonyms are left as they are. The clips of an album lie in one of the 16 chunks."
 )
 
-CITATION = """
-@inproceedings{law2009evaluation,
-  author = {Law, Edith and West, Kris and Mandel, Michael and Bay, Mert and Downie, J. Stephen},
-  title = {Evaluation of algorithms using games: The case of music tagging},
-  booktitle = {International Society for Music Information Retrieval Conference (ISMIR)},
-  pages = {387--392},
-  year = {2009}
-}
-"""
+CITATION = ("law2009evaluation",)
 
 LICENCE = "CC-BY-NC-SA-1.0 (recordings of Magnatune)"
 

@@ -19,14 +19,7 @@ ABOUT = (
     "read alike."
 )
 
-CITATION = """
-@inproceedings{lostanlen2016deep,
-  author = {Lostanlen, Vincent and Cella, Carmine-Emanuele},
-  title = {Deep convolutional networks on the pitch spiral for musical instrument recognition},
-  booktitle = {International Society for Music Information Retrieval Conference (ISMIR)},
-  year = {2016}
-}
-"""
+CITATION = ("lostanlen2016deep",)
 
 LICENCE = "CC-BY-4.0"
 

@@ -23,21 +23,7 @@ ABOUT = (
     + reading.RULE
 )
 
-CITATION = """
-@inproceedings{bittner2014medleydb,
-  author = {Bittner, Rachel and Salamon, Justin and Tierney, Mike and Mauch, Matthias and Cannam, Chris and
-            Bello, Juan Pablo},
-  title = {{MedleyDB}: A multitrack dataset for annotation-intensive {MIR} research},
-  booktitle = {International Society for Music Information Retrieval Conference (ISMIR)},
-  year = {2014}
-}
-@inproceedings{bittner2016medleydb,
-  author = {Bittner, Rachel and Wilkins, Julia and Yip, Hanna and Bello, Juan Pablo},
-  title = {{MedleyDB} 2.0: New data and a system for sustainable data collection},
-  booktitle = {ISMIR late breaking and demo papers},
-  year = {2016}
-}
-"""
+CITATION = ("bittner2014medleydb", "bittner2016medleydb")
 
 LICENCE = "CC-BY-NC-SA-4.0 (recordings); MIT (metadata)"
 

@@ -22,14 +22,7 @@ ABOUT = (
     "`omitted`."
 )
 
-CITATION = """
-@inproceedings{bogdanov2019mtg,
-  author = {Bogdanov, Dmitry and Won, Minz and Tovstogan, Philip and Porter, Alastair and Serra, Xavier},
-  title = {The {MTG-Jamendo} dataset for automatic music tagging},
-  booktitle = {Machine Learning for Music Discovery Workshop, ICML},
-  year = {2019}
-}
-"""
+CITATION = ("bogdanov2019mtg",)
 
 LICENCE = "CC-BY-NC-SA-4.0 (metadata); each track its own Creative Commons licence"
 

@@ -21,16 +21,7 @@ ABOUT = (
     "where it is long enough to hold the segment, else the segment."
 )
 
-CITATION = """
-@article{agostinelli2023musiclm,
-  author = {Agostinelli, Andrea and Denk, Timo I. and Borsos, Zal\\'an and Engel, Jesse and
-            Verzetti, Mauro and Caillon, Antoine and Huang, Qingqing and Jansen, Aren and Roberts, Adam and
-            Tagliasacchi, Marco and Sharifi, Matt and Zeghidour, Neil and Frank, Christian},
-  title = {{MusicLM}: Generating music from text},
-  journal = {arXiv:2301.11325},
-  year = {2023}
-}
-"""
+CITATION = ("agostinelli2023musiclm",)
 
 LICENCE = "CC-BY-SA-4.0 (captions); the audio is its uploaders'"
 

@@ -22,14 +22,7 @@ ABOUT = (
     "from 1 (1 is piano, 41 violin); they are read so. `group` is composer and composition."
 )
 
-CITATION = """
-@inproceedings{thickstun2017learning,
-  author = {Thickstun, John and Harchaoui, Zaid and Kakade, Sham M.},
-  title = {Learning features of music from scratch},
-  booktitle = {International Conference on Learning Representations (ICLR)},
-  year = {2017}
-}
-"""
+CITATION = ("thickstun2017learning",)
 
 LICENCE = "CC-BY-4.0 (labels); the recordings are public domain or Creative Commons"
 

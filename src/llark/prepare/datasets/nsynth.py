@@ -23,15 +23,7 @@ ABOUT = (
     "read."
 )
 
-CITATION = """
-@inproceedings{engel2017neural,
-  author = {Engel, Jesse and Resnick, Cinjon and Roberts, Adam and Dieleman, Sander and Eck, Douglas and
-            Simonyan, Karen and Norouzi, Mohammad},
-  title = {Neural audio synthesis of musical notes with {WaveNet} autoencoders},
-  booktitle = {International Conference on Machine Learning (ICML)},
-  year = {2017}
-}
-"""
+CITATION = ("engel2017neural",)
 
 LICENCE = "CC-BY-4.0"
 

@@ -24,15 +24,7 @@ ABOUT = (
     "rendered."
 )
 
-CITATION = """
-@inproceedings{manilow2019cutting,
-  author = {Manilow, Ethan and Wichern, Gordon and Seetharaman, Prem and Le Roux, Jonathan},
-  title = {Cutting music source separation some {Slakh}: A dataset to study the impact of training data
-           quality and quantity},
-  booktitle = {Workshop on Applications of Signal Processing to Audio and Acoustics (WASPAA)},
-  year = {2019}
-}
-"""
+CITATION = ("manilow2019cutting",)
 
 LICENCE = "CC-BY-4.0"
 

@@ -25,16 +25,7 @@ ABOUT = (
     "sounds of an author together: " + reading.RULE
 )
 
-CITATION = """
-@article{mei2024wavcaps,
-  author = {Mei, Xinhao and Meng, Chutong and Liu, Haohe and Kong, Qiuqiang and Ko, Tom and Zhao, Chengqi and
-            Plumbley, Mark D. and Zou, Yuexian and Wang, Wenwu},
-  title = {{WavCaps}: A {ChatGPT}-assisted weakly-labelled audio captioning dataset for audio-language
-           multimodal research},
-  journal = {IEEE/ACM Transactions on Audio, Speech, and Language Processing},
-  year = {2024}
-}
-"""
+CITATION = ("mei2024wavcaps",)
 
 LICENCE = "academic use only; each sound its source's licence"
 

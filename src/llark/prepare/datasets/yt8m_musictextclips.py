@@ -19,14 +19,7 @@ ABOUT = (
     "long enough to hold the segment, else the segment."
 )
 
-CITATION = """
-@inproceedings{mckee2023language,
-  author = {McKee, Daniel and Salamon, Justin and Sivic, Josef and Russell, Bryan},
-  title = {Language-guided music recommendation for video via prompt analogies},
-  booktitle = {Conference on Computer Vision and Pattern Recognition (CVPR)},
-  year = {2023}
-}
-"""
+CITATION = ("mckee2023language",)
 
 LICENCE = "Adobe Research License, non-commercial research only (descriptions); the audio is its uploaders'"
 
