@@ -110,13 +110,13 @@ def refuse_changed(clip: Clip) -> None:
     Where no fingerprint was noted, as in older data, the file must at least reach the end of the clip.
     """
     if clip.fingerprint:
-        is_same, how = fingerprint(clip.path) == clip.fingerprint, "its bytes are others"
+        is_same, how = fingerprint(clip.path) == clip.fingerprint, ""
     else:
         seconds = probe(clip.path).duration_seconds
         is_same = seconds > clip.end_seconds - _ROUNDED_SECONDS
-        how = f"it ends at {seconds:.2f} s, and the clip at {clip.end_seconds:.2f} s"
+        how = f": it ends at {seconds:.2f} s, and the clip at {clip.end_seconds:.2f} s"
     if not is_same:
-        raise BadAudio("changed", f"{clip.path} has changed since it was prepared: {how}.")
+        raise BadAudio("changed", f"{clip.path} has changed since it was prepared{how}.")
 
 
 def load(

@@ -213,11 +213,13 @@ class Root:
             raise Unreadable(f"{self.full(path)} is a pointer of Git LFS; `git lfs pull` brings the file.")
         return data.decode("utf-8-sig", "windows-1252")
 
-    def rows(self, path: str, delimiter: str = ",") -> Iterator[dict[str, str]]:
+    def rows(self, path: str, delimiter: str = ",", needed: Sequence[str] = ()) -> Iterator[dict[str, str]]:
         """Rows of a table with a header line, cells stripped: a missing one is empty, and those that have no
-        column are under the empty name."""
+        column are under the empty name. `UserMustAct`: a column that is `needed` is not there."""
         lines = self.cells(path, delimiter)
         names = [name.strip() for name in next(lines, [])]
+        if lacking := sorted(set(needed) - set(names)):
+            raise UserMustAct(f"{self.full(path)} has no column {lacking[0]!r}: it is no table of this kind.")
         for values in filter(None, lines):
             row = dict(zip(names, map(str.strip, values), strict=False))
             row.update(dict.fromkeys(names[len(values) :], ""))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import math
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -89,6 +91,33 @@ def test_rows_are_tracks_or_drops_and_none_is_lost(name: str, tmp_path: Path) ->
     assert Counter(drop.reason for drop in drops) == reasons
     assert {drop.stage for drop in drops} == {"prepare"}
     assert all(drop.id and len(drop.detail) > 10 for drop in drops)
+
+
+HOSTILE = (
+    b"\xff", b"\0", b'"', b",", b"\n", b"{", b"]", b"null", b"NaN", b"-1", b"1e999", b"9" * 5000, b"\t",
+    b"[" * 3000, b"- ", b": ", b"&a [*a]", b"\xe9", b"..", b"''", b"",
+)  # fmt: skip
+"""What stands in the place of some bytes of a damaged file."""
+
+
+def test_a_damaged_file_of_a_data_set_is_drops_or_one_sentence(name: str, tmp_path: Path) -> None:
+    TREES[name](tmp_path)
+    sounds = (".wav", ".mp3", ".flac", ".ogg")
+    files = sorted(p for p in tmp_path.rglob("*") if p.is_file() and p.suffix not in sounds)
+    rng = random.Random(name)
+    for _ in range(25):
+        path = rng.choice(files)
+        whole = path.read_bytes()
+        damaged = bytearray(whole)
+        for _ in range(rng.randint(1, 4)):
+            at = rng.randrange(len(damaged) + 1)
+            damaged[at : at + rng.choice((0, 1, 5, 40, len(damaged)))] = rng.choice(HOSTILE)
+        path.write_bytes(damaged)
+        with contextlib.suppress(UserMustAct):
+            for record in datasets.load(name).read_tracks(tmp_path):
+                assert isinstance(record, Track | Dropped)
+                assert from_json(type(record), to_json(record)) == record
+        path.write_bytes(whole)
 
 
 def test_tracks_are_unique_known_by_name_and_on_disk(name: str, tmp_path: Path) -> None:

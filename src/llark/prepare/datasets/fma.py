@@ -99,7 +99,8 @@ def _table(root: Root, table: str) -> Iterator[dict[str, str]]:
 
 
 def _genres(root: Root) -> Genres:
-    rows = root.rows(root.need("fma_metadata/genres.csv", "genres.csv"))
+    table = root.need("fma_metadata/genres.csv", "genres.csv")
+    rows = root.rows(table, needed=("genre_id", "title", "parent"))
     return {row["genre_id"]: (row["title"], row["parent"]) for row in rows}
 
 

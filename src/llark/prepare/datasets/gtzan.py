@@ -10,6 +10,7 @@ github.com/coreyker/dnn-mgr at bdad579.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -136,8 +137,10 @@ def _beats(root: Root, genre: str, index: int) -> Beats:
     try:
         times = tuple(float(row[0]) for row in cells)
         positions = tuple(int(float(row[1])) for row in cells if len(row) > 1)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise BadRow("malformed-row", f"{path} is not lines of a time and a place in the bar.") from error
+    if not all(map(math.isfinite, times)):
+        raise BadRow("malformed-row", f"{path} holds a time that is no number.")
     whole_bars = positions if len(positions) == len(times) else ()
     return Beats(times, whole_bars, 1.0, "gtzan_tempo_beat") if times else Beats()
 

@@ -55,8 +55,9 @@ def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | 
 
 def _rows(root: Root) -> Iterator[Row | Dropped]:
     annotations = root.need("annotations_final.csv")
-    info = {row["clip_id"]: row for row in root.rows(root.need("clip_info_final.csv"), delimiter="\t")}
-    for line, row in enumerate(root.rows(annotations, delimiter="\t"), start=2):
+    table = root.need("clip_info_final.csv")
+    info = {row["clip_id"]: row for row in root.rows(table, "\t", needed=("clip_id",))}
+    for line, row in enumerate(root.rows(annotations, "\t"), start=2):
         id_, split = row.get("clip_id", ""), CHUNKS.get(row.get("mp3_path", "")[:1].lower())
         if not id_.isdecimal() or split is None:
             detail = f"Line {line} of {annotations} has the path {row.get('mp3_path')!r}; a chunk is 0 to f."

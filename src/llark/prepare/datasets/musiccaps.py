@@ -49,7 +49,8 @@ def read_tracks(root: str | Path, split: str | None = None) -> Iterator[Track | 
 
 
 def _rows(root: Root) -> Iterator[Row | Dropped]:
-    for line, row in enumerate(root.rows(root.need("musiccaps-public.csv")), start=2):
+    table = root.need("musiccaps-public.csv")
+    for line, row in enumerate(root.rows(table, needed=("ytid", "start_s")), start=2):
         is_eval = _TRUE_FALSE.get(row.get("is_audioset_eval", "").lower())
         if not row.get("ytid") or is_eval is None:
             detail = f"Line {line} of musiccaps-public.csv has no ytid or no is_audioset_eval."
