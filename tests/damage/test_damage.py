@@ -86,11 +86,10 @@ def test_prepare_accounts_for_every_recording_of_the_folder(outcome: Outcome, tm
     found = stage.run(
         stage.PrepareConfig(str(outcome.folder)), str(tmp_path), workers=1, progress=False, drop_share=1.0
     )
-    given = [
-        path
-        for path in outcome.folder.iterdir()
-        if path.suffix.lower() in audio.AUDIO_SUFFIXES and not path.is_dir()
-    ]
+    files = [path for path in outcome.folder.iterdir() if not path.is_dir()]
+    given = [path for path in files if path.suffix.lower() in audio.AUDIO_SUFFIXES]
+    assert sorted(path.name for path in {*files} - {*given}) == ["PCM_16.wavex", "mp3 as.txt", "no suffix"]
+    given += [outcome.folder / "PCM_16.wavex", outcome.folder / "no suffix"]
     paths = {track.path for track in stages.read(tmp_path / "tracks", Track)}
     assert len(paths) == found.whole.tracks > 250
     assert found.whole.tracks + sum(found.lost.values()) == len(given) > 380

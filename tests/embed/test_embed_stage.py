@@ -16,7 +16,7 @@ import pytest
 from llark import audio, cli
 from llark.embed import layouts, step
 from llark.embed.encoder import Device, EncoderOptions, Sound
-from llark.errors import StoreMismatch, UserMustAct
+from llark.errors import BadAudio, StoreMismatch, UserMustAct
 from llark.pipeline import embed as walk
 from llark.records import Clip, Embedding
 from llark.storage import folders, stages
@@ -120,20 +120,22 @@ def test_a_stopped_stage_goes_on_and_other_settings_are_refused(
         walk.run(str(prepared), out, EncoderOptions(model.encoder, rate="5"), Device())
 
 
-def test_a_clip_that_breaks_a_batch_costs_no_other(prepared: Path) -> None:
-    from llark.errors import BadAudio
-
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [(BadAudio("too-short", "It is too short."), "too-short"), (ValueError("odd"), "error:ValueError")],
+)
+def test_a_clip_that_breaks_a_batch_costs_no_other(prepared: Path, trouble: Exception, reason: str) -> None:
     class Picky:
         card = step.embed.load(EncoderOptions("mini", rate="native"), Device()).card
 
         def __call__(self, sounds: list[Sound]) -> list[np.ndarray]:
             if any(len(sound.samples) < RATE / 2 for sound in sounds):
-                raise BadAudio("too-short", "It is too short.")
+                raise trouble
             return [np.ones((2, 3), np.float32) for _ in sounds]
 
     clips = list(stages.read(prepared / "clips", Clip))
     found = [o.outputs[0] for o in step.outcomes(Picky(), clips, {clips[0].id}, batch=4)]  # type: ignore[arg-type]
-    assert [getattr(one, "reason", "frames") for one in found] == ["too-short", "frames", "not-audio"]
+    assert [getattr(one, "reason", "frames") for one in found] == [reason, "frames", "not-audio"]
 
 
 def test_a_long_clip_is_heard_from_its_file_and_gives_the_same_frames(
