@@ -432,6 +432,7 @@ def test_20_000_tracks_go_through_and_few_are_alive_at_a_time(
 
     monkeypatch.setattr(stage, "_read", tracks)
     monkeypatch.setattr(audio, "probe", lambda path: audio.AudioInfo(8000, 1, 20.0, "wav"))
+    monkeypatch.setattr(audio, "fingerprint", lambda path: "f")
     found = stage.run(PrepareConfig("x"), str(tmp_path / "out"), progress=False)
     assert (found.whole.tracks, found.whole.clips) == (20_000, 20_000)
     assert most < 20
