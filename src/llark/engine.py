@@ -155,10 +155,10 @@ def run(
                 tick(note=f"{tally.lost} dropped" if tally.lost else "")
                 stop_if_most_are_dropped(step.name, tally, outputs, drop_share)
         if tally.lost and tally.lost == tally.inputs + before and drop_share < 1:
-            raise _too_much(step.name, tally, outputs)
+            raise too_much(step.name, tally, outputs)
         writer.finish()
     if progress:
-        _say_what_may_pass(step.name, tally)
+        say_what_may_pass(step.name, tally)
     tally.seconds = time.monotonic() - began
     return tally
 
@@ -190,10 +190,10 @@ def attempt(step: Step[Input], record: Input) -> list[object]:
 
 def stop_if_most_are_dropped(name: str, tally: Tally, outputs: list[object], drop_share: float) -> None:
     if tally.inputs >= DROP_SHARE_FROM and tally.lost > drop_share * tally.inputs:
-        raise _too_much(name, tally, outputs)
+        raise too_much(name, tally, outputs)
 
 
-def _too_much(name: str, tally: Tally, outputs: list[object]) -> UserMustAct:
+def too_much(name: str, tally: Tally, outputs: list[object]) -> UserMustAct:
     """What a run stops with: how much was dropped for which reasons, and the detail of the last drop."""
     last = next((o.detail for o in reversed(outputs) if isinstance(o, Dropped)), "")
     what = f"{tally.lost} of {tally.inputs} records were dropped ({_reasons(tally.dropped)})"
@@ -204,7 +204,8 @@ def _reasons(dropped: Counter[str]) -> str:
     return ", ".join(f"{reason} {n}×" for reason, n in dropped.most_common(3))
 
 
-def _say_what_may_pass(name: str, tally: Tally) -> None:
+def say_what_may_pass(name: str, tally: Tally) -> None:
+    """Tells of drops in a finished folder that another run might not have."""
     passing = Counter({reason: n for reason, n in tally.dropped.items() if reason.startswith(MAY_PASS)})
     if passing:
         what = f"records were dropped for causes that may pass: {_reasons(passing)}"

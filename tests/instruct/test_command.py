@@ -178,7 +178,7 @@ def test_a_run_that_brought_nothing_is_no_success_and_asks_again_when_the_server
     with Server(bad) as server:
         words = ["--out", tmp_path / "out", "--teacher", "openai", "--base-url", server.url, "--model", "m"]
         words += ["--family", "understanding", "--retries", "0"]
-        with pytest.raises(UserMustAct, match="No exchange was made: 2 of 2 prompts") as caught:
+        with pytest.raises(UserMustAct, match="instruct stopped: 2 of 2 records") as caught:
             llark("instruct", prepared, *words)
         assert said in str(caught.value)
         assert f"{server.url}: " in str(caught.value)

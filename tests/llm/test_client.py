@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from llark.errors import UserMustAct
+from llark.evaluate import endpoint
 from llark.evaluate.cases import TaskPrompt
 from llark.evaluate.endpoint import EndpointModel
 from llark.evaluate.sounds import Sounds
@@ -27,20 +28,22 @@ Handler = Callable[[socket.socket], None]
 
 
 @contextmanager
-def listening(handle: Handler) -> Iterator[str]:
-    """The base URL of a server that hands each connection, its request read, to `handle`."""
+def listening(handle: Handler, asked: list[bytes] | None = None) -> Iterator[str]:
+    """The base URL of a server that hands each connection, its request read into `asked`, to `handle`."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve(connection: socket.socket) -> None:
         with connection:
             try:
-                asked = b""
-                while b"\r\n\r\n" not in asked:
-                    asked += connection.recv(65536)
-                head, _, body = asked.partition(b"\r\n\r\n")
+                got = b""
+                while b"\r\n\r\n" not in got:
+                    got += connection.recv(65536)
+                head, _, body = got.partition(b"\r\n\r\n")
                 length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
                 while len(body) < length:
                     body += connection.recv(65536)
+                if asked is not None:
+                    asked.append(body)
                 handle(connection)
             except OSError:  # the client went away, which some of these servers provoke
                 return
@@ -176,6 +179,27 @@ def test_an_evaluated_endpoint_has_the_guards_of_a_teacher(monkeypatch: pytest.M
     bad = page(SECRET.encode(), "400 Bad Request")
     with listening(bad) as url, pytest.raises(UserMustAct, match=r"\(status-400\): 400: \*\*\*"):
         answer(url)
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in SECRET)
+    odd = completion("KEY \ud800").replace(b"KEY", escaped.encode())
+    with listening(page(odd)) as url:
+        assert answer(url) == "*** ?"
+    monkeypatch.setattr(endpoint, "TIMEOUT_SECONDS", 0.5)
+    with listening(drips) as url, pytest.raises(UserMustAct, match="No whole reply within 0.5 s"):
+        answer(url)
+
+
+def test_an_evaluated_endpoint_is_asked_once_for_what_it_does_not_take() -> None:
+    asked: list[bytes] = []
+
+    def old(connection: socket.socket) -> None:
+        text = json.dumps({"error": {"message": "Unsupported parameter: 'max_tokens'"}}).encode()
+        bad = b'"max_tokens"' in asked[-1]
+        (page(text, "400 Bad Request") if bad else page(completion("A")))(connection)
+
+    with listening(old, asked) as url:
+        model = EndpointModel(url, "m", Sounds({}), "", QUICK)
+        assert [model([TaskPrompt(name, name)]) for name in "123"] == [["A"]] * 3
+    assert [b'"max_completion_tokens"' in body for body in asked] == [False, True, True, True]
 
 
 def test_a_dummy_key_that_is_a_word_is_left_in_replies() -> None:

@@ -253,7 +253,7 @@ def test_a_question_that_the_model_fails_on_costs_no_other(
     assert [row["clip_id"] for row in rows_of(tmp_path / "a.jsonl")] == ["c0", "c1", "c3", "c4", "c5"]
     (drop,) = stages.read_dropped(infer.run_folder(tmp_path / "a.jsonl"))
     assert (drop.reason, drop.detail) == ("error:RuntimeError", "no memory")
-    with pytest.raises(UserMustAct, match=r"1 of 3 questions have no answer \(error:RuntimeError 1\)"):
+    with pytest.raises(UserMustAct, match=r"infer stopped: 1 of 3 .*\(error:RuntimeError 1×\)"):
         run(model, "--data", embeddings(tmp_path / "f", 3), *words[2:], tmp_path / "b.csv", "--drop-share", 0)
     monkeypatch.undo()
     run(model, "--data", tmp_path / "f", *words[2:], tmp_path / "b.csv", "--drop-share", 0)

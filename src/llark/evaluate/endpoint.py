@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from llark import llm
@@ -47,8 +48,9 @@ class EndpointModel:
     def about(self) -> Mapping[str, str]:
         return {"endpoint": self.url, "model": self.model, "most_tokens": str(REPLY_TOKENS)}
 
-    @property
+    @cached_property
     def server(self) -> LlmServer:
+        """One for all questions: it remembers what it does not take."""
         return LlmServer.from_environment(self.url, self.key_variable, TIMEOUT_SECONDS)
 
     @property

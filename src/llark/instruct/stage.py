@@ -14,7 +14,14 @@ from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any, Protocol
 
-from llark.engine import DROP_SHARE, Tally, Ticker, stop_if_most_are_dropped
+from llark.engine import (
+    DROP_SHARE,
+    Tally,
+    Ticker,
+    say_what_may_pass,
+    stop_if_most_are_dropped,
+    too_much,
+)
 from llark.errors import UserMustAct
 from llark.instruct import Source
 from llark.instruct.keep import Seen, sift
@@ -133,26 +140,26 @@ class ModelTeacher:
 
     async def _teach(self, sources: Iterable[Source], writer: StageWriter, progress: bool) -> Tally:
         tally, seen, name = Tally(), Seen(self.ledger), self.config.teacher
-        anew, last = not writer.done, ""
-        useless: set[str] = set()
+        before, useless = len(writer.done), set[str]()
         missing = (one for one in prompts(sources, self.config) if one.id not in writer.done)
         async with self._connect(lambda: prompts(sources, self.config)) as replies:
             try:
-                with Ticker(name, None, len(writer.done), show=progress) as tick:
+                with Ticker(name, None, before, show=progress) as tick:
                     async with aclosing(_in_order(missing, replies, self._ahead, useless)) as results:
                         async for prompt, got in results:
                             outputs = self._outputs(prompt, got, seen)
                             writer.write(prompt.id, outputs)
                             tally.add(outputs)
                             tick(note=self._note())
-                            last = next((one.detail for one in outputs if isinstance(one, Dropped)), last)
                             stop_if_most_are_dropped(NAME, tally, outputs, self._drop_share)
-                if anew and self._drop_share < 1 and tally.lost == tally.inputs > 0:
-                    raise UserMustAct(_nothing(tally, last))
+                if self._drop_share < 1 and tally.lost == tally.inputs + before > 0:
+                    raise too_much(NAME, tally, outputs)
             except UserMustAct:
                 self.ledger.forget(useless)  # so that the same run, with the server mended, asks again
                 raise
             writer.finish()
+            if progress:
+                say_what_may_pass(NAME, tally)
             self._failures = getattr(replies, "failures", {})
         return tally
 
@@ -164,12 +171,6 @@ class ModelTeacher:
         questions = caption_questions(prompt, items) if prompt.family == CAPTIONING else ()
         with self.ledger.together():
             return list(sift(prompt, items, questions, (self.config.teacher, reply.model, key), seen))
-
-
-def _nothing(tally: Tally, last: str) -> str:
-    """The sentence for a run that brought nothing at all; its folder is not finished."""
-    reasons = ", ".join(f"{reason} {count}×" for reason, count in tally.dropped.most_common(3))
-    return f"No exchange was made: {tally.inputs} of {tally.inputs} prompts were dropped ({reasons}). {last}"
 
 
 def prompts(sources: Iterable[Source], config: ModelTeacherConfig) -> Iterator[Prompt | Dropped]:

@@ -31,6 +31,9 @@ from llark.llm.ledger import BYTES_A_TOKEN, Budget, Ledger, Prices, key_of, most
 
 Result = TypeVar("Result")
 
+UNLIMITED = 1e9
+"""A second: more than anybody asks for."""
+
 LONGEST_PAUSE_SECONDS = 600.0
 """A server that asks for more is asked again after this."""
 
@@ -48,36 +51,30 @@ class TokenBucket:
         self._level, self._at = self.burst, self.now()
 
     @classmethod
-    def of_minute(cls, per_minute: float | None, burst: float) -> TokenBucket | None:
-        """For a limit a minute, if there is one; `burst` 0 lets ten seconds' worth through at once."""
+    def of_minute(cls, per_minute: float | None, burst: float) -> TokenBucket:
+        """For a limit a minute, `None` for none; `burst` 0 lets ten seconds' worth through at once."""
         if per_minute is None:
-            return None
+            return cls(UNLIMITED, UNLIMITED)
         if per_minute <= 0:
             raise UserMustAct(f"A limit of {per_minute:g} a minute lets nothing through.")
         return cls(per_minute / 60, max(1.0, min(burst, per_minute / 60) if burst else per_minute / 6))
 
     async def take(self, amount: float = 1.0) -> None:
         """Waits until the amount is there; what is larger than the bucket takes a full one."""
-        now = self.now()
-        self._level = min(self.burst, self._level + (now - self._at) * self.per_second)
-        self._at = now
+        self._fill()
         self._level -= min(amount, self.burst)
         if self._level < 0:
             await self.sleep(-self._level / self.per_second)
 
+    def hold(self, seconds: float) -> None:
+        """Lets nothing through for so long: the pause that one request's 429 gives to all."""
+        self._fill()
+        self._level = min(self._level, -seconds * self.per_second)
 
-class SharedPause:
-    """A pause that one request's 429 gives to all."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now, self._until = now, 0.0
-
-    def begin(self, seconds: float) -> None:
-        self._until = max(self._until, self._now() + seconds)
-
-    async def over(self) -> None:
-        while (left := self._until - self._now()) > 0:
-            await asyncio.sleep(left)
+    def _fill(self) -> None:
+        now = self.now()
+        self._level = min(self.burst, self._level + (now - self._at) * self.per_second)
+        self._at = now
 
 
 @dataclass(frozen=True)
@@ -94,9 +91,12 @@ class Retry:
     """… up to this."""
 
     async def run(
-        self, request: Callable[[], Awaitable[Result]], rng: Random, pause: SharedPause | None = None
+        self, request: Callable[[], Awaitable[Result]], rng: Random, all_of: TokenBucket | None = None
     ) -> Result:
-        """What the request returns. Raises its last `RequestFailed` where a retry is of no use."""
+        """What the request returns. Raises its last `RequestFailed` where a retry is of no use.
+
+        `all_of`: what lets all requests through; it is held where one met a rate limit.
+        """
         failures: Counter[bool] = Counter()
         while True:
             try:
@@ -107,8 +107,8 @@ class Retry:
                 if not failure.again or failures[limited] > self.retries * (4 if limited else 1):
                     raise
                 seconds = self.wait(failures[limited], failure.wait, rng)
-            if limited and pause is not None:
-                pause.begin(seconds)
+            if limited and all_of is not None:
+                all_of.hold(seconds)
             await asyncio.sleep(seconds)
 
     def wait(self, failures: int, asked_for: float | None, rng: Random) -> float:
@@ -165,7 +165,6 @@ class ChatModel:
         self.structured = structured
         self.failures: Counter[str] = Counter()
         self.bought = 0
-        self._pause = SharedPause()
         self._slots = asyncio.Semaphore(pace.at_once)
         self._requests = TokenBucket.of_minute(pace.requests_a_minute, pace.at_once)
         self._tokens = TokenBucket.of_minute(pace.tokens_a_minute, 0)
@@ -194,11 +193,8 @@ class ChatModel:
         reserved = (prompt, self.sampling.most_tokens)
 
         async def once() -> Reply:
-            await self._pause.over()
-            if self._requests:
-                await self._requests.take()
-            if self._tokens:
-                await self._tokens.take(prompt / BYTES_A_TOKEN + 200)
+            await self._requests.take()
+            await self._tokens.take(prompt / BYTES_A_TOKEN + 200)
             self.budget.reserve(*reserved)
             try:
                 reply = await self.client.chat({**body, **response_format(self.structured, schema)})
@@ -214,7 +210,7 @@ class ChatModel:
             return self._store(key, reply, reserved)
 
         async with self._slots:
-            return await self.pace.retry.run(once, Random(key), self._pause)
+            return await self.pace.retry.run(once, Random(key), self._requests)
 
     def _store(self, key: str, reply: Reply, reserved: tuple[int, int]) -> Reply:
         """Keeps a reply; where the server does not count tokens, the most that they can be are counted."""

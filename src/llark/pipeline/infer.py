@@ -414,11 +414,8 @@ def _ask(
                 done += 1
             tick(done)
     if tally.lost > options.drop_share * tally.inputs:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in tally.dropped.most_common(3))
-        raise UserMustAct(
-            f"{tally.lost} of {tally.inputs} questions have no answer ({reasons}). Run again to try them once"
-            " more; go on without them with --drop-share 1."
-        )
+        raise engine.too_much(STAGE, tally, output)
+    engine.say_what_may_pass(STAGE, tally)
 
 
 def _answers(group: Sequence[AskedQuestion], answerer: Answerer) -> list[KeptAnswer | Dropped]:
