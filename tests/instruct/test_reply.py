@@ -144,6 +144,27 @@ PAIRS = {
         None,
     ),
     "objects by number": (json.dumps({"1": FAST, "2": KEY}), None),
+    "answers by question, without marks": (
+        json.dumps({"exchanges": {"How fast is it": "90 BPM."}}),
+        [("How fast is it", "90 BPM.")],
+    ),
+    "requests in pairs": (
+        json.dumps([["Describe the tempo.", "It is 90 BPM."]]),
+        [("Describe the tempo.", "It is 90 BPM.")],
+    ),
+    "lists under single names": (
+        json.dumps({"question": ["How fast?", "Which key?"], "answer": ["90 BPM.", "D major."]}),
+        None,
+    ),
+    "turns with values": (
+        json.dumps([{"from": "human", "value": "How fast?"}, {"from": "gpt", "value": "90 BPM."}]),
+        [("How fast?", "90 BPM.")],
+    ),
+    "an answer with a unit": ('[{"question": "How fast?", "answer": {"bpm": 90}}]', [("How fast?", "90")]),
+    "escaped without quotes around": (json.dumps(BOTH)[1:-1], None),
+    "a string of JSON, cut": (json.dumps(BOTH)[:-3], None),
+    "bold questions without numbers": ("**How fast?**\n90 BPM.\n\n**Which key?** D major.", None),
+    "questions as headings": ("## How fast?\n90 BPM.\n\n## Which key?\n\nD major.", None),
     "numbered names": (
         json.dumps(
             {
@@ -235,6 +256,8 @@ NO_PAIRS = (
     '{"name": "get_tempo", "arguments": {"bpm": 90}}',
     "Kinds wanted this time, one each: learn, change",
     "| Question | Answer |\n|---|---|",
+    '[["tempo", "90 BPM"], ["key", "D major"]]',
+    "**What would you like?**",
     "```json\n```",
 )  # fmt: skip
 

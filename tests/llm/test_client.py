@@ -184,7 +184,7 @@ def test_an_evaluated_endpoint_has_the_guards_of_a_teacher(monkeypatch: pytest.M
     with listening(page(odd)) as url:
         assert answer(url) == "*** ?"
     monkeypatch.setattr(endpoint, "TIMEOUT_SECONDS", 0.5)
-    with listening(drips) as url, pytest.raises(UserMustAct, match="No whole reply within 0.5 s"):
+    with listening(drips) as url, pytest.raises(UserMustAct, match=r"No whole reply within 0\.5 s"):
         answer(url)
 
 

@@ -26,6 +26,10 @@ bracket come to the end of Python's stack, where any object that is just then cl
 
 MOST_ITEMS = 64
 QUESTIONS = ("question", "q", "prompt", "instruction", "user", "human")
+_REQUEST = re.compile(
+    r"(?:what|which|who|how|when|where|why|is|are|does|do|can|describe|explain|tell|name|list)\b.*\s.*\s",
+    re.IGNORECASE,
+)
 ANSWERS = ("answer", "a", "response", "caption", "text", "description", "output", "assistant")
 
 
@@ -48,6 +52,8 @@ def parse(text: str) -> tuple[ReplyItem, ...]:
     if is_json and (items := _items(_value(text))):
         return items
     nearly = _items(list(NearlyJson(text).values())) if is_json else ()
+    if not nearly and is_json and '\\"' in text:  # a string of JSON that lost its own quotes
+        nearly = _items(list(NearlyJson(text.replace('\\"', '"')).values()))
     return max(nearly, tuple(islice(_talk(text), MOST_ITEMS)), key=len)
 
 
@@ -93,17 +99,17 @@ def _found(value: Any, depth: int = 0) -> Iterator[ReplyItem]:
 
 def _turns(values: Sequence[Any]) -> Sequence[Any]:
     """The values; of a chat's turns each question with its answer."""
-    if len(values) < 2 or not all(
-        isinstance(one, dict) and {"role", "content"} <= one.keys() for one in values
-    ):
-        return values
-    said = [{str(one["role"]): one["content"]} for one in values if one["role"] != "system"]
-    return [question | answer for question, answer in zip(said[::2], said[1::2], strict=False)]
+    for who, what in (("role", "content"), ("from", "value")):
+        if len(values) > 1 and all(isinstance(one, dict) and {who, what} <= one.keys() for one in values):
+            said = [one[what] for one in values if one[who] != "system"]
+            return [{"question": q, "answer": a} for q, a in zip(said[::2], said[1::2], strict=False)]
+    return values
 
 
 def _of_object(value: Mapping[Any, Any]) -> Iterator[ReplyItem]:
     """The items of an object: its question and answer, several that are numbered, or answers by question."""
-    questions, answers = _texts(value, QUESTIONS), _texts(value, ANSWERS)
+    questions = _texts(value, QUESTIONS, apart=True)
+    answers = _texts(value, ANSWERS, apart=len(questions) > 1)
     if len(questions) > 1:
         for question, answer in zip(questions, answers, strict=False):
             yield from _item(question, answer)
@@ -120,7 +126,7 @@ def _of_object(value: Mapping[Any, Any]) -> Iterator[ReplyItem]:
 
 
 def _asks(value: object) -> bool:
-    return isinstance(value, str) and value.rstrip().endswith("?")
+    return isinstance(value, str) and (value.rstrip().endswith("?") or bool(_REQUEST.match(value)))
 
 
 def _item(question: str, answer: Any, kind: str = "", facts: tuple[str, ...] = ()) -> Iterator[ReplyItem]:
@@ -129,15 +135,13 @@ def _item(question: str, answer: Any, kind: str = "", facts: tuple[str, ...] = (
         yield ReplyItem(_plain(question), said, kind, facts)
 
 
-def _texts(value: Mapping[Any, Any], names: tuple[str, ...]) -> list[str]:
-    """What an object says under these names, numbered or in the plural."""
+def _texts(value: Mapping[Any, Any], names: tuple[str, ...], *, apart: bool = False) -> list[str]:
+    """What an object says under these names, numbered or in the plural; `apart`: each of a list alone."""
     said: list[str] = []
     for key, one in value.items():
         name = re.sub(r"[\W\d_]+$", "", str(key)).lower()
-        if name in names:
-            said.append(_said(one))
-        elif name.removesuffix("s") in names and isinstance(one, list):
-            said += map(_said, one)
+        if name in names or name.removesuffix("s") in names:
+            said += map(_said, one if apart and isinstance(one, list) else [one])
     return [one for one in said if one]
 
 
@@ -149,7 +153,7 @@ def _said(value: Any) -> str:
         said = [_said(one) for one in value if not isinstance(one, dict | list)]
         return ", ".join(filter(None, said)) if len(said) == len(value) else ""
     if isinstance(value, dict):
-        return "".join(_texts(value, ANSWERS)[:1])
+        return "".join(_texts(value, ANSWERS)[:1]) or (_said(*value.values()) if len(value) == 1 else "")
     return "" if value is None or value != value else _plain(str(value))
 
 
@@ -255,6 +259,7 @@ _LABEL = re.compile(
 _NUMBERED = re.compile(r"\d{1,3}[.)]\s*(?P<said>[^?]+\?)[\s:–—-]*(?P<rest>.*)")
 _ROW = re.compile(r"(?P<q>[^|]+\?)\s*\|(?P<a>[^|]+)")
 _FIELD = re.compile(r"(?:kind|facts)\s*:", re.IGNORECASE)
+_BOLD = re.compile(r"(?m)^[ \t>-]*(?:\*\*|#{1,6}[ \t]+)(?!\d|q)([^*\n]+\?)(?:\*\*)?", re.IGNORECASE)
 _TAG = re.compile(r"<(/?)(question|answer)>", re.IGNORECASE)
 _ON_ONE_LINE = re.compile(r"\s(?=(?:A|Answer)\s?\d{0,3}:\s)")
 
@@ -262,7 +267,8 @@ _ON_ONE_LINE = re.compile(r"\s(?=(?:A|Answer)\s?\d{0,3}:\s)")
 def _talk(text: str) -> Iterator[ReplyItem]:
     """Questions and answers of a talk: lines that begin with "Q:" and "A:", numbered questions with their
     answers below, rows of a table."""
-    text = _TAG.sub(lambda tag: "\n" if tag[1] else f"\n{tag[2]}: ", text.replace("*", "").replace("__", ""))
+    text = _BOLD.sub(r"0. \1 ", text).replace("*", "").replace("__", "")
+    text = _TAG.sub(lambda tag: "\n" if tag[1] else f"\n{tag[2]}: ", text)
     question, answer, who = "", "", ""
     for line in [*_ON_ONE_LINE.sub("\n", text).splitlines(), "Q:"]:
         line = line.strip(" \t#>-–•|`")
