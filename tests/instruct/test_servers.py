@@ -72,6 +72,12 @@ EXTRA = [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inpu
 SAID = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."
 ONLY_ONE = "Unsupported value: 'temperature' does not support 0.7 with this model."
 ALTERNATE = "Conversation roles must alternate user/assistant/user/assistant/..."
+QUOTA = (
+    "You exceeded your current quota, please check your plan and billing details. For more information on "
+    "this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits. To monitor your current usage, "
+    "head to: https://ai.dev/rate-limit. \n* Quota exceeded for metric: generate_content_free_tier_requests, "
+    "limit: {}, model: gemini\nPlease retry in {}s."
+)
 RAW = {"provider_name": "P", "raw": "temporarily rate-limited upstream"}
 
 
@@ -281,7 +287,7 @@ def test_a_refusal_that_was_paid_for_is_kept(tmp_path: Path, finish: str) -> Non
     ("status", "page"),
     [
         (429, error("No deployments available for selected model, Try again in 0.05 seconds.")),
-        (429, [error("You exceeded your current quota, check your plan. Please retry in 0.0512345s.", 429)]),
+        (429, [error(QUOTA.format(20, "0.0512345"), 429)]),
         (429, error("Rate limit reached. Please try again in 50ms.", "rate_limit_exceeded")),
         (
             200,
@@ -314,6 +320,7 @@ def test_a_busy_server_is_waited_for_as_long_as_it_says(tmp_path: Path, status: 
         ),
         (404, {"detail": "Not Found"}, "most addresses end in /v1"),
         (402, error("Insufficient Balance"), "no credit left"),
+        (429, [error(QUOTA.format(0, "45.578569677"), 429)], "no credit left"),
         (
             429,
             error("You exceeded your current quota, please check your plan.", "insufficient_quota"),

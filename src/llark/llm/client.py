@@ -43,7 +43,9 @@ REFUSED, TOOL_CALL = "refused", "tool-call"
 FILTERED = re.compile(r"content_filter|content management policy|content_policy|\bflagged\b", re.IGNORECASE)
 """How servers say that their filter stopped a prompt."""
 
-_WAIT = re.compile(r"(?:again|retry) in (?:(\d+) ?m(?:in\w*)? ?)?(\d+(?:\.\d*)?) ?(ms|s)", re.IGNORECASE)
+_WAIT = re.compile(
+    r"(?:again|retry) in (?:(\d{1,4}) ?m(?:in\w*)? ?)?(\d{1,6}(?:\.\d*)?) ?(ms|s)", re.IGNORECASE
+)
 
 
 class RequestFailed(Exception):
@@ -373,11 +375,12 @@ class Client:
         self, status: int, error: object, wait: float | None = None, *, answered: bool = False
     ) -> UserMustAct | RequestFailed:
         """What an answer with another status than 200 means, or (`answered`) an error inside one with 200."""
-        message, url = self._plain(said(error)).removeprefix(f"{status} "), self.server.base_url
-        if wait is None and (asked := _WAIT.search(message)):
+        whole = " ".join(said(error)[:4000].split())
+        message, url = self._plain(whole).removeprefix(f"{status} "), self.server.base_url
+        if wait is None and (asked := _WAIT.search(whole)):
             minutes, seconds, unit = asked.groups()
             wait = 60 * int(minutes or 0) + float(seconds) / (1000 if unit.lower() == "ms" else 1)
-        if FILTERED.search(message):
+        if FILTERED.search(whole):
             return RequestFailed(REFUSED, f"{status}: {message}", again=False, charged=answered)
         if status in (401, 403):
             variable = self.server.key_variable
@@ -388,7 +391,8 @@ class Client:
             return UserMustAct(
                 f"{url} knows no such address or model ({status}: {message}); most addresses end in /v1."
             )
-        if status == 402 or (wait is None and any(word in message for word in OUT_OF_CREDIT)):
+        spent = wait is None or "limit: 0," in whole  # a limit of none is none to wait for
+        if status == 402 or (spent and any(word in whole for word in OUT_OF_CREDIT)):
             return UserMustAct(f"{url} states that there is no credit left ({status}: {message}).")
         reason = RATE_LIMITED if status == 429 else f"status-{status}"
         charged = answered and status != 429
