@@ -107,6 +107,8 @@ def drips(connection: socket.socket) -> None:
         (page(b"[" * 100_000), "(not-json)"),
         (page(b"\xff\xfe\x00"), "(not-json)"),
         (page(b"{}"), "(no-completion)"),
+        (page(b'data: {"choices": "0"}\n\ndata: [DONE]'), "(not-json)"),
+        (page(b'{"error": {"code": 1e999, "message": [[]]}}'), "(status-200): 200: inf [[]]"),
         (page(b'{"choices": {"0": 1}}'), "(no-completion)"),
         (page(b"", "302 Found", "Location: http://127.0.0.1:1/x"), "(status-302)"),
         (page(b"", "302 Found", "Location: http://[::bad"), "("),

@@ -330,7 +330,7 @@ class Client:
         data = await self.read(method, path, most, **arguments)
         try:
             page = _page(data)
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             detail = f"The server answered with no JSON: {self._plain(_start(data))}"
             raise RequestFailed("not-json", detail, again=True, charged=True) from error
         if not isinstance(page, dict):
@@ -465,7 +465,7 @@ def _count(value: object, least: int) -> int:
 def _page(data: bytes) -> Any:
     """The JSON of an answer. One that is streamed, though nobody asked for that, is put together.
 
-    Raises `ValueError`, `TypeError` or `RecursionError`.
+    Raises `ValueError`, `TypeError`, `AttributeError` or `RecursionError`.
     """
     if data.rstrip().endswith(b"[DONE]"):
         data = data.rpartition(b"data:")[0]
