@@ -197,6 +197,25 @@ def test_a_key_like_no_other_is_refused_without_a_guess(tmp_path: Path) -> None:
         ("name: x\nprepare: {window_seconds: 30.0}", "must be 25.0 for the `mini` encoder"),
         ("name: x\ntrain:\n  steps: 1\n  steps: 2", "line 4: steps is given twice"),
         ("a: [1", "line 1"),
+        ("a: " + "[" * 20_000 + "]" * 20_000, "line 1: there are more than 20 levels"),
+        ("name: x\ntrain: " + "{a: " * 2000 + "1" + "}" * 2000, "line 2: there are more than 20 levels"),
+        ("- " * 10_000, "line 1: there are more than 20 levels"),
+        ("name: x\ntrain: {steps: " + "9" * 5000 + "}", "line 2: '999999999999...9999999999999' is no number"),
+        ("name: x\ntrain: {steps: 0x" + "f" * 20_000 + "}", "line 2: '0xffff"),
+        ("name: x\ntrain: {steps: 1" + ":59" * 10_000 + "}", "line 2: '1:59:59"),
+        ("name: x\ntrain: {steps: 9007199254740993}", "line 2: '9007199254740993' is no number"),
+        ("name: 2001-13-45", "line 1: '2001-13-45' is no number or date that can be read"),
+        ("name: x\ntrain: {steps: .inf, batch: 1e400}", "train.steps is inf"),
+        ("name: x\ntrain: {learning_rate: 1" + "0" * 5000 + ".5}", "train.learning_rate is inf"),
+        ("name: &a [*a]", "line 1: *a repeats a section or a list; write it out"),
+        ("name: x\ntrain: &t\n  <<: *t", "line 3: *t repeats a section"),
+        ("name: x\n? [a, b]\n: 1", "line 2: found unhashable key"),
+        ("name: x\n1: 2\nnull: 3", "keys should be strings"),
+        ("name: x\ntrain:\n\tsteps: 3", "line 3: found character"),
+        ("name: x\n---\nname: y", "line 2: but found another document"),
+        ('name: "x\x00y"', "not YAML"),
+        ("name: " + "x" * 200, "name is 'xxxxxxxxxxxx...xxxxxxxxxxxxx'"),
+        ("name: x\n" + "#" * 50_000, "it is longer than 50,000 bytes"),
         ("- a", "is not a recipe"),
         ("", "is not a recipe"),
         ("name: !!python/object/apply:os.getcwd []", "line 1"),
@@ -208,6 +227,26 @@ def test_bad_values_and_contradictions_are_refused_in_one_sentence(
     sentence = _refusal(tmp_path, text)
     assert words in sentence
     assert sentence.startswith(f"{tmp_path}/r.yaml")
+
+
+def test_aliases_cannot_grow_a_recipe_and_a_value_may_be_repeated(tmp_path: Path) -> None:
+    levels = "".join(f"  - &{chr(98 + i)} [{','.join([f'*{chr(97 + i)}'] * 10)}]\n" for i in range(9))
+    sentence = _refusal(tmp_path, f"name:\n  - &a [{','.join(['lol'] * 10)}]\n{levels}")
+    assert sentence == f"{tmp_path}/r.yaml, line 3: *a repeats a section or a list; write it out."
+    same = _load(tmp_path, "name: x\ntrain: {learning_rate: &r 1e-4, projector_learning_rate: *r}\n")
+    assert same.train.projector_learning_rate == 1e-4
+
+
+def test_of_many_faults_the_first_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    sentence = _refusal(tmp_path, "name: x\ntrain: {" + ", ".join(f"t{i}: 1" for i in range(3000)) + "}")
+    assert "train.t4 is not a key" in sentence
+    assert sentence.endswith("; 2,995 more.")
+    assert len(sentence) < 500
+
+
+def test_an_override_is_read_as_carefully_as_the_file(tmp_path: Path) -> None:
+    for value, said in (("[" * 20_000, "levels"), ("9" * 5000, "is no number"), ("&a [*a]", "repeats")):
+        assert said in _refusal(tmp_path, "name: x\n", f"train.steps={value}")
 
 
 def test_an_override_that_names_nothing_is_refused(tmp_path: Path) -> None:

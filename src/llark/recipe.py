@@ -7,7 +7,9 @@ that is; so are values that contradict each other.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
+import reprlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -28,6 +30,16 @@ RENAMED = {
     "instruct.foreign_share": "train.foreign_share",
 }
 """Keys of recipes of older releases, and what they are called now."""
+
+
+MOST_BYTES = 50_000
+"""Of a recipe; the longest of this project has a tenth of it."""
+MOST_LEVELS = 20
+"""Of sections and lists inside each other; a recipe has four."""
+LARGEST = 2**53
+"""Of whole numbers: above it one and the next are the same float."""
+MOST_FAULTS = 5
+"""Of one recipe that are told at once."""
 
 
 class Section(BaseModel):
@@ -269,7 +281,7 @@ class Evaluate(Section):
 class Recipe(Section):
     """A whole experiment. Every section may be left out."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     """The model's name, as in a file name."""
     corpus: Corpus = Corpus()
     prepare: Prepare = Prepare()
@@ -328,11 +340,15 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = Path(path)
     try:
-        text = path.read_text("utf-8")
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        text = data.decode("utf-8")
     except FileNotFoundError as error:
         raise UserMustAct(f"There is no recipe {path}.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserMustAct(f"The recipe {path} cannot be read: {error}.") from error
+    if len(data) > MOST_BYTES:
+        raise UserMustAct(f"{path} is not a recipe: it is longer than {MOST_BYTES:,} bytes.")
     tree = _parse(text, str(path))
     if not isinstance(tree, dict):
         raise UserMustAct(f"{path} is not a recipe: it should be sections such as `train:`, with keys below.")
@@ -342,7 +358,10 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        raise UserMustAct(f"{path}: " + "; ".join(_sentences(error)) + ".") from error
+        faults = list(itertools.islice(_sentences(error), MOST_FAULTS))
+        more = error.error_count() - len(faults)
+        faults += [f"{more:,} more"] if more else []
+        raise UserMustAct(f"{path}: {'; '.join(faults)}.") from error
 
 
 def known_keys() -> list[str]:
@@ -354,15 +373,45 @@ def known_keys() -> list[str]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people expect it: `1e-4` is a number, and a key given twice is an error."""
+    """YAML as people expect it: `1e-4` is a number, and a key given twice is an error.
+
+    What would take long or much memory is refused where it begins: levels of brackets, sections that are
+    repeated by name, and numbers of any length.
+    """
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event: yaml.Event = self.peek_event()
+        self.depth += 1
+        if self.depth > MOST_LEVELS:
+            raise self.refusal(f"there are more than {MOST_LEVELS} levels", event)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if isinstance(event, yaml.AliasEvent) and not isinstance(node, yaml.ScalarNode):
+            raise self.refusal(f"*{event.anchor} repeats a section or a list; write it out", event)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+            if isinstance(value, int) and abs(value) > LARGEST:
+                raise ValueError
+        except ValueError as error:
+            raise self.refusal(f"{reprlib.repr(node.value)} is no number or date that can be read", node) from error
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                where = node.value[number][0].start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", where)
+        keys = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in keys:
+                    raise self.refusal(f"{key.value} is given twice", key)
+                keys.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def refusal(self, why: str, where: yaml.Node | yaml.Event) -> yaml.YAMLError:
+        return yaml.constructor.ConstructorError(None, None, why, where.start_mark)
 
 
 _Loader.add_implicit_resolver(
@@ -415,12 +464,12 @@ def _sentences(error: ValidationError) -> Iterator[str]:
         elif fault["type"] == "missing":
             yield f"{key} is missing"
         elif fault["type"] == "model_type":
-            yield f"{key} is {fault['input']!r}, but it should be a section, with keys below it"
+            yield f"{key} is {reprlib.repr(fault['input'])}, but it should be a section, with keys below it"
         elif fault["type"] == "value_error":
             yield f"{fault['msg'].removeprefix('Value error, ')}"
         else:
             message = fault["msg"][0].lower() + fault["msg"][1:]
-            yield f"{key} is {fault['input']!r}, but {message.replace('input ', 'it ')}"
+            yield f"{key} is {reprlib.repr(fault['input'])}, but {message.replace('input ', 'it ')}"
 
 
 def _hint(key: str) -> str:
