@@ -217,5 +217,6 @@ def test_unknown_options_and_bad_values_are_refused_by_their_name(
     monkeypatch.setenv("COLUMNS", "130")
     status, said = run(capsys, monkeypatch, *words.split())
     assert status == 2
-    assert says in " ".join(said.replace("│", " ").split())  # wrapped, where the terminal is narrow
-    assert said.count("╭") == 1
+    assert said.startswith("llark: ")
+    assert says in said
+    assert said.count("\n") == 1

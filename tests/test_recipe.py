@@ -200,7 +200,10 @@ def test_a_key_like_no_other_is_refused_without_a_guess(tmp_path: Path) -> None:
         ("a: " + "[" * 20_000 + "]" * 20_000, "line 1: there are more than 20 levels"),
         ("name: x\ntrain: " + "{a: " * 2000 + "1" + "}" * 2000, "line 2: there are more than 20 levels"),
         ("- " * 10_000, "line 1: there are more than 20 levels"),
-        ("name: x\ntrain: {steps: " + "9" * 5000 + "}", "line 2: '999999999999...9999999999999' is no number"),
+        (
+            "name: x\ntrain: {steps: " + "9" * 5000 + "}",
+            "line 2: '999999999999...9999999999999' is no number",
+        ),
         ("name: x\ntrain: {steps: 0x" + "f" * 20_000 + "}", "line 2: '0xffff"),
         ("name: x\ntrain: {steps: 1" + ":59" * 10_000 + "}", "line 2: '1:59:59"),
         ("name: x\ntrain: {steps: 9007199254740993}", "line 2: '9007199254740993' is no number"),

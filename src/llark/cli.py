@@ -5,15 +5,16 @@ A command's options are its own parameters and, where it has many, those of a cl
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from llark import __version__
-from llark.errors import LlarkError, UserMustAct
+from llark.errors import LlarkError, UserMustAct, system_sentence
 from llark.options import (
     AnnotateOptions,
     EmbedOptions,
@@ -24,6 +25,7 @@ from llark.options import (
     ModelOptions,
     PrepareOptions,
 )
+from llark.report import terminal
 
 app = App(
     name="llark",
@@ -78,10 +80,10 @@ def ask(
         Print answers, facts, model and timings as JSON.
     """
     from llark.pipeline.ask import MusicLM
-    from llark.report import text as show
+    from llark.report import text
 
     result = MusicLM(options).ask(audio, *question, facts=facts)
-    print(show.as_json(result) if json else show.as_text(result))
+    terminal.show(text.as_json(result) if json else text.as_text(result))
 
 
 @app.command(group=LISTEN)
@@ -94,10 +96,10 @@ def demo(*, json: bool = False) -> None:
         Print answers, facts, model and timings as JSON.
     """
     from llark.pipeline.ask import MusicLM, demo_recording
-    from llark.report import text as show
+    from llark.report import text
 
     result = MusicLM().ask(demo_recording(), *DEMO_QUESTIONS)
-    print(show.as_json(result) if json else show.as_text(result))
+    terminal.show(text.as_json(result) if json else text.as_text(result))
 
 
 @app.command(group=LISTEN)
@@ -121,8 +123,8 @@ def annotate(
     """
     from llark.pipeline import annotate as pipeline
 
-    for text in pipeline.annotate(songs, out, options, workers):
-        print(text)
+    for page in pipeline.annotate(songs, out, options, workers):
+        terminal.show(page)
 
 
 @app.command(group=LISTEN)
@@ -153,7 +155,7 @@ def infer(
     """
     from llark.pipeline import infer as pipeline
 
-    print(pipeline.infer(ModelOptions(model, base=base, device=device), data, out, options))
+    terminal.show(pipeline.infer(ModelOptions(model, base=base, device=device), data, out, options))
 
 
 @app.command(group=LISTEN)
@@ -161,7 +163,7 @@ def fetch() -> None:
     """Get the base language model into the cache, if it is not there, so that all else works offline."""
     from llark.model.base import base_folder
 
-    print(base_folder())
+    terminal.show(base_folder())
 
 
 @app.command(group=DATA)
@@ -205,7 +207,9 @@ def prepare(
     """
     from llark.pipeline import prepare as pipeline
 
-    print(pipeline.prepare(source, out, options, workers=workers, drop_share=drop_share, report=report))
+    terminal.show(
+        pipeline.prepare(source, out, options, workers=workers, drop_share=drop_share, report=report)
+    )
 
 
 @app.command(group=DATA)
@@ -277,7 +281,7 @@ def instruct(
     """
     from llark.pipeline import instruct as pipeline
 
-    print(pipeline.instruct(annotations, out, options))
+    terminal.show(pipeline.instruct(annotations, out, options))
 
 
 @app.command(group=DATA)
@@ -307,16 +311,16 @@ def embed(
     if cost:
         from llark.embed.jukebox import sizes
 
-        print(sizes.table())
+        terminal.show(sizes.table())
         return
     if clips is None:
         raise UserMustAct("There are no clips: name a folder that llark prepare has filled.")
     if verify:
-        print(pipeline.verify(clips))
+        terminal.show(pipeline.verify(clips))
         return
     if out is None:
         raise UserMustAct("Say with --out where the embeddings go.")
-    print(pipeline.embed(clips, out, options))
+    terminal.show(pipeline.embed(clips, out, options))
 
 
 @app.command(group=DATA)
@@ -334,7 +338,7 @@ def export_embeddings(folder: str, *, out: Path, layout: Literal["npy", "webdata
     """
     from llark.pipeline import embed as pipeline
 
-    print(pipeline.export(folder, out, layout))
+    terminal.show(pipeline.export(folder, out, layout))
 
 
 @app.command(group=DATA)
@@ -354,7 +358,7 @@ def import_embeddings(source: Path, *, out: str, encoder: str, rate: str) -> Non
     """
     from llark.pipeline import embed as pipeline
 
-    print(pipeline.import_(source, out, encoder, rate))
+    terminal.show(pipeline.import_(source, out, encoder, rate))
 
 
 @app.command(group=DATA)
@@ -372,7 +376,7 @@ def convert_jukebox(vqvae: Path, prior: Path, *, out: Path) -> None:
     """
     from llark.pipeline import embed as pipeline
 
-    print(pipeline.convert_jukebox(vqvae, prior, out))
+    terminal.show(pipeline.convert_jukebox(vqvae, prior, out))
 
 
 @app.command(group=MODELS)
@@ -401,7 +405,7 @@ def build(
     from llark.pipeline.build import build as build_all
 
     if said := build_all(recipe, out, overrides=overrides, limit=limit, workers=workers):
-        print(said)
+        terminal.show(said)
 
 
 @app.command(group=MODELS)
@@ -440,7 +444,7 @@ def train(
     from llark.pipeline import train as pipeline
 
     if plan:
-        print(pipeline.plan(recipe, data or (), overrides=overrides))
+        terminal.show(pipeline.plan(recipe, data or (), overrides=overrides))
         return
     if out is None:
         raise UserMustAct("Say where the model is to be made: --out DIR.")
@@ -451,7 +455,7 @@ def train(
     else:
         raise UserMustAct("Say what to train on: --data DIR … with exchanges and embeddings; or try --smoke.")
     if said:
-        print(said)
+        terminal.show(said)
 
 
 @app.command(group=MODELS)
@@ -477,7 +481,7 @@ def import_checkpoint(
     """
     from llark.pipeline import train as pipeline
 
-    print(pipeline.import_checkpoint(folder, out, tokenizer, dtype))
+    terminal.show(pipeline.import_checkpoint(folder, out, tokenizer, dtype))
 
 
 @app.command(group=MODELS)
@@ -511,7 +515,9 @@ def evaluate(
         if options.model is not None:
             raise UserMustAct(f"{source} and {options.model} are both models; name one.")
         options = replace(options, model=source)
-    print(pipeline.evaluate_real(out, options) if real else pipeline.evaluate(data or source, out, options))
+    terminal.show(
+        pipeline.evaluate_real(out, options) if real else pipeline.evaluate(data or source, out, options)
+    )
 
 
 @app.command(group=MODELS)
@@ -527,7 +533,7 @@ def compare(first: Path, second: Path) -> None:
     """
     from llark.pipeline import evaluate as pipeline
 
-    print(pipeline.compare(first, second))
+    terminal.show(pipeline.compare(first, second))
 
 
 @app.command(group=MODELS)
@@ -555,18 +561,28 @@ def judge(
     """
     from llark.evaluate import judge as judging
 
-    print(judging.judge(report, options, how, against))
+    terminal.show(judging.judge(report, options, how, against))
 
 
 def main() -> None:
     """Runs the command line; an error that a person can mend is one sentence and exit status 2."""
+    terminal.accept_any_character()
+    sentence = ""
     try:
-        app()
-    except LlarkError as error:
-        print(f"llark: {error}", file=sys.stderr)
-        sys.exit(2)
+        app(sys.argv[1:], print_error=False, exit_on_error=False, result_action="return_value")
+        terminal.flush()
+        status = 0
     except KeyboardInterrupt:
-        print("llark: stopped", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(141)
+        status, sentence = 130, "stopped"
+    except BrokenPipeError:  # whoever read the output has enough
+        status = 141
+    except (LlarkError, CycloptsError) as error:
+        status, sentence = 2, str(error)
+    except OSError as error:  # a disk that is full, a name that no file can have, a place that is forbidden
+        status, sentence = 2, system_sentence(error)
+    if status:
+        with contextlib.suppress(OSError):
+            terminal.flush()
+    if sentence:
+        terminal.note(terminal.shortened(terminal.printable_line(f"llark: {sentence}")))
+    sys.exit(status)

@@ -26,6 +26,7 @@ from typing import Any, Protocol, TypeVar
 
 from llark.errors import BadAudio, UserMustAct, one_line
 from llark.records import MAY_PASS, Dropped
+from llark.report import terminal
 
 Input = TypeVar("Input", contravariant=True)
 
@@ -415,7 +416,8 @@ class Ticker:
     """
 
     def __init__(self, name: str, total: int | None = None, done: int = 0, *, show: bool = True) -> None:
-        self.name, self.total, self.done, self.first = name, total, done, done
+        self.name = terminal.printable_line(name)
+        self.total, self.done, self.first = total, done, done
         self._began = self._shown = time.monotonic()
         self._note = ""
         self._bar: Any = None
@@ -427,7 +429,12 @@ class Ticker:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         self._bar = Progress(*columns, console=Console(stderr=True))
         self._bar.add_task(self.name, total=self.total, completed=self.done)
         self._bar.start()
@@ -446,7 +453,7 @@ class Ticker:
         of = f" of {self.total}" if self.total is not None else ""
         each = (self._shown - self._began) / max(1, self.done - self.first)
         note = f", {self._note}" if self._note else ""
-        print(f"{self.name}: {self.done}{of}{note}, {each:.2g} s each", file=sys.stderr, flush=True)
+        terminal.note(f"{self.name}: {self.done}{of}{note}, {each:.2g} s each")
 
     def __enter__(self) -> Ticker:
         return self

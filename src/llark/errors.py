@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+
 
 def one_line(error: Exception) -> str:
     """The message of another library's error, on one line."""
     return " ".join(str(error).split())
+
+
+def system_sentence(error: OSError) -> str:
+    """What the operating system refused, and of which file, where it says that."""
+    why = error.strerror or one_line(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"Cannot write {error.filename or 'the output'}: {why}."
+    return f"{error.filename}: {why}." if error.filename else f"{why}."
 
 
 class LlarkError(Exception):

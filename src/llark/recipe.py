@@ -382,7 +382,7 @@ class _Loader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event: yaml.Event = self.peek_event()
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         self.depth += 1
         if self.depth > MOST_LEVELS:
             raise self.refusal(f"there are more than {MOST_LEVELS} levels", event)
@@ -398,7 +398,9 @@ class _Loader(yaml.SafeLoader):
             if isinstance(value, int) and abs(value) > LARGEST:
                 raise ValueError
         except ValueError as error:
-            raise self.refusal(f"{reprlib.repr(node.value)} is no number or date that can be read", node) from error
+            raise self.refusal(
+                f"{reprlib.repr(node.value)} is no number or date that can be read", node
+            ) from error
         return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -410,7 +412,7 @@ class _Loader(yaml.SafeLoader):
                 keys.add(key.value)
         return super().construct_mapping(node, deep)
 
-    def refusal(self, why: str, where: yaml.Node | yaml.Event) -> yaml.YAMLError:
+    def refusal(self, why: str, where: Any) -> yaml.YAMLError:
         return yaml.constructor.ConstructorError(None, None, why, where.start_mark)
 
 

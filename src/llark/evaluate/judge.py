@@ -21,7 +21,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -43,6 +42,7 @@ from llark.evaluate.report import Evaluation, Verdict, told_apart
 from llark.llm.client import TEXTS_A_REQUEST, LlmServer, Reply, Sampling
 from llark.llm.ledger import Ledger, Prices, key_of, likely_tokens
 from llark.options import JudgeOptions
+from llark.report import terminal
 from llark.storage import stages
 
 Judge = Callable[[str], str]
@@ -87,7 +87,7 @@ def _agree(options: JudgeOptions, cost: str) -> None:
     """Shows what it takes. Raises `UserMustAct` without a yes."""
     if not options.yes:
         raise UserMustAct(f"Nothing was sent. It takes {cost}. Say --yes to go on.")
-    print(f"{options.model}: {cost}", file=sys.stderr)
+    terminal.note(f"{options.model}: {cost}")
 
 
 def _ask(folder: Path, prompts: Iterable[str], options: JudgeOptions) -> Judge:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +39,7 @@ from llark.pipeline import listen, testsets
 from llark.pipeline.ask import MusicLM, fingerprint, load_answerer
 from llark.pipeline.testsets import TestMaterial
 from llark.records import Embedding
+from llark.report import terminal
 from llark.storage import stages
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _possible(material: TestMaterial, options: EvaluateOptions) -> tuple[str, ..
         return tuple(name for name in CONDITIONS if name != LIKELIEST)
     if is_mini(material.embeddings):
         return CONDITIONS
-    print(f"{', '.join(STAND_INS)}: left out, the frames are not those of mini", file=sys.stderr)
+    terminal.note(f"{', '.join(STAND_INS)}: left out, the frames are not those of mini")
     return tuple(name for name in CONDITIONS if name not in STAND_INS)
 
 
@@ -147,7 +147,7 @@ def _endpoint(
     price = cost(prompts, model.sounds, options.dollars_per_minute)
     if not options.yes:
         raise UserMustAct(f"Nothing was sent. It takes {price}. Say --yes to go on.")
-    print(f"{name}: {price}", file=sys.stderr)
+    terminal.note(f"{name}: {price}")
     cached = answers.CachedAnswers(folder, model, running_score(material.test_set), chunk=16)
     about = {"model": f"{name} at {url}"}
     if any(model.sounds.seconds(prompt) for prompt in prompts):
@@ -163,7 +163,7 @@ def _takes_sound(model: EndpointModel, path: Path) -> str:
         known = {"about": dict(model.about), "found": takes_sound(model)}
         report.replace_file(path, json.dumps(known, indent=1) + "\n")
     if known["found"].startswith(DROPPED):
-        print(f"warning: {known['found']}; its answers are those of a text model", file=sys.stderr)
+        terminal.note(f"warning: {known['found']}; its answers are those of a text model")
     return str(known["found"])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from llark.evaluate.cases import Case, LabelledClip, TestSet
 from llark.options import EvaluateOptions
 from llark.pipeline import listen as listening
 from llark.records import Annotation, Clip, Dropped, Embedding, Track
-from llark.report.text import printable
+from llark.report import terminal
 from llark.storage import artifacts, stages
 from llark.storage.embeddings import Embeddings
 
@@ -114,7 +113,7 @@ def _print_counts(material: TestMaterial, data: Path, split: str) -> None:
     asked = f"asked about are {len(material.clips)}, those of the split {split}"
     if all(clip.split != split for clip in material.clips.values()):
         asked = f"none is of the split {split}, so all are asked about"
-    print(f"open corpus: {rendered} clips rendered; {asked}", file=sys.stderr)
+    terminal.note(f"open corpus: {rendered} clips rendered; {asked}")
 
 
 @dataclass(frozen=True)

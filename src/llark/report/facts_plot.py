@@ -17,7 +17,8 @@ from llark.errors import UserMustAct
 from llark.music.facts_line import common_chords
 from llark.music.names import chord_name, note_name
 from llark.records import PITCH_CLASSES, UNKNOWN, Annotation, Note
-from llark.report.text import fact_rows, printable
+from llark.report.terminal import printable
+from llark.report.text import fact_rows
 from llark.report.timeline import Stretch, clock, lanes
 from llark.storage import folders
 

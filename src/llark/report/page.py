@@ -13,7 +13,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from llark.report.text import printable
+from llark.report.terminal import printable
 
 
 def render(template: str, **values: object) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from llark.records import (
     to_dict,
 )
 from llark.report import timeline
+from llark.report.terminal import printable, printable_json, printable_line
 from llark.report.timeline import clock, short_chord
 
 
@@ -60,16 +59,6 @@ class Stopwatch:
         self.seconds[name] = time.perf_counter() - began
 
 
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters but for tabs and ends of lines, as the ESC that begins what a terminal obeys; and halves
-of characters, as in a file's name that is no UTF-8, which nothing can print."""
-
-
-def printable(text: str) -> str:
-    """Text from outside that a terminal or a page shows as it is, and never obeys."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
 def as_json(result: AskResult) -> str:
     """Answers, facts, model and timings."""
     page: dict[str, Any] = {
@@ -82,7 +71,7 @@ def as_json(result: AskResult) -> str:
         "facts": to_dict(result.facts),
         "timings_seconds": {name: round(value, 3) for name, value in result.timings_seconds.items()},
     }
-    return json.dumps(page, indent=1, ensure_ascii=False)
+    return printable_json(page, indent=1)
 
 
 def as_text(result: AskResult) -> str:
@@ -102,13 +91,13 @@ def as_text(result: AskResult) -> str:
 
 def facts_as_text(title: str, facts: Annotation) -> str:
     """Every fact of a recording with its confidence, and under them the timeline; at most 100 columns."""
-    head = f"{title}  {clock(facts.start_seconds)} to {clock(facts.end_seconds)}"
+    head = f"{printable_line(title)}  {clock(facts.start_seconds)} to {clock(facts.end_seconds)}"
     return printable("\n".join([head, *_fact_lines(facts), "", timeline.draw(facts), ""]))
 
 
 def facts_as_json(audio: str, facts: Annotation) -> str:
     """One line: the recording's path and all that is known of it."""
-    return json.dumps({"audio": audio, "facts": to_dict(facts)}, ensure_ascii=False)
+    return printable_json({"audio": audio, "facts": to_dict(facts)})
 
 
 TABLE_HEAD = f"{'recording':<30}  length  tempo meter   key         LUFS  instruments and style"
@@ -116,7 +105,8 @@ TABLE_HEAD = f"{'recording':<30}  length  tempo meter   key         LUFS  instru
 
 def facts_as_row(facts: Annotation) -> str:
     """One line of a table under `TABLE_HEAD`; what is not known is a dash."""
-    name = printable(facts.clip_id if len(facts.clip_id) <= 30 else f"…{facts.clip_id[-29:]}")
+    name = printable_line(facts.clip_id)
+    name = name if len(name) <= 30 else f"…{name[-29:]}"
     tempo = "–" if facts.tempo.bpm is None else f"{facts.tempo.bpm:.1f}"
     meter = METER_NAMES.get(facts.meter.beats_per_bar or 0, "–")
     loud = facts.loudness.integrated_lufs

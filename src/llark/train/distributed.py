@@ -13,7 +13,6 @@ import contextlib
 import math
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]
 
 from llark.errors import LlarkError, UserMustAct
+from llark.report import terminal
 
 if TYPE_CHECKING:
     from llark.recipe import Train
@@ -174,7 +174,7 @@ class Heartbeat:
 
     def _end(self, silent: list[int]) -> None:
         if silent and not self._over.is_set():
-            print(_lost([self._names[rank] for rank in silent]), file=sys.stderr, flush=True)
+            terminal.note(_lost([self._names[rank] for rank in silent]))
             os._exit(1)  # the main thread waits inside torch, where no exception reaches it
 
     def _beat(self) -> None:
