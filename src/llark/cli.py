@@ -6,6 +6,7 @@ A command's options are its own parameters and, where it has many, those of a cl
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,10 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from llark import __version__
 from llark.errors import LlarkError, UserMustAct, system_sentence
 from llark.options import (
+    AT_LEAST_1,
+    NOT_NEGATIVE,
+    SHARE,
+    WORKERS,
     AnnotateOptions,
     EmbedOptions,
     EvaluateOptions,
@@ -27,6 +32,14 @@ from llark.options import (
 )
 from llark.report import terminal
 
+
+def _refuse_bytes(_: object, value: object) -> None:
+    """Questions and names are text; a path may be of any bytes."""
+    for text in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(text, str) and text.encode(errors="ignore").decode() != text:
+            raise ValueError("It is not UTF-8 text.")
+
+
 app = App(
     name="llark",
     help="Software that listens to music and can talk about it.",
@@ -37,6 +50,7 @@ app = App(
         # A path may begin with [ or {, as in "[2019] Album": no word of the command line is read as JSON.
         json_list=False,
         json_dict=False,
+        validator=_refuse_bytes,
         # "default: False" beside every switch says nothing.
         show_default=lambda value: None if value in (None, (), "") or value is False else str(value),
     ),
@@ -48,6 +62,11 @@ MODELS = Group("Train and evaluate", sort_key=3)
 
 FLAT = Parameter(name="*")
 """Each field of the class is an option of its own."""
+
+EMPTY = r"(--[a-z-]+=)?"
+"""A word of the command line that says nothing: a path of no letters would be the working folder."""
+KEYLESS = "--key-variable"
+"""The only option that may be empty: no key is sent then."""
 
 DEMO_QUESTIONS = (
     "What is the tempo of this song?",
@@ -107,7 +126,7 @@ def annotate(
     songs: Annotated[list[Path], Parameter(negative=())],
     *,
     out: Path | None = None,
-    workers: int = 2,
+    workers: Annotated[int, WORKERS] = 2,
     options: Annotated[AnnotateOptions, FLAT] = AnnotateOptions(),
 ) -> None:
     """Print the musical facts of recordings with a timeline, draw them, or write them as JAMS.
@@ -185,8 +204,8 @@ def prepare(
     source: str,
     *,
     out: str,
-    workers: int = 2,
-    drop_share: float = 0.5,
+    workers: Annotated[int, WORKERS] = 2,
+    drop_share: Annotated[float, SHARE] = 0.5,
     report: bool = False,
     options: Annotated[PrepareOptions, FLAT] = PrepareOptions(),
 ) -> None:
@@ -216,13 +235,13 @@ def prepare(
 def corpus(
     out: Path,
     *,
-    clips: int = 3000,
-    seed: int = 7,
+    clips: Annotated[int, AT_LEAST_1] = 3000,
+    seed: Annotated[int, NOT_NEGATIVE] = 7,
     source: list[str] | None = None,
     midi: Path | None = None,
     groove_midi: Path | None = None,
     renderer: str = "fluidsynth",
-    workers: int = 2,
+    workers: Annotated[int, WORKERS] = 2,
 ) -> None:
     """Render labelled clips from open symbolic music, with the truth beside each.
 
@@ -384,8 +403,8 @@ def build(
     recipe: Path,
     *overrides: str,
     out: Path,
-    limit: int | None = None,
-    workers: int = 2,
+    limit: Annotated[int | None, AT_LEAST_1] = None,
+    workers: Annotated[int, WORKERS] = 2,
 ) -> None:
     """Make a model: corpus, prepare, annotate, instruct, embed, train, evaluate. Run again to go on.
 
@@ -569,7 +588,11 @@ def main() -> None:
     terminal.accept_any_character()
     sentence = ""
     try:
-        app(sys.argv[1:], print_error=False, exit_on_error=False, result_action="return_value")
+        words = sys.argv[1:]
+        for before, word in zip(["", *words], words, strict=False):
+            if re.fullmatch(EMPTY, word) and KEYLESS not in (before, word[:-1]):
+                raise UserMustAct("A word of the command is empty; is one of its variables not set?")
+        app(words, print_error=False, exit_on_error=False, result_action="return_value")
         terminal.flush()
         status = 0
     except KeyboardInterrupt:

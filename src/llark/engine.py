@@ -210,7 +210,7 @@ def say_what_may_pass(name: str, tally: Tally) -> None:
     passing = Counter({reason: n for reason, n in tally.dropped.items() if reason.startswith(MAY_PASS)})
     if passing:
         what = f"records were dropped for causes that may pass: {_reasons(passing)}"
-        print(f"{name}: {what}. To try them again, run it into a new folder.", file=sys.stderr)
+        terminal.note(f"{name}: {what}. To try them again, run it into a new folder.")
 
 
 def _in_process(step: Step[Any], records: Iterable[Any]) -> Results:

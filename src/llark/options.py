@@ -10,9 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from llark.errors import UserMustAct
+from llark.report.terminal import shortened
 
 Strategy = Literal["every", "first", "middle", "random", "published", "published-multi"]
 """Which stretches of a track become clips."""
@@ -22,6 +27,52 @@ ClipFormat = Literal["wav", "flac"]
 
 Family = Literal["understanding", "captioning", "reasoning"]
 """A kind of exchanges."""
+
+
+LARGEST = 10**15
+NOT_NEGATIVE = Parameter(validator=Number(gte=0, lte=LARGEST))
+AT_LEAST_1 = Parameter(validator=Number(gte=1, lte=LARGEST))
+ABOVE_0 = Parameter(validator=Number(gt=0, lte=LARGEST))
+SHARE = Parameter(validator=Number(gte=0, lte=1))
+WORKERS = Parameter(validator=Number(gte=0, lte=1024))
+"""Which numbers an option takes: the command line and `Options` look at the same."""
+
+
+class Options:
+    """Options of a command. Raises `TypeError` or `ValueError` for a value that the command line refuses."""
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self), include_extras=True).items():
+            kind, *marks = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+            value = getattr(self, name)
+            if not _is_of(value, kind):
+                raise TypeError(f"{name} is {shortened(repr(value), 60)}, which is not {_named(kind)}")
+            for check in (check for mark in marks for check in mark.validator):
+                try:
+                    check(kind, value)
+                except ValueError as error:
+                    raise ValueError(f"{name} is {value}: {error}") from error
+
+
+def _is_of(value: object, kind: Any) -> bool:
+    """Whether a value is of the kind that an annotation names."""
+    inner = get_args(kind)
+    if get_origin(kind) in (Union, UnionType):
+        return any(_is_of(value, one) for one in inner)
+    if get_origin(kind) is Literal:
+        return value in inner
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple | list) and all(_is_of(one, inner[0]) for one in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _named(kind: Any) -> str:
+    """An annotation as people read it."""
+    return (
+        kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
+    )
 
 
 BUNDLED = "mini"
@@ -34,7 +85,7 @@ def bundled_model() -> Path:
 
 
 @dataclass(frozen=True)
-class ModelOptions:
+class ModelOptions(Options):
     """Which model answers, and where its parts are, if not where it says."""
 
     model: Path | None = None
@@ -58,7 +109,7 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
-class AnnotateOptions:
+class AnnotateOptions(Options):
     """What is made of each recording beside its facts."""
 
     json: bool = False
@@ -69,25 +120,25 @@ class AnnotateOptions:
     """Draw each recording: a .png, .svg or .pdf file for one, a folder for several."""
     notes: bool = False
     """Transcribe the notes, too."""
-    drop_share: float = 0.5
+    drop_share: Annotated[float, SHARE] = 0.5
     """With --out: stop when more than this share of the recordings is lost; 1 never stops."""
 
 
 @dataclass(frozen=True)
-class InferOptions:
+class InferOptions(Options):
     """What a model is asked about clips, and how."""
 
     prompt: str | None = None
     """One question for every clip. Without it the data's own are asked: exchanges, or those in the tars."""
     split: str | None = None
     """Only clips of this split; their folder is among the data then."""
-    limit: int | None = None
+    limit: Annotated[int | None, AT_LEAST_1] = None
     """So many questions, from the first on."""
-    most_tokens: int = 512
+    most_tokens: Annotated[int, AT_LEAST_1] = 512
     """Of one answer."""
-    batch: int = 16
+    batch: Annotated[int, AT_LEAST_1] = 16
     """Questions that are answered at once."""
-    drop_share: float = 0.5
+    drop_share: Annotated[float, SHARE] = 0.5
     """Stop when more than this share would be lost; 1 never stops."""
 
 
@@ -97,7 +148,7 @@ class EvaluateOptions(ModelOptions):
 
     tasks: tuple[str, ...] = ()
     """Names of benchmarks, divided by spaces or commas; all that fit the data if not given."""
-    clips: int | None = None
+    clips: Annotated[int | None, AT_LEAST_1] = None
     """At most so many recordings of each task, spread evenly, so that a trial is quick. If not given: 200
     labelled clips, and files of questions whole. Of the open corpus so many are rendered, all splits
     together, and those of the split are asked about: of `test` 3 in 25."""
@@ -119,16 +170,17 @@ class EvaluateOptions(ModelOptions):
     """Its name there."""
     key_variable: str = "OPENAI_API_KEY"
     """The environment variable that holds its key."""
-    dollars_per_minute: float | None = None
+    dollars_per_minute: Annotated[float | None, NOT_NEGATIVE] = None
     """Its price for a minute of audio, for the cost that is shown first."""
     yes: bool = False
     """Send, after the cost was shown."""
     samples: bool = False
     """Also write the answers in the sample format of lmms-eval."""
-    workers: int = 2
+    workers: Annotated[int, WORKERS] = 2
     """Local processes that listen."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "tasks", _names(self.tasks))
         conditions = tuple(name.replace("-", " ") for name in _names(self.conditions))
         object.__setattr__(self, "conditions", conditions)
@@ -151,7 +203,7 @@ def _names(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class PrepareOptions:
+class PrepareOptions(Options):
     """What is read of a data set, and how it is cut. Another folder is needed where one of these changes."""
 
     dataset: str = "folder"
@@ -165,22 +217,22 @@ class PrepareOptions:
     crop: Strategy = "every"
     """every: windows side by side; first, middle or random: one window; published: 30 s, the first or the
     second; published-multi: every full 30 s."""
-    window_seconds: float | None = None
+    window_seconds: Annotated[float | None, ABOVE_0] = None
     """How long a clip is; 25, and 30 for the published ones, if not given."""
-    hop_seconds: float | None = None
+    hop_seconds: Annotated[float | None, ABOVE_0] = None
     """For every: from one clip's start to the next."""
-    seed: int = 0
+    seed: Annotated[int, NOT_NEGATIVE] = 0
     """For random and published."""
     convert: ClipFormat | None = None
     """Write each clip into a mono file of its own; without it nothing is copied."""
-    sample_rate: int | None = None
+    sample_rate: Annotated[int | None, AT_LEAST_1] = None
     """Samples a second of those files; the recording's own if not given."""
-    limit: int | None = None
+    limit: Annotated[int | None, AT_LEAST_1] = None
     """Take so many tracks."""
 
 
 @dataclass(frozen=True)
-class EmbedOptions:
+class EmbedOptions(Options):
     """Which encoder embeds, and how it is run."""
 
     encoder: str = "mini"
@@ -199,23 +251,23 @@ class EmbedOptions:
     """cpu, cuda, cuda:1 …; a GPU if there is one."""
     dtype: Literal["float32", "bfloat16"] | None = None
     """float32 or bfloat16; bfloat16 on a GPU if not given."""
-    batch: int = 8
+    batch: Annotated[int, AT_LEAST_1] = 8
     """Windows that are embedded at once."""
-    workers: int = 0
+    workers: Annotated[int, WORKERS] = 0
     """Local processes, each with its own encoder; 0 works in this one, in batches."""
-    drop_share: float = 0.5
+    drop_share: Annotated[float, SHARE] = 0.5
     """Stop when more than this share of the clips is lost; 1 never stops."""
 
 
 @dataclass(frozen=True)
-class InstructOptions:
+class InstructOptions(Options):
     """The options of `llark instruct`."""
 
     teacher: Literal["offline", "openai", "batch"] = "offline"
     """offline: our grammar, no model. openai: any OpenAI-compatible server. batch: its batch interface."""
     family: tuple[Family, ...] | None = None
     """understanding, captioning, reasoning; all three if not given."""
-    most: int = 12
+    most: Annotated[int, AT_LEAST_1] = 12
     """Of the offline teacher: exchanges a clip."""
     say_unknown: bool = False
     """Of the offline teacher: also ask what is not known, and answer that it cannot be told."""
@@ -226,37 +278,37 @@ class InstructOptions:
     """Its name at the server."""
     key_variable: str = "OPENAI_API_KEY"
     """The environment variable that holds the key; '' sends none."""
-    price_in: float = 0.0
+    price_in: Annotated[float, NOT_NEGATIVE] = 0.0
     """US dollars for a million tokens of prompts."""
-    price_out: float = 0.0
+    price_out: Annotated[float, NOT_NEGATIVE] = 0.0
     """US dollars for a million tokens of replies."""
-    budget: float | None = None
+    budget: Annotated[float | None, NOT_NEGATIVE] = None
     """US dollars that are never passed, all runs with these replies together."""
-    budget_tokens: int | None = None
+    budget_tokens: Annotated[int | None, NOT_NEGATIVE] = None
     """The same in tokens."""
     dry_run: bool = False
     """Say how many requests there are and what they cost; send nothing."""
-    at_once: int = 16
+    at_once: Annotated[int, AT_LEAST_1] = 16
     """Requests that run at the same time."""
-    requests_a_minute: float | None = None
+    requests_a_minute: Annotated[float | None, ABOVE_0] = None
     """Rate limit."""
-    tokens_a_minute: float | None = None
+    tokens_a_minute: Annotated[float | None, ABOVE_0] = None
     """Rate limit."""
-    timeout_seconds: float = 120.0
+    timeout_seconds: Annotated[float, ABOVE_0] = 120.0
     """Of one request."""
-    retries: int = 6
+    retries: Annotated[int, NOT_NEGATIVE] = 6
     """After failures that may pass; four times as often where the server says that it is too much at once."""
-    temperature: float = 0.7
+    temperature: Annotated[float, NOT_NEGATIVE] = 0.7
     """Of the model."""
-    most_tokens: int = 2048
+    most_tokens: Annotated[int, AT_LEAST_1] = 2048
     """Of one reply."""
     few_shot: bool = True
     """Show the model examples."""
     structured: Literal["schema", "json", "off"] = "schema"
     """Hold the model to JSON by schema, as JSON, or by words alone; weaker ones are tried by themselves."""
-    batch_requests: int = 2000
+    batch_requests: Annotated[int, AT_LEAST_1] = 2000
     """Requests of one batch."""
-    poll_seconds: float = 60.0
+    poll_seconds: Annotated[float, ABOVE_0] = 60.0
     """Between two looks at the batches."""
     replies: Path | None = None
     """The file that keeps what was bought; replies.sqlite in the folder if not given."""
@@ -267,14 +319,15 @@ class InstructOptions:
     published: bool = False
     """For webdataset: write the pickles (.pyd) that the published training code reads. This package refuses
     to read them."""
-    seed: int = 0
+    seed: Annotated[int, NOT_NEGATIVE] = 0
     """The same seed gives the same exchanges, or prompts."""
-    limit: int | None = None
+    limit: Annotated[int | None, AT_LEAST_1] = None
     """Take so many clips."""
-    workers: int = 0
+    workers: Annotated[int, WORKERS] = 0
     """Local processes of the offline teacher; 0 works in this one."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.teacher != "offline" and not self.model:
             raise UserMustAct(f"--teacher {self.teacher} needs the name of a model: --model.")
         if "webdataset" not in self.export:
@@ -293,7 +346,7 @@ class InstructOptions:
 
 
 @dataclass(frozen=True)
-class JudgeOptions:
+class JudgeOptions(Options):
     """Who judges, and what."""
 
     url: str
@@ -306,5 +359,5 @@ class JudgeOptions:
     """The task whose answers are judged."""
     yes: bool = False
     """Send, after the cost was shown."""
-    dollars_per_million: float | None = None
+    dollars_per_million: Annotated[float | None, NOT_NEGATIVE] = None
     """The judge's price for a million tokens of question."""

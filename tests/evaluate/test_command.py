@@ -342,7 +342,7 @@ def test_a_judge_counts_the_details_of_answers_and_of_those_to_other_sound(
         (("--endpoint", "http://127.0.0.1:1/v1", "--model", "m"), "name one of them"),
         (("EMPTY",), "neither corpus nor tracks"),
         (("DATA", "--tasks", "mood"), "There is no task 'mood'"),
-        (("--clips", "0"), "it is at least 1"),
+        (("--clips", "0"), 'Invalid value "0" for --clips. Must be >= 1.'),
         (
             ("--endpoint", "http://127.0.0.1:1/v1", "--conditions", "likeliest-option"),
             "leave out likeliest option",

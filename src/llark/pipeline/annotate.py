@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from llark.errors import UserMustAct
 from llark.options import AnnotateOptions
 from llark.pipeline import listen
 from llark.records import Annotation, Clip, Dropped, Track
-from llark.report import text
+from llark.report import terminal, text
 from llark.storage import artifacts, stages
 from llark.storage.folders import Place
 
@@ -57,7 +56,7 @@ def of_songs(paths: Sequence[Path], options: AnnotateOptions) -> Iterator[str]:
                 if len(records) == 1:
                     raise UserMustAct(facts.detail)
                 dropped += 1
-                print(text.printable(f"{facts.id}: {facts.detail}"), file=sys.stderr)
+                terminal.note(f"{facts.id}: {facts.detail}")
             elif isinstance(facts, Annotation) and isinstance(record, Track):
                 _write(facts, record.path, options)
                 as_text = text.facts_as_json if options.json else text.facts_as_text

@@ -79,8 +79,6 @@ def evaluate(data: Path | None, out: Path, options: EvaluateOptions) -> str:
 
 def _refuse(options: EvaluateOptions) -> None:
     """What is wrong with the options before anything is rendered, embedded or sent."""
-    if options.clips is not None and options.clips < 1:
-        raise UserMustAct(f"--clips {options.clips} leaves nothing to ask about; it is at least 1.")
     if options.endpoint and LIKELIEST in options.conditions:
         raise UserMustAct(f"An endpoint does not say how likely an option is: leave out {LIKELIEST}.")
     ours = options.model or options.base or options.encoder_weights

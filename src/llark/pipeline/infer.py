@@ -44,6 +44,9 @@ RUN = ".run"
 
 FORMATS = (".csv", ".jsonl")
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""With these the text of a cell begins that a program for tables runs."""
+
 _IN_WORDS = {
     "model": "the model",
     "base": "the base language model",
@@ -129,13 +132,6 @@ def _refuse(out: Path, options: InferOptions) -> None:
         raise UserMustAct(f"{out} is there already, and not by a run of llark infer; name a new file.")
     if options.prompt is not None and not options.prompt.strip():
         raise UserMustAct("--prompt is empty; leave it out to ask what the data ask.")
-    for name, value in (
-        ("limit", options.limit),
-        ("most-tokens", options.most_tokens),
-        ("batch", options.batch),
-    ):
-        if value is not None and value < 1:
-            raise UserMustAct(f"--{name} {value} is too small; it is at least 1.")
 
 
 def _refuse_other_run(out: Path, plan: Mapping[str, object]) -> None:
@@ -483,7 +479,7 @@ def _write(out: Path) -> str:
     rows = [kept.row for kept in sorted(stages.read(folder, KeptAnswer), key=lambda kept: kept.number)]
     as_text: Callable[[Sequence[AnswerRow]], str] = _csv if out.suffix == ".csv" else _jsonl
     scratch = out.with_name(out.name + ".writing")
-    scratch.write_bytes(as_text(rows).encode())
+    scratch.write_bytes(as_text(rows).encode(errors="backslashreplace"))  # names that are no UTF-8
     os.replace(scratch, out)
     counts = stages.about(folder)["counts"]["dropped"]
     dropped = ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "none"
@@ -494,8 +490,13 @@ def _csv(rows: Sequence[AnswerRow]) -> str:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, [field.name for field in fields(AnswerRow)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
+    writer.writerows({name: _cell(value) for name, value in asdict(row).items()} for row in rows)
     return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    """A value as a table's program shows it: text that it would compute is marked as text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _jsonl(rows: Sequence[AnswerRow]) -> str:

@@ -284,7 +284,7 @@ def sounds(folder: Path) -> dict[str, Clip]:
                 name, name, track.path, 0.0, seconds, fingerprint=audio.fingerprint(track.path)
             )
         except BadAudio as error:
-            print(printable(f"left out: {error.detail}"), file=sys.stderr)
+            terminal.note(f"left out: {error.detail}")
     return clips
 
 

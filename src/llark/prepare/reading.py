@@ -16,7 +16,6 @@ import itertools
 import json
 import math
 import os
-import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from llark.audio import AUDIO_SUFFIXES
 from llark.errors import BadAudio, LlarkError, UserMustAct, one_line
 from llark.music.names import key_name
 from llark.records import Annotation, Dropped, Key, MetadataValue, Note, Notes, Tag, Tags, Track
-from llark.report.text import printable
+from llark.report import terminal
 from llark.storage import folders as files
 
 _MOST_FOLDERS = 4096
@@ -80,7 +79,7 @@ def as_text(file: IO[bytes], name: str) -> Iterator[io.TextIOWrapper]:
         yield text
     if _windows_1252.count > before:
         other = "Its other bytes were read as Windows-1252: look at names with accents."
-        print(printable(f"{name} is no {encoding.upper()[:6]} text throughout. {other}"), file=sys.stderr)
+        terminal.note(f"{name} is no {encoding.upper()[:6]} text throughout. {other}")
 
 
 def unicode_forms(name: str) -> dict[str, None]:

@@ -369,7 +369,8 @@ def _sha256(place: Folder, *names: str) -> str:
 
 
 def _json_bytes(value: object) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")  # halves of characters, as JSON escapes them
 
 
 # --- what a folder is made for ---------------------------------------------------------------------------

@@ -15,7 +15,6 @@ import math
 import os
 import re
 import stat
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -28,7 +27,7 @@ from llark.errors import UserMustAct
 from llark.prepare import reading
 from llark.prepare.reading import Root, Unreadable
 from llark.records import Dropped, MetadataValue, Track
-from llark.report.text import printable
+from llark.report import terminal
 from llark.storage import folders
 
 ABOUT = "Your own folder of music. Every audio file at any depth is a track; its tags are its metadata."
@@ -91,7 +90,7 @@ def recordings(root: Root) -> Iterator[tuple[str, Dropped | None]]:
         hint = f"; left out: {left_out}" if left_out else ""
         raise UserMustAct(f"The folder {root.where} holds no audio file that llark knows{hint}.")
     if left_out:
-        print(printable(f"{root.where}: left out what is no audio: {left_out}"), file=sys.stderr)
+        terminal.note(f"{root.where}: left out what is no audio: {left_out}")
 
 
 def _below(root: Root, folder: str, search: _Search) -> Iterator[tuple[str, Dropped | None]]:
