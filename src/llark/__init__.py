@@ -33,8 +33,10 @@ def load(
     """
     from pathlib import Path
 
-    from llark.options import ModelOptions
+    from llark.options import ModelOptions, require
     from llark.pipeline.ask import MusicLM
+
+    require(Path | str | None, model=model, base=base)
 
     def path(place: Path | str | None) -> Path | None:
         return None if place is None else Path(place)

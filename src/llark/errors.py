@@ -38,5 +38,9 @@ class BadAudio(LlarkError):
         self.detail = detail
 
 
+class QuestionTooLong(UserMustAct, ValueError):
+    """A question has more tokens than the model reads."""
+
+
 class StoreMismatch(UserMustAct):
     """A folder holds the output of another configuration or input; nothing is mixed."""

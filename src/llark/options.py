@@ -45,13 +45,19 @@ class Options:
         for name, hint in get_type_hints(type(self), include_extras=True).items():
             kind, *marks = get_args(hint) if get_origin(hint) is Annotated else (hint,)
             value = getattr(self, name)
-            if not _is_of(value, kind):
-                raise TypeError(f"{name} is {shortened(repr(value), 60)}, which is not {_named(kind)}")
+            require(kind, **{name: value})
             for check in (check for mark in marks for check in mark.validator):
                 try:
                     check(kind, value)
                 except ValueError as error:
                     raise ValueError(f"{name} is {value}: {error}") from error
+
+
+def require(kind: Any, **named: object) -> None:
+    """Raises `TypeError` for the first value that is not of the kind, such as one string for several."""
+    for name, value in named.items():
+        if not _is_of(value, kind):
+            raise TypeError(f"{name} is {shortened(repr(value), 60)}, which is not {_named(kind)}")
 
 
 def _is_of(value: object, kind: Any) -> bool:

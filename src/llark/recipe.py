@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from llark.audio.timing import WINDOW_SECONDS
 from llark.errors import UserMustAct
+from llark.options import require
 
 RENAMED = {
     "tune": "train",
@@ -338,6 +339,8 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         UserMustAct: There is no such file, it is not YAML, or a key or value is refused. The sentence names
             the file, the key, and the nearest known key.
     """
+    require(str | Path, path=path)
+    require(tuple[str, ...], overrides=overrides)
     path = Path(path)
     try:
         with path.open("rb") as file:

@@ -6,6 +6,7 @@ from llark.audio.loading import (
     fingerprint,
     load,
     looks_like_audio,
+    one_channel,
     probe,
     refuse_changed,
     resample,
@@ -25,6 +26,6 @@ from llark.audio.timing import (
 __all__ = (
     "AUDIO_SUFFIXES", "LOUDEST_SAMPLE", "MINI_FRAMES_PER_SECOND", "SHORTEST_SECONDS", "WINDOW_SECONDS",
     "AudioInfo", "Span", "fingerprint", "frame_count", "load",
-    "looks_like_audio", "probe", "refuse_changed", "resample", "save",
+    "looks_like_audio", "one_channel", "probe", "refuse_changed", "resample", "save",
     "stream", "windows", "windows_of",
 )  # fmt: skip

@@ -14,6 +14,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
+from numbers import Real
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -142,7 +143,8 @@ def load(
         BadAudio: `empty`, `not-audio`, `no-audio` (a film without sound) or `damaged`.
         OSError: A remote store could not be reached.
     """
-    if start_seconds < 0 or (end_seconds is not None and end_seconds <= start_seconds):
+    end_seconds = None if end_seconds == math.inf else end_seconds
+    if not (0 <= start_seconds < math.inf and (end_seconds is None or end_seconds > start_seconds)):
         raise ValueError(f"a window from {start_seconds} s to {end_seconds} s holds no sound")
     with sources.opened(path) as source:
         try:
@@ -152,6 +154,26 @@ def load(
         _refuse_damaged(samples, source.name, start_seconds)
     target_rate = sample_rate or rate
     return resample(samples, rate, target_rate), target_rate
+
+
+def one_channel(samples: np.ndarray, sample_rate: float) -> np.ndarray:
+    """A clip's samples as float32 [samples].
+
+    Raises:
+        BadAudio: They are not one channel (`no-samples`) or not finite (`not-finite`).
+        ValueError: They are not real numbers, or the rate is no number above 0.
+    """
+    if not isinstance(sample_rate, Real) or not 0 < sample_rate < math.inf:
+        raise ValueError(f"a sample rate is samples a second, above 0; found {sample_rate!r:.60}")
+    if np.asarray(samples).dtype.kind not in "fiu":
+        raise ValueError(f"samples are an array of real numbers; found {samples!r:.60}")
+    with np.errstate(over="ignore"):
+        samples = np.asarray(samples, dtype=np.float32)
+    if samples.ndim != 1 or not len(samples):
+        raise BadAudio("no-samples", f"Expected one channel of samples, got an array of {samples.shape}.")
+    if not np.isfinite(samples).all():
+        raise BadAudio("not-finite", "The samples hold values that are not numbers.")
+    return samples
 
 
 def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:

@@ -16,10 +16,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from llark import audio
-from llark.errors import BadAudio, UserMustAct
+from llark.errors import UserMustAct
 from llark.storage.folders import Place
-
-MIN_SAMPLES = 1
 
 TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
 """The most that another device or batch moves a frame by, as a share of the frames' own standard deviation:
@@ -61,10 +59,7 @@ class Sound:
     sample_rate: int
 
     def __post_init__(self) -> None:
-        if self.samples.ndim != 1 or len(self.samples) < MIN_SAMPLES:
-            raise BadAudio("no-samples", f"Expected one channel of samples, got {self.samples.shape}.")
-        if not np.isfinite(self.samples).all():
-            raise BadAudio("not-finite", "The samples hold values that are not numbers.")
+        object.__setattr__(self, "samples", audio.one_channel(self.samples, self.sample_rate))
 
     @property
     def duration_seconds(self) -> Fraction:
@@ -73,8 +68,7 @@ class Sound:
 
     def at(self, sample_rate: int) -> np.ndarray:
         """float32 [samples] at another rate, as many as the duration needs."""
-        samples = np.ascontiguousarray(self.samples, dtype=np.float32)
-        return audio.resample(samples, self.sample_rate, sample_rate)
+        return audio.resample(np.ascontiguousarray(self.samples), self.sample_rate, sample_rate)
 
 
 class Encoder(Protocol):

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import BatchFeature
 
+from llark.errors import QuestionTooLong
 from llark.model.checkpoint import load_adapter
 
 
@@ -55,6 +57,7 @@ class Answerer:
 
         logging.disable_progress_bar()  # the base's own bar, of a second
         model, processor = load_adapter(folder, base, dtype=getattr(torch, dtype))
+        processor.tokenizer.model_max_length = int(1e30)  # `refuse_long` says it better than a warning
         return cls(model.to(device), processor, config)
 
     def __call__(self, asked: Sequence[Query], tick: Callable[[int], None] | None = None) -> list[str]:
@@ -69,11 +72,27 @@ class Answerer:
                 tick(start + len(rows))
         return answers
 
-    @torch.inference_mode()
-    def _generate(self, asked: Sequence[Query]) -> list[str]:
+    def refuse_long(self, questions: Sequence[str]) -> None:
+        """Raises `QuestionTooLong` for one that the model cannot read, whatever it is about."""
+        for question in questions:
+            self._inputs([Query(question, None)])
+
+    def _inputs(self, asked: Sequence[Query]) -> BatchFeature:
         inputs = self.processor(
             [one.question for one in asked], [one.frames for one in asked], [one.facts for one in asked]
-        ).to(self.model.device)
+        )
+        tokens, answer = inputs["input_ids"].shape[1], self.config.most_tokens
+        room = getattr(self.model.config.text_config, "max_position_embeddings", None)
+        if room and tokens + answer > room:
+            raise QuestionTooLong(
+                f"The question is too long: with its audio it is {tokens:,} tokens, and the model reads "
+                f"{room - answer:,} before an answer of {answer}."
+            )
+        return inputs
+
+    @torch.inference_mode()
+    def _generate(self, asked: Sequence[Query]) -> list[str]:
+        inputs = self._inputs(asked).to(self.model.device)
         config = self.model.config
         # Bases with more rows than words could say a token that stands for audio, and then could not read it.
         never = [config.audio_start_id, config.audio_patch_id, config.audio_end_id]

@@ -68,7 +68,7 @@ def _parts(message: Mapping[str, Any]) -> tuple[str, list[Tensor]]:
         if part["type"] == "text":
             texts.append(str(part["text"]).strip())
         elif part["type"] == "audio" and message["role"] == "user":
-            clips.append(_frames(part.get("audio")))
+            clips.append(frames_of(part.get("audio")))
         else:
             kind, who = part["type"], message["role"]
             raise ValueError(
@@ -77,8 +77,15 @@ def _parts(message: Mapping[str, Any]) -> tuple[str, list[Tensor]]:
     return "".join(texts), clips
 
 
-def _frames(given: Any) -> Tensor:
-    frames = torch.as_tensor(given)
-    if frames.ndim != 2 or not len(frames):
-        raise ValueError(f"audio is [frames, width] with a frame or more, found {tuple(frames.shape)}")
+def frames_of(given: Any) -> Tensor:
+    """A clip's frames. Raises `ValueError` where they are not finite numbers, [frames, width]."""
+    try:
+        frames = torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"audio is an array [frames, width] of numbers, found {given!r:.60}") from error
+    if frames.ndim != 2 or not len(frames) or frames.is_complex():
+        kind = f"{tuple(frames.shape)} of {frames.dtype}"
+        raise ValueError(f"audio is numbers [frames, width] with a frame or more, found {kind}")
+    if not frames.isfinite().all():
+        raise ValueError("audio is finite numbers; these frames hold NaN or infinity")
     return frames

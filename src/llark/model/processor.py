@@ -13,7 +13,7 @@ from transformers.processing_utils import ProcessorMixin
 
 from .config import positions_of
 from .conversation import Style, Turn, add_audio_tokens, answer_of, compose, turn_end_id
-from .messages import TEMPLATES, read_messages
+from .messages import TEMPLATES, frames_of, read_messages
 
 Dialogue = str | Sequence[tuple[str, str | None]]
 """One question, or a whole dialogue: (question, answer) pairs of which the last has no answer yet."""
@@ -67,9 +67,9 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
         rows: list[list[int]] = []
         tensors: list[Tensor] = []
         for dialogue, given, line in zip(dialogues, clips, lines, strict=True):
-            mine = [torch.as_tensor(clip) for clip in _several(given)]
+            mine = [frames_of(clip) for clip in _several(given)]
             first, *later = dialogue
-            places = tuple(self.positions_of(_length(clip)) for clip in mine)
+            places = tuple(self.positions_of(len(clip)) for clip in mine)
             turns = [Turn(*first, clips=places), *(Turn(*turn) for turn in later)]
             rows.append(compose(self.tokenizer, turns, self.conversation, line).ids)
             tensors += mine
@@ -172,11 +172,3 @@ def _each_row(given: Any, rows: int, alone: tuple[type, ...], name: str) -> list
 def _several(given: RowClips) -> list[Any]:
     """A row's clips."""
     return [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
-
-
-def _length(clip: np.ndarray | Tensor) -> int:
-    if clip.ndim != 2 or len(clip) == 0:
-        raise ValueError(
-            f"a clip's frames have shape [frames, width] with a frame or more, found {tuple(clip.shape)}"
-        )
-    return len(clip)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from llark import audio
-from llark.errors import BadAudio
 from llark.networks import mels, rhythm, timbre, weighting
 from llark.networks.beat import BeatNet, BeatOutput
 from llark.networks.chord import ChordNet, ChordOutput
@@ -93,12 +92,7 @@ class AudioFeatures:
 
     def __init__(self, samples: np.ndarray, sample_rate: int, networks: Networks | None = None) -> None:
         """`samples` is mono, [samples], nominally within ±1, at any `sample_rate` in Hz."""
-        samples = np.asarray(samples, dtype=np.float32)
-        if samples.ndim != 1 or not len(samples):
-            raise BadAudio("no-samples", f"Expected one channel of samples, got an array of {samples.shape}.")
-        if not np.isfinite(samples).all():
-            raise BadAudio("not-finite", "The samples hold values that are not numbers.")
-        self.samples = samples
+        self.samples = audio.one_channel(samples, sample_rate)
         self.sample_rate = sample_rate
         self.networks = networks if networks is not None else Networks.shared()
 

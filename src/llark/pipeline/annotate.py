@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llark import audio, engine
 from llark.errors import UserMustAct
-from llark.options import AnnotateOptions
+from llark.options import AnnotateOptions, require
 from llark.pipeline import listen
 from llark.records import Annotation, Clip, Dropped, Track
 from llark.report import terminal, text
@@ -32,6 +32,7 @@ def annotate(
     workers: int = 2,
 ) -> Iterator[str]:
     """The facts of recordings, as they are printed; with `out` kept there, for whole folders of them."""
+    require(tuple[Path, ...], songs=songs)
     options = options or AnnotateOptions()
     return of_songs(songs, options) if out is None else of_folder(songs, out, options, workers)
 

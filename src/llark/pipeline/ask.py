@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llark.errors import UserMustAct
 from llark.music import facts_line
-from llark.options import ModelOptions
+from llark.options import ModelOptions, require
 from llark.pipeline import listen
 from llark.records import Annotation, Answer, Track
 from llark.report.text import AskResult, Stopwatch
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from llark.generate import Answerer
     from llark.pipeline.listen import Listened
 
+LONG_LETTERS = 4000
+"""Questions longer than this are measured in tokens before the recording is listened to."""
+
 
 class MusicLM:
     """A model with its encoder, for questions about recordings. Both are loaded once: the encoder when it is
@@ -33,6 +36,7 @@ class MusicLM:
     """
 
     def __init__(self, choice: ModelOptions | None = None) -> None:
+        require(ModelOptions | None, choice=choice)
         self.choice = choice or ModelOptions()
         from llark.embed import record
 
@@ -47,13 +51,20 @@ class MusicLM:
         `facts`: whether the model is shown them; by default, only models that were trained to read them are.
         Raises `BadAudio` or `UserMustAct` with one clear sentence.
         """
+        require(str | Path, song=song)
+        require(tuple[str, ...], questions=questions)
+        require(bool | None, facts=facts)
         if not questions or not all(question.strip() for question in questions):
             raise UserMustAct("There is no question. Give one in quotes after the recording.")
+        if any(question.encode(errors="ignore").decode() != question for question in questions):
+            raise UserMustAct("The question is no UTF-8 text; type it anew.")
         path = Path(song)
         listen.windows_of(_track(path))  # a recording that cannot be read is refused before the model loads
         shown = self.reads_facts if facts is None else facts
         with Stopwatch() as watch, ThreadPoolExecutor(1) as beside:
             loading = self._load(beside)
+            if max(map(len, questions)) > LONG_LETTERS:
+                loading.result().refuse_long(questions)
             with watch("hear"):
                 listened = self.listen_to(path)
             with watch("wait for the model"):
@@ -82,6 +93,7 @@ class MusicLM:
 
     def embed(self, song: Path | str) -> np.ndarray:
         """A recording's frames from this model's encoder: [frames, width]."""
+        require(str | Path, song=song)
         from llark.embed import record
 
         if self._encoder is None:
@@ -92,7 +104,12 @@ class MusicLM:
     def answer(
         self, questions: Sequence[str], frames: np.ndarray | None, facts: Annotation | None = None
     ) -> list[str]:
-        """The answers to questions about [frames, width], or without audio."""
+        """The answers to questions about [frames, width], or without audio.
+
+        Raises `TypeError` or `ValueError` where these are something else.
+        """
+        require(tuple[str, ...], questions=questions)
+        require(Annotation | None, facts=facts)
         from llark.generate import Query
 
         line = None if facts is None else facts_line.describe_facts(facts)

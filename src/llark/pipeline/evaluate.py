@@ -34,7 +34,7 @@ from llark.evaluate.score import EvaluateConfig
 from llark.evaluate.sounds import Sounds, stand_in
 from llark.evaluate.tasks import TASKS
 from llark.music import facts_line
-from llark.options import EvaluateOptions, ModelOptions
+from llark.options import EvaluateOptions, ModelOptions, require
 from llark.pipeline import listen, testsets
 from llark.pipeline.ask import MusicLM, fingerprint, load_answerer
 from llark.pipeline.testsets import TestMaterial
@@ -53,6 +53,8 @@ OWN_ANSWERS = "said"
 
 def evaluate(data: Path | None, out: Path, options: EvaluateOptions) -> str:
     """Scores a model, an endpoint or stored predictions; writes a report to `out` and returns its table."""
+    require(EvaluateOptions, options=options)
+    require(Path | None, data=data)
     _refuse(options)
     if options.predictions is not None:
         return _evaluate_predictions(data, out, options, options.predictions)

@@ -27,7 +27,7 @@ import numpy as np
 from llark import engine
 from llark.embed import layouts, record
 from llark.errors import StoreMismatch, UserMustAct, one_line
-from llark.options import InferOptions, ModelOptions
+from llark.options import InferOptions, ModelOptions, require
 from llark.pipeline.ask import fingerprint, load_answerer
 from llark.records import Clip, Dropped, Exchange
 from llark.storage import artifacts, folders, stages
@@ -100,6 +100,8 @@ def infer(choice: ModelOptions, data: Sequence[str], out: Path, options: InferOp
             would be dropped.
         StoreMismatch: There are answers already, of another model or base, to other data or settings.
     """
+    require(tuple[str, ...], data=data)
+    require(Path, out=out)
     _refuse(out, options)
     material = read_data(data)
     _refuse_other_encoder(choice.folder, material)

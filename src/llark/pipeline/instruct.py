@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from llark.errors import UserMustAct
-from llark.options import InstructOptions
+from llark.options import InstructOptions, require
 from llark.records import Annotation, Clip, Dropped, Exchange, Track
 from llark.storage import artifacts, stages
 from llark.storage import folders as files
@@ -36,6 +36,7 @@ def instruct(places: Sequence[Place], out: Place, options: InstructOptions | Non
     from llark.instruct.offline import OfflineConfig, OfflineTeacher
     from llark.instruct.stage import NAME, Teacher
 
+    require(tuple[str | Path, ...], places=places)
     options = InstructOptions() if options is None else options
     sources = Sources(places, options.limit)
     place = str(files.url(out) if files.is_url(out) else files.local_path(out)).rstrip("/")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from llark import recipe
 from llark.errors import UserMustAct
+from llark.options import require
 from llark.records import Annotation, Clip, Exchange
 from llark.storage import artifacts, stages
 from llark.storage.artifacts import Artifacts
@@ -43,6 +44,7 @@ def train(
     """
     from llark.train import distributed
 
+    require(tuple[str, ...], data=data)
     made = recipe.load(path, overrides)
     with distributed.join(device) as world:
         result = train_on(made.model, made.train, data, out, world, base)
