@@ -1,6 +1,6 @@
 """Damaged files by the thousand: each is read right, or refused with a right reason, or it is a fault.
 
-`python benchmarks/hostile.py [--files 2000] [--seed 0] [--workers 2] [--only FORMAT KIND SEED]`. Every file
+`python benchmarks/hostile.py [--files 2200] [--seed 0] [--workers 2] [--only FORMAT KIND SEED]`. Every file
 is a recording of 35 s, new notes every 80 ms, in one of the formats and with one of the kinds of damage that
 `hostile_files.py` makes; a seed says how. It is read as `prepare` and `annotate` read it (whole, and by
 windows), and `prepare` itself must account for each file. Prints what became of them by format and damage,
@@ -352,7 +352,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--files", type=int, default=2200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", nargs=3, metavar=("FORMAT", "KIND", "SEED"))

@@ -440,7 +440,7 @@ def _moved(how: str) -> Maker:
     def maker(file: Whole, form: Format, random: np.random.Generator) -> Made:
         """Whole pages or packets, or any bytes, up to a tenth of the file."""
         pieces = file.pieces
-        if random.random() < 0.6:
+        if random.random() < 0.6 or (form.says == "bytes" and file.raw is None):  # ADPCM comes in blocks
             count = int(np.ceil((len(pieces) / 10 + 1) ** random.random()))
             at = int(random.uniform(0.1, 0.8) * len(pieces))
             first, last, end = (pieces[min(at + n * count, len(pieces) - 1)][0] for n in range(3))
@@ -462,7 +462,9 @@ def _moved(how: str) -> Maker:
         if form.says == "bytes":
             return data, _by_the_bytes(file, form, data)
         if form.says == "frames":
-            return data, Expected((moved,), file.rate)
+            # A WAV file says where it ends, and what was there twice reaches beyond.
+            over = max(0, sum(map(len, moved)) - len(file.truth)) if form.suffix == "wav" else 0
+            return data, Expected((moved,), file.rate, over / file.rate + WRONG_SECONDS)
         if how == "swapped" and form.suffix in INDEXED:
             return data, _like(file, sounds=((file.truth,), moved))
         return data, _like(file)
