@@ -124,6 +124,31 @@ def test_a_record_whose_worker_was_killed_or_too_slow_is_tried_once_more_and_kee
     assert said in capsys.readouterr().err
 
 
+@dataclass
+class Watched(Halve):
+    """Step: notes in a folder which records are worked on; the second try of `3` says which others are."""
+
+    folder: Path = Path()
+
+    def __call__(self, record: Track) -> Iterator[Clip | Dropped]:
+        mine = self.folder / record.id
+        again = mine.exists()
+        mine.touch()
+        time.sleep(0.05)
+        if record.id == "3" and not again:
+            os._exit(9)
+        others = sorted(path.name for path in self.folder.iterdir() if path != mine)
+        mine.unlink()
+        yield Clip(record.id, " ".join(others) if again else "", record.path, 0.0, 1.0)
+
+
+def test_the_second_try_is_made_while_no_other_record_is_worked_on(tmp_path: Path) -> None:
+    (tmp_path / "now").mkdir()
+    _run(tmp_path / "s", Watched(folder=tmp_path / "now"), _tracks(30), workers=3)  # type: ignore[arg-type]
+    clips = {clip.id: clip.track_id for clip in stages.read(tmp_path / "s", Clip)}
+    assert (len(clips), clips["3"]) == (30, "")
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_slow_to_start_has_the_whole_limit_for_its_first_record(tmp_path: Path) -> None:
     counts = _run(tmp_path / "s", Halve(("slow-open",)), _tracks(4), workers=2, timeout_seconds=3)

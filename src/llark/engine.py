@@ -98,7 +98,6 @@ class Tally:
     """Inputs that became a drop and nothing else."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Drops received, by reason."""
-    seconds: float = 0.0
 
     def add(self, outputs: list[object]) -> None:
         drops = [output.reason for output in outputs if isinstance(output, Dropped)]
@@ -134,7 +133,7 @@ def run(
     """
     if timeout_seconds is not None and workers < 1:
         raise ValueError("timeout_seconds needs workers: this process cannot stop itself")
-    tally, began = Tally(), time.monotonic()
+    tally = Tally()
     with writer:
         if writer.finished:
             return tally
@@ -160,7 +159,6 @@ def run(
         writer.finish()
     if progress:
         say_what_may_pass(step.name, tally)
-    tally.seconds = time.monotonic() - began
     return tally
 
 

@@ -27,7 +27,7 @@ import yaml
 
 from llark import audio
 from llark.audio import AUDIO_SUFFIXES
-from llark.errors import BadAudio, LlarkError, UserMustAct, one_line
+from llark.errors import BadAudio, UserMustAct, one_line
 from llark.music.names import key_name
 from llark.records import Annotation, Dropped, Key, MetadataValue, Note, Notes, Tag, Tags, Track
 from llark.report import terminal
@@ -179,7 +179,7 @@ class Root:
         for stem in stems:
             folder, _, name = stem.rpartition("/")
             inside = self.listing(folder)
-            for form, suffix in itertools.product(unicode_forms(name), _SUFFIXES):
+            for form, suffix in itertools.product(unicode_forms(name) if inside else (), _SUFFIXES):
                 if inside.get(form + suffix) is False:
                     return self.full(f"{stem.removesuffix(name)}{form}{suffix}")
         return None
@@ -273,13 +273,8 @@ RULE = (
 """What SPLITS_FROM says of a data set whose publishers name no splits."""
 
 
-class BadRow(LlarkError):
-    """A row that cannot become a track. `reason` is the slug that drops are counted by."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
+class BadRow(BadAudio):
+    """A row that cannot become a track."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import math
 import random
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -15,9 +16,9 @@ import pytest
 
 from llark.errors import UserMustAct
 from llark.prepare import datasets
-from llark.prepare.reading import split_of
+from llark.prepare.reading import Root, split_of
 from llark.records import KEYS, Dropped, Track, from_json, to_json
-from tests.prepare.datasets.dataset_trees import TREES
+from tests.prepare.datasets.dataset_trees import TREES, write
 
 PAGE = Path(__file__).parents[3] / "docs" / "datasets.md"
 OWN_FILES = {"folder", "jsonl", "csv"}
@@ -91,6 +92,14 @@ def test_rows_are_tracks_or_drops_and_none_is_lost(name: str, tmp_path: Path) ->
     assert Counter(drop.reason for drop in drops) == reasons
     assert {drop.stage for drop in drops} == {"prepare"}
     assert all(drop.id and len(drop.detail) > 10 for drop in drops)
+
+
+def test_a_recording_is_found_whose_name_is_in_another_form_of_unicode(tmp_path: Path) -> None:
+    forms = [unicodedata.normalize(form, "Café") for form in ("NFC", "NFD")]
+    for written, there in (forms, forms[::-1]):
+        folder = tmp_path / f"{len(there)}"
+        write(folder / "below" / f"{there}.OGG", "x")
+        assert Root(folder).audio("gone/x", f"below/{written}") == str(folder / "below" / f"{there}.OGG")
 
 
 HOSTILE = (
