@@ -137,7 +137,7 @@ def _modulating(take: Take, share: float, rng: Random) -> tuple[Take, tuple[int,
     if piece.key is None or not piece.harmony:
         raise Unusable("no-key", "nothing to modulate from")
     start = take.start_beat + share * (take.end_beat - take.start_beat)
-    change = piece.first_downbeat + bar * round((start - piece.first_downbeat) / bar)
+    change = bar * round(start / bar)
     moved = transpose(piece, rng.choice(KEY_CHANGES))
     assert moved.key is not None
     parts = tuple(

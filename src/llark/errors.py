@@ -29,13 +29,17 @@ class UserMustAct(LlarkError):
     """
 
 
-class BadAudio(LlarkError):
-    """A recording that cannot be used. `reason` is a short slug that drops are counted by."""
+class Refused(LlarkError):
+    """An input that cannot be used. `reason`: a slug that drops are counted by; `detail`: a sentence."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+class BadAudio(Refused):
+    """A recording that cannot be used."""
 
 
 class QuestionTooLong(UserMustAct, ValueError):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from llark.corpus.builtin import STYLES, Style, accompany
+from llark.corpus.builtin import STYLES, accompany
 from llark.corpus.harmony import merged
 from llark.corpus.piece import (
     Harmony,
@@ -139,13 +139,10 @@ def harmony_for(notes: Sequence[ScoreNote], key: int, per_bar: int, bars: int) -
     best: list[tuple[float, list[int]]] = [(0.0 if k == 0 else -1.0, [k]) for k in range(len(chords))]
     for bar in range(bars):
         inside = [n for n in notes if bar * per_bar <= n.start < (bar + 1) * per_bar]
-        fits = [
-            _fit(inside, root, quality, bar * per_bar) - 0.1 * (k > 2)
-            for k, (root, quality) in enumerate(chords)
-        ]
         step = []
-        for k, fit in enumerate(fits):
+        for k, (root, quality) in enumerate(chords):
             score, path = max((score - 0.25 * (path[-1] != k), path) for score, path in best)
+            fit = _fit(inside, root, quality, bar * per_bar) - 0.1 * (k > 2)
             step.append((score + fit, [*path, k]))
         best = step
     path = max(best)[1][1:]
@@ -190,7 +187,7 @@ def piece(rng: Random, beats: float, admits: Callable[[str], bool]) -> Piece:
 def _piece(
     rng: Random, beats: float, admits: Callable[[str], bool], arrangement_of: Callable[[], float]
 ) -> Piece:
-    """`manner_of` gives under .25 for a tune that is doubled, over .5 for one over chords."""
+    """`arrangement_of` gives under .25 for a tune that is doubled, over .5 for one over chords."""
     tune = draw(lambda: choose(rng), lambda tune: admits(tune.group))
     meter = tune.meter
     notes, bars = as_notes(tune)
@@ -206,7 +203,9 @@ def _piece(
     accompanied = arrangement > 0.5
     if accompanied:
         spans = tuple(h.later(k * bars * per_bar) for k in range(whole // bars) for h in harmony)
-        parts += accompany(_style(meter, rng), spans, whole, rng, drums=rng.random() < 0.4)
+        folk = {"folk", "march", "waltz", "country", "pop"}
+        style = rng.choice([s for s in STYLES.values() if s.meter == meter and set(s.genres) & folk])
+        parts += accompany(style, spans, whole, rng, drums=rng.random() < 0.4)
         harmony = merged(spans)
     known = meter if accompanied or meter in (3, 6) else None
     # Everything is a bar later, so that a pick-up is not before the beginning.
@@ -225,11 +224,6 @@ def _genres(tune: Tune) -> tuple[str, ...]:
     head = f"{tune.title} {tune.text[:300]}"
     words = [word for word in ("waltz", "march") if re.search(rf"\b{word}", head, re.I)]
     return ("folk", *words[:1])
-
-
-def _style(meter: int, rng: Random) -> Style:
-    folk = {"folk", "march", "waltz", "country", "pop"}
-    return rng.choice([s for s in STYLES.values() if s.meter == meter and set(s.genres) & folk])
 
 
 def _in_register(notes: Sequence[ScoreNote], word: str) -> list[ScoreNote]:

@@ -73,17 +73,15 @@ def key_is_audible(piece: Piece, start: float, end: float) -> bool:
 
 def beats_are_audible(parts: Sequence[Part], start: float, end: float) -> bool:
     """Whether notes begin on or near at least 45 in 100 of the beats."""
-    onsets = np.array(
-        [note.start for part in parts for note in part.notes if start - 0.2 <= note.start < end + 0.2]
-    )
+    starts = (note.start for part in parts for note in part.notes)
+    onsets = np.array([begin for begin in starts if start - 0.2 <= begin < end + 0.2])
     beats = np.arange(np.ceil(start), end)
     if not len(onsets) or not len(beats):
         return False
-    near = np.abs(beats[:, None] - onsets[None, :]).min(axis=1) < 0.12
-    return bool(near.mean() >= 0.45)
+    return bool((np.abs(beats[:, None] - onsets[None, :]).min(axis=1) < 0.12).mean() >= 0.45)
 
 
-def chords_are_heard(piece: Piece, start: float, end: float) -> bool:
+def chords_are_audible(piece: Piece, start: float, end: float) -> bool:
     """Whether at least two notes of the chord sound in most spans of the harmony."""
     supported = []
     for span in piece.harmony:
@@ -109,7 +107,7 @@ def truth(piece: Piece, clip_id: str, timing: Timing, seconds: float, words: Seq
         meter = Meter(piece.meter, 1.0, SOURCE) if piece.meter else Meter()
     known = piece.key is not None and key_is_audible(piece, start, end)
     key = Key(KEYS[piece.key], 1.0, SOURCE) if known and piece.key is not None else Key()
-    chords = _chords(piece, timing, seconds) if chords_are_heard(piece, start, end) else Chords()
+    chords = _chords(piece, timing, seconds) if chords_are_audible(piece, start, end) else Chords()
     return Annotation(
         clip_id=clip_id, start_seconds=0.0, end_seconds=seconds, tempo=tempo, beats=beats, meter=meter,
         key=key, chords=chords, instruments=_tags(words), genre=_tags(piece.genres),
@@ -122,7 +120,7 @@ def _beats(piece: Piece, timing: Timing, seconds: float) -> Beats:
     numbers = [n for n in range(first, first + count) if timing.seconds(n) < seconds - 1e-6]
     times = tuple(round(max(0.0, timing.seconds(number)), 4) for number in numbers)
     bar = piece.beats_per_bar
-    places = tuple((number - piece.first_downbeat) % bar + 1 for number in numbers) if bar else ()
+    places = tuple(number % bar + 1 for number in numbers) if bar else ()
     return Beats(times, places, 1.0, SOURCE)
 
 

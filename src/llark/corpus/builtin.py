@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from random import Random
+
+import yaml
 
 from llark.corpus.harmony import chord_at, harmonise, melody, random_key, swung, voicing
 from llark.corpus.piece import Harmony, Part, Piece, ScoreNote, draw, style_tempi
@@ -81,18 +84,22 @@ def in_style(style: Style, rng: Random, beats: float, band: str, drums: float, t
 # --- Drums, bass and chords in our own styles: the accompaniment of the `builtin` source and of folk tunes.
 
 
-KICK, STICK, SNARE, CLAP, HAT, OPEN_HAT, RIDE, CRASH, SHAKER = 36, 37, 38, 39, 42, 46, 51, 49, 70
+KIT = {
+    "kick": 36, "stick": 37, "snare": 38, "clap": 39, "hat": 42, "open hat": 46, "ride": 51, "crash": 49,
+    "shaker": 70,
+}  # fmt: skip
+"""Drums and their keys on the percussion channel."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """One bar of each role, in beats. `drums` maps a drum to its onsets; `bass` pairs an onset with `r`
-    (root), `f` (fifth) or `t` (third); `chords` are onsets; `short` makes chords short. 6/8 counts dotted
+    """One bar of each role, in beats. `drums` maps a drum of `KIT` to its onsets; `bass` pairs an onset with
+    `r` (root), `f` (fifth) or `t` (third); `chords` are onsets; `short` makes chords short. 6/8 counts dotted
     quarters."""
 
     meter: int
     genres: tuple[str, ...]
-    drums: dict[int, str]
+    drums: dict[str, str]
     bass: str
     chords: str
     short: bool = False
@@ -106,119 +113,21 @@ class Style:
         return 2 if self.meter == 6 else self.meter
 
 
-_EIGHTHS = "0 .5 1 1.5 2 2.5 3 3.5"
-_SIXTHS = "0 .3333 .6667 1 1.3333 1.6667"
+def _styles() -> dict[str, Style]:
+    page = yaml.safe_load(Path(__file__).with_name("styles.yaml").read_text("utf-8"))
+    for style in page.values():
+        style |= {field: tuple(value) for field, value in style.items() if isinstance(value, list)}
+    return {name: Style(**style) for name, style in page.items()}
 
-STYLES = {
-    "rock": Style(
-        4, ("rock",), {KICK: "0 2 2.5", SNARE: "1 3", HAT: _EIGHTHS},
-        "0r .5r 1r 1.5r 2r 2.5r 3r 3.5r", "0 1.5 2.5", kits=(0, 16),
-    ),
-    "metal": Style(
-        4, ("metal",), {KICK: "0 .25 .5 .75 1.5 2 2.25 2.5 2.75 3.5", SNARE: "1 3", RIDE: "0 1 2 3"},
-        "0r .25r .5r .75r 1r 1.5r 2r 2.25r 2.5r 3r 3.5r", "0 .5 1 1.5 2 2.5 3", kits=(16,),
-    ),
-    "pop": Style(
-        4, ("pop",), {KICK: "0 1.5 2", SNARE: "1 3", HAT: _EIGHTHS},
-        "0r 1.5r 2f 3r", "0 1 2 3",
-    ),
-    "ballad": Style(
-        4, ("pop",), {KICK: "0 2", STICK: "1 3", HAT: "0 1 2 3"},
-        "0r 2f", "0 2", slowest_bpm=45, fastest_bpm=130,
-    ),
-    "dance": Style(
-        4, ("dance",), {KICK: "0 1 2 3", CLAP: "1 3", OPEN_HAT: ".5 1.5 2.5 3.5"},
-        ".5r 1.5r 2.5r 3.5r", "0 .75 1.5 2.5", short=True, kits=(24, 25),
-    ),
-    "funk": Style(
-        4, ("funk",), {KICK: "0 .75 2.25 2.5", SNARE: "1 3 3.75",
-        HAT: "0 .25 .5 .75 1 1.25 1.5 1.75 2 2.25 2.5 2.75 3 3.25 3.5 3.75"},
-        "0r .75r 1.5f 2r 2.75r 3.5f", ".5 1.25 1.75 2.5 3.25", short=True, fastest_bpm=140,
-    ),
-    "soul": Style(
-        4, ("soul",), {KICK: "0 .5 2 2.5", SNARE: "0 1 2 3", HAT: _EIGHTHS},
-        "0r .5r 1.5f 2r 3t 3.5f", "1 3",
-    ),
-    "swing": Style(
-        4, ("jazz",), {RIDE: "0 1 1.5 2 3 3.5", HAT: "1 3", KICK: "0"},
-        "0r 1t 2f 3t", "0 1.5 2.5", short=True, swing=True, kits=(32, 40),
-    ),
-    "shuffle": Style(
-        4, ("blues",), {KICK: "0 2", SNARE: "1 3", HAT: _EIGHTHS},
-        "0r 1t 2f 3t", "0 .5 1 1.5 2 2.5 3 3.5", short=True, swing=True,
-    ),
-    "bossa": Style(
-        4, ("latin",), {KICK: "0 1.5 2 3.5", STICK: "0 1.5 3", SHAKER: _EIGHTHS},
-        "0r 1.5f 2f 3.5r", "0 1.5 2.5 3.5", short=True,
-    ),
-    "reggae": Style(
-        4, ("reggae",), {KICK: "2", SNARE: "2", HAT: _EIGHTHS},
-        "0r 1.5f 2r 3t", ".5 1.5 2.5 3.5", short=True, fastest_bpm=150,
-    ),
-    "country": Style(
-        4, ("country",), {KICK: "0 2", SNARE: "1 3", HAT: _EIGHTHS},
-        "0r 2f", "1 1.5 3 3.5", short=True,
-    ),
-    "ambient": Style(
-        4, ("ambient",), {SHAKER: "0 1 2 3"},
-        "0r", "0", fastest_bpm=110,
-    ),
-    "waltz": Style(
-        3, ("waltz",), {KICK: "0", HAT: "1 2"},
-        "0r", "1 2", short=True,
-    ),
-    "slow waltz": Style(
-        3, ("waltz", "pop"), {KICK: "0", STICK: "2", HAT: "0 .5 1 1.5 2 2.5"},
-        "0r 2f", "0 .5 1 1.5 2 2.5", fastest_bpm=150,
-    ),
-    "jazz waltz": Style(
-        3, ("waltz", "jazz"), {RIDE: "0 1 1.5 2", HAT: "1"},
-        "0r 1t 2f", "0 1.5", short=True, swing=True, kits=(32, 40),
-    ),
-    "country waltz": Style(
-        3, ("waltz", "country"), {KICK: "0", SNARE: "1 2", HAT: "0 1 2"},
-        "0r", "1 2",
-    ),
-    "rock in three": Style(
-        3, ("rock",), {KICK: "0 .5", SNARE: "2", HAT: "0 .5 1 1.5 2 2.5"},
-        "0r .5r 1r 2f", "0 1",
-    ),
-    "jig": Style(
-        6, ("folk",), {KICK: "0 1", SHAKER: _SIXTHS},
-        "0r 1f", "0 .6667 1 1.6667", short=True, slowest_bpm=70, fastest_bpm=140,
-    ),
-    "six eight ballad": Style(
-        6, ("pop",), {KICK: "0", SNARE: "1", HAT: _SIXTHS},
-        "0r .6667r 1f", _SIXTHS, slowest_bpm=40, fastest_bpm=110,
-    ),
-    "six eight blues": Style(
-        6, ("blues",), {KICK: "0 .6667", SNARE: "1", RIDE: _SIXTHS},
-        "0r .6667t 1f 1.6667t", "0 1", slowest_bpm=40, fastest_bpm=110,
-    ),
-    "six eight march": Style(
-        6, ("march",), {KICK: "0 1", SNARE: "0 .6667 1 1.3333 1.6667"},
-        "0r 1f", ".6667 1.6667", short=True, slowest_bpm=70, fastest_bpm=140,
-    ),
-    "polka": Style(
-        2, ("folk",), {KICK: "0 1", HAT: ".5 1.5"},
-        "0r 1f", ".5 1.5", short=True, slowest_bpm=70, fastest_bpm=150,
-    ),
-    "march": Style(
-        2, ("march",), {KICK: "0 1", SNARE: "0 .5 .75 1 1.5", CRASH: "0"},
-        "0r 1f", ".5 1.5", short=True, slowest_bpm=70, fastest_bpm=150,
-    ),
-    "two step": Style(
-        2, ("country",), {KICK: "0", SNARE: "1", HAT: "0 .5 1 1.5"},
-        "0r 1f", ".5 1.5", short=True, slowest_bpm=60, fastest_bpm=150,
-    ),
-}  # fmt: skip
+
+STYLES = _styles()
 """Styles that cover every meter; genre words from `records.GENRES`."""
 
 
 def accompany(
     style: Style, harmony: Sequence[Harmony], bars: int, rng: Random, drums: bool = True
 ) -> tuple[Part, ...]:
-    """Bass, chords and (unless told not to) drums for `bars` bars, sometimes with a pad."""
+    """Bass, chords and (if `drums`) drums for `bars` bars, sometimes with a pad."""
     parts = [_bass(style, harmony, bars, rng), _chords(style, harmony, bars, rng)]
     if rng.random() < 0.25:
         parts.append(pad(harmony, rng))
@@ -233,15 +142,15 @@ def _places(text: str) -> list[float]:
 
 def _drums(style: Style, bars: int, rng: Random) -> Part:
     notes: list[ScoreNote] = []
-    dropped = rng.choice((None, None, HAT, KICK))
+    dropped = rng.choice((None, None, "hat", "kick"))
     for bar in range(bars):
         for drum, text in style.drums.items():
-            if drum == dropped or (drum == CRASH and bar % 8):
+            if drum == dropped or (drum == "crash" and bar % 8):
                 continue
             for place in _places(text):
                 accent = 12 if abs(place - round(place)) < 1e-3 else 0
                 start = bar * style.beats_per_bar + swung(place, style.swing)
-                notes.append(ScoreNote(start, start + 0.1, drum, 76 + accent + rng.randint(-8, 8)))
+                notes.append(ScoreNote(start, start + 0.1, KIT[drum], 76 + accent + rng.randint(-8, 8)))
     return Part("drums", rng.choice(style.kits), tuple(notes))
 
 

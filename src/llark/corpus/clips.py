@@ -19,7 +19,7 @@ from llark.audio import save
 from llark.corpus import abc, builtin, groove_midi, grooves, mma, read_sidecar, scores, songs
 from llark.corpus.audible import truth
 from llark.corpus.piece import Piece, Unusable, music21_corpus, some_sway
-from llark.corpus.songs import Catalogue, catalogue
+from llark.corpus.songs import catalogue
 from llark.corpus.synth import SAMPLE_RATE, Fluid, Portable, Synth, finish_mix
 from llark.corpus.take import choose, clip_seconds, mix, perform, reduced
 from llark.errors import BadAudio, UserMustAct
@@ -221,15 +221,19 @@ def render(
     chosen = tuple(sources or [name for name, given in folders.items() if given is not None] or SOURCES)
     _refuse_unknown(chosen, renderer)
     require_packages(chosen, renderer)
-    own_songs, players = _songs(chosen, midi, Path(folder)), _drummers(chosen, groove_midi_folder)
+    _refuse_lone("midi" in chosen, midi, "source midi and a folder of MIDI files (--midi)")
+    both = "source groove_midi and the folder of the Groove MIDI Dataset (--groove-midi)"
+    _refuse_lone("groove_midi" in chosen, groove_midi_folder, both)
     own: dict[str, MakesPiece] = {}
     config = {"version": VERSION, "clips": clips, "seed": seed, "sources": list(chosen), "renderer": renderer}
-    if own_songs is not None:
+    if midi is not None:  # its songs that are Freedoom's are in the split that they have there
+        own_songs = catalogue(Path(midi).absolute(), Path(folder) / SONGS, songs.songs())
         own["midi"], config["midi"] = own_songs.piece, _digest(own_songs.groups)
-    if players is not None:
+    if groove_midi_folder is not None:
+        players = groove_midi.drummers(Path(groove_midi_folder).absolute())
         own["groove_midi"], config["groove_midi"] = players.piece, _digest(players.performances)
     writer = stages.open_stage(folder, "corpus", config, flush_seconds=30.0)
-    if own_songs is not None:
+    if midi is not None:
         own_songs.keep(Path(folder) / SONGS)
     timeout = CLIP_TIMEOUT_SECONDS if workers else None
     return engine.run(
@@ -239,30 +243,14 @@ def render(
 
 
 def _refuse_unknown(sources: Sequence[str], renderer: str) -> None:
-    for name, known, what in [
-        *((s, (*SOURCES, *EXTRA_SOURCES), "source") for s in sources),
-        (renderer, RENDERERS, "renderer"),
-    ]:
-        if name not in known:
-            raise UserMustAct(f"There is no {what} {name!r}; choose from {', '.join(known)}.")
+    known = {"source": (*SOURCES, *EXTRA_SOURCES), "renderer": RENDERERS}
+    for what, name in [*(("source", source) for source in sources), ("renderer", renderer)]:
+        if name not in known[what]:
+            raise UserMustAct(f"There is no {what} {name!r}; choose from {', '.join(known[what])}.")
 
 
 def _digest(items: object) -> str:
     return hashlib.sha256(repr(items).encode()).hexdigest()[:16]
-
-
-def _songs(sources: Sequence[str], midi: str | Path | None, folder: Path) -> Catalogue | None:
-    """The folder's songs; those that are Freedoom's are in the split that they have there."""
-    _refuse_lone("midi" in sources, midi, "source midi and a folder of MIDI files (--midi)")
-    if midi is None:
-        return None
-    return catalogue(Path(midi).absolute(), folder / SONGS, songs.songs())
-
-
-def _drummers(sources: Sequence[str], folder: str | Path | None) -> groove_midi.Drummers | None:
-    named = "source groove_midi and the folder of the Groove MIDI Dataset (--groove-midi)"
-    _refuse_lone("groove_midi" in sources, folder, named)
-    return None if folder is None else groove_midi.drummers(Path(folder).absolute())
 
 
 def _refuse_lone(named: bool, folder: str | Path | None, both: str) -> None:

@@ -12,19 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
-from llark.corpus.builtin import (
-    CLAP,
-    CRASH,
-    HAT,
-    KICK,
-    OPEN_HAT,
-    RIDE,
-    SHAKER,
-    SNARE,
-    STICK,
-    Style,
-    in_style,
-)
+from llark.corpus.builtin import Style, in_style
 from llark.corpus.piece import Piece, draw
 
 GROOVES = 4000
@@ -75,7 +63,7 @@ def _off(beats: int, parts: int) -> list[float]:
     return [beat + (2 / 3 if parts == 3 else 0.5) for beat in range(beats)]
 
 
-def _drums(rng: Random, meter: int, parts: int) -> tuple[dict[int, str], bool]:
+def _drums(rng: Random, meter: int, parts: int) -> tuple[dict[str, str], bool]:
     """Onsets of each drum; and whether the snare falls between all the beats, on none of them."""
     beats = 2 if meter == 6 else meter
     on, off, grid = _grid(beats, 1), _off(beats, parts), _grid(beats, parts)
@@ -88,10 +76,10 @@ def _drums(rng: Random, meter: int, parts: int) -> tuple[dict[int, str], bool]:
         "push": [place - 0.5 if rng.random() < 0.5 and parts != 3 else place for place in back],
     }[kind]  # fmt: skip
     hats = rng.choice((on, off, grid, _grid(beats, min(parts, 3)), []))
-    drums = {KICK: kick, rng.choice((SNARE, SNARE, STICK, CLAP)): snare}
-    drums[rng.choice((HAT, OPEN_HAT, RIDE, SHAKER))] = hats
+    drums = {"kick": kick, rng.choice(("snare", "snare", "stick", "clap")): snare}
+    drums[rng.choice(("hat", "open hat", "ride", "shaker"))] = hats
     if rng.random() < 0.2:
-        drums[CRASH] = [0.0]
+        drums["crash"] = [0.0]
     between = snare == off and kick == on
     return {drum: _written(sorted(set(places))) for drum, places in drums.items() if places}, between
 

@@ -102,11 +102,8 @@ def merged(spans: Sequence[Harmony]) -> tuple[Harmony, ...]:
     joined: list[Harmony] = []
     for span in spans:
         last = joined[-1] if joined else None
-        if (
-            last
-            and (last.root, last.quality) == (span.root, span.quality)
-            and abs(last.end - span.start) < 1e-6
-        ):
+        alike = last and (last.root, last.quality) == (span.root, span.quality)
+        if last and alike and abs(last.end - span.start) < 1e-6:
             joined[-1] = Harmony(last.start, span.end, span.root, span.quality)
         else:
             joined.append(span)
@@ -159,9 +156,8 @@ def melody(
             pitch = _step(pitch, tones if strong or rng.random() < 0.4 else scale, word, rng)
             begin = bar * per_bar + swung(start, swing)
             length = (bar * per_bar + swung(end, swing) - begin) * legato
-            notes.append(
-                ScoreNote(begin, begin + length, pitch, loudness + rng.randint(-8, 8) + (5 if strong else 0))
-            )
+            velocity = loudness + rng.randint(-8, 8) + (5 if strong else 0)
+            notes.append(ScoreNote(begin, begin + length, pitch, velocity))
     return tuple(notes)
 
 

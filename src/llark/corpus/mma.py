@@ -37,7 +37,7 @@ _SKIPPED = re.compile(r"intro|end|fill|break|metronome|none|fade|-44$", re.IGNOR
 
 @dataclass(frozen=True)
 class Groove:
-    """A groove by its full name (`stdlib/waltz:Waltz1`), with the meter that it is heard in.
+    """A groove by its full name (`stdlib/waltz:Waltz1`), with the meter that listeners tap.
 
     `library_beats` of MMA's beats make one of ours: three in most 6/8, where MMA counts eighths.
     """
@@ -60,12 +60,9 @@ class Groove:
 
 def find_grooves(library: Path = LIBRARY) -> tuple[Groove, ...]:
     """Every usable groove of an installed library, in a fixed order."""
-    grooves: list[Groove] = []
-    for file in sorted(GENRES_OF):
-        path = library / f"{file}.mma"
-        if path.exists():
-            grooves.extend(read_grooves(file, path.read_text(errors="replace")))
-    return tuple(grooves)
+    paths = {file: library / f"{file}.mma" for file in sorted(GENRES_OF)}
+    present = {file: path.read_text(errors="replace") for file, path in paths.items() if path.exists()}
+    return tuple(groove for file, text in present.items() for groove in read_grooves(file, text))
 
 
 def read_grooves(file: str, text: str) -> list[Groove]:
@@ -118,14 +115,13 @@ def choose(rng: Random) -> Groove:
     meters = [meter for meter in METER_SHARES if meter in table]
     files = table[rng.choices(meters, [METER_SHARES[m] for m in meters])[0]]
     genres = sorted({genre for file in files for genre in GENRES_OF[file]})
-    weights = [_weight(genre, sum(genre in GENRES_OF[file] for file in files)) for genre in genres]
+    # Nearly the same for every genre, whatever its files; less for those that other sources play.
+    weights = [
+        sum(genre in GENRES_OF[file] for file in files) ** 0.3 * (0.4 if genre in ("folk", "waltz") else 1.0)
+        for genre in genres
+    ]
     genre = rng.choices(genres, weights)[0]
     return rng.choice(files[rng.choice(sorted(f for f in files if genre in GENRES_OF[f]))])
-
-
-def _weight(genre: str, files: int) -> float:
-    """Nearly the same for every genre, whatever its files; less for those that other sources play."""
-    return float(files**0.3) * (0.4 if genre in ("folk", "waltz") else 1.0)
 
 
 def script(groove: Groove, harmony: Sequence[Harmony], bars: int, seed: int) -> str:
@@ -203,7 +199,7 @@ def _style_for(groove: Groove, rng: Random) -> Style:
     return rng.choice(same or fitting)
 
 
-# --- What the groove library of MMA is heard as: genre words and meter of each of its files.
+# --- What the groove library of MMA sounds like: genre words and meter of each of its files.
 
 
 TWO_FOUR = frozenset(

@@ -15,7 +15,7 @@ from random import Random
 from typing import TypeVar
 
 from llark.corpus.programs import vary
-from llark.errors import LlarkError, UserMustAct
+from llark.errors import Refused, UserMustAct
 
 BEND = -1
 """The `number` of a `Control` that is a pitch bend (−8192…8191) and no controller."""
@@ -80,17 +80,16 @@ class Harmony:
 class Piece:
     """Parts and what is known of them. Unknown is `None` or empty, never a guess.
 
-    `meter` is 2, 3, 4 or 6; `first_downbeat` the beat number (0 or later) of the first downbeat;
-    `key` an index into `records.KEYS`; `slowest_bpm` and `fastest_bpm` bound the tempo it may be played at,
-    and `usual_bpm` that at which listeners tap the beats as they are written; `group` is what the split is
-    made by. A piece that `modulates` is only in its `key` where its notes say so.
+    `meter` is 2, 3, 4 or 6, and the first bar begins at beat 0; `key` is an index into `records.KEYS`;
+    `slowest_bpm` and `fastest_bpm` bound the tempo it may be played at, and `usual_bpm` that at which
+    listeners tap the beats as they are written; `group` is what the split is made by. A piece that
+    `modulates` is only in its `key` where its notes say so.
     """
 
     parts: tuple[Part, ...]
     length_beats: float
     group: str
     meter: int | None = None
-    first_downbeat: int = 0
     key: int | None = None
     harmony: tuple[Harmony, ...] = ()
     genres: tuple[str, ...] = ()
@@ -225,7 +224,7 @@ _BY_GENRE: dict[str, Range] = {
 _TUNES: dict[int, Range] = {2: (84, 145), 3: (76, 170), 4: (80, 176), 6: (70, 140)}
 """Folk tunes by their meter."""
 
-_SCORES: dict[int, Range] = {2: (66, 130), 3: (76, 160), 4: (66, 140), 6: (48, 110)}
+SCORE_TEMPI: dict[int, Range] = {2: (66, 130), 3: (76, 160), 4: (66, 140), 6: (48, 110)}
 """Chorales and quartets by theirs."""
 
 BUSY = 3.0
@@ -251,11 +250,6 @@ def tune_tempi(meter: int, density: float) -> Range:
     return BUSIEST_FROM_TO if meter == 4 and density > BUSY else _TUNES[meter]
 
 
-def score_tempi(meter: int) -> Range:
-    """The same of a stretch of a score."""
-    return _SCORES[meter]
-
-
 # --- What a source raises for an item that cannot become a clip, and how it draws items of one split.
 
 
@@ -264,13 +258,8 @@ Item = TypeVar("Item")
 DRAWS = 400
 
 
-class Unusable(LlarkError):
-    """`reason` is a short slug that drops are counted by; `detail` one sentence."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
+class Unusable(Refused):
+    """An item of a source that cannot become a clip."""
 
 
 def music21_corpus() -> Path:
@@ -287,4 +276,4 @@ def draw(choose: Callable[[], Item], admitted: Callable[[Item], bool]) -> Item:
         item = choose()
         if admitted(item):
             return item
-    raise Unusable("no-such-group", f"none of {DRAWS} draws was of the split that is wanted")
+    raise Unusable("no-such-group", f"none of {DRAWS} draws was of the split")

@@ -1,4 +1,4 @@
-"""General MIDI programs and the instrument words they are heard as.
+"""General MIDI programs and the instrument words for what they sound like.
 
 Programs that have no word (oboe, harmonica, banjo, bagpipe, …) are never rendered: a neighbour that has one
 plays instead, so that the truth names everything that sounds.

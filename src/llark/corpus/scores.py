@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from llark.corpus.piece import Part, Piece, ScoreNote, Unusable, draw, music21_corpus, score_tempi, transpose
+from llark.corpus.piece import SCORE_TEMPI, Part, Piece, ScoreNote, Unusable, draw, music21_corpus, transpose
 from llark.corpus.programs import into_range, some_program, word_of
 
 LICENCE = "public domain work; encoding from the music21 corpus"
@@ -120,7 +120,7 @@ def _from_score(score: Any, name: str, composer: str, rng: Random, beats: float)
     song = Piece(
         parts=tuple(made), length_beats=length, group=f"scores/{name}", meter=meter, key=key, modulates=True,
         genres=("classical",), slowest_bpm=45.0, fastest_bpm=120.0 if meter == 6 else 170.0,
-        usual_bpm=score_tempi(meter),
+        usual_bpm=SCORE_TEMPI[meter],
         title=name.split("/")[-1], artist=composer, licence=LICENCE, about={"piece": name},
     )  # fmt: skip
     return transpose(song, rng.randint(-5, 6))

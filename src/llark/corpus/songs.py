@@ -62,7 +62,8 @@ def varied(name: str, song: Piece, rng: Random) -> Piece:
     start = first_note(song)
     moved = transpose(replace(song, title=name), rng.randint(-4, 4))
     parts = tuple(part if part.is_drums or rng.random() < 0.5 else recast(part, rng) for part in moved.parts)
-    return _without_lead_in(replace(moved, parts=parts), start)
+    parts = tuple(part.retimed(lambda time: time - start) for part in parts)
+    return replace(moved, parts=parts, length_beats=moved.length_beats - start)
 
 
 def first_note(song: Piece) -> float:
@@ -70,11 +71,6 @@ def first_note(song: Piece) -> float:
     bar = song.beats_per_bar or 1
     first = min(note.start for part in song.parts for note in part.notes)
     return float(int(first // bar) * bar)
-
-
-def _without_lead_in(song: Piece, start: float) -> Piece:
-    parts = tuple(part.retimed(lambda time: time - start) for part in song.parts)
-    return replace(song, parts=parts, length_beats=song.length_beats - start)
 
 
 def phrases(song: Piece) -> frozenset[int]:
@@ -207,8 +203,7 @@ def _kept(page: Path, files: tuple[tuple[str, int], ...]) -> dict[str, str] | No
     if not page.exists():
         return None
     contents = json.loads(page.read_text(encoding="utf-8"))
-    groups: dict[str, str] = contents["groups"]
-    return groups if contents["files"] == [list(file) for file in files] else None
+    return contents["groups"] if contents["files"] == [list(file) for file in files] else None
 
 
 def _grouped(folder: Path, names: list[str], known: Iterable[tuple[str, Piece]]) -> dict[str, str]:

@@ -144,10 +144,8 @@ class Portable:
         wave = midirenderer.render_wave_from(self._font, midi.write(part))
         rate, stereo = wavfile.read(io.BytesIO(wave))
         scale = np.iinfo(stereo.dtype).max if stereo.dtype.kind == "i" else 1.0
-        rendered = stereo[: int(seconds * rate) + rate // 10].mean(axis=1, dtype=np.float32) / np.float32(
-            scale
-        )
-        mono = resample(rendered, rate, SAMPLE_RATE)
+        rendered = stereo[: int(seconds * rate) + rate // 10].mean(axis=1, dtype=np.float32)
+        mono = resample(rendered / np.float32(scale), rate, SAMPLE_RATE)
         samples = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
         samples[: len(mono)] = mono[: len(samples)]
         return samples

@@ -157,7 +157,7 @@ def _start(piece: Piece, first: float, last: float, rng: Random) -> float:
     start = rng.uniform(first, last)
     bar = piece.beats_per_bar or 4
     if rng.random() < 0.5:
-        snapped = piece.first_downbeat + bar * round((start - piece.first_downbeat) / bar)
+        snapped = bar * round(start / bar)
         if first <= snapped <= last:
             return float(snapped)
     return start
@@ -192,15 +192,12 @@ def perform(take: Take, rng: Random) -> tuple[Part, ...]:
                 Control(max(0.0, PREROLL_SECONDS + timing.seconds(c.start)), c.number, c.value)
                 for c in part.controls
             ]
-            tuned = () if part.is_drums else _last_of_each(_tuned(controls, cents))
+            # Of each number at each time the last one counts: all of before the clip are at its beginning.
+            last = {(control.start, control.number): control for control in _tuned(controls, cents)}
+            tuned = () if part.is_drums else tuple(last.values())
             program = kit if part.is_drums else part.program
             played.append(Part(part.role, program, tuple(notes), tuned))
     return tuple(played)
-
-
-def _last_of_each(controls: Sequence[Control]) -> tuple[Control, ...]:
-    """The last control of each number at each time: all those of before the clip are at its beginning."""
-    return tuple({(control.start, control.number): control for control in controls}.values())
 
 
 def _tuned(controls: Sequence[Control], cents: float) -> list[Control]:
@@ -227,7 +224,7 @@ class Stem:
 def mix(parts: Sequence[Part], seconds: float, synth: Synth, rng: Random) -> tuple[np.ndarray, list[str]]:
     """[samples] float32 of `seconds`, dry, and the words of the instruments that sound in it, loudest first.
 
-    Parts are moved half the way to one loudness, then by chance; none stays fainter than FAINTEST_DB.
+    Parts are moved half the way to one loudness, then at random; none stays fainter than FAINTEST_DB.
     Raises `Unusable` where nothing sounds.
     """
     stems = [stem for part in parts if (stem := _stem(part, seconds, synth)) is not None]
