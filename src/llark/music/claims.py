@@ -500,10 +500,9 @@ class KnownFacts:
     def harmony(self) -> frozenset[str]:
         """Names of every chord and key."""
         alone = self.annotation.isolated_chord.label
-        names = {span.label for span in self.annotation.local_keys.spans} | (
-            {self.key} if self.key else set()
-        )
-        return self.chords | names | ({chord_name(alone)} if alone else set())
+        names = {self.key, *(span.label for span in self.annotation.local_keys.spans)}
+        names |= {alone and chord_name(alone)}
+        return self.chords | {name for name in names if name}
 
     @cached_property
     def instruments(self) -> frozenset[str]:

@@ -6,7 +6,7 @@ The phrases stand in `lexicon.yaml`; how they relate to each other, here.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ NEAR: Mapping[str, tuple[str, ...]] = {
     "trumpet": ("brass",), "voice": ("choir",), "choir": ("voice",), "piano": ("electric piano",),
     "electric guitar": ("distorted guitar",), "drums": ("mallets",), "synth": ("electric piano", "organ"),
 }  # fmt: skip
-"""A word that is no mistake where only one of these is heard."""
+"""A word that is no mistake where only one of these plays."""
 
 OTHER_INSTRUMENT = "other instrument"
 """Stands for instruments that the records have no word for: named, and not scored."""
@@ -52,11 +52,10 @@ class Named(NamedTuple):
 class PhraseFinder:
     """Finds the phrases of a table in a text, the longest first."""
 
-    def __init__(self, table: Mapping[str, str]) -> None:
-        """`table`: each word → other phrases for it, divided by `|`."""
+    def __init__(self, table: Mapping[str, Iterable[str]]) -> None:
+        """`table`: each word → other phrases for it."""
         self._word = {word: word for word in table if word}
-        for word, others in table.items():
-            self._word.update({phrase: word for phrase in others.split("|") if phrase})
+        self._word |= {phrase: word for word, others in table.items() for phrase in others}
         longest_first = sorted(self._word, key=lambda phrase: (-len(phrase), phrase))
         options = "|".join(re.escape(phrase).replace(r"\ ", r"[\s\-]+") for phrase in longest_first)
         self._pattern = re.compile(rf"(?<![\w&])({options})(?:e?s)?(?![\w&])")
@@ -73,7 +72,7 @@ class PhraseFinder:
 def _finder(part: str, words: tuple[str, ...]) -> PhraseFinder:
     """Finds `words` and the phrases of one part of the table beside this file."""
     table = yaml.safe_load((resources.files("llark.music") / "lexicon.yaml").read_text("utf-8"))[part]
-    return PhraseFinder(dict.fromkeys(words, "") | {word: "|".join(table[word]) for word in table})
+    return PhraseFinder(dict.fromkeys(words, ()) | table)
 
 
 INSTRUMENT_PHRASES = _finder("instruments", INSTRUMENTS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from llark.music import claims
 from llark.music.claims import asserted, plain
@@ -96,7 +96,7 @@ _NO_INSTRUMENT = re.compile(
 
 
 def read_instruments(answer: str) -> frozenset[str] | None:
-    """Words of `records.INSTRUMENTS` and of `lexicon.FAMILIES` that the answer says are heard.
+    """Words of `records.INSTRUMENTS` and of `lexicon.FAMILIES` that the answer says are there.
 
     The empty set: the answer says that there are none, or names only what the records have no word for.
     """
@@ -223,8 +223,8 @@ def read_instruments_strictly(answer: str) -> frozenset[str] | None:
 class Labels:
     """A closed list of labels that a data set has and the records have not."""
 
-    def __init__(self, table: Mapping[str, str]) -> None:
-        """`table`: each label → other words for it, divided by `|`."""
+    def __init__(self, table: Mapping[str, Iterable[str]]) -> None:
+        """`table`: each label → other words for it."""
         self.names = tuple(table)
         self._phrases = PhraseFinder(table)
 

@@ -12,7 +12,6 @@ from llark.music.names import chord_name, pitch_class
 from llark.records import PITCH_CLASSES
 
 LETTERS = "CDEFGAB"
-LETTER_PITCH = (0, 2, 4, 5, 7, 9, 11)
 MAJOR_STEPS = (0, 2, 4, 5, 7, 9, 11)
 MINOR_STEPS = (0, 2, 3, 5, 7, 8, 10)
 MAJOR_NUMERALS = ("I", "ii", "iii", "IV", "V", "vi", "vii°")
@@ -191,8 +190,7 @@ class Chord:
 
 def capo(scale: Scale) -> tuple[int, Scale]:
     """The lowest fret (0–11) for a capo, and the key of the open shapes to play there."""
-    choices = ((scale.tonic - shape) % 12 for shape in CAPO_SHAPES[scale.mode])
-    fret = min(choices)
+    fret = min((scale.tonic - shape) % 12 for shape in CAPO_SHAPES[scale.mode])
     return fret, scale.moved(-fret)
 
 
@@ -203,8 +201,8 @@ def mixes_with(scale: Scale) -> tuple[Scale, ...]:
 
 def conventional_name(scale: Scale, sharps: int) -> str:
     """The key's name in a key signature of so many sharps (negative: flats), as in `Db major`."""
-    for spelling in _enharmonics(scale.tonic):
-        if _signature(spelling, scale.mode) == sharps:
+    for spelling in (letter + sign for letter in LETTERS for sign in ("", "#", "b")):
+        if pitch_class(spelling) == scale.tonic and _signature(spelling, scale.mode) == sharps:
             return f"{spelling} {scale.mode}"
     return scale.name
 
@@ -215,12 +213,7 @@ def _signature(tonic: str, mode: str) -> int:
     return place if mode == "major" else place - 3
 
 
-def _enharmonics(pitch: int) -> tuple[str, ...]:
-    names = [letter + sign for letter in LETTERS for sign in ("", "#", "b")]
-    return tuple(name for name in names if pitch_class(name) == pitch)
-
-
 def _spelled(letter_index: int, pitch: int) -> str:
     letter = letter_index % 7
-    offset = (pitch - LETTER_PITCH[letter] + 6) % 12 - 6
+    offset = (pitch - MAJOR_STEPS[letter] + 6) % 12 - 6  # the letters themselves are C major
     return LETTERS[letter] + ("#" * offset if offset > 0 else "b" * -offset)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from random import Random
+
+import yaml
 
 from llark.music.theory import Chord, Scale
 from llark.questions import CAPTIONING, REASONING, Ask, Kind, known, need, unknown
@@ -18,53 +21,8 @@ PLACES = {
     "moderate": ("a walk", "cooking with friends", "a long train ride", "a café"),
     "fast": ("a workout", "a party", "cleaning the house", "the start of a road trip"),
 }
-GENRE_PLACES = {
-    "rock": "a live club", "pop": "a radio show at noon", "jazz": "a small jazz bar", "blues": "a late bar",
-    "country": "an open-air barbecue", "folk": "a session in a pub", "latin": "a dance floor",
-    "funk": "a block party", "soul": "a slow dance", "reggae": "a beach", "dance": "a club",
-    "classical": "a concert hall", "metal": "a festival", "ambient": "meditation", "march": "a parade",
-    "waltz": "a ball",
-}  # fmt: skip
-
-ORIGINS = {
-    "rock": "grew out of rhythm and blues and country in the United States of the 1950s",
-    "pop": "took its present shape in the United States and Britain of the 1950s and 1960s",
-    "jazz": "began among African American musicians in New Orleans early in the twentieth century",
-    "blues": "comes from African American communities in the Deep South of the United States, before 1900",
-    "country": "comes from the rural South of the United States and was first recorded in the 1920s",
-    "folk": "is handed down by ear from one generation to the next",
-    "latin": "joins dance rhythms of Latin America and the Caribbean, such as son, samba and bolero",
-    "funk": "grew out of soul and jazz in the United States of the mid-1960s",
-    "soul": "joined gospel with rhythm and blues in the United States of the late 1950s",
-    "reggae": "comes from Jamaica, where it followed ska and rocksteady in the late 1960s",
-    "dance": "descends from disco, house and techno, which were made for clubs",
-    "classical": "stands in the tradition of European art music, which is written down in scores",
-    "metal": "grew out of blues rock and hard rock in Britain around 1970",
-    "ambient": "got its name in the late 1970s and puts sound and space before beat and tune",
-    "march": "comes from military bands, which kept soldiers in step",
-    "waltz": "spread from Austria and southern Germany in the late eighteenth century as a dance for couples",
-}
-"""Where each style is commonly said to come from."""
-
-RECIPES = {
-    "rock": "put a backbeat on two and four and let guitars carry the chords",
-    "pop": "keep the verses thin and save every layer for the chorus",
-    "jazz": "swing the eighth notes and turn the chords into sevenths and ninths",
-    "blues": "turn the main chords into seventh chords and bend the thirds and sevenths of the melody",
-    "country": "strum an acoustic guitar and let the bass alternate between root and fifth",
-    "folk": "play it on acoustic instruments and keep the tune plain enough to sing along",
-    "latin": "build the rhythm section on a clave and shift the bass ahead of the beat",
-    "funk": "stress the first beat, cut the guitar into short sixteenth notes and let the bass syncopate",
-    "soul": "add a gospel organ and answering voices behind the tune",
-    "reggae": "move the chords to the off-beats, leave the first beat light and let the bass sing",
-    "dance": "put a bass drum on every beat and build up and drop out in blocks of eight bars",
-    "classical": "write the parts out for strings and winds and let the dynamics shape the phrases",
-    "metal": "double the riffs on distorted guitars and fill the beat with a double bass drum",
-    "ambient": "take the drums away, stretch each chord over many bars and add a long reverb",
-    "march": "count it in two, with the bass drum on the beats and a snare between them",
-    "waltz": "count it in three, with the bass on one and the chords on two and three",
-}
-"""What a musician changes first to get to each style."""
+STYLES = yaml.safe_load((resources.files("llark.questions") / "styles.yaml").read_text("utf-8"))
+"""What is said of each of `records.GENRES`: its `place`, `origin` and `recipe`."""
 
 
 def _values(facts: Facts, rng: Random) -> dict[str, str]:
@@ -94,8 +52,8 @@ def scenario(facts: Facts, rng: Random) -> Ask:
     if facts.bpm is not None:
         word = pace(facts.bpm)
         values |= {"bpm": str(facts.bpm), "pace": PACES[word], "place": rng.choice(PLACES[word])}
-    if facts.genres and facts.genres[0] in GENRE_PLACES:
-        values |= {"music": genre_phrase(facts.genres[0]), "spot": GENRE_PLACES[facts.genres[0]]}
+    if facts.genres and facts.genres[0] in STYLES:
+        values |= {"music": genre_phrase(facts.genres[0]), "spot": STYLES[facts.genres[0]]["place"]}
     return known(**values) if values else unknown()
 
 
@@ -196,14 +154,14 @@ def second_voice(facts: Facts, rng: Random) -> Ask:
 
 def origin(facts: Facts, rng: Random) -> Ask | None:
     name = need(facts.genres)[0]
-    return known(music=genre_phrase(name), origin=ORIGINS[name]) if name in ORIGINS else None
+    return known(music=genre_phrase(name), origin=STYLES[name]["origin"]) if name in STYLES else None
 
 
 def restyle(facts: Facts, rng: Random) -> Ask:
     if not facts.genres:
         return unknown(style=rng.choice(GENRES))
     style = other_genre(facts.genres, rng)
-    return known(style=style, recipe=RECIPES[style], music=genre_phrase(facts.genres[0]))
+    return known(style=style, recipe=STYLES[style]["recipe"], music=genre_phrase(facts.genres[0]))
 
 
 LEARN = ("tempo", "meter", "key", "chords")

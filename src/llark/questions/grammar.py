@@ -14,9 +14,8 @@ Groups nest. A choice passes over alternatives whose values are not known.
 from __future__ import annotations
 
 import functools
-import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from random import Random
@@ -169,20 +168,6 @@ def _say(node: Node, values: Values, rng: Random, used: list[str]) -> str | None
     return "" if isinstance(node, FirstKnown) else None
 
 
-def every(node: Node) -> Iterator[str]:
-    """Every sentence of the tree, with its values left as `{name}`; not tidied, may repeat."""
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, Value):
-        yield f"{{{node.name}}}"
-    elif isinstance(node, Chain):
-        for parts in itertools.product(*(tuple(every(part)) for part in node.parts)):
-            yield "".join(parts)
-    else:
-        for option in node.options:
-            yield from every(option)
-
-
 def tidy(text: str) -> str:
     """Single spaces, none before a stop, `a`/`an` as it sounds, a capital at the start of each sentence."""
     text = re.sub(r"\s+", " ", text).strip()
@@ -228,11 +213,6 @@ class Phrases:
 
     def answer(self, form: str, values: Values, rng: Random) -> Sentence:
         return _one(self.answers[form], values, rng)
-
-    def every_question(self) -> Iterator[str]:
-        """Every question, untidied, with its values left as `{name}`; may repeat."""
-        for node in (*self.plain, *self.whole, *self.framed):
-            yield from every(node)
 
 
 def _one(lines: tuple[Node, ...], values: Values, rng: Random) -> Sentence:

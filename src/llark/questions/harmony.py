@@ -85,7 +85,8 @@ def chord_most(facts: Facts, rng: Random) -> Ask:
 
 
 def chord_first(facts: Facts, rng: Random) -> Ask:
-    return known(chord=need(facts.chords)[0].chord.name)
+    name = need(facts.chords)[0].chord.name
+    return known(chord=name, root=name.partition(" ")[0])
 
 
 def chord_last(facts: Facts, rng: Random) -> Ask:

@@ -39,17 +39,12 @@ def marking(bpm: float) -> str:
 
 
 def tempo(facts: Facts, rng: Random) -> Ask:
-    values = {"bpm": str(need(facts.bpm))}
-    if facts.meter == 6:  # the beat is no plain quarter note
-        values["dotted"] = "dotted quarter"
-    return known(**values)
-
-
-def tempo_called(facts: Facts, rng: Random) -> Ask:
-    """The tempo in words, and its half and double: each kind says the one that it asks for."""
+    """The tempo, in words too, and its half and double: each kind says those that it asks for."""
     bpm = need(facts.bpm)
-    half, double = plain_number(bpm / 2), str(2 * bpm)
-    return known(bpm=str(bpm), pace=pace(bpm), marking=marking(bpm), half=half, double=double)
+    more = {"half": plain_number(bpm / 2), "double": str(2 * bpm)}
+    if facts.meter == 6:  # the beat is no plain quarter note
+        more["dotted"] = "dotted quarter"
+    return known(bpm=str(bpm), pace=pace(bpm), marking=marking(bpm), **more)
 
 
 def tempo_compare(facts: Facts, rng: Random) -> Ask:
@@ -113,7 +108,7 @@ def first_downbeat(facts: Facts, rng: Random) -> Ask:
 
 
 def meter(facts: Facts, rng: Random) -> Ask:
-    return known(meter=need(facts.meter_name))
+    return known(meter=need(facts.meter_name), feel=METER_FEELS[facts.meter or 4])
 
 
 def meter_yesno(facts: Facts, rng: Random) -> Ask:
@@ -131,10 +126,6 @@ def meter_choice(facts: Facts, rng: Random) -> Ask:
 
 def meter_waltz(facts: Facts, rng: Random) -> Ask:
     return yes_no(facts.meter == 3, meter=need(facts.meter_name))
-
-
-def meter_feel(facts: Facts, rng: Random) -> Ask:
-    return known(meter=need(facts.meter_name), feel=METER_FEELS[facts.meter or 4])
 
 
 def beats_per_bar(facts: Facts, rng: Random) -> Ask:
@@ -164,13 +155,13 @@ def bars_heard(facts: Facts, rng: Random) -> Ask | None:
 
 KINDS = (
     Kind("tempo", UNDERSTANDING, ("tempo",), tempo, weight=1.3, core=True),
-    Kind("tempo-words", UNDERSTANDING, ("tempo",), tempo_called),
-    Kind("tempo-marking", UNDERSTANDING, ("tempo",), tempo_called, weight=0.5),
+    Kind("tempo-words", UNDERSTANDING, ("tempo",), tempo),
+    Kind("tempo-marking", UNDERSTANDING, ("tempo",), tempo, weight=0.5),
     Kind("tempo-compare", UNDERSTANDING, ("tempo",), tempo_compare),
     Kind("tempo-range", UNDERSTANDING, ("tempo",), tempo_range, weight=0.5),
     Kind("tempo-choice", UNDERSTANDING, ("tempo",), tempo_choice, weight=0.7),
-    Kind("tempo-half", UNDERSTANDING, ("tempo",), tempo_called, weight=0.3),
-    Kind("tempo-double", UNDERSTANDING, ("tempo",), tempo_called, weight=0.3),
+    Kind("tempo-half", UNDERSTANDING, ("tempo",), tempo, weight=0.3),
+    Kind("tempo-double", UNDERSTANDING, ("tempo",), tempo, weight=0.3),
     Kind("tempo-other", UNDERSTANDING, ("tempo",), tempo_other, weight=0.3),
     Kind("tempo-steady", UNDERSTANDING, ("beats", "tempo"), tempo_steady, weight=0.2),
     Kind("beats-heard", UNDERSTANDING, ("beats", *CLIP), beats_heard, weight=0.4),
@@ -179,7 +170,7 @@ KINDS = (
     Kind("meter-yesno", UNDERSTANDING, ("meter",), meter_yesno),
     Kind("meter-choice", UNDERSTANDING, ("meter",), meter_choice, weight=0.7),
     Kind("meter-waltz", UNDERSTANDING, ("meter",), meter_waltz, weight=0.5),
-    Kind("meter-feel", UNDERSTANDING, ("meter",), meter_feel, weight=0.4),
+    Kind("meter-feel", UNDERSTANDING, ("meter",), meter, weight=0.4),
     Kind("beats-per-bar", UNDERSTANDING, ("meter",), beats_per_bar),
     Kind("bar-seconds", UNDERSTANDING, ("tempo", "meter"), bar_seconds, weight=0.3),
     Kind("beat-seconds", UNDERSTANDING, ("tempo",), beat_seconds, weight=0.3),

@@ -74,9 +74,11 @@ def other_genre(genres: tuple[str, ...], rng: Random) -> str:
 
 
 def instruments(facts: Facts, rng: Random) -> Ask:
+    """Their names and how many there are: each kind says what it asks for."""
     instruments = need(facts.instruments)
-    form = "one" if len(instruments) == 1 else "known"
-    return Ask(form, {"instruments": listed(instruments), "an": with_article(instruments[0])})
+    values = {"instruments": listed(instruments), "an": with_article(instruments[0])}
+    values["count"] = counted(len(instruments))
+    return Ask("one" if len(instruments) == 1 else "known", values)
 
 
 def instrument_yesno(facts: Facts, rng: Random) -> Ask | None:
@@ -145,12 +147,6 @@ def ensemble(facts: Facts, rng: Random) -> Ask:
     return Ask("ensemble", {"instruments": listed(names), "count": counted(len(names))})
 
 
-def instrument_count(facts: Facts, rng: Random) -> Ask:
-    instruments = need(facts.instruments)
-    values = {"instruments": listed(instruments), "count": counted(len(instruments))}
-    return Ask("one" if len(instruments) == 1 else "known", values)
-
-
 def instrument_family(facts: Facts, rng: Random) -> Ask | None:
     """A family that is there, or one of which nothing sounds alike; half and half."""
     if not facts.instruments:
@@ -205,7 +201,7 @@ KINDS = (
     Kind("drums", UNDERSTANDING, ("instruments",), drums, weight=0.5),
     Kind("voice", UNDERSTANDING, ("instruments",), voice, weight=0.5),
     Kind("ensemble", UNDERSTANDING, ("instruments",), ensemble, weight=0.6),
-    Kind("instrument-count", UNDERSTANDING, ("instruments",), instrument_count, weight=0.4),
+    Kind("instrument-count", UNDERSTANDING, ("instruments",), instruments, weight=0.4),
     Kind("instrument-family", UNDERSTANDING, ("instruments",), instrument_family, weight=0.6),
     Kind("genre", UNDERSTANDING, ("genre",), genre, weight=0.9, core=True),
     Kind("genre-yesno", UNDERSTANDING, ("genre",), genre_yesno, weight=0.8),

@@ -7,7 +7,7 @@ from random import Random
 from llark.music.theory import INTERVALS, Chord, Scale, capo, mixes_with
 from llark.questions import REASONING, Ask, Kind, known, need, unknown, yes_no
 from llark.questions.facts import Facts, listed
-from llark.questions.harmony import glossed, key
+from llark.questions.harmony import chord_first, key, relative_key
 
 TRANSPOSING = {
     "a trumpet in Bb": 2, "a clarinet in Bb": 2, "a tenor saxophone": 2, "an alto saxophone": 9,
@@ -16,14 +16,11 @@ TRANSPOSING = {
 """Semitones from the sounding key up to the written one, within an octave."""
 
 
-def improvise(facts: Facts, rng: Random) -> Ask:
-    scale = need(facts.scale)
-    return Ask(scale.mode, {"key": scale.name, "tonic": scale.tonic_name, "five": listed(scale.pentatonic)})
-
-
 def scale_notes(facts: Facts, rng: Random) -> Ask:
+    """All notes of the scale, and the five of the pentatonic one: each kind says those that it asks for."""
     scale = need(facts.scale)
-    return Ask(scale.mode, {"key": scale.name, "notes": listed(scale.notes)})
+    notes = {"notes": listed(scale.notes), "five": listed(scale.pentatonic)}
+    return Ask(scale.mode, {"key": scale.name, "tonic": scale.tonic_name, **notes})
 
 
 def transpose(facts: Facts, rng: Random) -> Ask:
@@ -118,11 +115,6 @@ def outside(facts: Facts, rng: Random) -> Ask:
     return yes_no(not strangers, **values)
 
 
-def bass_root(facts: Facts, rng: Random) -> Ask:
-    name = need(facts.chords)[0].chord.name
-    return known(chord=name, root=name.partition(" ")[0])
-
-
 def transposing(facts: Facts, rng: Random) -> Ask:
     player = rng.choice(tuple(TRANSPOSING))
     scale = need(facts.scale, player=player)
@@ -139,13 +131,8 @@ def mood_reason(facts: Facts, rng: Random) -> Ask | None:
     return known(colour=colour, key=facts.scale.name, mode=facts.scale.mode)
 
 
-def same_notes(facts: Facts, rng: Random) -> Ask:
-    scale = need(facts.scale)
-    return known(key=scale.name, relative=glossed(scale.relative, scale.sharps))
-
-
 KINDS = (
-    Kind("improvise", REASONING, ("key",), improvise),
+    Kind("improvise", REASONING, ("key",), scale_notes),
     Kind("scale-notes", REASONING, ("key",), scale_notes, weight=0.6),
     Kind("transpose", REASONING, ("key", "chords"), transpose),
     Kind("capo", REASONING, ("key",), capo_fret, weight=0.6),
@@ -156,9 +143,9 @@ KINDS = (
     Kind("primary-chords", REASONING, ("key",), primary, weight=0.4),
     Kind("dominant-chord", REASONING, ("key",), dominant, weight=0.4),
     Kind("chords-in-key", REASONING, ("key", "chords"), outside, weight=0.4),
-    Kind("bass-root", REASONING, ("chords",), bass_root, weight=0.3),
+    Kind("bass-root", REASONING, ("chords",), chord_first, weight=0.3),
     Kind("final-note", REASONING, ("key",), key, weight=0.3),
     Kind("transposing-instrument", REASONING, ("key",), transposing, weight=0.4),
     Kind("mood-reason", REASONING, ("key",), mood_reason, weight=0.4),
-    Kind("same-notes", REASONING, ("key",), same_notes, weight=0.3),
+    Kind("same-notes", REASONING, ("key",), relative_key, weight=0.3),
 )
