@@ -1,1 +1,1 @@
-"""How much of what a model says is hearing: benchmarks, controls, reports. The model is a callable."""
+"""How much of a model's score comes from the sound: benchmarks, controls, reports."""

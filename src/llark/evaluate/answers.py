@@ -111,14 +111,8 @@ class CachedAnswers:
 
 def _digest(prompts: Sequence[TaskPrompt]) -> str:
     rows = [
-        [
-            prompt.id,
-            prompt.question,
-            prompt.clip_id,
-            prompt.stand_in,
-            prompt.facts and facts_line.describe_facts(prompt.facts),
-        ]
-        for prompt in prompts
+        [one.id, one.question, one.clip_id, one.stand_in, one.facts and facts_line.describe_facts(one.facts)]
+        for one in prompts
     ]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
@@ -169,7 +163,10 @@ def load_predictions(task: str, path: Path, given: TestSet) -> Predictions:
     field = _answer_field(path, rows, brings_questions=not known)
     model = str(rows[0].get("model_name") or rows[0].get("model") or "unknown")
     if not known:
-        known = _own_cases(task, path, rows)
+        if task in QUESTION_TASKS:
+            known = tuple(QUESTION_TASKS[task].load(path))
+        else:
+            known = tuple(_labelled(task, path, number, row) for number, row in enumerate(rows))
         if lacking := [number for number, row in enumerate(rows) if field not in row]:
             raise UserMustAct(f"{path}, row {lacking[0]}, has no {field}, which is the answer in the others.")
         texts = {case.id: _text(row[field]) for case, row in zip(known, rows, strict=True)}
@@ -204,12 +201,6 @@ def _answer_field(path: Path, rows: Sequence[Row], *, brings_questions: bool) ->
             f" {', '.join(name for name in ANSWER_FIELDS if name != 'answer')}."
         )
     return field
-
-
-def _own_cases(task: str, path: Path, rows: Sequence[Row]) -> tuple[Case, ...]:
-    if task in QUESTION_TASKS:
-        return tuple(QUESTION_TASKS[task].load(path))
-    return tuple(_labelled(task, path, number, row) for number, row in enumerate(rows))
 
 
 def _labelled(task: str, path: Path, number: int, row: Row) -> Case:
@@ -254,16 +245,16 @@ def _matched(path: Path, rows: Sequence[Row], field: str, known: Sequence[Case])
         place = row.get("doc_id")
         named = [str(row[name]) for name in NAME_FIELDS if name in row]
         named += [PurePosixPath(name).stem for name in named if "." in name]
-        found = [by_name[name] for name in named if name in by_name][:1]
-        found = found or next((by_clip[name] for name in named if len(by_clip.get(name, ())) == 1), [])
-        if not found and isinstance(place, int) and place >= 0:
+        cases = [by_name[name] for name in named if name in by_name][:1]
+        cases = cases or next((by_clip[name] for name in named if len(by_clip.get(name, ())) == 1), [])
+        if not cases and isinstance(place, int) and place >= 0:
             if farthest >= len(known):
                 raise UserMustAct(
                     f"{path}: doc_id goes up to {farthest}, and there are {len(known)} questions, so that the"
                     " places are those of another set. Name the whole one, without --clips, or rows with ids."
                 )
-            found = [known[place]]
-        texts.update({case.id: _text(row[field]) for case in found if field in row})
+            cases = [known[place]]
+        texts.update({case.id: _text(row[field]) for case in cases if field in row})
     return texts
 
 

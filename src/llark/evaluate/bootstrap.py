@@ -41,7 +41,7 @@ def means(*names: str) -> Rates:
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """above / below, and 0 where below is 0."""
-    zeros: np.ndarray = np.zeros(np.broadcast(above, below).shape)
+    zeros = np.zeros(np.broadcast(above, below).shape)
     return np.divide(above, below, out=zeros, where=np.asarray(below) != 0)
 
 

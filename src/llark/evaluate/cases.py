@@ -24,7 +24,7 @@ TEXT_PRIORS = (LONGEST, LIKELIEST)
 language model expects most after the question."""
 
 CONTROLS = (SHUFFLED, SILENCE, NOISE, NO_AUDIO, MAJORITY, CONSTANT, *TEXT_PRIORS)
-"""What a model that does not hear scores; the best of them is taken off."""
+"""What a model scores without listening; the best of them is taken off."""
 
 ASKED = (AUDIO, FACTS, WRONG_FACTS, SHUFFLED, SILENCE, NOISE, NO_AUDIO)
 """The conditions in which the model is asked the question."""
@@ -64,8 +64,9 @@ class Case:
 class TaskPrompt:
     """One question as it is put to a model.
 
-    It hears the clip `clip_id`, or the `stand_in`, or nothing where both are `None`; `facts` are shown.
-    `options`: the model is not asked, but which of these its language model expects most after the question.
+    It listens to the clip `clip_id`, or to the `stand_in`, or to nothing where both are `None`; `facts` are
+    shown. `options`: the model is not asked, but which of these its language model expects most after the
+    question.
     """
 
     id: str

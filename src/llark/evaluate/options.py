@@ -74,8 +74,8 @@ def read_option(answer: str, truth: OptionList) -> int | None:
     if alone is not None:
         return alone
     text = plain(answer).strip()
-    found = _by_letter(text, truth.texts)
-    return found if found is not None else _by_text(text, truth.texts)
+    place = _by_letter(text, truth.texts)
+    return place if place is not None else _by_text(text, truth.texts)
 
 
 def read_bare_option(answer: str, truth: OptionList) -> int | None:
@@ -91,8 +91,8 @@ def first_letter(answer: str, truth: OptionList) -> int | None:
 
     Some published numbers are counted so; a person would not read so.
     """
-    found = re.search(f"[{LETTERS[: len(truth.texts)]}]", answer)
-    return LETTERS.index(found[0]) if found else None
+    letter = re.search(f"[{LETTERS[: len(truth.texts)]}]", answer)
+    return LETTERS.index(letter[0]) if letter else None
 
 
 def _place(letter: str, count: int) -> int | None:
@@ -115,22 +115,22 @@ def _by_letter(text: str, texts: Sequence[str]) -> int | None:
     alone = re.match(r"^\W*([A-Ja-j])\W*$", text)
     if alone:
         return _place(alone[1], count)
-    heard = asserted(text)
+    said = asserted(text)
     whole = [match.span() for match in _any_of([one for one in texts if len(_words(one)) > 1]).finditer(text)]
     verdicts = [
         match
-        for match in _ANSWER_IS.finditer(heard)
+        for match in _ANSWER_IS.finditer(said)
         if not any(start <= match.start(1) < end for start, end in whole)
     ]
     if verdicts:
         return _place(verdicts[-1][1], count)
-    numbered = _NUMBERED.search(heard)
+    numbered = _NUMBERED.search(said)
     if numbered:
         return int(numbered[1]) - 1 if int(numbered[1]) <= count else None
-    leading = _LEADING.match(heard)
+    leading = _LEADING.match(said)
     if leading:
         return _place(leading[1], count)
-    letters = {next(filter(None, match.groups())).upper() for match in _MARKED.finditer(heard)}
+    letters = {next(filter(None, match.groups())).upper() for match in _MARKED.finditer(said)}
     return _place(letters.pop(), count) if len(letters) == 1 else None
 
 
@@ -189,7 +189,7 @@ class OptionTask(Task):
     count: int
     """Questions of the published file that are asked."""
     fields: tuple[str, ...]
-    """What each row of the file has; by them the file is told from another benchmark's."""
+    """What each row of the file has; which tell the file from another benchmark's."""
     names: Callable[[Row, int], tuple[str, str, str | None]]
     """(row, its place in the file) → the question's id, its recording, and the track if it is known."""
     options: Callable[[Row], OptionList] = listed_options
@@ -219,10 +219,10 @@ class OptionTask(Task):
         for number, row in enumerate(rows):
             if lacking := [name for name in self.fields if name not in row]:
                 has = ", ".join(sorted(row)[:12])
-                kind = (
+                what = (
                     f", row {number}, is of another kind" if number else f" is not the file of {self.variant}"
                 )
-                raise UserMustAct(f"{path}{kind}: rows lack {', '.join(lacking)}; they have {has}.")
+                raise UserMustAct(f"{path}{what}: rows lack {', '.join(lacking)}; they have {has}.")
         return [self._case(path, row, number) for number, row in enumerate(rows) if self.is_asked(row)]
 
     def _case(self, path: Path, row: Row, number: int) -> Case:
@@ -256,7 +256,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         page = [{"id": name, **row} for name, row in page.items()]
     page = page if isinstance(page, list) else [page]
     if not page or not all(isinstance(row, dict) for row in page):
-        raise UserMustAct(f"{path} holds no rows: a list of objects, or an object a line, is wanted.")
+        raise UserMustAct(f"{path} holds no rows: a list of objects, or an object a line, is expected.")
     return page
 
 

@@ -19,6 +19,7 @@ from llark.evaluate.cases import AUDIO, CONDITIONS, CONTROLS
 from llark.evaluate.options import LETTERS
 from llark.evaluate.report import AGREEMENT, FOLLOWS, KEEPS, STRICT, Evaluation, Margin, ScoreRow, Verdict
 from llark.evaluate.score import ASKED_CONTROLS
+from llark.evaluate.task import PUBLISHED
 from llark.evaluate.tasks import TASKS
 from llark.records import Annotation, Clip
 from llark.report import plots
@@ -59,7 +60,7 @@ def page(
     media: Media,
     verdicts: Sequence[Mapping[str, str]] = (),
 ) -> str:
-    """The whole page, as text. `verdicts`: what judges found."""
+    """The whole page, as text. `verdicts`: those of judges."""
     tasks = list(dict.fromkeys(row.task for row in evaluation.rows))
     without = [task for task in dict.fromkeys(one.task for one in evaluation.absent) if task not in tasks]
     return render(
@@ -72,7 +73,7 @@ def page(
         judged=verdicts,
         tasks=[_task(evaluation, task, media) for task in tasks],
         calibration=_calibration(evaluation, media),
-        beside=[_beside(evaluation, task) for task in tasks if TASKS[task].published],
+        beside=[_beside(evaluation, task) for task in tasks if task in PUBLISHED],
         explanation=report.EXPLANATION,
         versions=", ".join(f"{name} {version}" for name, version in evaluation.versions.items()),
         controls=", ".join(CONTROLS),
@@ -101,7 +102,7 @@ def _headline(evaluation: Evaluation, task: str) -> dict[str, Any]:
 
 
 def _lead(margin: Margin, tested: bool) -> str:
-    """In a word, what the lead says. `tested`: the model was also asked without hearing the clip."""
+    """In a word, what the lead says. `tested`: the model was also asked without the sound of the clip."""
     if margin.deaf:
         return "deaf"
     if margin.low <= 0:
@@ -257,7 +258,7 @@ def _beside(evaluation: Evaluation, task: str) -> dict[str, Any]:
 
     Ours is drawn beside it for tasks that have one data set; a key of other music is another number.
     """
-    metric, printed = TASKS[task].headline, TASKS[task].published
+    metric, printed = TASKS[task].headline, PUBLISHED[task]
     same_set = bool(TASKS[task].sources or TASKS[task].variant)
     own = {(row.task, row.metric): row.value for row in evaluation.rows if row.condition == AUDIO}
     return {

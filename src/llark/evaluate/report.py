@@ -55,10 +55,10 @@ class Absent:
 
 @dataclass(frozen=True)
 class Margin:
-    """How far hearing lifts a task's headline: `audio` minus the best control, with the paired interval.
+    """How far the sound lifts a task's headline: `audio` minus the best control, and its paired interval.
 
     `deaf`: over resampled tracks the score does not stay above that of the best control in which the model
-    was asked without hearing the clip.
+    was asked without the sound of the clip.
     """
 
     task: str
@@ -111,7 +111,6 @@ NAMES = {
     "acc1": "Acc1",
     "acc2": "Acc2",
     "mirex": "MIREX",
-    "exact": "exact",
     "f1": "F1",
     "macro_f1": "macro F1",
     "clip_f1": "clip F1",
@@ -130,7 +129,7 @@ DEAF = "as far as these recordings can tell, the model answers no better with th
 EXPLANATION = """\
 Values are over all scored questions, no answer counting as wrong; coverage is the share with an answer. A
 strict value takes only answers that could not be read otherwise. In brackets: the 95 % interval over
-resampled tracks. The lead is hearing minus the best control, resampled in pairs: another track's audio,
+resampled tracks. The lead is audio minus the best control, resampled in pairs: another track's audio,
 silence, noise, no audio, the commonest answer, the best constant one (of options: the best letter), the
 longest option, or the option that the model's language model expects most after the question.
 
@@ -143,7 +142,7 @@ def write(folder: str | Path, evaluation: Evaluation, about: Mapping[str, Any] |
     """Writes the three files and returns the path of `report.md`, which is written last.
 
     Args:
-        about: What was evaluated (model, test set, …), told at the head of the report.
+        about: What was evaluated (model, test set, …), shown at the head of the report.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -211,7 +210,7 @@ def replace_file(path: Path, text: str) -> None:
 # --- the table --------------------------------------------------------------------------------------------
 
 
-def table(evaluation: Evaluation, *, headlines_only: bool = False) -> str:
+def table(evaluation: Evaluation) -> str:
     """A Markdown table, one line a metric; a task's headline first, with its lead over the best control."""
     present = {row.condition for row in evaluation.rows}
     columns = [name for name in CONDITIONS if name in present]
@@ -219,14 +218,13 @@ def table(evaluation: Evaluation, *, headlines_only: bool = False) -> str:
     headings = [HEADINGS.get(name, name) for name in columns]
     heads = ["task", "metric", "lead over best control", *headings, "n"]
     lines = [_line(heads), _line(["---"] * len(heads))]
-    rows = [row for row in evaluation.rows if row.headline or not headlines_only]
-    for task, metric in _ordered(rows):
+    for task, metric in _ordered(evaluation.rows):
         cells = {row.condition: row for row in evaluation.rows if (row.task, row.metric) == (task, metric)}
         lead = _lead(evaluation.margins, task, metric)
         values = [_cell(cells.get(name)) for name in columns]
         n = max(row.n for row in cells.values())
         lines.append(_line([task, name_of(metric), lead, *values, str(n)]))
-    for absent in () if headlines_only else evaluation.absent:
+    for absent in evaluation.absent:
         blank = [""] * (len(columns) + 1)
         lines.append(_line([absent.task, name_of(absent.metric), f"not computed: {absent.why}", *blank]))
     return "\n".join(lines) + "\n"
@@ -234,15 +232,9 @@ def table(evaluation: Evaluation, *, headlines_only: bool = False) -> str:
 
 def page(evaluation: Evaluation, about: Mapping[str, Any] | None = None) -> str:
     """The report as Markdown."""
-    parts = ["# Evaluation\n"]
-    if about:
-        parts.append("".join(f"- {name}: {value}\n" for name, value in about.items()))
-    for margin in evaluation.margins:
-        if margin.deaf:
-            parts.append(f"**Deaf for {margin.task}:** {DEAF}\n")
-    parts.append(table(evaluation))
-    parts.append(EXPLANATION)
-    parts.append(_tracks(evaluation.rows))
+    head = "".join(f"- {name}: {value}\n" for name, value in (about or {}).items())
+    deaf = [f"**Deaf for {task}:** {DEAF}\n" for task in evaluation.deaf]
+    parts = ["# Evaluation\n", head, *deaf, table(evaluation), EXPLANATION, _tracks(evaluation.rows)]
     return "\n".join(part for part in parts if part)
 
 
@@ -257,9 +249,7 @@ def _ordered(rows: Sequence[ScoreRow]) -> list[tuple[str, str]]:
     """(task, metric) in the order of the rows, a headline before the other metrics of its task."""
     tasks = list(dict.fromkeys(row.task for row in rows))
     pairs = dict.fromkeys((row.task, row.metric, not row.headline, _is_aside(row.metric)) for row in rows)
-    return [
-        (task, metric) for task, metric, *_ in sorted(pairs, key=lambda p: (tasks.index(p[0]), p[2], p[3]))
-    ]
+    return [pair[:2] for pair in sorted(pairs, key=lambda pair: (tasks.index(pair[0]), *pair[2:]))]
 
 
 def _is_aside(metric: str) -> bool:
@@ -288,11 +278,8 @@ def _cell(row: ScoreRow | None) -> str:
 
 def _tracks(rows: Sequence[ScoreRow]) -> str:
     counts = {row.task: row.tracks for row in rows if not _is_aside(row.metric)}
-    return (
-        "Tracks: " + ", ".join(f"{task} {tracks}" for task, tracks in counts.items()) + ".\n"
-        if counts
-        else ""
-    )
+    listed = ", ".join(f"{task} {tracks}" for task, tracks in counts.items())
+    return f"Tracks: {listed}.\n" if counts else ""
 
 
 def _number(value: float) -> str:
@@ -323,10 +310,10 @@ def write_samples(folder: Path, evaluation: Evaluation, model: str, stamp: str |
     stamp = stamp or time.strftime("%Y%m%d_%H%M%S")
     written = []
     for task in dict.fromkeys(verdict.task for verdict in evaluation.answers):
-        heard = [v for v in evaluation.answers if (v.task, v.condition) == (task, AUDIO)]
-        if heard:
+        with_sound = [v for v in evaluation.answers if (v.task, v.condition) == (task, AUDIO)]
+        if with_sound:
             path = folder / f"{stamp}_samples_llark_{task}.jsonl"
-            lines = [json.dumps(row, ensure_ascii=False) for row in samples(heard)]
+            lines = [json.dumps(row, ensure_ascii=False) for row in samples(with_sound)]
             path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
             written.append(path)
     return written
@@ -344,7 +331,7 @@ def _sample(place: int, verdict: Verdict) -> dict[str, Any]:
         "doc_id": place,
         "target": target(verdict.truth),
         "filtered_resps": [verdict.answer],
-        "doc_hash": _hash(json.dumps(doc, indent=2, ensure_ascii=False)),
+        "doc_hash": hashlib.sha256(json.dumps(doc, indent=2, ensure_ascii=False).encode()).hexdigest(),
         "input": verdict.question,
         "id": verdict.case_id,
         f"llark_{verdict.task}_{TASKS[verdict.task].headline}": verdict.right,
@@ -358,10 +345,6 @@ def target(truth: Any) -> str:
     if isinstance(truth, frozenset | tuple):
         return ", ".join(map(target, sorted(truth)))
     return f"{truth:g}" if isinstance(truth, float) else str(truth)
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 # --- two reports on the same questions, paired: which model is better, and could that be chance? -----------
@@ -386,14 +369,14 @@ class Difference:
     tracks: int
 
 
-def differences(first: Evaluation, second: Evaluation, condition: str = AUDIO) -> list[Difference]:
-    """One a task that both have, over the questions that both were asked.
+def differences(first: Evaluation, second: Evaluation) -> list[Difference]:
+    """One a task that both have, over the questions that both were asked with sound.
 
     Raises `UserMustAct` where they share none.
     """
     shared = []
-    for task in dict.fromkeys(verdict.task for verdict in first.answers if verdict.condition == condition):
-        one, other = _scored(first, task, condition), _scored(second, task, condition)
+    for task in dict.fromkeys(verdict.task for verdict in first.answers):
+        one, other = _scored(first, task), _scored(second, task)
         same = sorted(id_ for id_ in one.keys() & other.keys() if one[id_].question == other[id_].question)
         if same:
             shared.append(_difference(task, [one[id_] for id_ in same], [other[id_] for id_ in same]))
@@ -402,9 +385,9 @@ def differences(first: Evaluation, second: Evaluation, condition: str = AUDIO) -
     return shared
 
 
-def _scored(evaluation: Evaluation, task: str, condition: str) -> dict[str, Verdict]:
-    """The verdicts on answers with a known truth, by case."""
-    kept = (v for v in evaluation.answers if (v.task, v.condition) == (task, condition))
+def _scored(evaluation: Evaluation, task: str) -> dict[str, Verdict]:
+    """The verdicts on answers with sound whose truth is known, by case."""
+    kept = (v for v in evaluation.answers if (v.task, v.condition) == (task, AUDIO))
     return {verdict.case_id: verdict for verdict in kept if verdict.right is not None}
 
 
@@ -426,11 +409,11 @@ def comparison(first: Evaluation, second: Evaluation, one: str = "first", other:
         f"| task | {one} | {other} | difference | 95 % interval | p | questions | tracks |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for found in differences(first, second):
-        lines.append(
-            f"| {found.task} | {found.first:.3f} | {found.second:.3f} | {found.value:+.3f} | "
-            f"[{found.low:+.3f}, {found.high:+.3f}] | {found.p:.4f} | {found.n} | {found.tracks} |"
-        )
+    lines += [
+        f"| {row.task} | {row.first:.3f} | {row.second:.3f} | {row.value:+.3f} | "
+        f"[{row.low:+.3f}, {row.high:+.3f}] | {row.p:.4f} | {row.n} | {row.tracks} |"
+        for row in differences(first, second)
+    ]
     note = "Mean credit of an answer, 0 to 1; for lists that is the clip's F1, for a tempo Acc1."
     return "\n".join([*lines, "", note, ""])
 

@@ -1,4 +1,4 @@
-"""Asks the questions of every task under every condition, and says how much of the score is hearing.
+"""Asks the questions of every task under every condition, and says how much of the score is due to the sound.
 
 Conditions: `audio` (the clip alone), `facts` (the clip and the facts measured in it), `wrong facts` (the clip
 and another track's facts), and the controls: `shuffled` (another track's sound), `silence`, `noise`,
@@ -55,7 +55,7 @@ from llark.evaluate.tasks import TASKS
 from llark.records import Annotation
 
 ASKED_CONTROLS = tuple(name for name in CONTROLS if name in ASKED)
-"""Controls in which the model is asked, but cannot hear the clip."""
+"""Controls in which the model is asked, but not given the sound of the clip."""
 
 UNKNOWN_TRUTH = "no clip has a known truth for it"
 
@@ -188,7 +188,7 @@ class _TaskRun:
         self._readings: dict[str, dict[str, Any]] = {}
 
     def prompts(self, condition: str) -> list[TaskPrompt]:
-        """What is asked; nothing where the condition cannot be had."""
+        """What is asked; nothing where the condition is not available."""
         cases = list(self.cases.values())
         if condition in (FACTS, WRONG_FACTS):
             cases += self.only_facts.values() if condition == FACTS else ()
@@ -245,19 +245,17 @@ class _TaskRun:
             self._add_rows(LONGEST, cases, {case.id: longest(case.truth) for case in cases})
 
     def margins(self) -> list[Margin]:
-        """Hearing against the best control that was run, if both were."""
+        """`audio` against the best control that was run, if both were."""
         controls = {name: score for name, score in self._headlines.items() if name in CONTROLS}
         if AUDIO not in self._headlines or not controls:
             return []
         own = self._headlines[AUDIO]
         best = max(controls, key=lambda name: controls[name].value)
         low, high = self._interval(own.redrawn - controls[best].redrawn)
-        # Deaf: hearing does not stay above the best control in which the model is asked without the clip.
+        # Deaf: `audio` does not stay above the best control in which the model is asked without the clip.
         asked = [score for name, score in controls.items() if name in ASKED_CONTROLS]
-        deaf = False
-        if asked:
-            loudest = max(asked, key=lambda score: score.value)
-            deaf = self._interval(own.redrawn - loudest.redrawn)[0] <= 0
+        highest = max(asked, key=lambda score: score.value, default=None)
+        deaf = highest is not None and self._interval(own.redrawn - highest.redrawn)[0] <= 0
         lead = own.value - controls[best].value
         return [Margin(self.name, self.task.headline, best, lead, low, high, deaf)]
 
@@ -350,9 +348,8 @@ class _TaskRun:
 def agrees(task: Task, prompts: Sequence[TaskPrompt], readings: Mapping[str, Any]) -> dict[str, float]:
     """1 or 0 by prompt, over the prompts whose facts know the answer."""
     shown = {prompt.id: task.truth(prompt.facts) for prompt in prompts if prompt.facts is not None}
-    return {
-        id_: float(task.credit(readings[id_], fact) == 1.0) for id_, fact in shown.items() if fact is not None
-    }
+    known = {id_: fact for id_, fact in shown.items() if fact is not None}
+    return {id_: float(task.credit(readings[id_], fact) == 1.0) for id_, fact in known.items()}
 
 
 def follows_or_keeps(

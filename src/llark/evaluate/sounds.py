@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import wave
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,20 +38,15 @@ class Sounds:
     clips: Mapping[str, Clip]
 
     def wav(self, prompt: TaskPrompt) -> bytes | None:
-        """The file's bytes; `None` where nothing is to be heard. Raises what `audio.load` raises."""
+        """The file's bytes; `None` where there is nothing to listen to. Raises what `audio.load` raises."""
         if prompt.stand_in is not None:
             return to_wav(stand_in(prompt.stand_in, SENT_RATE), SENT_RATE)
         if prompt.clip_id is None:
             return None
         clip = self._clip(prompt.clip_id)
         audio.refuse_changed(clip)
-        samples, rate = audio.load(
-            clip.path,
-            start_seconds=clip.start_seconds,
-            end_seconds=clip.end_seconds,
-            sample_rate=SENT_RATE,
-        )
-        return to_wav(samples, rate)
+        start, end = clip.start_seconds, clip.end_seconds
+        return to_wav(*audio.load(clip.path, start_seconds=start, end_seconds=end, sample_rate=SENT_RATE))
 
     def seconds(self, prompt: TaskPrompt) -> float:
         if prompt.stand_in is not None:
@@ -115,51 +110,36 @@ _SONGS = (
 _ARTISTS = {"sectoid": ("Sectoid", "MIT"), "muldjord": ("Muldjord", "CC-BY-SA-3.0")}
 
 
-def songs(root: Path = ROOT) -> tuple[Song, ...]:
+def songs() -> tuple[Song, ...]:
     """The eight songs. Raises `UserMustAct` naming the Debian packages where a file is missing."""
-    found = []
+    listed = []
     for act, folder, title, tempo_bpm in _SONGS:
-        artist, licence = _ARTISTS[act]
-        paths = tuple(root / act / folder / stem for stem in STEMS)
-        found.append(Song(f"{act}/{folder}".replace(" ", "_"), title, artist, licence, tempo_bpm, paths))
-    missing = [path for song in found for path in song.paths if not path.is_file()]
+        paths = tuple(ROOT / act / folder / stem for stem in STEMS)
+        name = f"{act}/{folder}".replace(" ", "_")
+        listed.append(Song(name, title, *_ARTISTS[act], tempo_bpm, paths))
+    missing = [path for song in listed for path in song.paths if not path.is_file()]
     if missing:
         install = f"apt install {' '.join(PACKAGES)}"
         raise UserMustAct(f"The real songs are not installed ({missing[0]} is missing); on Debian: {install}")
-    return tuple(found)
+    return tuple(listed)
 
 
-def mix(
-    paths: Sequence[Path],
-    start_seconds: float = 0.0,
-    end_seconds: float | None = None,
-    sample_rate: int | None = None,
-) -> tuple[np.ndarray, int]:
-    """The sum of several files, float32 [samples], at most 0.9 loud (scaled down if need be), and its rate.
-
-    Raises what `audio.load` raises, and `ValueError` where the files have different sample rates.
-    """
-    parts = [
-        audio.load(path, start_seconds=start_seconds, end_seconds=end_seconds, sample_rate=sample_rate)
-        for path in paths
-    ]
-    rates = {rate for _, rate in parts}
-    if len(rates) != 1:
-        raise ValueError(
-            f"files of {sorted(rates)} samples a second are not summed; say the sample_rate wanted"
-        )
-    total = np.zeros(max(len(samples) for samples, _ in parts), dtype=np.float32)
-    for samples, _ in parts:
+def mix(paths: Sequence[Path]) -> tuple[np.ndarray, int]:
+    """The sum of files of one sample rate, float32 [samples], at most 0.9 loud (scaled down if need be), and
+    the rate. Raises what `audio.load` raises."""
+    parts, rates = zip(*(audio.load(path) for path in paths), strict=True)
+    total = np.zeros(max(map(len, parts)), dtype=np.float32)
+    for samples in parts:
         total[: len(samples)] += samples
-    return total * min(1.0, LOUDEST / max(float(np.abs(total).max(initial=0.0)), 1e-9)), rates.pop()
+    return total * min(1.0, LOUDEST / max(float(np.abs(total).max(initial=0.0)), 1e-9)), rates[0]
 
 
-def write_mixes(folder: str | Path, chosen: Iterable[Song] | None = None) -> list[Track]:
+def write_mixes(folder: str | Path) -> list[Track]:
     """Sums each song into a FLAC file that `prepare` can read, unless there is one; returns the tracks."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tracks = []
-    for song in songs() if chosen is None else chosen:
+    for song in songs():
         path = folder / f"{song.id.replace('/', '-')}.flac"
         if not path.is_file():
             samples, rate = mix(song.paths)
@@ -172,8 +152,8 @@ def write_mixes(folder: str | Path, chosen: Iterable[Song] | None = None) -> lis
     return tracks
 
 
-def song_truth(clip: Clip, chosen: Iterable[Song] | None = None) -> Annotation:
+def song_truth(clip: Clip) -> Annotation:
     """What is known about a clip of one of the songs: its tempo. `KeyError` for another track's clip."""
-    tempi = {song.id: song.tempo_bpm for song in (songs() if chosen is None else chosen)}
+    tempi = {song.id: song.tempo_bpm for song in songs()}
     tempo = Tempo(tempi[clip.track_id], confidence=1.0, source="note chart")
     return Annotation(clip.id, clip.start_seconds, clip.end_seconds, tempo=tempo)

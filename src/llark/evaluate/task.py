@@ -1,7 +1,7 @@
 """What a benchmark is: a frozen value of its question, its readers, its truth and its points.
 
-Each file of `tasks` holds one, `TASK`. The kinds of benchmarks that occur more than once are classes with the
-parts that they share: `LabelTask` (one label of a data set's own list), `SetTask` (several labels at once),
+Each file of `tasks` holds one, `TASK`. The kinds of benchmarks that occur more than once are made with the
+parts that they share: `label_task` (one label of a data set's own list), `SetTask` (several labels at once),
 `TimesTask` (seconds in the clip) and `options.OptionTask` (questions that others wrote, with options).
 """
 
@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 import numpy as np
+import yaml
 
 from llark.evaluate import bootstrap
 from llark.music import readers
@@ -25,12 +27,6 @@ Reader = Callable[..., Any | None]
 Truth = Callable[[Annotation], Any | None]
 Points = Callable[[Any | None, Any], Sequence[float]]
 Constants = Callable[[Sequence[Any]], list[Any]]
-
-LLARK = "spotify-research/llark, saved notebook output"
-MOSS = "OpenMOSS/MOSS-Music README, 2026-05"
-MIDASHENG = "xiaomi-research/dasheng-lm, recomputed from its stored answers"
-CMI = "CMI-Bench, quoted"
-"""Sources of published numbers that several benchmarks name."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +82,6 @@ class Task:
     """Which of several variants of a benchmark this is."""
     sources: tuple[str, ...] = ()
     """The data sets whose labels it takes as truth; empty: any."""
-    published: tuple[Published, ...] = ()
-    """What others have printed, nearest to this benchmark; the best first."""
     published_reader: Reader | None = None
     """(answer, truth) → the value as those read it who published a number, where that is another reading."""
 
@@ -122,29 +116,34 @@ ACCURACY = bootstrap.means("coverage", "accuracy")
 """Rates for points of one right value."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LabelTask(Task):
-    """One right label a clip, of a list that a data set has. `accuracy`: the first label that is named."""
-
-    headline: str = "accuracy"
-    points: Points = equal_points
-    rates: bootstrap.Rates = ACCURACY
+def _table(file: str) -> Any:
+    return yaml.safe_load((resources.files("llark.evaluate") / file).read_text("utf-8"))
 
 
-def label_of(fact: str, source: str, labels: Labels) -> Truth:
-    """The label in a field of the annotation, where that data set has given it and it is one of the list."""
+PUBLISHED = {name: [Published(*row) for row in rows] for name, rows in _table("published.yaml").items()}
+"""By benchmark, what others have printed, nearest to it; the best first."""
+
+LABELS = _table("labels.yaml")
+"""By benchmark, the labels that a data set has of its own: each label → other words for it."""
+
+
+def label_task(
+    name: str, source: str, fact: str, *, about: str | None, version: int, question: str
+) -> Task:  # fmt: skip
+    """One right label a clip, of `LABELS[name]`: that in `fact`, a field of the annotation, where the data
+    set `source` has given it. `accuracy`: the first label that is named."""
+    labels = Labels(LABELS[name])
 
     def truth(annotation: Annotation) -> str | None:
         tags: Tags = getattr(annotation, fact)
         label = tags.labels[0].lower() if tags.labels and tags.source == source else None
         return label if label in labels.names else None
 
-    return truth
-
-
-def every_label(labels: Labels) -> Constants:
-    """Each label of the list, said of every clip."""
-    return lambda truths: list(labels.names)
+    return Task(
+        about=about, version=version, question=question, headline="accuracy", reader=labels.first,
+        strict_reader=labels.alone, truth=truth, points=equal_points, rates=ACCURACY,
+        constants=lambda truths: list(labels.names), sources=(source,),
+    )  # fmt: skip
 
 
 # --- several labels at once -------------------------------------------------------------------------------

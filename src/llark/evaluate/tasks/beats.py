@@ -6,7 +6,7 @@ first five seconds), because a clip is short. No answer scores 0 and is counted 
 
 from __future__ import annotations
 
-from llark.evaluate.task import CMI, Published, TimesTask, evenly_every, from_start
+from llark.evaluate.task import TimesTask, evenly_every, from_start
 
 TASK = TimesTask(
     about=__doc__,
@@ -14,8 +14,4 @@ TASK = TimesTask(
     question="At which times do the beats fall? List the seconds from the start of the clip.",
     truth=from_start(lambda annotation: annotation.beats.times_seconds),
     constants=evenly_every(0.4, 0.5, 0.6),
-    published=(
-        Published("f", "GTZAN beats", "beat_this (specialist)", 0.891, "beat_this, quoted", "R"),
-        Published("f", "GTZAN beats, best of 2024-25 audio LMs", "CMI-Bench models", 0.237, CMI, "R"),
-    ),
 )

@@ -3,7 +3,7 @@
 `rouge_l` and `meteor` are means over clips; `bleu` is BLEU-4 of the whole set (Papineni et al. 2002), as
 sacrebleu smooths it. METEOR here matches words and stems, without punctuation and without WordNet's synonyms,
 so that it is a little lower than NLTK's own. All of them measure fluency and shared words: a model that has
-heard nothing scores well (Lin, Freeman and Thickstun 2025), so compare with the controls and with `details`,
+no sound scores well (Lin, Freeman and Thickstun 2025), so compare with the controls and with `details`,
 the mean number of musical facts that a reader finds in an answer, and ask a judge (`llark judge`).
 
 The metrics are those of sacrebleu, rouge-score and NLTK: `pip install 'llark[evaluate]'`.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -35,26 +36,21 @@ class _NoSynonyms:
         return []
 
 
-def _missing(library: str) -> UserMustAct:
-    return UserMustAct(f"{library} is not installed; captions are scored with: pip install 'llark[evaluate]'")
+@cache
+def _of_extra(module: str, name: str) -> Any:
+    """What a library of the extra defines."""
+    try:
+        return getattr(import_module(module), name)
+    except ImportError as error:
+        library = module.partition(".")[0].replace("_", "-")
+        raise UserMustAct(
+            f"{library} is not installed; captions are scored with: pip install 'llark[evaluate]'"
+        ) from error
 
 
 @cache
 def _rouge() -> Any:
-    try:
-        from rouge_score.rouge_scorer import RougeScorer
-    except ImportError as error:
-        raise _missing("rouge-score") from error
-    return RougeScorer(["rougeL"], use_stemmer=True)
-
-
-@cache
-def _sacrebleu() -> Any:
-    try:
-        from sacrebleu.metrics import BLEU
-    except ImportError as error:
-        raise _missing("sacrebleu") from error
-    return BLEU
+    return _of_extra("rouge_score.rouge_scorer", "RougeScorer")(["rougeL"], use_stemmer=True)
 
 
 def rouge_l(answer: str, references: Sequence[str]) -> float:
@@ -64,15 +60,9 @@ def rouge_l(answer: str, references: Sequence[str]) -> float:
 
 def meteor(answer: str, references: Sequence[str]) -> float:
     """METEOR with the best of the references, by words and stems: 0 to 1."""
-    try:
-        from nltk.translate.meteor_score import single_meteor_score
-    except ImportError as error:
-        raise _missing("nltk") from error
-    said = _words(answer)
-    return max(
-        (float(single_meteor_score(_words(one), said, wordnet=_NoSynonyms)) for one in references),
-        default=0.0,
-    )
+    score, said = _of_extra("nltk.translate.meteor_score", "single_meteor_score"), _words(answer)
+    scores = (float(score(_words(one), said, wordnet=_NoSynonyms)) for one in references)
+    return max(scores, default=0.0)
 
 
 def _words(text: str) -> list[str]:
@@ -82,7 +72,8 @@ def _words(text: str) -> list[str]:
 
 def bleu_counts(answer: str, references: Sequence[str]) -> tuple[float, ...]:
     """Length of the answer and of the nearest reference, then matches and totals of 1 to 4 words."""
-    one = _sacrebleu()(effective_order=True).sentence_score(answer, list(references))
+    bleu = _of_extra("sacrebleu.metrics", "BLEU")
+    one = bleu(effective_order=True).sentence_score(answer, list(references))
     return (float(one.sys_len), float(one.ref_len), *map(float, one.counts), *map(float, one.totals))
 
 
@@ -97,18 +88,18 @@ def _bleu(counts: Sequence[float]) -> float:
     lengths, matches, totals = whole[:2], whole[2 : 2 + ORDER], whole[2 + ORDER :]
     if not lengths[0]:
         return 0.0
-    found = _sacrebleu().compute_bleu(
+    score = _of_extra("sacrebleu.metrics", "BLEU").compute_bleu(
         correct=matches, total=totals, sys_len=lengths[0], ref_len=lengths[1], smooth_method="exp"
     )
-    return float(found.score) / 100
+    return float(score.score) / 100
 
 
 def details(answer: str) -> int:
     """How many musical facts the readers find: tempo, key, meter, style, chords, and each instrument."""
     single = (readers.read_tempo, readers.read_key, readers.read_meter, readers.read_genre)
-    found = sum(read(answer) is not None for read in single)
+    values = sum(read(answer) is not None for read in single)
     chords = readers.read_chords(answer) or ()
-    return found + len(readers.read_instruments(answer) or ()) + (len(chords) > 1)
+    return values + len(readers.read_instruments(answer) or ()) + (len(chords) > 1)
 
 
 @lru_cache(maxsize=65536)  # the same constants are said of every clip, for each metric anew

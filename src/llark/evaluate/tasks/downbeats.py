@@ -5,7 +5,7 @@ As `beats`; a clip counts where the truth knows the places of the beats in their
 
 from __future__ import annotations
 
-from llark.evaluate.task import Published, TimesTask, evenly_every, from_start
+from llark.evaluate.task import TimesTask, evenly_every, from_start
 
 TASK = TimesTask(
     about=__doc__,
@@ -13,5 +13,4 @@ TASK = TimesTask(
     question="At which times do the bars begin? List the seconds from the start of the clip.",
     truth=from_start(lambda annotation: annotation.beats.downbeats_seconds),
     constants=evenly_every(1.6, 2.0, 2.4),
-    published=(Published("f", "GTZAN downbeats", "beat_this (specialist)", 0.783, "beat_this, quoted", "R"),),
 )

@@ -7,7 +7,7 @@ key. Enharmonic spellings are the same key. No answer scores 0 and is counted ap
 from __future__ import annotations
 
 from llark.evaluate import bootstrap
-from llark.evaluate.task import CMI, LLARK, Published, Task
+from llark.evaluate.task import Task
 from llark.music import readers
 from llark.records import KEYS
 
@@ -31,11 +31,4 @@ TASK = Task(
     points=_points,
     rates=bootstrap.means("coverage", "mirex", "exact"),
     constants=lambda truths: list(KEYS),
-    published=(
-        Published("mirex", "GiantSteps key", "SheetSage2 (specialist)", 0.7773, "SheetSage2, quoted", "R"),
-        Published("mirex", "GiantSteps key", "madmom (specialist)", 0.7462, CMI, "R"),
-        Published("mirex", "GiantSteps key, 602 previews", "LLark", 0.696, LLARK, "V"),
-        Published("mirex", "GiantSteps key, majority class", "constant", 0.15, LLARK, "V"),
-        Published("mirex", "GiantSteps key, best of 2024-25 audio LMs", "CMI-Bench models", 0.086, CMI, "R"),
-    ),
 )

@@ -7,7 +7,6 @@ to six options an item.
 from __future__ import annotations
 
 from llark.evaluate.options import OptionTask
-from llark.evaluate.task import MOSS, Published
 
 TASK = OptionTask(
     about=__doc__,
@@ -17,8 +16,4 @@ TASK = OptionTask(
     fields=("id", "audio_path", "question", "choices", "answer", "modality"),
     names=lambda row, number: (f"{row['id']}#{number}", str(row["audio_path"]), str(row.get("url") or "")),
     is_asked=lambda row: row.get("modality") == "music",
-    published=(
-        Published("accuracy", "MMAR, music", "Gemini-3.1-Pro", 0.7164, MOSS, "V"),
-        Published("accuracy", "MMAR, music", "MOSS-Music-8B", 0.597, MOSS, "V"),
-    ),
 )

@@ -11,9 +11,6 @@ own track for the intervals.
 from __future__ import annotations
 
 from llark.evaluate.options import OptionTask, first_letter
-from llark.evaluate.task import MIDASHENG, MOSS, Published
-
-NO_AUDIO = "MuChoMusic (original), no audio: 8 of 11 exceed this"
 
 TASK = OptionTask(
     about=__doc__,
@@ -23,11 +20,4 @@ TASK = OptionTask(
     fields=("audio", "question", "choices", "answer"),
     names=lambda row, number: (str(row.get("id", number)), str(row["audio"]), None),
     published_reader=first_letter,
-    published=(
-        Published("accuracy", "MuChoMusic (original)", "MOSS-Music-8B", 0.8939, MOSS, "V"),
-        Published("accuracy", "MuChoMusic (original)", "Qwen3-Omni", 0.7877, MOSS, "V"),
-        Published("accuracy", "MuChoMusic (original)", "MiDashengLM-7B", 848 / 1187, MIDASHENG, "V"),
-        Published("accuracy", "MuChoMusic (original)", "TinyMU-229M", 0.586, "TinyMU table 2", "R"),
-        Published("accuracy", NO_AUDIO, "text-only LMs", 0.5, "RUListening", "R"),
-    ),
 )

@@ -8,46 +8,18 @@ say piano, the corrected F1 is 2·2 / (2·2 + 0 + 2) = 0.667 and the published o
 
 from __future__ import annotations
 
-from llark.evaluate.task import LLARK, Published, SetTask
+from llark.evaluate.task import LABELS, SetTask
 from llark.music.readers import Labels
 from llark.records import Annotation
 
 SOURCES = ("musicnet", "musicnet_em")
-INSTRUMENTS = Labels(
-    {
-        "piano": "grand piano|pianist|pianoforte",
-        "harpsichord": "cembalo",
-        "violin": "fiddle|violinist",
-        "viola": "",
-        "cello": "violoncello|cellist",
-        "double bass": "contrabass|string bass|upright bass|bass",
-        "flute": "flutist",
-        "oboe": "",
-        "clarinet": "",
-        "bassoon": "",
-        "horn": "french horn",
-    }
-)
-_GENERAL_MIDI = {
-    "Acoustic Grand Piano": "piano",
-    "Harpsichord": "harpsichord",
-    "Violin": "violin",
-    "Viola": "viola",
-    "Cello": "cello",
-    "Contrabass": "double bass",
-    "Pizzicato Strings": "violin",
-    "Flute": "flute",
-    "Oboe": "oboe",
-    "Clarinet": "clarinet",
-    "Bassoon": "bassoon",
-    "French Horn": "horn",
-}
+INSTRUMENTS = Labels(LABELS["musicnet_instruments"])
 
 
 def _truth(annotation: Annotation) -> frozenset[str] | None:
     if annotation.notes.source not in SOURCES:
         return None
-    played = {_GENERAL_MIDI.get(note.instrument) for note in annotation.notes.notes}
+    played = {LABELS["musicnet_programs"].get(note.instrument) for note in annotation.notes.notes}
     return frozenset(name for name in played if name is not None) or None
 
 
@@ -59,8 +31,4 @@ TASK = SetTask(
     strict_reader=INSTRUMENTS.listed,
     truth=_truth,
     sources=SOURCES,
-    published=(
-        Published("f1", "MusicNet, notebook as saved, with its fault", "ImageBind-LLM", 0.858, LLARK, "V"),
-        Published("f1", "MusicNet, always piano", "constant", 0.551, LLARK, "V"),
-    ),
 )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from llark.evaluate import bootstrap
-from llark.evaluate.task import MOSS, Published, Task
+from llark.evaluate.task import Task
 from llark.music import readers
 from llark.music.names import note_name
 from llark.records import Annotation
@@ -42,8 +42,4 @@ TASK = Task(
     rates=bootstrap.means("coverage", "accuracy", "pitch_class"),
     constants=lambda truths: sorted(set(truths)),
     sources=(SOURCE,),
-    published=(
-        Published("accuracy", "NSynth test", "MOSS-Music-8B", 0.8694, MOSS, "V"),
-        Published("accuracy", "NSynth test, rerun by MOSS", "Music Flamingo", 0.0, MOSS, "V"),
-    ),
 )

@@ -1,4 +1,4 @@
-"""Reasoning: an open question whose answer rests on what is heard, and how much of it is so.
+"""Reasoning: an open question whose answer rests on the music, and how much of it holds.
 
 The paper has people and a judge match such answers to the music (section 6.4): `llark judge --how match`, and
 which of two answers is better: `llark judge --how prefer`. Here, without a judge: the facts that the readers

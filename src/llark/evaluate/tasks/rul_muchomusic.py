@@ -8,9 +8,6 @@ distractors, in an order that depends on the question's id alone. Numbers are no
 from __future__ import annotations
 
 from llark.evaluate.options import OptionList, OptionTask, Row, shuffled
-from llark.evaluate.task import Published
-
-QWEN = "Qwen3-Omni report, quoted"
 
 
 def _options(row: Row) -> OptionList:
@@ -25,10 +22,4 @@ TASK = OptionTask(
     fields=("id", "question", "correct_answer", "distractors"),
     names=lambda row, number: (str(row["id"]), str(row.get("audio", row["id"])), row.get("caption")),
     options=_options,
-    published=(
-        Published("accuracy", "RUL-MuchoMusic", "Qwen3.5-Omni-Plus", 0.724, QWEN, "R"),
-        Published("accuracy", "RUL-MuchoMusic", "Gemini-3.1-Pro", 0.596, QWEN, "R"),
-        Published("accuracy", "RUL-MuchoMusic", "Qwen3-Omni", 0.52, QWEN, "R"),
-        Published("accuracy", "RUL-MuchoMusic", "Audio Flamingo 3", 0.476, QWEN, "R"),
-    ),
 )

@@ -8,7 +8,7 @@ and is counted apart as missing coverage.
 from __future__ import annotations
 
 from llark.evaluate import bootstrap
-from llark.evaluate.task import LLARK, Published, Task
+from llark.evaluate.task import Task
 from llark.music import readers
 
 TOLERANCE = 0.04
@@ -41,9 +41,4 @@ TASK = Task(
     rates=bootstrap.means("coverage", "acc1", "acc2"),
     constants=lambda truths: sorted({float(round(bpm)) for bpm in truths}),
     remark=_remark,
-    published=(
-        Published("acc2", "GiantSteps tempo, as printed in the paper", "LLark", 0.86, "ICLR review", "R"),
-        Published("acc2", "GiantSteps tempo v2, 661 previews", "LLark", 0.368, LLARK, "V"),
-        Published("acc1", "GiantSteps tempo v2, 661 previews", "LLark", 0.331, LLARK, "V"),
-    ),
 )
