@@ -13,7 +13,6 @@ import pytest
 
 from llark import audio, engine
 from llark.annotate import melody
-from llark.annotate.melody import MelodyConfig
 from llark.annotate.song import SongFacts
 from llark.errors import BadAudio
 from llark.networks.features import AudioFeatures
@@ -183,11 +182,15 @@ def test_a_silent_window_does_not_end_the_melody(monkeypatch: pytest.MonkeyPatch
     assert len(recording.facts().melody.notes) == 2
 
 
-def test_the_share_that_repeats_itself_is_given_up_only_where_it_cannot_be_reached() -> None:
+def test_the_share_that_repeats_itself_is_given_up_only_where_it_cannot_be_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     line, noise = tune(6.0), 0.3 * np.random.default_rng(1).standard_normal(6 * RATE)
-    all_of_it = MelodyConfig(periodic_share=0.0)
-    for mixed in (line, noise, np.concatenate([line, noise]), np.concatenate([noise, line])):
-        whole, given_up = (melody.periodic_share(mixed, config) for config in (all_of_it, MelodyConfig()))
-        assert given_up == (whole if whole >= MelodyConfig().periodic_share else 0.0)
-    assert melody.periodic_share(line) > 0.8
-    assert 0.3 < melody.periodic_share(np.concatenate([line, noise]), all_of_it) < 0.55
+    least, both = melody.PERIODIC_SHARE, np.concatenate([line, noise])
+    recordings = (line, noise, both, np.concatenate([noise, line]))
+    given_up = [melody.periodic_share(samples) for samples in recordings]
+    monkeypatch.setattr(melody, "PERIODIC_SHARE", 0.0)
+    whole = [melody.periodic_share(samples) for samples in recordings]
+    assert given_up == [share if share >= least else 0.0 for share in whole]
+    assert whole[0] > 0.8
+    assert 0.3 < whole[2] < 0.55

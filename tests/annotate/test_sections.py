@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import find_peaks
 
 from llark.annotate import sections
-from llark.annotate.sections import WIDTH, SectionsConfig
+from llark.annotate.sections import WIDTH
 
 
 def song(form: str, each_seconds: int = 24, spread: float = 0.6, seed: int = 4) -> list[np.ndarray]:
@@ -57,17 +57,17 @@ def test_three_hours_are_seen_in_coarser_steps() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_peaks_are_the_ones_that_scipy_finds(seed: int) -> None:
+def test_peaks_are_the_ones_that_scipy_finds(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounded, so that there are flat tops; their heights differ, since scipy breaks ties as it happens."""
     rng = np.random.default_rng(seed)
     curve = np.cumsum(rng.standard_normal(300)).round()
     curve = (curve - curve.min()) / np.ptp(curve) + np.repeat(rng.random(150) * 1e-3, 2)
-    config = SectionsConfig(least_novelty=0.3)
-    theirs, _ = find_peaks(curve, height=0.3, distance=10, prominence=config.least_rise)
+    monkeypatch.setattr(sections, "LEAST_NOVELTY", 0.3)
+    theirs, _ = find_peaks(curve, height=0.3, distance=10, prominence=sections.LEAST_RISE)
     assert len(theirs) > 1
-    assert sections._peaks(curve, 10, config).tolist() == theirs.tolist()
+    assert sections._peaks(curve, 10).tolist() == theirs.tolist()
 
 
 def test_a_flat_curve_and_none_at_all_have_no_peaks() -> None:
     for curve in (np.zeros(0), np.ones(1), np.ones(9), np.arange(9.0)):
-        assert sections._peaks(curve, 3, SectionsConfig()).tolist() == []
+        assert sections._peaks(curve, 3).tolist() == []

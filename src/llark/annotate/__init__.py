@@ -1,4 +1,4 @@
-"""The musical facts of a clip, each found by one file of this room in the outputs of the networks."""
+"""The musical facts of a clip, each read by one file of this room off the outputs of the networks."""
 
 from __future__ import annotations
 

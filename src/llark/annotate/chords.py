@@ -7,7 +7,6 @@ where the chord net is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -32,53 +31,51 @@ _STATES = 25
 _FLOOR = 1e-3
 
 
-@dataclass(frozen=True)
-class ChordConfig:
-    frames_per_second: float = 22050 / 512
-    change_cost: float = 10.0
-    """What a change must gain in log probability; higher gives longer chords."""
-    quality_share: float = 0.5
-    """Of a major or minor chord's probability, the share of a seventh or a diminished triad from which on it
-    is named."""
-    rare_triad_probability: float = 0.5
-    """Mean over a chord above which the chord net's suspended or augmented triad is named."""
-    quiet: float = 2e-3
-    """Chroma sum, in full-scale units, under which nothing sounds."""
-    least_share: float = 0.1
-    """Share of the clip that must carry a chord; with less, chords are unknown."""
-    shortest_seconds: float = 0.2
-    """No-chord gaps shorter than this go to the chord before them."""
+FRAMES_PER_SECOND = 22050 / 512
+CHANGE_COST = 10.0
+"""What a change must gain in log probability; higher gives longer chords."""
+QUALITY_SHARE = 0.5
+"""Of a major or minor chord's probability, the share of a seventh or a diminished triad from which on it
+is named."""
+RARE_TRIAD_PROBABILITY = 0.5
+"""Mean over a chord above which the chord net's suspended or augmented triad is named."""
+QUIET = 2e-3
+"""Chroma sum, in full-scale units, under which nothing sounds."""
+LEAST_SHARE = 0.1
+"""Share of the clip that must carry a chord; with less, chords are unknown."""
+SHORTEST_SECONDS = 0.2
+"""No-chord gaps shorter than this go to the chord before them."""
 
 
-def decode(output: ChordOutput, harmony: HarmonyOutput, config: ChordConfig = ChordConfig()) -> Chords:
+def decode(output: ChordOutput, harmony: HarmonyOutput) -> Chords:
     """The spans cover the clip from 0 s without gaps; labels are `C:maj`, `F#:min`, `G:7` or `N`.
 
     Nothing pitched (silence, noise, drums) gives no spans and confidence 0.
     """
-    probabilities = majmin(output, harmony, config)
+    probabilities = majmin(output, harmony)
     if not len(probabilities):
         return Chords(source=SOURCE)
-    path = viterbi(np.log(probabilities + _FLOOR), config.change_cost)
+    path = viterbi(np.log(probabilities + _FLOOR), CHANGE_COST)
     certainty = probabilities[np.arange(len(path)), path]
     pitched = path > 0
-    if pitched.mean() < config.least_share:
+    if pitched.mean() < LEAST_SHARE:
         return Chords(source=SOURCE)
     confidence = float(certainty[pitched].mean() * min(1.0, 2 * pitched.mean()))
     edges = [0, *(np.flatnonzero(np.diff(path)) + 1), len(path)]
     spans = []
     for first, last in pairwise(edges):
-        label = _label(int(path[first]), output.triad[first:last], harmony.chords[first:last], config)
-        start, end = (_seconds(edge, len(path), config) for edge in (first, last))
+        label = _label(int(path[first]), output.triad[first:last], harmony.chords[first:last])
+        start, end = (_seconds(edge, len(path)) for edge in (first, last))
         spans.append(ChordSpan(start, end, label))
-    return Chords(_without_slivers(spans, config), confidence, SOURCE)
+    return Chords(_without_slivers(spans), confidence, SOURCE)
 
 
-def majmin(output: ChordOutput, harmony: HarmonyOutput, config: ChordConfig = ChordConfig()) -> np.ndarray:
+def majmin(output: ChordOutput, harmony: HarmonyOutput) -> np.ndarray:
     """[frames, 25]: no chord, then twelve major, then twelve minor chords, each row adding up to 1."""
     qualities = harmony.chords[:, :-1].reshape(-1, len(QUALITIES), 12)
     families = [qualities[:, kinds, :].sum(axis=1) for kinds in (_MAJOR, _MINOR)]
     probabilities: np.ndarray = np.concatenate([harmony.chords[:, -1:], *families], axis=1)
-    silent = output.chroma.sum(axis=1) < config.quiet
+    silent = output.chroma.sum(axis=1) < QUIET
     probabilities[silent] = np.eye(_STATES, dtype=probabilities.dtype)[0]
     return probabilities
 
@@ -101,37 +98,35 @@ def viterbi(log_likelihoods: np.ndarray, change_cost: float) -> np.ndarray:
     return path
 
 
-def _label(state: int, triads: np.ndarray, chords: np.ndarray, config: ChordConfig) -> str:
+def _label(state: int, triads: np.ndarray, chords: np.ndarray) -> str:
     """`triads` is [frames, 73] of the chord net, `chords` [frames, 73] of the harmony nets, in one chord."""
     if state == 0:
         return NO_CHORD
     minor, root = divmod(state - 1, 12)
     rare = triads[:, 1:].reshape(-1, len(TRIADS), 12)[:, _RARE, root].mean(axis=0)
-    if rare.max() > config.rare_triad_probability:
+    if rare.max() > RARE_TRIAD_PROBABILITY:
         return f"{PITCH_CLASSES[root]}:{TRIADS[_RARE[int(rare.argmax())]]}"
     family = _MINOR if minor else _MAJOR
     shares = chords[:, :-1].reshape(-1, len(QUALITIES), 12)[:, family, root].mean(axis=0)
     best = int(shares.argmax())
-    quality = family[best if shares[best] > config.quality_share * shares.sum() else 0]
+    quality = family[best if shares[best] > QUALITY_SHARE * shares.sum() else 0]
     return f"{PITCH_CLASSES[root]}:{QUALITIES[quality]}"
 
 
-def _seconds(edge: int, frames: int, config: ChordConfig) -> float:
+def _seconds(edge: int, frames: int) -> float:
     """The time of the edge before frame `edge`: half a frame before its centre, but within the clip."""
-    return float(np.clip(edge - 0.5, 0, frames - 1)) / config.frames_per_second
+    return float(np.clip(edge - 0.5, 0, frames - 1)) / FRAMES_PER_SECOND
 
 
-def _without_slivers(spans: list[ChordSpan], config: ChordConfig) -> tuple[ChordSpan, ...]:
+def _without_slivers(spans: list[ChordSpan]) -> tuple[ChordSpan, ...]:
     """Neighbours with the same label joined, and very short gaps given to the chord beside them."""
     kept: list[ChordSpan] = []
     for span in spans:
         last = kept[-1] if kept else None
-        short = span.end_seconds - span.start_seconds < config.shortest_seconds
+        short = span.end_seconds - span.start_seconds < SHORTEST_SECONDS
         if last and (span.label == last.label or (span.label == NO_CHORD and short)):
             kept[-1] = ChordSpan(last.start_seconds, span.end_seconds, last.label)
-        elif (
-            last and len(kept) == 1 and last.label == NO_CHORD and last.end_seconds < config.shortest_seconds
-        ):
+        elif last and len(kept) == 1 and last.label == NO_CHORD and last.end_seconds < SHORTEST_SECONDS:
             kept[-1] = ChordSpan(0.0, span.end_seconds, span.label)
         else:
             kept.append(span)
@@ -149,47 +144,43 @@ ISOLATED_QUALITIES = ("maj", "min", "7", "maj7", "min7", "dim", "aug", "sus4", "
 """Of a chord that sounds alone; of two that explain the notes alike, the first."""
 
 
-@dataclass(frozen=True)
-class IsolatedChordConfig:
-    longest_seconds: float = 60.0
-    four_classes: float = 0.78
-    """Share of the chroma that the four strongest pitch classes must hold."""
-    steady: float = 0.8
-    """Likeness (cosine) of the chroma of each stretch to that of the whole."""
-    stretch_seconds: float = 2.0
-    notes: NoteConfig = field(default_factory=lambda: NoteConfig(onset=0.4, least_sounding=0.3))
-    """More notes than a transcription would take: the inner ones of a chord are faint."""
-    inside: float = 0.92
-    """Share of the notes that must lie in the chord."""
-    weakest: float = 0.45
-    """How strong the chord's weakest note must be, against an equal share."""
-    likeness: float = 0.9
-    """Of the first half to the second."""
-    bass: float = 0.02
-    """What a root in the bass counts, where several roots explain the notes alike."""
+ISOLATED_LONGEST_SECONDS = 60.0
+ISOLATED_FOUR_CLASSES = 0.78
+"""Share of the chroma that the four strongest pitch classes must hold."""
+ISOLATED_STEADY = 0.8
+"""Likeness (cosine) of the chroma of each stretch to that of the whole."""
+ISOLATED_STRETCH_SECONDS = 2.0
+ISOLATED_NOTES = NoteConfig(onset=0.4, least_sounding=0.3)
+"""More notes than a transcription would take: the inner ones of a chord are faint."""
+ISOLATED_INSIDE = 0.92
+"""Share of the notes that must lie in the chord."""
+ISOLATED_WEAKEST = 0.45
+"""How strong the chord's weakest note must be, against an equal share."""
+ISOLATED_LIKENESS = 0.9
+"""Of the first half to the second."""
+ISOLATED_BASS = 0.02
+"""What a root in the bass counts, where several roots explain the notes alike."""
 
 
-def find_isolated(
-    features: AudioFeatures, config: IsolatedChordConfig = IsolatedChordConfig()
-) -> IsolatedChord:
+def find_isolated(features: AudioFeatures) -> IsolatedChord:
     """The chord, spelled `C:maj7`; unknown where anything else sounds, or only part of a chord."""
     unknown = IsolatedChord(source=NOTES_SOURCE)
-    if features.duration_seconds > config.longest_seconds:
+    if features.duration_seconds > ISOLATED_LONGEST_SECONDS:
         return unknown
     strengths = pitch_class_strengths(features.chord.chroma)
-    if four_class_share(strengths) < config.four_classes:
+    if four_class_share(strengths) < ISOLATED_FOUR_CLASSES:
         return unknown
-    stretches = max(2, round(features.duration_seconds / config.stretch_seconds))
-    if steadiness(strengths, stretches) < config.steady:
+    stretches = max(2, round(features.duration_seconds / ISOLATED_STRETCH_SECONDS))
+    if steadiness(strengths, stretches) < ISOLATED_STEADY:
         return unknown
-    sounding_notes = notes.decode(features.note, config.notes)
+    sounding_notes = notes.decode(features.note, ISOLATED_NOTES)
     first, second = halves(sounding_notes, len(features.note.notes))
     if not first.any() or not second.any():
         return unknown
     likeness = float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))
     lowest = min(sounding_notes, key=lambda sound: sound.pitch_midi).pitch_midi % 12
-    label, inside, weakest = best_chord(first**2 + second**2, lowest, config)
-    if likeness < config.likeness or inside < config.inside or weakest < config.weakest:
+    label, inside, weakest = best_chord(first**2 + second**2, lowest)
+    if likeness < ISOLATED_LIKENESS or inside < ISOLATED_INSIDE or weakest < ISOLATED_WEAKEST:
         return unknown
     confidence = inside * likeness * min(1.0, (1 + weakest) / 1.6)
     return IsolatedChord(label, round(confidence, 3), NOTES_SOURCE)
@@ -233,7 +224,7 @@ def halves(sounding_notes: Sequence[Sounding], frames: int) -> tuple[np.ndarray,
     return first, second
 
 
-def best_chord(weights: np.ndarray, lowest: int, config: IsolatedChordConfig) -> tuple[str, float, float]:
+def best_chord(weights: np.ndarray, lowest: int) -> tuple[str, float, float]:
     """(label, share of the notes in the chord, strength of its weakest note against an equal share).
 
     `weights` is [12] by pitch class, `lowest` the pitch class of the lowest note.
@@ -244,7 +235,7 @@ def best_chord(weights: np.ndarray, lowest: int, config: IsolatedChordConfig) ->
         for quality in ISOLATED_QUALITIES:
             inside = shares[[(root + semitone) % 12 for semitone in TONES[quality]]]
             weakest = float(inside.min()) * len(TONES[quality])
-            score = float(inside.sum()) * min(1.0, weakest / 0.3) + config.bass * (root == lowest)
+            score = float(inside.sum()) * min(1.0, weakest / 0.3) + ISOLATED_BASS * (root == lowest)
             if score > best_score:
                 best, best_score = (f"{name}:{quality}", float(inside.sum()), weakest), score
     return best

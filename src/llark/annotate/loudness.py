@@ -7,7 +7,6 @@ are measured one by one and judged as a whole.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -21,54 +20,48 @@ _BLOCK_STEPS = 4
 _SHORT_TERM_STEPS = 30
 
 
-@dataclass(frozen=True)
-class LoudnessConfig:
-    absolute_gate_lufs: float = -70.0
-    relative_gate_lu: float = -10.0
-    range_gate_lu: float = -20.0
-    silent_lufs: float = -60.0
-    """A second of less is silence."""
-    least_contrast_lu: float = 6.0
-    """Between the loudest and the quietest tenth of the sounding seconds; with less there are no words."""
-    loud_lu: float = -4.0
-    """From here up to the loudest passages it is loud …"""
-    quiet_lu: float = -10.0
-    """… and from here down quiet."""
-    swell_lu: float = 7.0
-    """A steady rise or fall of so much is a crescendo or decrescendo …"""
-    swell_seconds: tuple[float, float] = (4.0, 40.0)
-    """… if it takes so long, …"""
-    swell_slack_lu: float = 1.5
-    """… never turns back by more than this, …"""
-    swell_jump: float = 0.5
-    """… and no two seconds make up more than this share of it."""
-    shortest_seconds: int = 3
-    """Words for less are given to what is before."""
+ABSOLUTE_GATE_LUFS = -70.0
+RELATIVE_GATE_LU = -10.0
+RANGE_GATE_LU = -20.0
+SILENT_LUFS = -60.0
+"""A second of less is silence."""
+LEAST_CONTRAST_LU = 6.0
+"""Between the loudest and the quietest tenth of the sounding seconds; with less there are no words."""
+LOUD_LU = -4.0
+"""From here up to the loudest passages it is loud …"""
+QUIET_LU = -10.0
+"""… and from here down quiet."""
+SWELL_LU = 7.0
+"""A steady rise or fall of so much is a crescendo or decrescendo …"""
+SWELL_SECONDS = (4.0, 40.0)
+"""… if it takes so long, …"""
+SWELL_SLACK_LU = 1.5
+"""… never turns back by more than this, …"""
+SWELL_JUMP = 0.5
+"""… and no two seconds make up more than this share of it."""
+SHORTEST_SECONDS = 3
+"""Words for less are given to what is before."""
 
 
-def find(
-    features: AudioFeatures, start_seconds: float = 0.0, config: LoudnessConfig = LoudnessConfig()
-) -> Loudness:
+def find(features: AudioFeatures, start_seconds: float = 0.0) -> Loudness:
     """The loudness of one clip that begins at `start_seconds` of its track."""
-    return measure(features.energies, start_seconds, config)
+    return measure(features.energies, start_seconds)
 
 
-def measure(
-    energies: Energies, start_seconds: float = 0.0, config: LoudnessConfig = LoudnessConfig()
-) -> Loudness:
+def measure(energies: Energies, start_seconds: float = 0.0) -> Loudness:
     """Silence, and less than 0.4 s, is unknown."""
-    integrated = _integrated(energies.steps, config)
+    integrated = _integrated(energies.steps)
     if integrated is None:
         return Loudness(source=SOURCE)
     seconds = _lufs(_means(energies.steps, STEPS_PER_SECOND, STEPS_PER_SECOND))
-    spans, confidence = _dynamics(seconds, start_seconds, config)
-    width = _range(energies.steps, config)
+    spans, confidence = _dynamics(seconds, start_seconds)
+    width = _range(energies.steps)
     return Loudness(
         integrated_lufs=round(integrated, 2),
         range_lu=None if width is None else round(width, 2),
         peak_dbfs=round(20 * math.log10(max(energies.peak, 1e-9)), 2),
         each_second_lufs=tuple(
-            None if value < config.absolute_gate_lufs else round(float(value), 1) for value in seconds
+            None if value < ABSOLUTE_GATE_LUFS else round(float(value), 1) for value in seconds
         ),
         dynamics=spans,
         confidence=round(confidence, 3),
@@ -87,22 +80,22 @@ def _means(steps: np.ndarray, length: int, hop: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(steps, length)[::hop].mean(axis=1)
 
 
-def _gated(blocks: np.ndarray, relative_lu: float, config: LoudnessConfig) -> np.ndarray:
+def _gated(blocks: np.ndarray, relative_lu: float) -> np.ndarray:
     """The blocks that count: not silent, and not too far below the mean of those."""
-    sounding = blocks[_lufs(blocks) > config.absolute_gate_lufs]
+    sounding = blocks[_lufs(blocks) > ABSOLUTE_GATE_LUFS]
     if not len(sounding):
         return sounding
     return sounding[_lufs(sounding) > float(_lufs(sounding.mean(keepdims=True))[0]) + relative_lu]
 
 
-def _integrated(steps: np.ndarray, config: LoudnessConfig) -> float | None:
-    kept = _gated(_means(steps, _BLOCK_STEPS, 1), config.relative_gate_lu, config)
+def _integrated(steps: np.ndarray) -> float | None:
+    kept = _gated(_means(steps, _BLOCK_STEPS, 1), RELATIVE_GATE_LU)
     return float(_lufs(kept.mean(keepdims=True))[0]) if len(kept) else None
 
 
-def _range(steps: np.ndarray, config: LoudnessConfig) -> float | None:
+def _range(steps: np.ndarray) -> float | None:
     """From the 10th to the 95th percentile of the loudness of three seconds."""
-    kept = _gated(_means(steps, _SHORT_TERM_STEPS, 1), config.range_gate_lu, config)
+    kept = _gated(_means(steps, _SHORT_TERM_STEPS, 1), RANGE_GATE_LU)
     if not len(kept):
         return None
     low, high = np.percentile(_lufs(kept), [10, 95])
@@ -112,26 +105,24 @@ def _range(steps: np.ndarray, config: LoudnessConfig) -> float | None:
 # --- words ------------------------------------------------------------------------------------------------
 
 
-def _dynamics(
-    seconds: np.ndarray, start_seconds: float, config: LoudnessConfig
-) -> tuple[tuple[Span, ...], float]:
+def _dynamics(seconds: np.ndarray, start_seconds: float) -> tuple[tuple[Span, ...], float]:
     """Words for the loudness of each second, and confidence in them: none where it hardly changes."""
-    sounding = seconds[seconds > config.silent_lufs]
-    if not len(sounding) or len(seconds) < 2 * config.shortest_seconds:
+    sounding = seconds[seconds > SILENT_LUFS]
+    if not len(sounding) or len(seconds) < 2 * SHORTEST_SECONDS:
         return (), 0.0
     low, top = np.percentile(sounding, [10, 95])
     contrast = float(top - low)
-    if contrast < config.least_contrast_lu:
+    if contrast < LEAST_CONTRAST_LU:
         return (), 0.0
-    smooth = _smoothed(np.maximum(seconds, config.silent_lufs))
-    words = np.where(smooth > top + config.loud_lu, "loud", "medium").astype(object)
-    words[smooth < top + config.quiet_lu] = "quiet"
-    for first, last, word in _swells(smooth, config):
+    smooth = _smoothed(np.maximum(seconds, SILENT_LUFS))
+    words = np.where(smooth > top + LOUD_LU, "loud", "medium").astype(object)
+    words[smooth < top + QUIET_LU] = "quiet"
+    for first, last, word in _swells(smooth):
         words[first:last] = word
-    words = _without_short(words, config.shortest_seconds)
-    words[seconds <= config.silent_lufs] = "silence"
+    words = _without_short(words, SHORTEST_SECONDS)
+    words[seconds <= SILENT_LUFS] = "silence"
     words = _without_short(words, 2)
-    confidence = float(np.clip(contrast / (2 * config.least_contrast_lu), 0.5, 0.95))
+    confidence = float(np.clip(contrast / (2 * LEAST_CONTRAST_LU), 0.5, 0.95))
     spans, at = [], 0
     for word, group in groupby(words):
         length = len(list(group))
@@ -146,15 +137,15 @@ def _smoothed(levels: np.ndarray) -> np.ndarray:
     return np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
 
 
-def _swells(levels: np.ndarray, config: LoudnessConfig) -> list[tuple[int, int, str]]:
+def _swells(levels: np.ndarray) -> list[tuple[int, int, str]]:
     """(first, last, word) of the steady rises and falls."""
     swells = []
     for word, curve in (("crescendo", levels), ("decrescendo", -levels)):
         at = 0
         while at < len(curve) - 1:
-            end = _end_of_rise(curve, at, config.swell_slack_lu)
+            end = _end_of_rise(curve, at, SWELL_SLACK_LU)
             start = at + int(np.flatnonzero(curve[at : end + 1] == curve[at : end + 1].min())[-1])
-            if _is_swell(curve[start : end + 1], config):
+            if _is_swell(curve[start : end + 1]):
                 swells.append((start, end + 1, word))
             at = max(end, at + 1)
     return swells
@@ -171,13 +162,13 @@ def _end_of_rise(curve: np.ndarray, at: int, slack: float) -> int:
     return best
 
 
-def _is_swell(curve: np.ndarray, config: LoudnessConfig) -> bool:
+def _is_swell(curve: np.ndarray) -> bool:
     rise = float(curve[-1] - curve[0])
-    shortest, longest = config.swell_seconds
-    if rise < config.swell_lu or not shortest <= len(curve) - 1 <= longest:
+    shortest, longest = SWELL_SECONDS
+    if rise < SWELL_LU or not shortest <= len(curve) - 1 <= longest:
         return False
     steepest = max(float(b - a) for a, b in pairwise(curve))
-    return steepest <= config.swell_jump * rise
+    return steepest <= SWELL_JUMP * rise
 
 
 def _without_short(words: np.ndarray, shortest: int) -> np.ndarray:

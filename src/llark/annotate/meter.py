@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from llark.networks.rhythm import RhythmOutput
@@ -14,17 +12,15 @@ SOURCE = "pulse"
 METERS = tuple(METER_NAMES)
 
 
-@dataclass(frozen=True)
-class MeterConfig:
-    least_confidence: float = 0.4
-    """Meters of less confidence are not reported."""
+LEAST_CONFIDENCE = 0.4
+"""Meters of less confidence are not reported."""
 
 
-def find(output: RhythmOutput, certainty: float = 1.0, config: MeterConfig = MeterConfig()) -> Meter:
+def find(output: RhythmOutput, certainty: float = 1.0) -> Meter:
     """The likeliest meter; its confidence is its probability times `certainty`, that there are beats."""
     best = int(np.argmax(output.meter))
     confidence = float(output.meter[best]) * certainty
-    if confidence < config.least_confidence:
+    if confidence < LEAST_CONFIDENCE:
         return Meter(source=SOURCE)
     return Meter(METERS[best], round(confidence, 4), SOURCE)
 

@@ -8,7 +8,6 @@ close together get the same letter.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -25,27 +24,23 @@ WIDTH = tag.WIDTH - tag.FRONT_WIDTH + 12
 _LETTERS = "ABCDEFGH"
 
 
-@dataclass(frozen=True)
-class SectionsConfig:
-    shortest_song_seconds: float = 60.0
-    reach_seconds: int = 14
-    """What is compared before and after a boundary."""
-    shortest_seconds: int = 10
-    """No section is shorter."""
-    least_novelty: float = 0.12
-    """Height of a boundary's peak, where 1 is from all alike to all different."""
-    least_rise: float = 0.05
-    """How far a peak must stand out of what is around it."""
-    chroma_weight: float = 1.0
-    """How much harmony counts against sound."""
-    same: float = 0.38
-    """Distance of two sections' means, against what is usual between seconds of the song, up to which they
-    are the same."""
-    snap_seconds: float = 1.5
-    """A boundary moves to a downbeat that is not further away."""
-    most_frames: int = 1200
-    """A longer song is seen in coarser steps, so that memory stays flat."""
-    least_confidence: float = 0.3
+SHORTEST_SONG_SECONDS = 60.0
+REACH_SECONDS = 14
+"""What is compared before and after a boundary."""
+SHORTEST_SECONDS = 10
+"""No section is shorter."""
+LEAST_NOVELTY = 0.12
+"""Height of a boundary's peak, where 1 is from all alike to all different."""
+LEAST_RISE = 0.05
+"""How far a peak must stand out of what is around it."""
+SAME = 0.38
+"""Distance of two sections' means, against what is usual between seconds of the song, up to which they
+are the same."""
+SNAP_SECONDS = 1.5
+"""A boundary moves to a downbeat that is not further away."""
+MOST_FRAMES = 1200
+"""A longer song is seen in coarser steps, so that memory stays flat."""
+LEAST_CONFIDENCE = 0.3
 
 
 def observe(features: AudioFeatures) -> np.ndarray:
@@ -64,7 +59,6 @@ def find(
     start_seconds: float,
     end_seconds: float,
     downbeats_seconds: Sequence[float] = (),
-    config: SectionsConfig = SectionsConfig(),
 ) -> Sections:
     """The sections of a song from what was observed in its windows, in order.
 
@@ -72,24 +66,24 @@ def find(
     """
     every = np.concatenate(observed) if observed else np.zeros((0, WIDTH), np.float32)
     length = end_seconds - start_seconds
-    if length < config.shortest_song_seconds or not every.any():
+    if length < SHORTEST_SONG_SECONDS or not every.any():
         return Sections(source=SOURCE)
-    points, step = _coarse(every, config.most_frames)
-    points = _on_one_scale(points, config)
-    peaks, heights = _boundaries(points, step, config)
+    points, step = _coarse(every, MOST_FRAMES)
+    points = _on_one_scale(points)
+    peaks, heights = _boundaries(points, step)
     if not len(peaks):
         return Sections(source=SOURCE)
-    letters, contrast = _letters(points, peaks, config)
+    letters, contrast = _letters(points, peaks)
     changes = [i for i, (one, other) in enumerate(pairwise(letters)) if one != other]
     if not changes:
         return Sections(source=SOURCE)
     peaks, heights = peaks[changes], heights[changes]
     letters = [letters[0], *(letters[i + 1] for i in changes)]
     confidence = float(np.clip(contrast * min(1.0, float(heights.mean()) / 0.3), 0, 0.95))
-    if confidence < config.least_confidence:
+    if confidence < LEAST_CONFIDENCE:
         return Sections(source=SOURCE)
     scale = length / len(points)
-    times = [_snap(start_seconds + peak * scale, downbeats_seconds, config) for peak in peaks]
+    times = [_snap(start_seconds + peak * scale, downbeats_seconds) for peak in peaks]
     edges = [start_seconds, *(round(time, 3) for time in times), end_seconds]
     sure = [1.0, *np.minimum(1.0, heights / 0.3)]
     spans = (
@@ -116,26 +110,26 @@ def _coarse(points: np.ndarray, most: int) -> tuple[np.ndarray, int]:
     return sums / np.diff([*starts, len(points)])[:, None], step
 
 
-def _on_one_scale(points: np.ndarray, config: SectionsConfig) -> np.ndarray:
+def _on_one_scale(points: np.ndarray) -> np.ndarray:
     """Sound and harmony each centred and of unit spread over the song, so that both count."""
     parts = []
-    for columns, weight in ((slice(0, -12), 1.0), (slice(-12, None), config.chroma_weight)):
+    for columns in (slice(0, -12), slice(-12, None)):
         centred = points[:, columns] - points[:, columns].mean(axis=0)
-        parts.append(centred * (weight / max(float(np.sqrt(np.square(centred).sum(axis=1).mean())), 1e-9)))
+        parts.append(centred * (1.0 / max(float(np.sqrt(np.square(centred).sum(axis=1).mean())), 1e-9)))
     return np.concatenate(parts, axis=1)
 
 
-def _boundaries(points: np.ndarray, step: int, config: SectionsConfig) -> tuple[np.ndarray, np.ndarray]:
+def _boundaries(points: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the points that begin a section, and how clear each is."""
-    reach = max(2, config.reach_seconds // step)
+    reach = max(2, REACH_SECONDS // step)
     novelty = _novelty(points, reach)
-    apart = max(1, config.shortest_seconds // step)
-    peaks = _peaks(novelty, apart, config)
+    apart = max(1, SHORTEST_SECONDS // step)
+    peaks = _peaks(novelty, apart)
     inside = (peaks >= apart) & (peaks <= len(points) - apart)
     return peaks[inside], novelty[peaks[inside]]
 
 
-def _peaks(curve: np.ndarray, apart: int, config: SectionsConfig) -> np.ndarray:
+def _peaks(curve: np.ndarray, apart: int) -> np.ndarray:
     """Indices of the peaks that are high enough, so far apart, and rise enough above what is around them.
 
     The middle of a flat top stands for it. As `scipy.signal.find_peaks`, which takes a third of a second and
@@ -150,9 +144,9 @@ def _peaks(curve: np.ndarray, apart: int, config: SectionsConfig) -> np.ndarray:
     ]
     kept: list[int] = []
     for top in sorted(tops, key=lambda top: -curve[top]):
-        if curve[top] >= config.least_novelty and all(abs(top - other) >= apart for other in kept):
+        if curve[top] >= LEAST_NOVELTY and all(abs(top - other) >= apart for other in kept):
             kept.append(top)
-    return np.array([top for top in sorted(kept) if _prominence(curve, top) >= config.least_rise], int)
+    return np.array([top for top in sorted(kept) if _prominence(curve, top) >= LEAST_RISE], int)
 
 
 def _prominence(curve: np.ndarray, top: int) -> float:
@@ -182,7 +176,7 @@ def _novelty(points: np.ndarray, reach: int) -> np.ndarray:
     return novelty
 
 
-def _letters(points: np.ndarray, peaks: np.ndarray, config: SectionsConfig) -> tuple[list[str], float]:
+def _letters(points: np.ndarray, peaks: np.ndarray) -> tuple[list[str], float]:
     """A letter for each section, and how much further apart different ones are than the same, 0 to 1."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import pdist, squareform
@@ -190,14 +184,14 @@ def _letters(points: np.ndarray, peaks: np.ndarray, config: SectionsConfig) -> t
     edges = [0, *peaks.tolist(), len(points)]
     means = np.stack([points[a:b].mean(axis=0) for a, b in pairwise(edges)])
     distances = pdist(means, "sqeuclidean")
-    groups = fcluster(linkage(distances, "average"), config.same, criterion="distance")
+    groups = fcluster(linkage(distances, "average"), SAME, criterion="distance")
     order = list(dict.fromkeys(groups.tolist()))
     names = [_LETTERS[min(order.index(group), len(_LETTERS) - 1)] for group in groups.tolist()]
-    alike = squareform(distances) <= config.same
+    alike = squareform(distances) <= SAME
     same = np.equal.outer(groups, groups)
     return names, float((alike == same).mean())
 
 
-def _snap(second: float, downbeats_seconds: Sequence[float], config: SectionsConfig) -> float:
+def _snap(second: float, downbeats_seconds: Sequence[float]) -> float:
     nearest = min(downbeats_seconds, key=lambda time: abs(time - second), default=second)
-    return float(nearest if abs(nearest - second) <= config.snap_seconds else second)
+    return float(nearest if abs(nearest - second) <= SNAP_SECONDS else second)

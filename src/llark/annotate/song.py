@@ -12,10 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from llark import annotate
-from llark.annotate import loudness, melody, sections
-from llark.annotate.key import KeyConfig, find_course
-from llark.annotate.meter import MeterConfig
-from llark.annotate.tempo import TempoConfig
+from llark.annotate import key, loudness, melody, meter, sections, tempo
 from llark.networks import weighting
 from llark.networks.features import AudioFeatures
 from llark.networks.weighting import Energies
@@ -76,7 +73,7 @@ class SongFacts:
         return replace(
             whole,
             loudness=loudness.measure(weighting.join(self._energies), start),
-            local_keys=find_course(self._windows, self._keys),
+            local_keys=key.find_course(self._windows, self._keys),
             sections=sections.find(self._observed, start, end, whole.beats.downbeats_seconds),
             melody=_melody(self._windows),
             isolated_chord=_isolated_chord(self._windows),
@@ -142,13 +139,13 @@ def merge(song_id: str, windows: Sequence[Annotation]) -> Annotation:
         only = windows[0]
         return Annotation(**{**only.__dict__, "clip_id": song_id})
     seconds = [w.end_seconds - w.start_seconds for w in windows]
-    key, key_confidence = _vote(
+    key_name, key_confidence = _vote(
         [(w.key.name, w.key.confidence, s) for w, s in zip(windows, seconds, strict=True)],
-        KeyConfig().least_confidence,
+        key.LEAST_CONFIDENCE,
     )
     beats_per_bar, meter_confidence = _vote(
         [(w.meter.beats_per_bar, w.meter.confidence, s) for w, s in zip(windows, seconds, strict=True)],
-        MeterConfig().least_confidence,
+        meter.LEAST_CONFIDENCE,
     )
     spans = tuple(span for w in windows for span in w.chords.spans)
     return Annotation(
@@ -158,7 +155,7 @@ def merge(song_id: str, windows: Sequence[Annotation]) -> Annotation:
         tempo=_tempo(windows, seconds),
         beats=_beats(windows, _mean([w.beats.confidence for w in windows], seconds)),
         meter=Meter(beats_per_bar, meter_confidence, windows[0].meter.source),
-        key=Key(key, key_confidence, windows[0].key.source),
+        key=Key(key_name, key_confidence, windows[0].key.source),
         chords=Chords(
             spans, _mean([w.chords.confidence for w in windows], seconds), windows[0].chords.source
         ),
@@ -221,7 +218,7 @@ def _tempo(windows: Sequence[Annotation], seconds: Sequence[float]) -> Tempo:
     centre = max((t for t, _ in votes), key=lambda t: weight(near(t.bpm or 1.0)))
     group = near(centre.bpm or 1.0)
     confidence = weight(group) / sum(seconds)
-    if confidence < TempoConfig().least_confidence:
+    if confidence < tempo.LEAST_CONFIDENCE:
         return Tempo(source=centre.source)
     total = sum((t.confidence + 1e-6) * s for t, s in group)
     bpm = sum((t.bpm or 0.0) * (t.confidence + 1e-6) * s for t, s in group) / total

@@ -13,7 +13,7 @@ import numpy as np
 
 from llark.networks import tag
 from llark.networks.features import AudioFeatures
-from llark.records import GENRES, INSTRUMENTS, Tag, Tags
+from llark.records import GENRES, Tag, Tags
 
 MTT = "MTT "
 MSD = "MSD "
@@ -120,10 +120,7 @@ def find_instruments(features: AudioFeatures, timbre_words: Mapping[str, float] 
     """The instruments of a clip, most certain first; none where it is silent.
 
     `timbre_words`: the timbre net's probabilities of words of `INSTRUMENTS`, to be weighed against the tags.
-    Raises `ValueError` for a word that is not in the vocabulary.
     """
-    if unknown := set(timbre_words or ()) - set(INSTRUMENTS):
-        raise ValueError(f"Not in the vocabulary of instruments: {', '.join(sorted(unknown))}.")
     if features.is_silent:
         return Tags(source=SOURCE)
     probabilities = tag_probabilities(features.tag)
@@ -193,10 +190,7 @@ def find_genre(features: AudioFeatures, timbre_words: Mapping[str, float] | None
     """The styles of a clip, most certain first; none where it is silent.
 
     `timbre_words`: the timbre net's probabilities of words of `GENRES`, to be weighed against the tags.
-    Raises `ValueError` for a word that is not in the vocabulary.
     """
-    if unknown := set(timbre_words or ()) - set(GENRES):
-        raise ValueError(f"Not in the vocabulary of styles: {', '.join(sorted(unknown))}.")
     if features.is_silent:
         return Tags(source=SOURCE)
     tagged = weigh(GENRE_RULES, tag_probabilities(features.tag))

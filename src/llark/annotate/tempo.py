@@ -13,17 +13,15 @@ SOURCE = "pulse"
 """The rhythm nets, under the name that stored annotations give them."""
 
 
-@dataclass(frozen=True)
-class TempoConfig:
-    same: float = 0.04
-    """Tempi that differ by no more than this share are one."""
-    least_confidence: float = 0.3
-    """Tempi of less confidence are not reported."""
-    fewest_beats: int = 4
-    comfortable_bpm: float = 116.0
-    """Where neither octave is likelier, the alternative is the one on this side."""
-    factors: tuple[float, ...] = (2.0, 0.5, 3.0, 1 / 3)
-    """What a listener might tap instead."""
+SAME = 0.04
+"""Tempi that differ by no more than this share are one."""
+LEAST_CONFIDENCE = 0.3
+"""Tempi of less confidence are not reported."""
+FEWEST_BEATS = 4
+COMFORTABLE_BPM = 116.0
+"""Where neither octave is likelier, the alternative is the one on this side."""
+FACTORS = (2.0, 0.5, 3.0, 1 / 3)
+"""What a listener might tap instead."""
 
 
 @dataclass(frozen=True)
@@ -43,31 +41,29 @@ def likeliest(output: RhythmOutput, bins_bpm: np.ndarray) -> Likeliest:
     return Likeliest(bpm, float(weight.sum()))
 
 
-def measure(
-    output: RhythmOutput, bins_bpm: np.ndarray, beats: Beats, config: TempoConfig = TempoConfig()
-) -> Tempo:
+def measure(output: RhythmOutput, bins_bpm: np.ndarray, beats: Beats) -> Tempo:
     """The tempo with the octave that a listener might tap instead; unknown where there are no beats."""
     likely = likeliest(output, bins_bpm)
     confidence = likely.probability * min(1.0, 1.2 * beats.confidence)
-    if len(beats.times_seconds) < config.fewest_beats or confidence < config.least_confidence:
+    if len(beats.times_seconds) < FEWEST_BEATS or confidence < LEAST_CONFIDENCE:
         return Tempo(source=SOURCE)
     slope = 60 / seconds_per_beat(np.asarray(beats.times_seconds))
-    bpm = slope if abs(slope / likely.bpm - 1) <= config.same else likely.bpm
-    other = bpm * _other_octave(output.tempo, bins_bpm, bpm, config)
+    bpm = slope if abs(slope / likely.bpm - 1) <= SAME else likely.bpm
+    other = bpm * _other_octave(output.tempo, bins_bpm, bpm)
     return Tempo(round(bpm, 2), round(confidence, 4), SOURCE, round(other, 2))
 
 
-def _other_octave(probabilities: np.ndarray, bins_bpm: np.ndarray, bpm: float, config: TempoConfig) -> float:
+def _other_octave(probabilities: np.ndarray, bins_bpm: np.ndarray, bpm: float) -> float:
     """The factor of the likeliest other tempo that the same music could be tapped at."""
 
     def mass(factor: float) -> float:
-        inside = np.abs(bins_bpm / (bpm * factor) - 1) <= config.same
+        inside = np.abs(bins_bpm / (bpm * factor) - 1) <= SAME
         return float(probabilities[inside].sum())
 
-    best = max(config.factors, key=mass)
+    best = max(FACTORS, key=mass)
     if mass(best) > 0.01:
         return best
-    return 0.5 if bpm > config.comfortable_bpm else 2.0
+    return 0.5 if bpm > COMFORTABLE_BPM else 2.0
 
 
 def seconds_per_beat(times_seconds: np.ndarray) -> float:
