@@ -26,9 +26,13 @@ from llark.records import Exchange
 from llark.train import TrainResult, checkpoints, data, distributed, fit_model, loop, smoke
 from llark.train.data import TrainData
 from llark.train.distributed import ProcessLost, World
-from llark.train.loop import TrainingFailed
+from llark.train.loop import StepMetrics, TrainingFailed
 
 STEPS = 20
+
+
+def read_log(folder: Path) -> list[StepMetrics]:
+    return [StepMetrics(**json.loads(line)) for line in (folder / loop.LOG).read_text().splitlines()]
 
 
 def recipe_of(weights: str = "full", **more: Any) -> Recipe:
@@ -56,7 +60,7 @@ def trained(recipe: Recipe, folder: Path, base: Path, stop: int | None = None) -
 
 
 def losses(folder: Path) -> list[float]:
-    told = loop.read_log(folder)
+    told = read_log(folder)
     assert [one.step for one in told] == list(range(1, len(told) + 1))
     return [one.loss for one in told]
 
@@ -99,8 +103,8 @@ def test_two_processes_have_the_losses_of_one_whole_or_in_parts(
         shared = recipe_of(weights, sharding=sharding, micro_batch=1)
         assert beside(lambda r=shared, s=sharding: trained(r, tmp_path / s, tiny_base), ranks=2) == [0, 0]  # type: ignore[misc]
         assert losses(tmp_path / sharding) == pytest.approx(alone, abs=1e-3), sharding
-        heard = [(one.validation_loss, one.norm) for one in loop.read_log(tmp_path / sharding)]
-        there = [(one.validation_loss, one.norm) for one in loop.read_log(tmp_path / "one")]
+        heard = [(one.validation_loss, one.norm) for one in read_log(tmp_path / sharding)]
+        there = [(one.validation_loss, one.norm) for one in read_log(tmp_path / "one")]
         for mine, theirs in zip(heard, there, strict=True):
             assert mine == pytest.approx(theirs, abs=1e-3)
         _same_model(tmp_path / "one" / "model", tmp_path / sharding / "model", tiny_base)
@@ -332,7 +336,7 @@ def test_a_run_that_goes_on_measures_nothing_twice_and_a_finished_one_loads_noth
 
     monkeypatch.setattr(data, "measure", refuse)
     done = trained(recipe, tmp_path, tiny_base)
-    told = loop.read_log(tmp_path)
+    told = read_log(tmp_path)
     assert [one.validation_loss is not None for one in told] == [False, True, False, True]
     monkeypatch.setattr(training, "_begin", refuse)
     assert trained(recipe, tmp_path, tiny_base) == done == TrainResult(4, 44, 0, {})

@@ -23,7 +23,7 @@ from llark.train.distributed import World
 from llark.train.loop import MasterAdamW, learning_scale
 from llark.train.report import Examiner
 from tests.tiny import WIDTH, clip
-from tests.train.test_fit_model import beside
+from tests.train.test_fit_model import beside, read_log
 
 CONFIG = Train(
     weights="lora", steps=6, batch=2, micro_batch=1, learning_rate=1e-2, projector_learning_rate=1e-2,
@@ -83,7 +83,7 @@ def trained(base: Path, folder: Path, stops: tuple[int | None, ...] = (None,), *
     """Losses of a run that was stopped at each of `stops` and begun anew."""
     for stop in stops:
         learn(base, folder, stop_after=stop, **more)
-    told = loop.read_log(folder)
+    told = read_log(folder)
     assert [one.step for one in told] == list(range(1, len(told) + 1))
     return [one.loss for one in told]
 
@@ -136,7 +136,7 @@ def test_the_loss_falls_on_a_clip_that_is_seen_again_and_again(base: Path, tmp_p
         update={"steps": 30, "learning_rate": 2e-2, "projector_learning_rate": 2e-2, "save_every": 30}
     )
     learn(base, tmp_path, config, count=2)
-    told = loop.read_log(tmp_path)
+    told = read_log(tmp_path)
     assert told[-1].loss < 0.7 * told[0].loss
     assert told[-1].validation_loss == pytest.approx(told[-1].loss, rel=0.3)
 
@@ -174,9 +174,9 @@ def test_two_processes_share_the_rows_of_a_step_and_have_the_losses_of_one(
 
     alone = trained(base, tmp_path / "one")
     assert beside(share, ranks=2) == [0, 0]
-    together = loop.read_log(tmp_path / "two")
+    together = read_log(tmp_path / "two")
     assert [one.loss for one in together] == pytest.approx(alone, abs=1e-3)
-    heard = [one.validation_loss for one in loop.read_log(tmp_path / "one")]
+    heard = [one.validation_loss for one in read_log(tmp_path / "one")]
     assert [one.validation_loss for one in together] == pytest.approx(heard, abs=1e-3)
 
 

@@ -16,9 +16,10 @@ from llark.model.checkpoint import new_model
 from llark.model.conversation import Tokenized
 from llark.model.model import IGNORE_INDEX
 from llark.model.processor import stack_frames
-from llark.train import distributed, fit_model, loop, packing, smoke
+from llark.train import distributed, fit_model, packing, smoke
 from llark.train.data import Example, Reading, collate
 from tests.tiny import WIDTH, Parts, clip
+from tests.train.test_fit_model import read_log
 
 KINDS = ("llama", "qwen3", "gemma2")
 QUESTIONS = (
@@ -123,7 +124,7 @@ def test_packed_training_has_the_losses_of_padded_training(tmp_path: Path, more:
                 recipe.model, recipe.train, smoke.data_of(recipe), tmp_path / str(packed), world, base=base
             )
     assert losses(tmp_path / "True") == pytest.approx(losses(tmp_path / "False"), abs=1e-5)
-    heard = [loop.read_log(tmp_path / name)[-1].validation_loss for name in ("True", "False")]
+    heard = [read_log(tmp_path / name)[-1].validation_loss for name in ("True", "False")]
     assert heard[0] == pytest.approx(heard[1], abs=1e-5)
 
 

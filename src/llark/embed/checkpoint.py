@@ -142,15 +142,11 @@ def _rebuild(storage: Any, offset: int, shape: Any, stride: Any, *_: Any) -> _St
     return _Stored(storage, int(offset), tuple(map(int, shape)), tuple(map(int, stride)))
 
 
-def _rebuild_parameter(data: Any, *_: Any) -> Any:
-    return data
-
-
 _KNOWN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild,
     ("torch._utils", "_rebuild_tensor"): _rebuild,
-    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
     **{("torch", name): dtype for name, dtype in _TYPES.items()},
 }
 

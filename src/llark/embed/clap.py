@@ -2,8 +2,8 @@
 
 A clip is cut into windows of 10 s that overlap, where the published extraction takes one at a random place.
 `--rate clip` gives one vector for a clip, as that extraction does, of length 1; else the network's last
-values, 3.2 a second, go through the same projection one by one and onto the wanted grid. The spectrogram is
-the training code's own, whatever the folder's preprocessor says: see `feature_extractor`.
+values, 3.2 a second, go through the same projection one by one and onto the grid of `--rate`. The spectrogram
+is the training code's own, whatever the folder's preprocessor says: see `feature_extractor`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class ClapEncoder:
             mel = spectrogram(self.features, pieces[at : at + self.device.batch])
             given = mel.to(self.device.name, self.device.torch_dtype)
             output = self.model.audio_model(input_features=given)
-            values = output.pooler_output[:, None] if whole else _in_time(output.last_hidden_state)
+            last = output.last_hidden_state  # [batch, width, bands, 32]
+            values = output.pooler_output[:, None] if whole else last.mean(2).transpose(1, 2)
             projected = functional.normalize(self.model.audio_projection(values).float(), dim=-1)
             projections += list(projected.cpu().numpy())
         return projections
@@ -122,11 +123,6 @@ def spectrogram(features: Any, pieces: Sequence[np.ndarray]) -> torch.Tensor:
     """float32 [batch, 1, 1001, 64] in dB, of windows that are exactly 10 s: nothing is cut at random."""
     made = features(list(pieces), sampling_rate=SAMPLE_RATE, return_tensors="pt")
     return made["input_features"]
-
-
-def _in_time(last: torch.Tensor) -> torch.Tensor:
-    """[batch, width, bands, 32] → [batch, 32, width]: the mean over bands."""
-    return last.mean(2).transpose(1, 2)
 
 
 def _one(vectors: list[np.ndarray]) -> np.ndarray:
@@ -226,16 +222,13 @@ def renamed(published: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The audio half's tensors under transformers' names, query, key and value apart."""
     tensors: dict[str, torch.Tensor] = {}
     for theirs in published:
-        if not theirs.startswith(("audio_branch.", "audio_projection.")):
-            continue
-        if any(part in theirs for part in _LEFT):
+        if not theirs.startswith(("audio_branch.", "audio_projection.")) or any(p in theirs for p in _LEFT):
             continue
         ours = theirs
         for pattern, name in _NAMES:
             ours = re.sub(pattern, name, ours)
         if ".qkv." in ours:
-            parts = ("query", "key", "value")
-            for part, value in zip(parts, published[theirs].chunk(3), strict=True):
+            for part, value in zip(("query", "key", "value"), published[theirs].chunk(3), strict=True):
                 tensors[ours.replace("qkv", part)] = value.clone()
         else:
             tensors[ours] = published[theirs]

@@ -177,15 +177,15 @@ class EncoderOptions:
         if self.rate == NATIVE:
             return native
         try:
-            wanted = Fraction(self.rate)
+            rate = Fraction(self.rate)
         except (ValueError, ZeroDivisionError) as error:
             raise UserMustAct(f"--rate {self.rate} is no number, {NATIVE} or {CLIP}.") from error
-        if not 0 < wanted <= native:
+        if not 0 < rate <= native:
             raise UserMustAct(
                 f"--rate {self.rate} is not available: {self.encoder} gives {float(native):g} frames a "
                 f"second ({native}), which can be averaged to fewer."
             )
-        return wanted
+        return rate
 
     def refuse(self, **unused: object) -> None:
         """Raises `UserMustAct` for the first setting that was given and that this encoder has no use for."""

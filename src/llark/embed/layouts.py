@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from llark import engine
-from llark.errors import StoreMismatch, UserMustAct
+from llark.errors import Refused, StoreMismatch, UserMustAct
 from llark.records import Dropped, Embedding
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings
@@ -133,12 +133,8 @@ _HEADS: dict[tuple[int, int], Callable[..., Any]] = {
 """Readers of a `.npy`'s head, by its version."""
 
 
-class BadFrames(ValueError):
-    """An array that holds no frames: `reason` in one word, and what is wrong with it."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
+class BadFrames(Refused):
+    """An array that holds no frames."""
 
 
 @dataclass(frozen=True, eq=False)

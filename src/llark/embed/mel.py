@@ -22,10 +22,9 @@ QUIETEST_DECIBELS = -100.0
 
 
 def run(samples: torch.Tensor) -> torch.Tensor:
-    """float32 [batch, samples] → [batch, samples / 441, 64], in tens of dB over the quietest that is told."""
+    """float32 [batch, samples] → [batch, samples / 441, 64], in tens of dB over the quietest level."""
     level = mel_decibels(samples, sample_rate=SAMPLE_RATE, frame=FRAME, hop=HOP, bands=BANDS)
-    tens: torch.Tensor = (level[..., : samples.shape[1] // HOP] - QUIETEST_DECIBELS) / 10
-    return tens.transpose(1, 2)
+    return ((level[..., : samples.shape[1] // HOP] - QUIETEST_DECIBELS) / 10).transpose(1, 2)
 
 
 def load(settings: EncoderOptions, device: Device) -> WindowedEncoder:

@@ -7,6 +7,7 @@ a shift. All values are finite and of about unit scale; the model standardises t
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,12 +63,8 @@ _WIDTHS = {
 }
 
 
-def _lay_out(widths: dict[str, int]) -> dict[str, slice]:
-    ends = np.cumsum(list(widths.values())).tolist()
-    return {name: slice(end - width, end) for (name, width), end in zip(widths.items(), ends, strict=True)}
-
-
-PARTS = _lay_out(_WIDTHS)
+_ENDS = itertools.accumulate(_WIDTHS.values())
+PARTS = {name: slice(end - _WIDTHS[name], end) for name, end in zip(_WIDTHS, _ENDS, strict=True)}
 """Where each part lies in the width of a frame. `chords` is no chord, 12 major, 12 minor; `chords`, `chroma`
 and `bass` count pitch classes up from C; `rhythm` is [channels, lags], flattened; `tempo` and `meter` are the
 log probabilities of the rhythm nets, the same in every frame."""
@@ -127,15 +124,8 @@ def rhythm_curves(features: AudioFeatures) -> np.ndarray:
         return np.zeros((len(RHYTHM_CHANNELS), len(activations)))
     change = harmonic_change(features.chord)
     times = np.arange(len(activations)) / RHYTHM_RATE
-    change_times = np.arange(len(change)) / chord.FRAMES_PER_SECOND
-    return np.stack(
-        [
-            activations.sum(axis=1),
-            activations[:, 1],
-            features.beat.onsets,
-            np.interp(times, change_times, change),
-        ]
-    )
+    change = np.interp(times, np.arange(len(change)) / chord.FRAMES_PER_SECOND, change)
+    return np.stack([activations.sum(axis=1), activations[:, 1], features.beat.onsets, change])
 
 
 def tempogram_of(curves: np.ndarray, frames: int) -> np.ndarray:

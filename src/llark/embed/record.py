@@ -184,12 +184,11 @@ def config_of(model: Path) -> dict[str, Any]:
     """A model folder's `config.json`. Raises `UserMustAct` where there is none."""
     path = model / CONFIG
     try:
-        page: dict[str, Any] = json.loads(path.read_text())
+        return json.loads(path.read_text())
     except OSError as error:
         raise UserMustAct(f"{model} is not a model folder: it has no {CONFIG}.") from error
     except ValueError as error:
         raise UserMustAct(f"{path} is damaged: {error}.") from error
-    return page
 
 
 def of_model(model: Path) -> EncoderRecord:

@@ -1,7 +1,7 @@
 """Networks that take a stretch at a time, as encoders of clips of any length.
 
 A clip is cut into windows that overlap, the windows run in batches of one length, and what comes out is
-joined at the middles of the overlaps and averaged onto the wanted grid.
+joined at the middles of the overlaps and averaged onto the grid of the card.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Answerer:
         dtype: str = "float32",
     ) -> Answerer:
         """The model of a folder that this package has written, around its base (or the one given), which is
-        fetched first if this is the first time. Raises `UserMustAct` where either cannot be had."""
+        fetched first if this is the first time. Raises `UserMustAct` where either is not available."""
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # the base's own bar, of a second

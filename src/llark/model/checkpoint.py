@@ -52,7 +52,6 @@ def new_model(
     max_audio_positions: int = 64,
     concepts: dict[str, Any] | None = None,
     conversation: Style = "chatml",
-    dtype: torch.dtype = torch.float32,
     seed: int = 0,
     loading: Mapping[str, Any] | None = None,
 ) -> tuple[LlarkForConditionalGeneration, LlarkProcessor]:
@@ -61,7 +60,7 @@ def new_model(
     The projector is drawn from `seed`, so that normalised frames give embeddings as large as those of words.
     `loading`: further arguments of `from_pretrained` of the base.
     """
-    language_model, tokenizer, name = _open_base(base, dtype, loading)
+    language_model, tokenizer, name = _open_base(base, torch.float32, loading)
     start, patch, end = add_audio_tokens(tokenizer)
     config = LlarkConfig(
         text_config=language_model.config.to_dict(),
@@ -77,7 +76,7 @@ def new_model(
         audio_patch_id=patch,
         audio_end_id=end,
     )
-    model = _assemble(config, language_model, tokenizer, dtype)
+    model = _assemble(config, language_model, tokenizer, torch.float32)
     _start_audio_side(model, seed)
     return model, processor_for(model, tokenizer)
 
@@ -141,7 +140,7 @@ def save_adapter(
     audio = {name: value.detach().cpu().contiguous() for name, value in side.items()}
     save_file(audio, folder / AUDIO_FILE, metadata={"format": "pt"})
     if model.config.lora:
-        save_file(lora_state(model, state=state), folder / ADAPTER_FILE, metadata={"format": "pt"})
+        save_file(lora_state(model, state), folder / ADAPTER_FILE, metadata={"format": "pt"})
     else:
         (folder / ADAPTER_FILE).unlink(missing_ok=True)
     (folder / CONFIG_FILE).write_text(json.dumps(_plain(model.config), indent=2, sort_keys=True) + "\n")
@@ -159,11 +158,9 @@ def _plain(config: LlarkConfig) -> dict[str, Any]:
 
 
 def lora_state(
-    model: LlarkForConditionalGeneration,
-    dtype: torch.dtype = torch.float16,
-    state: Mapping[str, Tensor] | None = None,
+    model: LlarkForConditionalGeneration, state: Mapping[str, Tensor] | None = None
 ) -> dict[str, Tensor]:
-    """The LoRA matrices by name, on the CPU; of `state`, if that is given."""
+    """The LoRA matrices by name, in float16 on the CPU; of `state`, if that is given."""
     from peft import get_peft_model_state_dict
 
     inner = "language_model."
@@ -171,7 +168,7 @@ def lora_state(
         name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)
     }  # fmt: skip
     tensors = get_peft_model_state_dict(model.language_model, state_dict=given, save_embedding_layers=False)
-    return {name: value.detach().to("cpu", dtype).contiguous() for name, value in tensors.items()}
+    return {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in tensors.items()}
 
 
 def load_adapter(
@@ -184,7 +181,7 @@ def load_adapter(
     """The model that `save_adapter` wrote, around its base (or the one given), ready to answer.
 
     `merge=False` keeps LoRA apart, to train on. Raises `UserMustAct` where a file or a tensor is missing or
-    does not fit; nothing is ever filled with chance.
+    does not fit; nothing is ever filled with random numbers.
     """
     folder = Path(folder)
     if is_whole(folder):
@@ -235,14 +232,10 @@ def load_whole(
         model, loading_info = LlarkForConditionalGeneration.from_pretrained(
             folder, dtype=dtype, output_loading_info=True, local_files_only=True
         )
-    wrong = {
-        **dict.fromkeys(loading_info["missing_keys"], "lacks"),
-        **dict.fromkeys(loading_info["unexpected_keys"], "adds"),
-    }
+    wrong = [f"lacks {name}" for name in loading_info["missing_keys"]]
+    wrong += [f"adds {name}" for name in loading_info["unexpected_keys"]]
     if wrong:
-        raise UserMustAct(
-            f"{folder} does not fit its {CONFIG_FILE}: it {_some([f'{v} {k}' for k, v in wrong.items()])}."
-        )
+        raise UserMustAct(f"{folder} does not fit its {CONFIG_FILE}: it {_some(wrong)}.")
     return model.eval(), LlarkProcessor.from_pretrained(folder, local_files_only=True)
 
 
@@ -336,10 +329,9 @@ def _load_lora(model: LlarkForConditionalGeneration, path: Path) -> None:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """A safetensors file. Raises `UserMustAct` where it is damaged."""
     try:
-        tensors: dict[str, Tensor] = load_file(path)
+        return load_file(path)
     except SafetensorError as error:
         raise UserMustAct(f"{path} is damaged: {one_line(error)}") from error
-    return tensors
 
 
 def _same_names(needed: set[str], present: set[str], path: Path) -> None:

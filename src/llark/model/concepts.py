@@ -214,13 +214,8 @@ class Concepts(nn.Module):
         self.key = KeyHead(self.config)
         self.tempo = TempoHead(self.config)
         self.meter = MeterHead(self.config)
-        self.trust = nn.ParameterDict(
-            {
-                name: nn.Parameter(torch.tensor(2.0))
-                for name in ("tempo", "meter")
-                if getattr(self.config, name)
-            }
-        )
+        by_the_encoder = [name for name in ("tempo", "meter") if getattr(self.config, name)]
+        self.trust = nn.ParameterDict({name: nn.Parameter(torch.tensor(2.0)) for name in by_the_encoder})
         timbre = sum(stop - start for start, stop in self.config.timbre)
         several = len(self.config.labels["instruments"]) + len(self.config.labels["genre"])
         self.timbre = nn.Sequential(
@@ -236,7 +231,6 @@ class Concepts(nn.Module):
             self.register_buffer(f"words_{name}", torch.zeros(len(words), hidden_size))
 
     def _vocabularies(self) -> dict[str, tuple[str, ...]]:
-        chords = tuple(f" {root} {mode}" for mode in ("major", "minor") for root in PITCH_CLASSES)
         return {
             "digits": tuple("0123456789"),
             "meter": tuple(str(beats) for beats in METERS),  # "/4" in each would drown what differs
@@ -245,7 +239,7 @@ class Concepts(nn.Module):
             "instruments": tuple(f" {word}" for word in self.config.labels["instruments"]),
             "drums": (" no drums", " drums"),
             "genre": tuple(f" {word}" for word in self.config.labels["genre"]),
-            "chords": chords,
+            "chords": tuple(f" {key}" for key in KEYS),
         }
 
     @property
@@ -261,8 +255,7 @@ class Concepts(nn.Module):
             rows = [
                 embedding[tokenizer.encode(word, add_special_tokens=False)].float().mean(0) for word in words
             ]
-            buffer: Tensor = getattr(self, f"words_{name}")
-            buffer.copy_(torch.stack(rows))
+            getattr(self, f"words_{name}").copy_(torch.stack(rows))
         scale = embedding.float().std()
         generator = torch.Generator().manual_seed(0)
         self.slots.copy_(torch.randn(self.slots.shape, generator=generator) * scale * 0.3)
@@ -295,10 +288,9 @@ class Concepts(nn.Module):
     def posteriors(self, frames: Tensor, mask: Tensor) -> Tensor:
         """The heads' predictions: [clips, sum of `sizes`]; key, tempo, meter, genre and chords sum to 1."""
         logits = self.logits(frames, mask)
-        several = ("instruments",)
+        instruments = logits["instruments"].sigmoid()  # several may play; of all others one holds
         parts = [
-            logits[name].sigmoid() if name in several else logits[name].softmax(1)
-            for name in self.config.sizes
+            instruments if name == "instruments" else logits[name].softmax(1) for name in self.config.sizes
         ]
         return torch.cat(parts, 1)
 
@@ -320,10 +312,8 @@ class Concepts(nn.Module):
         for name, posterior in (("tonic", keys.sum(1)), ("mode", keys.sum(2))):
             slots.append(posterior @ words[name])
             sure.append(posterior.amax(1))
-        for name, count in (
-            ("instruments", self.config.instruments_shown),
-            ("chords", self.config.chords_shown),
-        ):
+        shown = {"instruments": self.config.instruments_shown, "chords": self.config.chords_shown}
+        for name, count in shown.items():
             likely, which = by_head[name].topk(count, 1)
             share = likely if name == "instruments" else torch.ones_like(likely)
             slots += [words[name][which[:, i]] * share[:, i, None] for i in range(count)]

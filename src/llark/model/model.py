@@ -72,9 +72,8 @@ def pool_frames(frames: Tensor, lengths: Tensor, limit: int) -> Tensor:
     start = torch.arange(most, device=frames.device, dtype=torch.float32)[None, :, None] * step
     frame = torch.arange(frames.shape[1], device=frames.device, dtype=torch.float32)[None, None]
     share = (torch.minimum(frame + 1, start + step) - torch.maximum(frame, start)).clamp(min=0)
-    inside = (frame < lengths[:, None, None]) & (
-        torch.arange(most, device=frames.device)[None, :, None] < spans[:, None, None]
-    )
+    span = torch.arange(most, device=frames.device)[None, :, None]
+    inside = (frame < lengths[:, None, None]) & (span < spans[:, None, None])
     share = share * inside / step.clamp(min=1)
     return torch.bmm(share.to(frames.dtype), frames)
 
@@ -171,18 +170,14 @@ class LlarkForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: 
 
     def audio_positions(
         self, audio_frames: Tensor, audio_mask: Tensor | None = None, concept_posteriors: Tensor | None = None
-    ) -> Tensor:
-        """What the language model reads for each clip: [clips, concept positions + frame positions, hidden].
+    ) -> tuple[Tensor, Tensor]:
+        """What the language model reads for each clip: [clips, concept positions + frame positions, hidden];
+        and how many of the positions are the clip's own, [clips]: the first ones, the rest is padding.
 
         audio_frames: [clips, frames, width]. audio_mask: [clips, frames], true where a frame is valid; valid
         frames come first. concept_posteriors: [clips, P]; heads compute them from the frames if none are
-        given. Clip i's positions are the first `positions_of(valid frames of i)`; the rest is padding.
+        given.
         """
-        return self._positions_and_counts(audio_frames, audio_mask, concept_posteriors)[0]
-
-    def _positions_and_counts(
-        self, audio_frames: Tensor, audio_mask: Tensor | None, concept_posteriors: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
         frames = self.normalise(audio_frames)
         if audio_mask is None:
             audio_mask = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
@@ -225,7 +220,7 @@ class LlarkForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: 
             if bool(patches.any()):
                 raise ValueError(f"the text has {int(patches.sum())} audio places, but no audio was given")
             return embeds
-        positions, counts = self._positions_and_counts(audio_frames, audio_mask, concept_posteriors)
+        positions, counts = self.audio_positions(audio_frames, audio_mask, concept_posteriors)
         _check_places(starts, patches, counts)
         flat = positions[torch.arange(positions.shape[1], device=counts.device) < counts[:, None]]
         embeds = embeds.masked_scatter(patches[..., None], flat.to(embeds.dtype))

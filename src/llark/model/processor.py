@@ -120,7 +120,7 @@ class LlarkProcessor(ProcessorMixin):  # type: ignore[misc]
 
     def decode_answers(self, generated: Tensor, prompt_tokens: int) -> list[str]:
         """The text after the prompt of each row of what `generate` returned."""
-        texts: list[str] = self.tokenizer.batch_decode(generated[:, prompt_tokens:], skip_special_tokens=True)
+        texts = self.tokenizer.batch_decode(generated[:, prompt_tokens:], skip_special_tokens=True)
         return [answer_of(text, self.conversation) for text in texts]
 
     @property

@@ -38,7 +38,7 @@ _THEIRS = ("mm_", "use_mm", "tune_mm", "freeze_mm", "model_type", "architectures
 
 @dataclass(frozen=True)
 class Imported:
-    """What was found."""
+    """What was imported."""
 
     kind: str
     tensors: int
@@ -59,7 +59,7 @@ def import_checkpoint(
 
     `tokenizer`: where the tokenizer lies, if not beside the weights. `encoder_of`: what the model is to
     record of the encoder whose frames have so many numbers. Raises `UserMustAct` where a file is missing or
-    damaged, or where a tensor is missing, above all the projector: nothing is filled with chance.
+    damaged, or where a tensor is missing, above all the projector: nothing is filled with random numbers.
     """
     if not folder.is_dir():
         raise UserMustAct(f"There is no folder {folder}.")
@@ -135,21 +135,21 @@ def _read(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return read_tensors(path)
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         raise UserMustAct(f"{path} is refused: it holds more than tensors, or is damaged.") from error
     except (RuntimeError, EOFError) as error:
         raise UserMustAct(f"{path} is damaged: {one_line(error)[:200]}") from error
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
+    if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise UserMustAct(f"{path} is refused: it is not a table of tensors.")
-    return dict(found)
+    return dict(tensors)
 
 
 def _projector(folder: Path, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
     """weight [hidden, width] and bias [hidden], and where they were: among the weights, or in the file that
     the published trainer writes beside them."""
-    found, where = _projector_in(tensors), "the weights"
-    if set(found) != {"weight", "bias"}:
+    projector, where = _projector_in(tensors), "the weights"
+    if set(projector) != {"weight", "bias"}:
         number = folder.name.rpartition("-")[2]
         beside = [
             folder / "mm_projector.bin",
@@ -158,16 +158,16 @@ def _projector(folder: Path, tensors: Mapping[str, Tensor]) -> tuple[dict[str, T
         ]
         for path in beside:
             if path.is_file():
-                found, where = _projector_in(_read(path)), str(path)
+                projector, where = _projector_in(_read(path)), str(path)
                 break
-    missing = sorted({"weight", "bias"} - set(found))
+    missing = sorted({"weight", "bias"} - set(projector))
     if missing:
         raise UserMustAct(
             f"{folder} has no projector: {PROJECTOR}{f' and {PROJECTOR}'.join(missing)} are neither among "
             "the weights nor in mm_projector/. Without the trained one the audio means nothing to the model, "
             "so none is made up."
         )
-    return found, where
+    return projector, where
 
 
 def _projector_in(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -149,9 +149,9 @@ def _width(data: TrainData) -> int:
     """Of all frames. Raises `UserMustAct` where there is none, or where they differ."""
     widths = sorted({width for _, width in data.shapes.values()})
     if len(widths) != 1:
-        found = ", ".join(map(str, widths)) or "none"
+        listed = ", ".join(map(str, widths)) or "none"
         raise UserMustAct(
-            f"The frames must be of one width; found: {found}. Embed all clips with one encoder."
+            f"The frames must be of one width; found: {listed}. Embed all clips with one encoder."
         )
     return widths[0]
 

@@ -34,7 +34,7 @@ WAIT = timedelta(minutes=15)
 """For the others, where all of them live."""
 
 SILENT_SECONDS = 60.0
-"""A process that has not been heard of for so long is taken for dead."""
+"""A process without a heartbeat for so long is taken for dead."""
 
 SURE_SECONDS = 3.0
 """The same, once something has failed already."""
@@ -268,12 +268,10 @@ def precision(world: World, config: Train) -> Iterator[None]:
 
 def accumulating(model: Any, last: bool) -> contextlib.AbstractContextManager[Any]:
     """Gradients are exchanged after a step's last part only, where each process has them all."""
-    waits: bool = not last and hasattr(model, "no_sync")
-    return model.no_sync() if waits else contextlib.nullcontext()
+    return model.no_sync() if not last and hasattr(model, "no_sync") else contextlib.nullcontext()
 
 
 def clip(learning: list[Tensor], most: float) -> float:
     """Shortens the gradient of `learning` to `most`; its length before."""
     norm = torch.nn.utils.clip_grad_norm_(learning, most)
-    whole: Tensor = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
-    return float(whole)
+    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)

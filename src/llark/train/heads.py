@@ -169,9 +169,7 @@ def _soft_bins(place: float, bins: int) -> np.ndarray:
     return np.asarray(weight / weight.sum(), np.float32)
 
 
-def normalisation(
-    frames: Tensor, mask: Tensor, config: ConceptsConfig, share: float = 1.0
-) -> tuple[Tensor, Tensor]:
+def normalisation(frames: Tensor, mask: Tensor, config: ConceptsConfig) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each of the width's dimensions over all valid frames.
 
     Pitch classes share one pair, so that transposing a clip only rotates its normalised frames, and so
@@ -201,9 +199,7 @@ def loss_of(heads: Concepts, frames: Tensor, mask: Tensor, targets: Targets) -> 
     several = torch.nn.functional.binary_cross_entropy_with_logits(
         logits["instruments"], targets.instruments, reduction="none"
     )
-    total: Tensor = _cross_entropy(logits["key"], targets.key) + _cross_entropy(
-        logits["meter"], targets.meter
-    )
+    total = _cross_entropy(logits["key"], targets.key) + _cross_entropy(logits["meter"], targets.meter)
     total = total + _soft_cross_entropy(logits["tempo"], targets.tempo)
     total = total + 8 * (several.mean(1) * known).sum() / known.sum().clamp(min=1)
     return total + 0.5 * _soft_cross_entropy(logits["genre"], targets.genre)
@@ -226,7 +222,7 @@ def fit(
     targets: Targets,
     config: Heads,
     *,
-    tick: Callable[[float], None] | None = None,
+    tick: Callable[[float], None] = lambda loss: None,
 ) -> None:
     """Trains `heads` in place on normalised `frames` [clips, frames, width]; `tick` gets each epoch's loss.
 
@@ -249,8 +245,7 @@ def fit(
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
-        if tick is not None:
-            tick(float(np.mean(losses)))
+        tick(float(np.mean(losses)))
     heads.eval()
 
 
@@ -278,7 +273,7 @@ def cross_fit(
     groups: Sequence[str],
     config: Heads,
     *,
-    tick: Callable[[float], None] | None = None,
+    tick: Callable[[float], None] = lambda loss: None,
 ) -> tuple[Concepts, Tensor]:
     """Heads fitted on all clips, and [clips, posterior] that each come from heads without the clip's fold.
 

@@ -127,8 +127,7 @@ def batch_loss(model: Any, inputs: Mapping[str, Any], items: int, config: Train,
         for name, value in inputs.items()
     }
     with distributed.precision(world, config):
-        loss: Tensor = model(**for_model(model, there), loss_only=True, num_items_in_batch=items).loss
-    return loss
+        return model(**for_model(model, there), loss_only=True, num_items_in_batch=items).loss
 
 
 def _gradients(
@@ -186,11 +185,6 @@ def _forget(folder: Path, first: int) -> None:
         if path.is_file():
             lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
             path.write_text("".join(line + "\n" for line in lines if json.loads(line)["step"] <= first))
-
-
-def read_log(folder: Path) -> list[StepMetrics]:
-    """How the steps went, one by one."""
-    return [StepMetrics(**json.loads(line)) for line in (folder / LOG).read_text().splitlines()]
 
 
 # --- the optimizer ----------------------------------------------------------------------------------------
@@ -272,10 +266,8 @@ def make_optimizer(model: Any, config: Train) -> tuple[MasterAdamW, list[float]]
     groups: list[dict[str, Any]] = []
     peaks: list[float] = []
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    for language, peak in (
-        (True, config.learning_rate),
-        (False, config.projector_learning_rate or config.learning_rate),
-    ):
+    audio_peak = config.projector_learning_rate or config.learning_rate
+    for language, peak in ((True, config.learning_rate), (False, audio_peak)):
         for matrices, decay in ((True, config.weight_decay), (False, 0.0)):
             mine = [
                 p for name, p in named if ("language_model." in name) is language and (p.ndim > 1) is matrices

@@ -1,7 +1,7 @@
 """Several examples in one row, none of which sees another: nothing, or little, is padding.
 
 Each example's positions count from 0, and attention is computed example by example, so that what a model says
-of an example does not depend on its neighbours. A mask says the same, for models that can only be told so.
+of an example does not depend on its neighbours. A mask says the same, for models that take nothing else.
 """
 
 from __future__ import annotations
@@ -51,7 +51,11 @@ def make_ready(model: Any) -> None:
         )
     takes_more = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in accepted.values())
     if inner.config._attn_implementation == "sdpa" and takes_more:
-        _register()
+        from transformers import AttentionInterface
+        from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+        AttentionInterface.register(BLOCKS, attend)
+        AttentionMaskInterface.register(BLOCKS, sdpa_mask)
         inner.set_attn_implementation(BLOCKS)
 
 
@@ -61,14 +65,6 @@ def for_model(model: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     if BLOCKS in inputs and inner.config._attn_implementation != BLOCKS:
         return {name: value for name, value in inputs.items() if name != BLOCKS}
     return inputs
-
-
-def _register() -> None:
-    from transformers import AttentionInterface
-    from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
-
-    AttentionInterface.register(BLOCKS, attend)
-    AttentionMaskInterface.register(BLOCKS, sdpa_mask)
 
 
 def attend(

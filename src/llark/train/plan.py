@@ -18,13 +18,12 @@ from llark.errors import UserMustAct, one_line
 if TYPE_CHECKING:
     from llark.recipe import Recipe, Train
 
-_LLAMA_7B = {
-    "model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
-    "num_attention_heads": 32, "num_key_value_heads": 32, "vocab_size": 32000, "tie_word_embeddings": False,
-}  # fmt: skip
-
 BASES: dict[str, dict[str, Any]] = {
-    "meta-llama/Llama-2-7b-chat-hf": _LLAMA_7B,
+    "meta-llama/Llama-2-7b-chat-hf": {
+        "model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 32, "vocab_size": 32000,
+        "tie_word_embeddings": False,
+    },
     "mosaicml/mpt-1b-redpajama-200b-dolly": {
         "model_type": "mpt", "d_model": 2048, "n_layers": 24, "n_heads": 16, "expansion_ratio": 4,
         "vocab_size": 50368,
@@ -145,19 +144,16 @@ def operations(shape: Shape, load: Load, config: Train) -> float:
     The table of words is looked up, not multiplied; the head multiplies only where a token is supervised.
     """
     table = shape.vocabulary * shape.hidden
-    inner = max(0, shape.parameters - 2 * table if _untied(shape, table) else shape.parameters - table)
+    inner = max(0, shape.parameters - table * (2 if _untied(shape, table) else 1))
     forward = 2.0 * inner * load.tokens + 2.0 * table * load.supervised
     forward += 4.0 * shape.layers * shape.attention * load.tokens**2 * 0.5
-    passes = 2.0 if config.weights != "full" else 3.0
-    if config.gradient_checkpointing:
-        passes += 1.0
+    passes = (3.0 if config.weights == "full" else 2.0) + config.gradient_checkpointing
     return forward * passes * config.batch
 
 
 def _untied(shape: Shape, table: int) -> bool:
     """Whether the head is a table of its own: two tables and the layers make up the whole."""
-    rest = shape.parameters - shape.layers * shape.largest_layer
-    return rest > 1.9 * table
+    return shape.parameters - shape.layers * shape.largest_layer > 1.9 * table
 
 
 def memory_gb(shape: Shape, load: Load, config: Train, processes: int, sharding: str) -> dict[str, float]:
@@ -165,11 +161,9 @@ def memory_gb(shape: Shape, load: Load, config: Train, processes: int, sharding:
     part = processes if sharding == "fsdp" else 1
     tokens = float(config.most_tokens * config.micro_batch)
     layer = 34.0 * tokens * shape.hidden
-    kept = (
-        2.0 * tokens * shape.hidden * shape.layers + layer
-        if config.gradient_checkpointing
-        else layer * shape.layers
-    )
+    kept = layer * shape.layers
+    if config.gradient_checkpointing:
+        kept = 2.0 * tokens * shape.hidden * shape.layers + layer
     low = config.precision != "float32" and sharding == "ddp"
     frozen = shape.parameters - shape.trainable
     copies = 2.0 * shape.trainable if sharding == "ddp" else 2 * 2.0 * shape.largest_layer

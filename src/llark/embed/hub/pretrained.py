@@ -167,8 +167,7 @@ def load_encodec(
         wave = samples[:, None].expand(-1, channels, -1)
         if normalised:
             wave = wave / (wave.square().mean((1, 2), keepdim=True).sqrt() + 1e-8)
-        output: torch.Tensor = own(wave.to(device.name, device.torch_dtype))
-        return output.transpose(1, 2)
+        return own(wave.to(device.name, device.torch_dtype)).transpose(1, 2)
 
     return WindowedNetwork(
         run=run,
@@ -203,10 +202,10 @@ def load_auto(
     folder: Path, config: dict[str, Any], settings: EncoderOptions, device: Device
 ) -> WindowedNetwork:
     """The model's hidden states. Raises `UserMustAct` where it takes no sound."""
-    from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
+    from transformers import CONFIG_MAPPING, AutoConfig, AutoFeatureExtractor, AutoModel
 
     kind = config.get("model_type", "of an unknown kind")
-    if "auto_map" in config and kind not in _known_kinds():
+    if "auto_map" in config and kind not in CONFIG_MAPPING:
         raise UserMustAct(
             f"{folder} is a model {kind}, which needs the code beside its weights; that is never run. "
             "Adapters for MERT, MuQ, Dasheng, Whisper and EnCodec need none."
@@ -228,7 +227,10 @@ def load_auto(
     hop = _hop([one.shape[1] for one in counts], rate)
     width = int(counts[0].shape[2])
     if hop is None:
-        return WindowedNetwork(_mean(run), rate, WINDOW_SECONDS * rate, 1, 0, width, version, known)
+        length = WINDOW_SECONDS * rate
+        return WindowedNetwork(
+            lambda samples: run(samples).mean(1, keepdim=True), rate, length, 1, 0, width, version, known
+        )
     return WindowedNetwork(
         run=run,
         sample_rate=rate,
@@ -240,12 +242,6 @@ def load_auto(
         licence=known,
         least=max(1, rate // 2 // hop),
     )
-
-
-def _known_kinds() -> set[str]:
-    from transformers import CONFIG_MAPPING
-
-    return set(CONFIG_MAPPING.keys())
 
 
 def _runner(
@@ -262,7 +258,7 @@ def _runner(
         states = getattr(model_output, "hidden_states", None)
         last = getattr(model_output, "last_hidden_state", None)
         if settings.layer is None and last is not None:
-            output: torch.Tensor = last
+            output = last
         elif states is not None:
             output = hub.output_layer(model_output, settings.layer)
         else:
@@ -280,10 +276,3 @@ def _hop(counts: list[int], rate: int) -> int | None:
     if len(steps) == 1 and (step := steps.pop()) > 0 and rate % step == 0:
         return rate // step
     raise UserMustAct(f"The model gives {counts} values for {TRIED_SECONDS} s: no steady rate.")
-
-
-def _mean(run: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
-    def mean(samples: torch.Tensor) -> torch.Tensor:
-        return run(samples).mean(1, keepdim=True)
-
-    return mean

@@ -137,16 +137,15 @@ def _block_names(halvings: int, depth: int) -> Iterator[tuple[str, str]]:
 
 def _first(published: Mapping[str, torch.Tensor], sizes: PriorSizes, path: Path) -> Tensors:
     """What lies before the layers. Of 4,111 artists and 120 genres the unknown ones are kept."""
-    unknown = [
+    genre, artist = (
         _take(published, f"y_emb.{name}.emb.weight", path)[0] for name in ("bow_genre_emb", "artist_emb")
-    ]
+    )
     codes = _take(published, "prior.x_emb.weight", path)
+    places = _take(published, "prior.pos_emb.pos_emb", path)
     tensors = {
         "prior.code_embedding": _shaped(codes, (sizes.codes, sizes.width), path),
-        "prior.positions": _shaped(
-            _take(published, "prior.pos_emb.pos_emb", path), (sizes.context, sizes.width), path
-        ),
-        "prior.start": unknown[0] + unknown[1],
+        "prior.positions": _shaped(places, (sizes.context, sizes.width), path),
+        "prior.start": genre + artist,
         "prior.total_time": _take(published, "y_emb.total_length_emb.emb.weight", path),
         "prior.absolute_time": _take(published, "y_emb.absolute_pos_emb.emb.weight", path),
         "prior.relative_time": _take(published, "y_emb.relative_pos_emb.emb.weight", path),

@@ -40,9 +40,6 @@ class JukeboxEncoder:
         """float32 [frames, width] for each clip."""
         if self.compat == "llark":
             return published(self.net, sounds)
-        return self._embed(sounds)
-
-    def _embed(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
         sizes = self.net.sizes
         block = sizes.prior.block
         overlap = OVERLAP_SECONDS * SAMPLE_RATE // sizes.vq.hop // block * block
@@ -53,8 +50,7 @@ class JukeboxEncoder:
             samples = sound.at(SAMPLE_RATE)
             total = max(1, -(-len(samples) // sizes.vq.hop))
             spans.append(windowed.windows(total, sizes.prior.context, overlap))
-            for start, end in spans[-1]:
-                windows.append(self._codes(samples, start, end))
+            windows += [self._codes(samples, start, end) for start, end in spans[-1]]
         activations = self.net.activations(windows)
         return windowed.frames_of(activations, spans, sounds, sizes.code_rate, self.card, causal=True)
 
@@ -123,8 +119,7 @@ def normalise(samples: np.ndarray) -> np.ndarray:
 def average(activations: np.ndarray, length: int) -> np.ndarray:
     """[n, width] → [n // length, width]: means over `length` at a time, the rest dropped."""
     frames = len(activations) // length
-    parts = activations[: frames * length].reshape(frames, length, -1)
-    return parts.mean(axis=1, dtype=np.float32)
+    return activations[: frames * length].reshape(frames, length, -1).mean(axis=1, dtype=np.float32)
 
 
 def published(net: Jukebox, sounds: Sequence[Sound]) -> list[np.ndarray]:

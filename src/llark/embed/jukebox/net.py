@@ -48,14 +48,11 @@ class Jukebox:
         for depth, layer in enumerate(self.prior.layers):
             assert isinstance(layer, Layer)
             _fill(layer, convert.state(self._folder, convert.layer_file(depth)))
-            if self.device.name == "cpu":
-                yield layer
-                continue
-            yield layer.to(self.device.name, self.device.torch_dtype)
+            yield layer if self.device.name == "cpu" else layer.to(self.device.name, self.device.torch_dtype)
 
     @torch.inference_mode()
     def codes(self, samples: np.ndarray, count: int, most: int | None = None) -> torch.Tensor:
-        """float32 [samples] at 44.1 kHz → the first int64 [wanted] codes, as if silence followed, up to
+        """float32 [samples] at 44.1 kHz → the first int64 [count] codes, as if silence followed, up to
         `most` samples."""
         sound = torch.from_numpy(np.ascontiguousarray(samples, np.float32))[None].to(self.device.name)
         return self.vq.encode(sound, count, most)[0]
@@ -151,7 +148,7 @@ class VQEncoder(nn.Module):
         return distance.argmin(1)
 
     def encode(self, samples: torch.Tensor, count: int, most: int | None = None) -> torch.Tensor:
-        """The first codes of float32 [batch, samples], as if silence followed: [batch, wanted].
+        """The first codes of float32 [batch, samples], as if silence followed: [batch, count].
 
         With `most`, the recording ends after so many samples, as in the reference, whose convolutions see
         zeros there, which are not silence.
@@ -168,25 +165,15 @@ class VQEncoder(nn.Module):
 # so that the first n activations of a window need its first n codes alone.
 
 
-class _Linear(nn.Module):
+class _Linear(nn.Linear):
     """A matrix, stored in float16 as the reference holds it, and used in the precision of the input."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(outputs, inputs), requires_grad=False)
-        self.bias = nn.Parameter(torch.empty(outputs), requires_grad=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return functional.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
 
 
-class _Norm(nn.Module):
+class _Norm(nn.LayerNorm):
     """Layer normalisation in float32, whatever the precision."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(width), requires_grad=False)
-        self.bias = nn.Parameter(torch.empty(width), requires_grad=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weight, bias = self.weight.float(), self.bias.float()
