@@ -226,6 +226,11 @@ def _number(digits: str) -> float:
     return float(digits.replace(",", "."))
 
 
+def spelled_numbers(text: str) -> Iterator[tuple[int, int, int]]:
+    """(number, start, end) of each number in words of a lower-case text."""
+    return ((_spelled(match), *match.span()) for match in _SPELLED.finditer(text))
+
+
 def _spelled(match: re.Match[str]) -> int:
     """A number in words: "one-twenty eight" is 128."""
     if match["hundreds"]:
@@ -346,11 +351,16 @@ _ARTICLE_AFTER = re.compile(r"\s+(?!and\b|or\b|then\b|to\b|chord|major|minor|at\
 
 def chords(text: str) -> Iterator[tuple[Chord, bool]]:
     """Each chord, and whether it can be nothing else: "G7" is a chord, "G" and "G minor" may be none."""
+    return ((chord, bool(match[3])) for chord, match in chord_matches(text))
+
+
+def chord_matches(text: str) -> Iterator[tuple[Chord, re.Match[str]]]:
+    """Each chord with its place: root, sign, quality as one word with it, quality as a word of its own."""
     for match in _CHORD.finditer(text):
         bare_letter = not any(match.groups()[1:])
         if not (match[1] == "A" and bare_letter and _ARTICLE_AFTER.match(text, match.end())):
             quality = _QUALITIES[match[3] or match[4] or ""]
-            yield Chord(pitch_class(match[1] + (match[2] or "")), quality), bool(match[3])
+            yield Chord(pitch_class(match[1] + (match[2] or "")), quality), match
 
 
 _ELLIPSIS = re.compile(
