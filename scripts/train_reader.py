@@ -19,13 +19,12 @@ from random import Random
 import numpy as np
 import torch
 import yaml
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from llark.generate.answers import SCOPED
 from llark.generate.reader import BUCKETS, Reader, features
 from llark.instruct.offline import CLIP_NOUNS
-from llark.model.base import base_folder
 from llark.music.lexicon import TERMS
 from llark.music.mentions import mentions
 from llark.music.theory import INTERVAL_NAMES, Chord
@@ -60,16 +59,11 @@ from llark.records import (
 )
 
 WIDTH = 96
-MEANING = 48
-"""Numbers of what a word means."""
-HIDDEN = 192
 EPOCHS = 14
 BATCH = 256
 RATE = 1e-2
 LEFT_OUT = 0.25
 """Share of a question's rows that are left out, each time others."""
-WITHOUT_LETTERS = 0.4
-"""Share of the questions that are read by the meanings of their words alone."""
 SMOOTHING = 0.05
 OF_GRAMMAR = 80
 """Questions of a kind by the grammar."""
@@ -100,7 +94,8 @@ def made_up(rng: Random) -> Facts:
     return Facts(
         Annotation(
             "made-up", 0.0, 60.0,
-            tempo=Tempo(bpm, 0.9, "", 2 * bpm), beats=Beats(times, tuple(i % meter + 1 for i in range(len(times)))),
+            tempo=Tempo(bpm, 0.9, "", 2 * bpm),
+            beats=Beats(times, tuple(i % meter + 1 for i in range(len(times)))),
             meter=Meter(meter), key=Key(rng.choice(KEYS)), chords=Chords(chords),
             instruments=tags(INSTRUMENTS, 6), genre=tags(GENRES, 2), mood=tags(("happy", "sad", "calm"), 2),
             loudness=Loudness(-14.0, 6.0, -1.0, loud, dynamics), local_keys=LocalKeys(keys),
@@ -126,7 +121,8 @@ def values(rng: Random) -> dict[str, str]:
     names = rng.sample((*INSTRUMENTS, "guitar", "banjo", "sax", "singer", "vocals", "fiddle"), 3)
     low = rng.randrange(60, 170)
     return {
-        "key": rng.choice((key, key.lower(), key.replace(" minor", "m").replace(" major", ""))), "key2": other,
+        "key": rng.choice((key, key.lower(), key.replace(" minor", "m").replace(" major", ""))),
+        "key2": other,
         "chord": rng.choice((chord, chord.replace(" minor", "m").replace(" major", ""))),
         "bpm": str(low), "bpm2": str(low + rng.choice((10, 20, 40))), "note": rng.choice(PITCH_CLASSES),
         "note2": rng.choice(PITCH_CLASSES), "meter": rng.choice(tuple(METER_NAMES.values())),
@@ -134,17 +130,20 @@ def values(rng: Random) -> dict[str, str]:
         "instrument": names[0], "instrument2": names[1], "instrument3": names[2],
         "an_instrument": with_article(names[0]), "an_instrument2": with_article(names[1]),
         "family": rng.choice(tuple(FAMILIES)), "genre": rng.choice(GENRES), "genre2": rng.choice(GENRES),
-        "seconds": rng.choice((f"{rng.randrange(4)}:{rng.randrange(60):02}", f"{rng.randrange(2, 90)} seconds")),
+        "seconds": f"{rng.randrange(4)}:{rng.randrange(60):02}" if low % 2 else f"{low // 2} seconds",
         "percent": f"{rng.randrange(50, 100, 5)}{rng.choice((' percent', '%', ' %'))}",
         "bars": f"{rng.choice((2, 4, 8, 12, 16, 32))} bars",
         "interval": rng.choice((*INTERVAL_NAMES[1:], "2 semitones", "three half steps", "whole step")),
-        "ordinal": rng.choice(ORDINALS), "faster": rng.choice(("faster", "slower")), "up": rng.choice(("up", "down")),
+        "ordinal": rng.choice(ORDINALS), "faster": rng.choice(("faster", "slower")),
+        "up": rng.choice(("up", "down")),
         "term": rng.choice(tuple(TERMS)), "clip": rng.choice(CLIP_NOUNS),
     }  # fmt: skip
 
 
-BEFORE = ("hey, ", "ok so ", "please, ", "hi, ", "um ", "quick question: ", "could you tell me, ", "i wonder, ",
-          "so, ", "and ", "tell me: ", "sorry, but ", "well, ")  # fmt: skip
+BEFORE = (
+    "hey, ", "ok so ", "please, ", "hi, ", "um ", "quick question: ", 
+    "could you tell me, ", "i wonder, ", "so, ", "and ", "tell me: ", "sorry, but ", "well, ",
+)  # fmt: skip
 AFTER = (
     " please",
     " thanks",
@@ -158,8 +157,14 @@ AFTER = (
 )
 
 
-def varied(text: str, rng: Random) -> str:
+PARTS_AFTER = (" between 0:20 and 1:10", " at 1:05", " around 45 seconds", " in the second half", " at the beginning",
+               " in the first half", " at the end", " from 0:30 to 0:50", " in the middle")  # fmt: skip
+
+
+def varied(text: str, kind: Kind, rng: Random) -> str:
     """The text as another person would have typed it."""
+    if "seconds" not in kind.slots and set(kind.facts) & SCOPED and rng.random() < 0.12:
+        text = re.sub(r"[?.!]*$", "", text) + rng.choice(PARTS_AFTER) + "?"
     if rng.random() < 0.25:
         text = rng.choice(BEFORE) + text[:1].lower() + text[1:]
     if rng.random() < 0.2:
@@ -188,58 +193,39 @@ def _slip(text: str, rng: Random) -> str:
     )
 
 
-def rows() -> tuple[list[tuple[str, str, float]], list[tuple[str, str]]]:
+def rows(hold_out: bool) -> tuple[list[tuple[str, str, float]], list[tuple[str, str]]]:
     """(text, kind, weight) to train on, and (text, kind) that are held out."""
     page = yaml.safe_load((resources.files("llark.questions") / "wordings.yaml").read_text("utf-8"))
     training: list[tuple[str, str, float]] = []
     held: list[tuple[str, str]] = []
     for kind in ALL_KINDS:
         rng = Random(f"reader:{kind.slug}")
-        training += [(varied(text, rng), kind.slug, 1.0) for text in of_grammar(kind, rng)]
+        training += [(varied(text, kind, rng), kind.slug, 1.0) for text in of_grammar(kind, rng)]
         for place, line in enumerate(page.get(kind.slug, ())):
             node = compile_line(line, {})
             for number in range(OF_WORDINGS):
                 sentence = say(node, values(rng), rng)
                 if sentence is None:
                     raise ValueError(f"{kind.slug}: {line} names what is no sort")
-                if place % HELD_OUT == HELD_OUT - 1:
+                if hold_out and place % HELD_OUT == HELD_OUT - 1:
                     if number < 2:
                         held.append((sentence.text, kind.slug))
                 else:
-                    training.append((varied(sentence.text, rng), kind.slug, WORDING_WEIGHT))
+                    training.append((varied(sentence.text, kind, rng), kind.slug, WORDING_WEIGHT))
     return training, held
 
 
-def meanings() -> tuple[list[str], torch.Tensor]:
-    """Words that are one token of the base language model, and what it knows of them: [words, MEANING]."""
-    from transformers import AutoTokenizer
-
-    folder = base_folder()
-    vocabulary = AutoTokenizer.from_pretrained(folder).get_vocab()
-    plain = {token[1:]: row for token, row in vocabulary.items() if re.fullmatch("\u0120[a-z]{2,}", token)}
-    with safe_open(folder / "model.safetensors", "pt") as page:
-        table = page.get_tensor("model.embed_tokens.weight")[list(plain.values())].float()
-    table = torch.nn.functional.normalize(table - table.mean(0), dim=1)
-    _, _, axes = torch.pca_lowrank(table, MEANING, center=False)
-    return list(plain), torch.nn.functional.normalize(table @ axes, dim=1)
-
-
 class Net(nn.Module):
+    """The mean of the rows of a question, and one linear layer."""
+
     def __init__(self, kinds: int) -> None:
         super().__init__()
         self.table = nn.EmbeddingBag(BUCKETS, WIDTH, mode="mean")
         nn.init.normal_(self.table.weight, std=0.1)
         self.out = nn.Linear(WIDTH, kinds)
-        self.hidden = nn.Linear(3 * MEANING, HIDDEN)
-        self.meaning = nn.Linear(HIDDEN, kinds, bias=False)
-        self.dropout = nn.Dropout(0.3)
 
-    def forward(self, ids: torch.Tensor, offsets: torch.Tensor, meaning: torch.Tensor) -> torch.Tensor:
-        hidden = self.dropout(self.hidden(self.dropout(meaning)).relu())
-        letters = self.table(ids, offsets)
-        if self.training:  # so that the meanings learn to tell the kinds by themselves
-            letters = letters * (torch.rand(len(letters), 1) > WITHOUT_LETTERS)
-        logits: torch.Tensor = self.out(letters) + self.meaning(hidden)
+    def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.out(self.table(ids, offsets))
         return logits
 
 
@@ -248,18 +234,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    out = parser.parse_args().out
-    training, held = rows()
+    parser.add_argument("--all", action="store_true", help="hold nothing out: for the file that ships")
+    given = parser.parse_args()
+    training, held = rows(hold_out=not given.all)
     kinds = [kind.slug for kind in ALL_KINDS]
     place = {slug: number for number, slug in enumerate(kinds)}
-    words, known = meanings()
-    torch.manual_seed(0)
-    net, rng = Net(len(kinds)), np.random.default_rng(0)
-    reader = reader_of(net, kinds, words, known)
     ids = [np.array(features(text, mentions(text)) or [0]) for text, _, _ in training]
-    meant = torch.from_numpy(np.stack([reader.meaning(text) for text, _, _ in training]))
     labels = torch.tensor([place[kind] for _, kind, _ in training])
     weights = torch.tensor([weight for _, _, weight in training])
+    torch.manual_seed(0)
+    net, rng = Net(len(kinds)), np.random.default_rng(0)
     optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=1e-4)
     batches = -(-len(ids) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS * batches)
@@ -270,7 +254,7 @@ def main() -> None:
             kept = [one if len(one) else ids[i] for one, i in zip(kept, batch, strict=True)]
             offsets = torch.tensor(np.cumsum([0, *map(len, kept)])[:-1])
             chosen = torch.tensor(batch)
-            logits = net(torch.tensor(np.concatenate(kept)), offsets, meant[chosen])
+            logits = net(torch.tensor(np.concatenate(kept)), offsets)
             losses = nn.functional.cross_entropy(
                 logits, labels[chosen], reduction="none", label_smoothing=SMOOTHING
             )
@@ -281,27 +265,21 @@ def main() -> None:
             schedule.step()
             total += loss.item() * len(batch)
         print(f"epoch {epoch}: loss {total / len(ids):.3f}", flush=True)
-    net.eval()
-    metadata = {"kinds": " ".join(kinds), "words": " ".join(words)}
-    save_file(tensors_of(net, known), out, metadata=metadata)
-    judge(reader_of(net, kinds, words, known), held)
+    tensors = tensors_of(net)
+    save_file(tensors, given.out, metadata={"kinds": " ".join(kinds)})
+    judge(Reader({name: value.numpy() for name, value in tensors.items()}, kinds), held)
 
 
-def tensors_of(net: Net, known: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The tensors of the file: the two large tables in 8 bits, each row with its scale."""
-    tables = {}
-    for name, table in (("table", net.table.weight.detach()), ("meanings", known)):
-        scale = table.abs().amax(1, keepdim=True).clamp(min=1e-8) / 127
-        tables |= {name: (table / scale).round().to(torch.int8), f"{name}_scale": scale.half()}
-    layers = {
-        "weight": net.out.weight.T, "bias": net.out.bias, "hidden_weight": net.hidden.weight.T,
-        "hidden_bias": net.hidden.bias, "meaning_weight": net.meaning.weight.T,
-    }  # fmt: skip
-    return tables | {name: value.detach().contiguous().half() for name, value in layers.items()}
-
-
-def reader_of(net: Net, kinds: list[str], words: list[str], known: torch.Tensor) -> Reader:
-    return Reader({name: value.numpy() for name, value in tensors_of(net, known).items()}, kinds, words)
+def tensors_of(net: Net) -> dict[str, torch.Tensor]:
+    """The tensors of the file: the table in 8 bits, each row with its scale."""
+    table = net.table.weight.detach()
+    scale = table.abs().amax(1, keepdim=True).clamp(min=1e-8) / 127
+    return {
+        "table": (table / scale).round().to(torch.int8),
+        "scale": scale.half(),
+        "weight": net.out.weight.detach().T.contiguous().half(),
+        "bias": net.out.bias.detach().half(),
+    }
 
 
 def judge(reader: Reader, held: list[tuple[str, str]]) -> None:

@@ -59,11 +59,15 @@ def ask(
     audio: Path,
     question: Annotated[list[str], Parameter(negative=())],
     *,
+    other: Annotated[Path | None, Parameter(name="--and")] = None,
+    raw: bool = False,
     facts: bool | None = None,
     json: bool = False,
     options: Annotated[ModelOptions, FLAT] = ModelOptions(),
 ) -> None:
     """Answer questions about a recording (wav, mp3, ogg, flac, m4a, opus …) of any length.
+
+    A question is read and answered from what is measured in the recording; what is not measured is not said.
 
     Parameters
     ----------
@@ -71,17 +75,37 @@ def ask(
         The recording.
     question
         One or more questions, each in quotes.
+    other
+        A second recording, for questions that compare: "Which is faster?"
+    raw
+        Let the model answer in its own words, unchecked.
     facts
-        Show the model the facts measured in this recording; with --no-facts it answers from the audio alone.
-        By default, only models that were trained to read facts, such as `mini`, are shown them.
+        With --raw: show the model the facts measured in this recording; with --no-facts it answers from the
+        audio alone. By default, only models that were trained to read facts, such as `mini`, are shown them.
     json
         Print answers, facts, model and timings as JSON.
     """
     from llark.pipeline.ask import MusicLM
     from llark.report import text as show
 
-    result = MusicLM(options).ask(audio, *question, facts=facts)
+    # To name a model, or what it is shown, is to ask for its words.
+    raw = raw or facts is not None or options != ModelOptions()
+    result = MusicLM(options).ask(audio, *question, other=other, raw=raw, facts=facts)
     print(show.as_json(result) if json else show.as_text(result))
+
+
+@app.command(group=LISTEN)
+def chat(audio: Path) -> None:
+    """Talk about a recording: later questions may refer to earlier ones. /help lists what else can be typed.
+
+    Parameters
+    ----------
+    audio
+        The recording.
+    """
+    from llark.pipeline.chat import Chat, talk
+
+    talk(Chat(audio))
 
 
 @app.command(group=LISTEN)

@@ -1,4 +1,4 @@
-"""Answers from the facts: a question is read, solved by code over facts and theory, worded, and checked.
+"""Answers from the facts: a question is read, solved by code over facts and theory, and put in words.
 
 What nothing measured supports is not said. An answer that must stay open says what can be told instead.
 """
@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from random import Random
 
 from llark.generate.reader import Query, Reader, fill
-from llark.music import claims
-from llark.music.claims import KnownFacts
 from llark.music.lexicon import JOINERS, PARTS
 from llark.music.mentions import Mention, by_sort, mentions
-from llark.questions import Ask, Kind
+from llark.questions import Ask, FactMissing, Kind
 from llark.questions.beyond import told
 from llark.questions.facts import Facts
 from llark.questions.grammar import asides, phrases, say
 from llark.questions.kinds import BY_SLUG
+from llark.questions.pairs import PAIRS
 from llark.records import METER_NAMES, Annotation, Key, Meter, Tempo
 
 READ_FROM = 0.35
@@ -65,9 +64,11 @@ class Conversation:
     corrects stays corrected."""
 
     facts: Annotation
-    corrected: dict[str, str] = field(default_factory=dict)
-    """What was corrected, by the field of the annotation."""
     last: Query | None = None
+    other: Annotation | None = None
+    """The facts of a second recording, for questions that compare."""
+    stretch: Stretch | None = None
+    """The part that is talked about, where a question names none; `None`: the whole."""
 
     def ask(self, text: str) -> Reply:
         """The answer to a question, or to several in one text."""
@@ -82,7 +83,9 @@ class Conversation:
         kind = BY_SLUG[query.kind]
         if query.kind in CORRECTIONS:
             self.facts = CORRECTIONS[query.kind](self.facts, query)
-        return answer(query, kind, self.facts)
+        if query.kind in PAIRS and self.other is not None:
+            return compared(query, kind, self.facts, self.other)
+        return answer(query, kind, self.facts, self.stretch)
 
 
 # --- reading ----------------------------------------------------------------------------------------------
@@ -216,24 +219,34 @@ def within(facts: Annotation, stretch: Stretch) -> Annotation:
 # --- answering --------------------------------------------------------------------------------------------
 
 
-def answer(query: Query, kind: Kind, annotation: Annotation) -> Reply:
-    """The answer to one query."""
+def answer(query: Query, kind: Kind, annotation: Annotation, part: Stretch | None = None) -> Reply:
+    """The answer to one query. `part`: what it is about, where it does not name a part itself."""
     rng = Random(kind.slug)  # the same answer, however it is asked
     whole = Facts(annotation)
     if query.sure < READ_FROM:
         return Reply(_said("not-understood", whole, rng), (query,), told=False)
-    stretch = stretch_of(query.text, whole.seconds, kind)
+    stretch = stretch_of(query.text, whole.seconds, kind) or part
     facts = whole if stretch is None else Facts(within(annotation, stretch))
     asked = kind.answer(facts, query.slots, rng)
     if asked is None or asked.form == "unknown":
         return Reply(_open(kind, asked, whole, rng), (query,), kind.facts, told=False)
     known = tuple(fact for fact in kind.facts if facts.knows(fact))
-    text = checked(_worded(kind, asked, rng), annotation, kind)
-    if text is None:
-        return Reply(_open(kind, asked, whole, rng), (query,), kind.facts, told=False)
+    text = _worded(kind, asked, rng)
     if doubtful := [fact for fact in known if 0 < _confidence(annotation, fact) < DOUBTFUL_BELOW]:
         text = f"{text} {_line('doubt', rng, fact=doubtful[0].replace('_', ' '))}"
     return Reply(text, (query,), known)
+
+
+def compared(query: Query, kind: Kind, one: Annotation, other: Annotation) -> Reply:
+    """The answer to a question about two recordings."""
+    rng, facts = Random(kind.slug), Facts(one)
+    try:
+        asked = PAIRS[kind.slug][1](facts, Facts(other))
+    except FactMissing:
+        asked = Ask("unknown")
+    if asked.form == "unknown":
+        return Reply(_worded(kind, asked, rng), (query,), kind.facts, told=False)
+    return Reply(_worded(kind, asked, rng), (query,), kind.facts)
 
 
 def _confidence(annotation: Annotation, fact: str) -> float:
@@ -262,18 +275,6 @@ def _said(name: str, facts: Facts, rng: Random) -> str:
 def _line(name: str, rng: Random, **values: str) -> str:
     sentence = say(asides()[name], values, rng)
     return "" if sentence is None else sentence.text
-
-
-def checked(text: str, annotation: Annotation, kind: Kind) -> str | None:
-    """The sentences whose claims agree with the facts; `None` where none is left.
-
-    Kinds about what a question names, and advice, may name what is not in the recording.
-    """
-    if not set(kind.facts) or kind.task == "reasoning":
-        return text
-    known = KnownFacts(annotation)
-    kept = [one for one in _SENTENCE.split(text) if claims.check(known, "", one, free=True).reason is None]
-    return " ".join(kept) or None
 
 
 # --- corrections ------------------------------------------------------------------------------------------

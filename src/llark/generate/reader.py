@@ -1,8 +1,7 @@
 """Reading a question: which kind it is of, how surely, and what it names.
 
-A small trained net, by the letters and words of the text and by what the words mean; the values that it names
-stand as their sorts (`is it in {key}`), so that the reading does not depend on them. No word of any question
-is written in the code.
+A small trained net, by the letters and words of the text; the values that it names stand as their sorts
+(`is it in {key}`), so that the reading does not depend on them. No word of any question is in the code.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from llark.music import claims
 from llark.music.mentions import Mention, by_sort, mentions, with_sorts
 from llark.questions import Kind, Slots
 from llark.questions.kinds import BY_SLUG
@@ -73,14 +71,12 @@ def _pieces(plain: Sequence[str], sorts: Sequence[str]) -> Iterator[str]:
 
 
 class Reader:
-    """The trained net: one score a kind, by the mean of the table's rows and by what the words mean."""
+    """The trained net: the mean of the table's rows, and one score a kind."""
 
-    def __init__(self, tensors: dict[str, np.ndarray], kinds: Sequence[str], words: Sequence[str]) -> None:
-        self.table = tensors["table"].astype(np.float32) * tensors["table_scale"].astype(np.float32)
-        self.meanings = tensors["meanings"].astype(np.float32) * tensors["meanings_scale"].astype(np.float32)
-        names = ("weight", "bias", "hidden_weight", "hidden_bias", "meaning_weight")
-        self.nets = {name: tensors[name].astype(np.float32) for name in names}
-        self.kinds, self.place = tuple(kinds), {word: row for row, word in enumerate(words)}
+    def __init__(self, tensors: dict[str, np.ndarray], kinds: Sequence[str]) -> None:
+        self.table = tensors["table"].astype(np.float32) * tensors["scale"].astype(np.float32)
+        self.weight, self.bias = tensors["weight"].astype(np.float32), tensors["bias"].astype(np.float32)
+        self.kinds = tuple(kinds)
 
     @classmethod
     @functools.cache
@@ -92,25 +88,14 @@ class Reader:
             safe_open(path, "numpy") as page,
         ):
             tensors = {name: page.get_tensor(name) for name in page.keys()}  # noqa: SIM118
-            return cls(tensors, page.metadata()["kinds"].split(), page.metadata()["words"].split())
+            return cls(tensors, page.metadata()["kinds"].split())
 
     def probabilities(self, text: str, found: Sequence[Mention]) -> np.ndarray:
         """Of each of `kinds`, [kinds]."""
-        rows, nets = features(text, found), self.nets
-        hidden = np.maximum(self.meaning(text) @ nets["hidden_weight"] + nets["hidden_bias"], 0.0)
-        scores = nets["bias"] + hidden @ nets["meaning_weight"]
-        if rows:
-            scores = scores + self.table[rows].mean(0) @ nets["weight"]
+        rows = features(text, found)
+        scores = self.table[rows].mean(0) @ self.weight + self.bias if rows else self.bias
         powers = np.exp(scores - scores.max())
         return np.asarray(powers / powers.sum())
-
-    def meaning(self, text: str) -> np.ndarray:
-        """Mean, highest and lowest of the meanings of the words that are known, [3 × width]."""
-        rows = [self.place[word] for word in _words(claims.plain(text)) if word in self.place]
-        if not rows:
-            return np.zeros(3 * self.meanings.shape[1], np.float32)
-        known = self.meanings[rows]
-        return np.concatenate([known.mean(0), known.max(0), known.min(0)])
 
     def read(self, text: str) -> Query:
         """The likeliest kind whose slots the text fills."""
@@ -120,14 +105,16 @@ class Reader:
             kind = BY_SLUG.get(self.kinds[place])
             if kind is not None and (filled := fill(kind, slots)) is not None:
                 return Query(text, kind.slug, float(shares[place]), filled)
-        raise AssertionError("kinds without slots are always left")
+        raise AssertionError(text)  # kinds without slots are always left
 
 
 def fill(kind: Kind, slots: Slots) -> Slots | None:
     """The values that a kind needs, of those that a text names; `None` where they are not all there."""
     filled: dict[str, tuple[str, ...]] = {}
     for sort in dict.fromkeys(kind.slots):
-        values = slots.get(sort, ()) or (slots.get("number", ()) if sort in NUMBERS else ())
+        values = slots.get(sort, ())
+        if sort in NUMBERS and len(values) < kind.slots.count(sort):
+            values = (*slots.get("number", ()), *values)
         if len(values) < kind.slots.count(sort):
             return None
         filled[sort] = values[: kind.slots.count(sort)]

@@ -95,6 +95,7 @@ FINDERS: Mapping[str, PhraseFinder] = {
     "interval": _finder("intervals"),
     "family": _finder("families"),
     "instrument": INSTRUMENT_PHRASES,
+    "player": _finder("players"),
     "genre": GENRE_PHRASES,
     "way": _finder("ways"),
     "ordinal": _finder("ordinals"),

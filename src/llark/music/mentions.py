@@ -1,7 +1,7 @@
 """What a question names: tempos, keys, chords, instruments, times …, each with its place in the text.
 
-A text whose mentions are replaced by their sorts (`is it in {key}`) asks the same of any value, so that whoever
-learns to read questions needs no list of values.
+A text whose mentions are replaced by their sorts (`is it in {key}`) asks the same of any value, so that
+whoever learns to read questions needs no list of values.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ class Mention(NamedTuple):
     """A value that a text names."""
 
     sort: str
-    """`bpm`, `number`, `key`, `mode`, `chord`, `note`, `meter`, `instrument`, `family`, `genre`, `seconds`,
-    `percent`, `bars`, `interval`, `way`, `ordinal`,
-    `part` or `term`."""
+    """`bpm`, `number`, `key`, `mode`, `chord`, `note`, `meter`, `instrument`, `player`, `family`, `genre`,
+    `seconds`, `percent`, `bars`, `interval`, `way`, `ordinal`, `part` or `term`."""
     value: str
     """As the records write it; numbers in digits."""
     start: int

@@ -41,16 +41,31 @@ class MusicLM:
         self._encoder: Encoder | None = None
         self._loading: Future[Answerer] | None = None
 
-    def ask(self, song: Path | str, *questions: str, facts: bool | None = None) -> AskResult:
+    def ask(
+        self,
+        song: Path | str,
+        *questions: str,
+        other: Path | str | None = None,
+        raw: bool = False,
+        facts: bool | None = None,
+    ) -> AskResult:
         """Answers to questions about a recording of any length, with the facts measured in it.
 
-        `facts`: whether the model is shown them; by default, only models that were trained to read them are.
+        A question is solved from the facts. `other`: a second recording, for questions that compare.
+        `raw`: the model answers in its own words instead; `facts`: then whether it is shown them; by default,
+        only models that were trained to read them are.
         Raises `BadAudio` or `UserMustAct` with one clear sentence.
         """
         if not questions or not all(question.strip() for question in questions):
             raise UserMustAct("There is no question. Give one in quotes after the recording.")
         path = Path(song)
         listen.windows_of(_track(path))  # a recording that cannot be read is refused before the model loads
+        if not raw:
+            return from_facts(path, questions, None if other is None else Path(other))
+        if other is not None:
+            raise UserMustAct(
+                "A model answers about one recording at a time; leave out --raw to compare two."
+            )
         shown = self.reads_facts if facts is None else facts
         with Stopwatch() as watch, ThreadPoolExecutor(1) as beside:
             loading = self._load(beside)
@@ -106,6 +121,31 @@ class MusicLM:
         if self._loading is None or failed:
             self._loading = beside.submit(load_answerer, self.choice)
         return self._loading
+
+
+def from_facts(path: Path, questions: Sequence[str], other: Path | None = None) -> AskResult:
+    """Answers from what is measured in a recording; no language model is loaded.
+
+    `other`: a second recording, for questions that compare. Raises `BadAudio` as `listen.to_recording` does.
+    """
+    from llark.generate.answers import Conversation
+
+    with Stopwatch() as watch:
+        with watch("hear"):
+            facts = listen.to_recording(_track(path), progress="listen").facts
+            second = None if other is None else listen.to_recording(_track(other), progress="listen").facts
+        with watch("answer"):
+            conversation = Conversation(facts, other=second)
+            replies = [conversation.ask(question) for question in questions]
+    answers = tuple(
+        Answer(question, reply.text, FACTS, facts, tuple(query.kind for query in reply.queries), reply.facts)
+        for question, reply in zip(questions, replies, strict=True)
+    )
+    return AskResult(str(path), answers, facts, watch.seconds)
+
+
+FACTS = "facts"
+"""In a model's place, where answers come from the facts by code."""
 
 
 def _track(path: Path) -> Track:

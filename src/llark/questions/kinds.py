@@ -10,6 +10,7 @@ from llark.questions import (
     form,
     harmony,
     named,
+    pairs,
     rhythm,
     sound,
     timing,
@@ -22,7 +23,7 @@ BASIC_KINDS = (*rhythm.KINDS, *harmony.KINDS, *sound.KINDS, *caption.KINDS, *ton
 TAUGHT_KINDS = (*BASIC_KINDS, *form.KINDS, *advice.KINDS)
 """Those at more length and about more facts, too: what the offline teacher asks."""
 
-ALL_KINDS = (*TAUGHT_KINDS, *everyday.KINDS, *named.KINDS, *beyond.KINDS)
+ALL_KINDS = (*TAUGHT_KINDS, *everyday.KINDS, *pairs.KINDS, *named.KINDS, *beyond.KINDS)
 """Also what people ask who do not learn from the answer."""
 
 BY_SLUG = {kind.slug: kind for kind in ALL_KINDS}

@@ -10,10 +10,11 @@ from llark.questions.facts import Facts, listed
 from llark.questions.harmony import glossed, key, named_chord
 
 TRANSPOSING = {
-    "a trumpet in Bb": 2, "a clarinet in Bb": 2, "a tenor saxophone": 2, "an alto saxophone": 9,
-    "a horn in F": 7,
+    "trumpet": ("a trumpet in Bb", 2), "clarinet": ("a clarinet in Bb", 2),
+    "tenor saxophone": ("a tenor saxophone", 2), "alto saxophone": ("an alto saxophone", 9),
+    "horn": ("a horn in F", 7),
 }  # fmt: skip
-"""Semitones from the sounding key up to the written one, within an octave."""
+"""How each is called, and semitones from the sounding key up to the written one, within an octave."""
 
 
 def improvise(facts: Facts, rng: Random) -> Ask:
@@ -71,7 +72,7 @@ def draw_function(facts: Facts, rng: Random) -> Slots | None:
 def chord_function(facts: Facts, slots: Slots) -> Ask:
     """The place of a chord in the key; the form is `none` where it has none."""
     chord = named_chord(slots)
-    scale = need(facts.scale, chord=chord.name)
+    scale, _ = need(facts.scale, chord=chord.name), need(facts.common, chord=chord.name)
     numeral, role = scale.numeral(chord), scale.role(chord)
     values = {"chord": chord.name, "key": scale.name}
     return known(**values, numeral=numeral, role=role) if numeral and role else Ask("none", values)
@@ -136,9 +137,9 @@ def draw_player(facts: Facts, rng: Random) -> Slots:
 
 
 def transposing(facts: Facts, slots: Slots) -> Ask:
-    (player,) = slots["player"]
+    player, steps = TRANSPOSING[slots["player"][0]]
     scale = need(facts.scale, player=player)
-    return known(player=player, key=scale.name, written=scale.moved(TRANSPOSING[player]).name)
+    return known(player=player, key=scale.name, written=scale.moved(steps).name)
 
 
 def mood_reason(facts: Facts, rng: Random) -> Ask | None:
