@@ -16,6 +16,7 @@ from llark import __version__
 from llark.errors import LlarkError, UserMustAct
 from llark.options import (
     AnnotateOptions,
+    CaptionOptions,
     EmbedOptions,
     EvaluateOptions,
     InferOptions,
@@ -147,6 +148,30 @@ def annotate(
 
     for text in pipeline.annotate(songs, out, options, workers):
         print(text)
+
+
+@app.command(group=LISTEN)
+def caption(
+    songs: Annotated[list[Path], Parameter(negative=())],
+    *,
+    out: Path,
+    workers: int = 2,
+    options: Annotated[CaptionOptions, FLAT] = CaptionOptions(),
+) -> None:
+    """Write a caption, tags and the main facts of each recording, one line of JSON each. Run again to go on.
+
+    Parameters
+    ----------
+    songs
+        Recordings, and folders of them.
+    out
+        The file: captions.jsonl. OUT.run beside it keeps the facts.
+    workers
+        Local processes; 0 works in this one.
+    """
+    from llark.pipeline import caption as pipeline
+
+    print(pipeline.caption(songs, out, options, workers))
 
 
 @app.command(group=LISTEN)

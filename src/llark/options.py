@@ -74,6 +74,19 @@ class AnnotateOptions:
 
 
 @dataclass(frozen=True)
+class CaptionOptions:
+    """What is written of each recording."""
+
+    style: Literal["short", "long", "tags"] = "short"
+    """A sentence or two, all that is known in prose, or words divided by commas."""
+    sidecar: Literal["txt", "caption"] | None = None
+    """Also write each caption into a file of this ending beside its recording, as trainers of generators read
+    them."""
+    drop_share: float = 0.5
+    """Stop when more than this share of the recordings is lost; 1 never stops."""
+
+
+@dataclass(frozen=True)
 class InferOptions:
     """What a model is asked about clips, and how."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from llark.embed.encoder import Encoder
     from llark.generate import Answerer
+    from llark.pipeline.chat import Chat
     from llark.pipeline.listen import Listened
 
 
@@ -80,6 +81,13 @@ class MusicLM:
             for question, text in zip(questions, texts, strict=True)
         )
         return AskResult(str(path), answers, listened.facts, watch.seconds)
+
+    @staticmethod
+    def chat(song: Path | str) -> Chat:
+        """A conversation about a recording, which is listened to once; its `ask` gives the answers."""
+        from llark.pipeline.chat import Chat
+
+        return Chat(song)
 
     def listen_to(self, path: Path) -> Listened:
         """The facts of a recording, and its frames from this model's encoder."""
