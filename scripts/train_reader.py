@@ -65,6 +65,7 @@ RATE = 1e-2
 LEFT_OUT = 0.25
 """Share of a question's rows that are left out, each time others."""
 SMOOTHING = 0.05
+GIBBERISH = 300
 OF_GRAMMAR = 80
 """Questions of a kind by the grammar."""
 OF_WORDINGS = 16
@@ -157,8 +158,10 @@ AFTER = (
 )
 
 
-PARTS_AFTER = (" between 0:20 and 1:10", " at 1:05", " around 45 seconds", " in the second half", " at the beginning",
-               " in the first half", " at the end", " from 0:30 to 0:50", " in the middle")  # fmt: skip
+PARTS_AFTER = (
+    " between 0:20 and 1:10", " at 1:05", " around 45 seconds", " in the second half", " at the beginning",
+    " in the first half", " at the end", " from 0:30 to 0:50", " in the middle",
+)  # fmt: skip
 
 
 def varied(text: str, kind: Kind, rng: Random) -> str:
@@ -193,11 +196,21 @@ def _slip(text: str, rng: Random) -> str:
     )
 
 
+def gibberish(rng: Random) -> str:
+    """Letters in no order, or one of them again and again."""
+    if rng.random() < 0.3:
+        return rng.choice("abcdefghijklmnopqrstuvwxyz0123456789") * rng.randrange(2, 60)
+    words = ("".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randrange(2, 11))) for _ in range(4))
+    return " ".join(list(words)[: rng.randrange(1, 5)])
+
+
 def rows(hold_out: bool) -> tuple[list[tuple[str, str, float]], list[tuple[str, str]]]:
     """(text, kind, weight) to train on, and (text, kind) that are held out."""
     page = yaml.safe_load((resources.files("llark.questions") / "wordings.yaml").read_text("utf-8"))
     training: list[tuple[str, str, float]] = []
     held: list[tuple[str, str]] = []
+    rng = Random("reader:nonsense")
+    training += [(gibberish(rng), "nonsense", 1.0) for _ in range(GIBBERISH)]
     for kind in ALL_KINDS:
         rng = Random(f"reader:{kind.slug}")
         training += [(varied(text, kind, rng), kind.slug, 1.0) for text in of_grammar(kind, rng)]
@@ -221,7 +234,7 @@ class Net(nn.Module):
     def __init__(self, kinds: int) -> None:
         super().__init__()
         self.table = nn.EmbeddingBag(BUCKETS, WIDTH, mode="mean")
-        nn.init.normal_(self.table.weight, std=0.1)
+        nn.init.normal_(self.table.weight, std=0.02)
         self.out = nn.Linear(WIDTH, kinds)
 
     def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
@@ -265,6 +278,9 @@ def main() -> None:
             schedule.step()
             total += loss.item() * len(batch)
         print(f"epoch {epoch}: loss {total / len(ids):.3f}", flush=True)
+    unseen = np.setdiff1d(np.arange(BUCKETS), np.concatenate(ids))
+    with torch.no_grad():  # what was never learned says nothing
+        net.table.weight[torch.tensor(unseen)] = 0.0
     tensors = tensors_of(net)
     save_file(tensors, given.out, metadata={"kinds": " ".join(kinds)})
     judge(Reader({name: value.numpy() for name, value in tensors.items()}, kinds), held)

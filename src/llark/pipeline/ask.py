@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from llark.embed.encoder import Encoder
-    from llark.generate import Answerer
+    from llark.generate.answerer import Answerer
     from llark.pipeline.chat import Chat
     from llark.pipeline.listen import Listened
 
@@ -116,12 +116,12 @@ class MusicLM:
         self, questions: Sequence[str], frames: np.ndarray | None, facts: Annotation | None = None
     ) -> list[str]:
         """The answers to questions about [frames, width], or without audio."""
-        from llark.generate import Query
+        from llark.generate.answerer import ModelQuestion
 
         line = None if facts is None else facts_line.describe_facts(facts)
         with ThreadPoolExecutor(1) as beside:
             answerer = self._load(beside).result()
-        return answerer([Query(question, frames, line) for question in questions])
+        return answerer([ModelQuestion(question, frames, line) for question in questions])
 
     def _load(self, beside: ThreadPoolExecutor) -> Future[Answerer]:
         """The model, or that it is being loaded; a load that failed is tried again."""
@@ -163,7 +163,7 @@ def _track(path: Path) -> Track:
 def load_answerer(choice: ModelOptions, **config: int) -> Answerer:
     """The model itself, on its device: float32 on a CPU, bfloat16 on a GPU. `config`: of `AnswerConfig`."""
     from llark.embed import encoder as encoders
-    from llark.generate import AnswerConfig, Answerer
+    from llark.generate.answerer import AnswerConfig, Answerer
 
     where = encoders.device(choice.device)
     return Answerer.load(
