@@ -24,6 +24,7 @@ from llark.options import (
     JudgeOptions,
     ModelOptions,
     PrepareOptions,
+    TalkerOptions,
 )
 
 app = App(
@@ -64,6 +65,7 @@ def ask(
     raw: bool = False,
     facts: bool | None = None,
     json: bool = False,
+    talker: Annotated[TalkerOptions, FLAT] = TalkerOptions(),
     options: Annotated[ModelOptions, FLAT] = ModelOptions(),
 ) -> None:
     """Answer questions about a recording (wav, mp3, ogg, flac, m4a, opus …) of any length.
@@ -79,7 +81,7 @@ def ask(
     other
         A second recording, for questions that compare: "Which is faster?"
     raw
-        Let the model answer in its own words, unchecked.
+        Let the model answer in its own words, unchecked, as it does where a model or --facts is named.
     facts
         With --raw: show the model the facts measured in this recording; with --no-facts it answers from the
         audio alone. By default, only models that were trained to read facts, such as `mini`, are shown them.
@@ -89,14 +91,12 @@ def ask(
     from llark.pipeline.ask import MusicLM
     from llark.report import text as show
 
-    # To name a model, or what it is shown, is to ask for its words.
-    raw = raw or facts is not None or options != ModelOptions()
-    result = MusicLM(options).ask(audio, *question, other=other, raw=raw, facts=facts)
+    result = MusicLM(options).ask(audio, *question, other=other, raw=raw or None, facts=facts, talker=talker)
     print(show.as_json(result) if json else show.as_text(result))
 
 
 @app.command(group=LISTEN)
-def chat(audio: Path) -> None:
+def chat(audio: Path, *, talker: Annotated[TalkerOptions, FLAT] = TalkerOptions()) -> None:
     """Talk about a recording: later questions may refer to earlier ones. /help lists what else can be typed.
 
     Parameters
@@ -106,7 +106,7 @@ def chat(audio: Path) -> None:
     """
     from llark.pipeline.chat import Chat, talk
 
-    talk(Chat(audio))
+    talk(Chat(audio, talker))
 
 
 @app.command(group=LISTEN)

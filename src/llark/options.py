@@ -58,6 +58,18 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
+class TalkerOptions:
+    """A language model that words the answers, which stay those of the facts."""
+
+    talker: str | None = None
+    """Address of an OpenAI-compatible server (Ollama, llama.cpp, vLLM …): http://localhost:11434/v1."""
+    talker_model: str = ""
+    """The model's name there."""
+    key_variable: str = "OPENAI_API_KEY"
+    """The environment variable that holds the server's key, if it needs one."""
+
+
+@dataclass(frozen=True)
 class AnnotateOptions:
     """What is made of each recording beside its facts."""
 

@@ -46,8 +46,8 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """The answer to a question."""
+class Solution:
+    """The answer to a question, and what it comes from."""
 
     text: str
     queries: tuple[Query, ...]
@@ -70,16 +70,16 @@ class Conversation:
     stretch: Stretch | None = None
     """The part that is talked about, where a question names none; `None`: the whole."""
 
-    def ask(self, text: str) -> Reply:
+    def ask(self, text: str) -> Solution:
         """The answer to a question, or to several in one text."""
         queries = tuple(read(text, self.last))
-        replies = [self._answer(query) for query in queries]
+        solutions = [self._answer(query) for query in queries]
         self.last = queries[-1]
-        seen = dict.fromkeys(reply.text for reply in replies)
-        rests_on = tuple(dict.fromkeys(fact for reply in replies for fact in reply.facts))
-        return Reply(" ".join(seen), queries, rests_on, any(reply.told for reply in replies))
+        seen = dict.fromkeys(one.text for one in solutions)
+        rests_on = tuple(dict.fromkeys(fact for one in solutions for fact in one.facts))
+        return Solution(" ".join(seen), queries, rests_on, any(one.told for one in solutions))
 
-    def _answer(self, query: Query) -> Reply:
+    def _answer(self, query: Query) -> Solution:
         kind = BY_SLUG[query.kind]
         if query.kind in CORRECTIONS:
             self.facts = CORRECTIONS[query.kind](self.facts, query)
@@ -219,25 +219,25 @@ def within(facts: Annotation, stretch: Stretch) -> Annotation:
 # --- answering --------------------------------------------------------------------------------------------
 
 
-def answer(query: Query, kind: Kind, annotation: Annotation, part: Stretch | None = None) -> Reply:
+def answer(query: Query, kind: Kind, annotation: Annotation, part: Stretch | None = None) -> Solution:
     """The answer to one query. `part`: what it is about, where it does not name a part itself."""
     rng = Random(kind.slug)  # the same answer, however it is asked
     whole = Facts(annotation)
     if query.sure < READ_FROM:
-        return Reply(_said("not-understood", whole, rng), (query,), told=False)
+        return Solution(_said("not-understood", whole, rng), (query,), told=False)
     stretch = stretch_of(query.text, whole.seconds, kind) or part
     facts = whole if stretch is None else Facts(within(annotation, stretch))
     asked = kind.answer(facts, query.slots, rng)
     if asked is None or asked.form == "unknown":
-        return Reply(_open(kind, asked, whole, rng), (query,), kind.facts, told=False)
+        return Solution(_open(kind, asked, whole, rng), (query,), kind.facts, told=False)
     known = tuple(fact for fact in kind.facts if facts.knows(fact))
     text = _worded(kind, asked, rng)
     if doubtful := [fact for fact in known if 0 < _confidence(annotation, fact) < DOUBTFUL_BELOW]:
         text = f"{text} {_line('doubt', rng, fact=doubtful[0].replace('_', ' '))}"
-    return Reply(text, (query,), known)
+    return Solution(text, (query,), known)
 
 
-def compared(query: Query, kind: Kind, one: Annotation, other: Annotation) -> Reply:
+def compared(query: Query, kind: Kind, one: Annotation, other: Annotation) -> Solution:
     """The answer to a question about two recordings."""
     rng, facts = Random(kind.slug), Facts(one)
     try:
@@ -245,8 +245,8 @@ def compared(query: Query, kind: Kind, one: Annotation, other: Annotation) -> Re
     except FactMissing:
         asked = Ask("unknown")
     if asked.form == "unknown":
-        return Reply(_worded(kind, asked, rng), (query,), kind.facts, told=False)
-    return Reply(_worded(kind, asked, rng), (query,), kind.facts)
+        return Solution(_worded(kind, asked, rng), (query,), kind.facts, told=False)
+    return Solution(_worded(kind, asked, rng), (query,), kind.facts)
 
 
 def _confidence(annotation: Annotation, fact: str) -> float:
@@ -299,6 +299,6 @@ def _meter(facts: Annotation, query: Query) -> Annotation:
 CORRECTIONS = {"correct-tempo": _tempo, "correct-key": _key, "correct-meter": _meter}
 
 
-def answers(facts: Annotation, questions: Sequence[str]) -> list[Reply]:
+def answers(facts: Annotation, questions: Sequence[str]) -> list[Solution]:
     """The answers to questions that do not know of each other."""
     return [Conversation(facts).ask(question) for question in questions]

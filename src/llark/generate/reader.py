@@ -16,8 +16,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from llark.music.mentions import Mention, by_sort, mentions, with_sorts
-from llark.questions import Kind, Slots
+from llark.music.mentions import Mention, Slots, by_sort, mentions, with_sorts
+from llark.questions import Kind
 from llark.questions.kinds import BY_SLUG
 
 WEIGHTS = "reader.safetensors"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from llark.music import lexicon
@@ -534,10 +534,15 @@ Trouble = tuple[str, str] | None
 """The reason why something may not be said, as a slug and as a sentence."""
 
 
-def check(known: KnownFacts, question: str, answer: str, free: bool) -> FactCheck:
-    """Compares an answer with what is known. `free`: sentences that suppose may say what is not the case."""
+def check(known: KnownFacts, question: str, answer: str, free: bool, *, strict: bool = False) -> FactCheck:
+    """Compares an answer with what is known. `free`: sentences that suppose may say what is not the case.
+
+    `strict`, of a single sentence: it supposes nothing, and what it calls a key must be one.
+    """
     used: set[str] = set()
     for claim in claims(answer):
+        if strict and not free:
+            claim = replace(claim, supposed=False)
         if free and claim.supposed and claim.what != "moment":
             continue
         if claim.denied and claim.what != "instrument":
@@ -546,6 +551,9 @@ def check(known: KnownFacts, question: str, answer: str, free: bool) -> FactChec
             used.add(known.worded[claim.what, claim.value])
             continue
         trouble, fact = _compare(known, claim)
+        as_key = strict and claim.what == "key" and fact == "chords" and _OF_KEY.search(answer)
+        if as_key and claim.value not in {span.label for span in known.annotation.local_keys.spans}:
+            trouble = "wrong-key", f"{claim.value} is said to be the key, and is a chord of the clip."
         if trouble:
             return FactCheck(*trouble)
         used.add(fact)

@@ -7,7 +7,7 @@ whoever learns to read questions needs no list of values.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from llark.music import claims, lexicon
@@ -111,12 +111,13 @@ def _harmony(flat: str) -> Iterator[Mention]:
             yield Mention("key", key, start, end)
 
 
-Slots = dict[str, tuple[str, ...]]
+Slots = Mapping[str, tuple[str, ...]]
+"""What a text names, by its sort: `{"key": ("G minor", "C major")}`, in the order of the text."""
 
 
 def by_sort(found: list[Mention]) -> Slots:
     """The values of each sort, in the order of the text."""
-    slots: Slots = {}
+    slots: dict[str, tuple[str, ...]] = {}
     for one in found:
         slots[one.sort] = (*slots.get(one.sort, ()), one.value)
     return slots

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from importlib.resources import files
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llark.errors import UserMustAct
 from llark.music import facts_line
-from llark.options import ModelOptions
+from llark.options import ModelOptions, TalkerOptions
 from llark.pipeline import listen
 from llark.records import Annotation, Answer, Track
 from llark.report.text import AskResult, Stopwatch
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from llark.embed.encoder import Encoder
     from llark.generate.answerer import Answerer
+    from llark.generate.answers import Solution
     from llark.pipeline.chat import Chat
     from llark.pipeline.listen import Listened
 
@@ -47,22 +48,24 @@ class MusicLM:
         song: Path | str,
         *questions: str,
         other: Path | str | None = None,
-        raw: bool = False,
+        talker: TalkerOptions | None = None,
+        raw: bool | None = None,
         facts: bool | None = None,
     ) -> AskResult:
         """Answers to questions about a recording of any length, with the facts measured in it.
 
         A question is solved from the facts. `other`: a second recording, for questions that compare.
-        `raw`: the model answers in its own words instead; `facts`: then whether it is shown them; by default,
-        only models that were trained to read them are.
+        `talker`: a language model behind a server that words the answers.
+        `raw`: the model answers in its own words instead, as it does where a model or `facts` is named;
+        `facts`: whether it is shown them; by default, only models that were trained to read them are.
         Raises `BadAudio` or `UserMustAct` with one clear sentence.
         """
         if not questions or not all(question.strip() for question in questions):
             raise UserMustAct("There is no question. Give one in quotes after the recording.")
         path = Path(song)
         listen.windows_of(_track(path))  # a recording that cannot be read is refused before the model loads
-        if not raw:
-            return from_facts(path, questions, None if other is None else Path(other))
+        if not (facts is not None or self.choice != ModelOptions() if raw is None else raw):
+            return from_facts(path, questions, None if other is None else Path(other), talker)
         if other is not None:
             raise UserMustAct(
                 "A model answers about one recording at a time; leave out --raw to compare two."
@@ -131,25 +134,43 @@ class MusicLM:
         return self._loading
 
 
-def from_facts(path: Path, questions: Sequence[str], other: Path | None = None) -> AskResult:
+def from_facts(
+    path: Path, questions: Sequence[str], other: Path | None = None, talker: TalkerOptions | None = None
+) -> AskResult:
     """Answers from what is measured in a recording; no language model is loaded.
 
-    `other`: a second recording, for questions that compare. Raises `BadAudio` as `listen.to_recording` does.
+    `other`: a second recording, for questions that compare. `talker`: who words the answers.
+    Raises `BadAudio` as `listen.to_recording` does.
     """
     from llark.generate.answers import Conversation
 
+    word = talker_of(talker)
     with Stopwatch() as watch:
         with watch("hear"):
             facts = listen.to_recording(_track(path), progress="listen").facts
             second = None if other is None else listen.to_recording(_track(other), progress="listen").facts
         with watch("answer"):
             conversation = Conversation(facts, other=second)
-            replies = [conversation.ask(question) for question in questions]
+            solutions = [conversation.ask(question) for question in questions]
+            if word is not None:
+                solutions = [word(q, one, facts) for q, one in zip(questions, solutions, strict=True)]
     answers = tuple(
-        Answer(question, reply.text, FACTS, facts, tuple(query.kind for query in reply.queries), reply.facts)
-        for question, reply in zip(questions, replies, strict=True)
+        Answer(question, one.text, FACTS, facts, tuple(query.kind for query in one.queries), one.facts)
+        for question, one in zip(questions, solutions, strict=True)
     )
     return AskResult(str(path), answers, facts, watch.seconds)
+
+
+def talker_of(options: TalkerOptions | None) -> Callable[[str, Solution, Annotation], Solution] | None:
+    """What words solutions, if a talker is named. Raises `UserMustAct` where its server or name is none."""
+    from llark.generate.talker import Talker
+    from llark.llm.client import LlmServer
+
+    if options is None or options.talker is None:
+        return None
+    if not options.talker_model:
+        raise UserMustAct("The talker needs the name of a model: --talker-model NAME.")
+    return Talker(LlmServer.from_environment(options.talker, options.key_variable), options.talker_model).word
 
 
 FACTS = "facts"

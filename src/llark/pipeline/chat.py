@@ -13,7 +13,9 @@ from typing import Any
 from llark.errors import BadAudio, UserMustAct
 from llark.generate.answers import Conversation, Stretch
 from llark.music.mentions import by_sort, mentions
+from llark.options import TalkerOptions
 from llark.pipeline import listen
+from llark.pipeline.ask import talker_of
 from llark.records import Track, to_dict
 from llark.report import text as show
 from llark.report.timeline import clock
@@ -38,7 +40,8 @@ class Chat:
     """A conversation about a recording, which is listened to once. Raises `BadAudio` for one that cannot be
     read."""
 
-    def __init__(self, song: Path | str) -> None:
+    def __init__(self, song: Path | str, talker: TalkerOptions | None = None) -> None:
+        self._word = talker_of(talker)
         self.turns: list[ChatTurn] = []
         self._load(Path(song))
 
@@ -48,9 +51,11 @@ class Chat:
 
     def ask(self, question: str) -> str:
         """The answer to a question, which may refer to those before it."""
-        answer = self.conversation.ask(question).text
-        self.turns.append(ChatTurn(question, answer))
-        return answer
+        solution = self.conversation.ask(question)
+        if self._word is not None:
+            solution = self._word(question, solution, self.conversation.facts)
+        self.turns.append(ChatTurn(question, solution.text))
+        return solution.text
 
     def type(self, line: str) -> str:
         """What is shown where somebody types a line: a question, or a command that begins with a slash.

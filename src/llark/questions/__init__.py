@@ -6,11 +6,12 @@ This file says what a kind of question is, `facts.py` what is known of a clip. T
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
+from llark.music.mentions import Slots
 from llark.questions.facts import Facts
 
 UNDERSTANDING = "understanding"
@@ -33,11 +34,6 @@ class Ask:
     def also(self, **values: str) -> Ask:
         """With further values."""
         return Ask(self.form, {**self.values, **values})
-
-
-Slots = Mapping[str, tuple[str, ...]]
-"""What a question names, by its sort: `{"key": ("G minor", "C major")}`, in the order of the question. The
-sorts are those of `music.mentions`, the values are written as the records write them."""
 
 
 @dataclass(frozen=True)

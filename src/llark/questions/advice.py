@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
+from llark.music.mentions import Slots
 from llark.music.theory import INTERVALS, Chord, Scale
-from llark.questions import CAPTIONING, REASONING, Ask, Kind, Slots, Slotted, known, need, unknown
+from llark.questions import CAPTIONING, REASONING, Ask, Kind, Slotted, known, need, unknown
 from llark.questions.caption import ALL, PACES, described, description, short_caption
 from llark.questions.facts import Facts, listed, plain_number
 from llark.questions.rhythm import pace

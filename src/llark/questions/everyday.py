@@ -8,9 +8,10 @@ from random import Random
 from statistics import mean
 
 from llark.music import fingering
+from llark.music.mentions import Slots
 from llark.music.names import note_name
 from llark.music.theory import INTERVAL_NAMES, Scale, camelot
-from llark.questions import CAPTIONING, REASONING, UNDERSTANDING, Ask, Kind, Slots, Slotted, known, need
+from llark.questions import CAPTIONING, REASONING, UNDERSTANDING, Ask, Kind, Slotted, known, need
 from llark.questions.advice import relation
 from llark.questions.facts import Facts, clock, counted, listed, plain_number
 from llark.questions.form import inside

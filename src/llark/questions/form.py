@@ -8,8 +8,9 @@ from __future__ import annotations
 from itertools import groupby
 from random import Random
 
+from llark.music.mentions import Slots
 from llark.music.names import chord_name, note_name
-from llark.questions import UNDERSTANDING, Ask, Kind, Slots, Slotted, known, need, yes_no
+from llark.questions import UNDERSTANDING, Ask, Kind, Slotted, known, need, yes_no
 from llark.questions.facts import Facts, counted, listed, plain_number
 from llark.records import Span
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+from llark.music.mentions import Slots
 from llark.music.theory import Chord, Scale, conventional_name
 from llark.questions import (
     UNDERSTANDING,
     Ask,
     Kind,
-    Slots,
     Slotted,
     either,
     known,

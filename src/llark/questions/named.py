@@ -6,8 +6,9 @@ from random import Random
 
 from llark.music import fingering
 from llark.music.lexicon import TERMS
+from llark.music.mentions import Slots
 from llark.music.theory import INTERVAL_NAMES, Scale, camelot
-from llark.questions import REASONING, Ask, Kind, Slots, Slotted, known
+from llark.questions import REASONING, Ask, Kind, Slotted, known
 from llark.questions.facts import Facts, counted, listed
 from llark.questions.harmony import glossed, named_chord
 from llark.records import KEYS, PITCH_CLASSES

@@ -6,12 +6,12 @@ from itertools import pairwise
 from random import Random
 from statistics import mean, pstdev
 
+from llark.music.mentions import Slots
 from llark.questions import (
     CLIP,
     UNDERSTANDING,
     Ask,
     Kind,
-    Slots,
     Slotted,
     either,
     known,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from random import Random
 
 from llark.music import lexicon
+from llark.music.mentions import Slots
 from llark.questions import (
     UNDERSTANDING,
     Ask,
     Kind,
-    Slots,
     Slotted,
     either,
     known,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from llark.questions import REASONING, Ask, Kind, Slots, Slotted, known, need, unknown
+from llark.music.mentions import Slots
+from llark.questions import REASONING, Ask, Kind, Slotted, known, need, unknown
 from llark.questions.facts import Facts, counted, in_seconds, plain_number
 from llark.questions.sound import with_article
 

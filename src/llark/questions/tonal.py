@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
+from llark.music.mentions import Slots
 from llark.music.theory import INTERVALS, Chord, Scale, capo, mixes_with
-from llark.questions import REASONING, Ask, Kind, Slots, Slotted, known, need, unknown, yes_no
+from llark.questions import REASONING, Ask, Kind, Slotted, known, need, unknown, yes_no
 from llark.questions.facts import Facts, listed
 from llark.questions.harmony import glossed, key, named_chord
 
