@@ -131,8 +131,11 @@ def test_without_the_base_model_and_without_a_network_the_error_says_what_to_do(
 
 COMMANDS = """
 annotate: --songs --json --jams --plot --notes --out --workers --drop-share
-ask: --audio --question --facts --json --model --base --encoder-weights --device
+ask: --audio --question --and --raw --facts --json --talker --talker-model --key-variable --model --base
+    --encoder-weights --device
 build: --recipe OVERRIDES --out --limit --workers
+caption: --songs --out --workers --style --sidecar --drop-share
+chat: --audio --talker --talker-model --key-variable
 compare: --first --second
 convert-jukebox: --vqvae --prior --out
 corpus: --out --clips --seed --source --midi --groove-midi --renderer --workers
@@ -159,7 +162,7 @@ prepare: --source --out --dataset --split --columns --options --crop --window-se
     --seed --convert --sample-rate --limit --workers --drop-share --report
 train: --recipe OVERRIDES --data --out --base --device --plan --smoke
 """
-"""Every command with its options, as in llark 0.1."""
+"""Every command with its options: those of llark 0.1, and what came since."""
 
 
 def help_of(command: str) -> dict[str, str | None]:

@@ -22,6 +22,7 @@ from llark.options import (
     SHARE,
     WORKERS,
     AnnotateOptions,
+    CaptionOptions,
     EmbedOptions,
     EvaluateOptions,
     InferOptions,
@@ -29,6 +30,7 @@ from llark.options import (
     JudgeOptions,
     ModelOptions,
     PrepareOptions,
+    TalkerOptions,
 )
 from llark.report import terminal
 
@@ -80,11 +82,16 @@ def ask(
     audio: Path,
     question: Annotated[list[str], Parameter(negative=())],
     *,
+    other: Annotated[Path | None, Parameter(name="--and")] = None,
+    raw: bool = False,
     facts: bool | None = None,
     json: bool = False,
+    talker: Annotated[TalkerOptions, FLAT] = TalkerOptions(),
     options: Annotated[ModelOptions, FLAT] = ModelOptions(),
 ) -> None:
     """Answer questions about a recording (wav, mp3, ogg, flac, m4a, opus …) of any length.
+
+    A question is read and answered from what is measured in the recording; what is not measured is not said.
 
     Parameters
     ----------
@@ -92,17 +99,35 @@ def ask(
         The recording.
     question
         One or more questions, each in quotes.
+    other
+        A second recording, for questions that compare: "Which is faster?"
+    raw
+        Let the model answer in its own words, unchecked, as it does where a model or --facts is named.
     facts
-        Show the model the facts measured in this recording; with --no-facts it answers from the audio alone.
-        By default, only models that were trained to read facts, such as `mini`, are shown them.
+        With --raw: show the model the facts measured in this recording; with --no-facts it answers from the
+        audio alone. By default, only models that were trained to read facts, such as `mini`, are shown them.
     json
         Print answers, facts, model and timings as JSON.
     """
     from llark.pipeline.ask import MusicLM
     from llark.report import text
 
-    result = MusicLM(options).ask(audio, *question, facts=facts)
+    result = MusicLM(options).ask(audio, *question, other=other, raw=raw or None, facts=facts, talker=talker)
     terminal.show(text.as_json(result) if json else text.as_text(result))
+
+
+@app.command(group=LISTEN)
+def chat(audio: Path, *, talker: Annotated[TalkerOptions, FLAT] = TalkerOptions()) -> None:
+    """Talk about a recording: later questions may refer to earlier ones. /help lists what else can be typed.
+
+    Parameters
+    ----------
+    audio
+        The recording.
+    """
+    from llark.pipeline.chat import Chat, talk
+
+    talk(Chat(audio, talker))
 
 
 @app.command(group=LISTEN)
@@ -144,6 +169,30 @@ def annotate(
 
     for page in pipeline.annotate(songs, out, options, workers):
         terminal.show(page)
+
+
+@app.command(group=LISTEN)
+def caption(
+    songs: Annotated[list[Path], Parameter(negative=())],
+    *,
+    out: Path,
+    workers: Annotated[int, WORKERS] = 2,
+    options: Annotated[CaptionOptions, FLAT] = CaptionOptions(),
+) -> None:
+    """Write a caption, tags and the main facts of each recording, one line of JSON each. Run again to go on.
+
+    Parameters
+    ----------
+    songs
+        Recordings, and folders of them.
+    out
+        The file: captions.jsonl. OUT.run beside it keeps the facts.
+    workers
+        Local processes; 0 works in this one.
+    """
+    from llark.pipeline import caption as pipeline
+
+    terminal.show(pipeline.caption(songs, out, options, workers))
 
 
 @app.command(group=LISTEN)

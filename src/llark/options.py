@@ -115,6 +115,18 @@ class ModelOptions(Options):
 
 
 @dataclass(frozen=True)
+class TalkerOptions(Options):
+    """A language model that words the answers, which stay those of the facts."""
+
+    talker: str | None = None
+    """Address of an OpenAI-compatible server (Ollama, llama.cpp, vLLM …): http://localhost:11434/v1."""
+    talker_model: str = ""
+    """The model's name there."""
+    key_variable: str = "OPENAI_API_KEY"
+    """The environment variable that holds the server's key, if it needs one."""
+
+
+@dataclass(frozen=True)
 class AnnotateOptions(Options):
     """What is made of each recording beside its facts."""
 
@@ -128,6 +140,19 @@ class AnnotateOptions(Options):
     """Transcribe the notes, too."""
     drop_share: Annotated[float, SHARE] = 0.5
     """With --out: stop when more than this share of the recordings is lost; 1 never stops."""
+
+
+@dataclass(frozen=True)
+class CaptionOptions(Options):
+    """What is written of each recording."""
+
+    style: Literal["short", "long", "tags"] = "short"
+    """A sentence or two, all that is known in prose, or words divided by commas."""
+    sidecar: Literal["txt", "caption"] | None = None
+    """Also write each caption into a file of this ending beside its recording, as trainers of generators read
+    them."""
+    drop_share: Annotated[float, SHARE] = 0.5
+    """Stop when more than this share of the recordings is lost; 1 never stops."""
 
 
 @dataclass(frozen=True)

@@ -351,12 +351,16 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Answer:
-    """A model's answer to a question, and the facts it was shown (`None` where it had frames alone)."""
+    """An answer to a question, and the facts that were shown (`None` where a model had frames alone)."""
 
     question: str
     text: str
     model: str
     facts: Annotation | None = None
+    kinds: tuple[str, ...] = ()
+    """What was read in the question; empty where a model answered it."""
+    rests_on: tuple[str, ...] = ()
+    """The fields of the annotation that the answer rests on."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from llark.evaluate.cases import Case, TaskPrompt, TestSet, prompts_under
 from llark.evaluate.options import LETTERS, OptionList, bare, longest, prompt, read_option, shuffled
 from llark.evaluate.report import Evaluation
 from llark.evaluate.score import evaluate
-from llark.generate import Answerer
+from llark.generate.answerer import Answerer
 from llark.generate.likelihood import likeliest, likelihoods
 from llark.options import ModelOptions
 from llark.pipeline.evaluate import LocalModel

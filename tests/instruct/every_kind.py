@@ -6,8 +6,9 @@ import hashlib
 from random import Random
 from typing import Any
 
-from llark.instruct.offline import ALL_KINDS, OfflineConfig, exchange_of
+from llark.instruct.offline import OfflineConfig, exchange_of
 from llark.questions.facts import Facts
+from llark.questions.kinds import TAUGHT_KINDS
 from llark.records import Annotation, Exchange
 
 
@@ -22,7 +23,7 @@ def ask_all(annotation: Annotation, seed: int) -> list[Exchange]:
     Facts that are not known are asked too; the right answer is then that it cannot be told.
     """
     facts, config, exchanges = Facts(annotation), basic(1, seed, purpose="ask"), []
-    for kind in ALL_KINDS:
+    for kind in TAUGHT_KINDS:
         text = f"{annotation.clip_id}\0{seed}\0ask_all {kind.slug}"
         rng = Random(hashlib.sha256(text.encode()).digest())
         asked = kind.ask(facts, rng)

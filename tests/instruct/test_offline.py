@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from llark.instruct import Source
-from llark.instruct.offline import BASIC_KINDS, BY_SLUG, CORE_KINDS, KINDS, TEACHER, OfflineConfig, teach
+from llark.instruct.offline import CORE_KINDS, KINDS, TEACHER, OfflineConfig, teach
 from llark.instruct.prompt import fields_of, known_of
 from llark.music.claims import check
 from llark.music.facts_line import describe_facts
 from llark.questions import FAMILIES, advice
 from llark.questions.facts import Facts, listed
+from llark.questions.kinds import BASIC_KINDS, BY_SLUG
 from llark.records import INSTRUMENTS, KEYS, METER_NAMES, Annotation, ChordSpan, Exchange, Key
 from tests.instruct.every_kind import ask_all, basic
 

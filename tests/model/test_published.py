@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from llark.errors import UserMustAct
-from llark.generate import Answerer, Query
+from llark.generate.answerer import Answerer, ModelQuestion
 from llark.model.checkpoint import load_adapter
 from llark.model.published import import_checkpoint
 from tests.model.bases import KINDS
@@ -106,7 +106,7 @@ def test_an_imported_model_is_asked_like_any_other(tmp_path: Path) -> None:
     _write(tmp_path / "checkpoint-5")
     import_checkpoint(tmp_path / "checkpoint-5", tmp_path / "out")
     answerer = Answerer.load(tmp_path / "out")
-    (answer,) = answerer([Query("What key?", clip(250))])
+    (answer,) = answerer([ModelQuestion("What key?", clip(250))])
     assert answerer.processor.conversation == "published"
     assert answerer.processor.positions_of(250) == 250
     assert "###" not in answer

@@ -210,7 +210,7 @@ def eager(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_token_of_audio_is_never_an_answer(eager: Path, tmp_path: Path) -> None:
-    from llark.generate import Answerer, Query
+    from llark.generate.answerer import Answerer, ModelQuestion
 
     answerer = Answerer.load(eager)
     seen: list[torch.Tensor] = []
@@ -218,7 +218,7 @@ def test_a_token_of_audio_is_never_an_answer(eager: Path, tmp_path: Path) -> Non
     answerer.processor.decode_answers = lambda ids, prompt: (
         seen.append(ids[:, prompt:]) or decode(ids, prompt)
     )
-    texts = answerer([Query("Which key?", frames_of(1)), Query("Which key?", None)])
+    texts = answerer([ModelQuestion("Which key?", frames_of(1)), ModelQuestion("Which key?", None)])
     assert len(texts) == 2
     said = torch.cat([ids.flatten() for ids in seen])
     assert len(said) > 2
@@ -228,7 +228,7 @@ def test_a_token_of_audio_is_never_an_answer(eager: Path, tmp_path: Path) -> Non
 
 
 def test_an_option_that_names_a_token_of_audio_is_read_as_words(eager: Path) -> None:
-    from llark.generate import Answerer
+    from llark.generate.answerer import Answerer
     from llark.generate.likelihood import likelihoods
 
     scores = likelihoods(Answerer.load(eager), "Which?", ["<audio_patch>", "a <audio_start> b", "C major"])
@@ -238,11 +238,11 @@ def test_an_option_that_names_a_token_of_audio_is_read_as_words(eager: Path) -> 
 def test_a_question_that_the_model_fails_on_costs_no_other(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llark.generate import Answerer, Query
+    from llark.generate.answerer import Answerer, ModelQuestion
 
     answer = Answerer._generate
 
-    def fails(self: Answerer, asked: list[Query]) -> list[str]:
+    def fails(self: Answerer, asked: list[ModelQuestion]) -> list[str]:
         if any(len(one.frames) == 3 for one in asked if one.frames is not None):
             raise RuntimeError("no\nmemory")
         return answer(self, asked)
@@ -390,7 +390,7 @@ def test_a_run_without_an_answer_binds_nobody_and_one_with_answers_binds_to_its_
 def test_an_unfinished_run_with_answers_goes_on_with_its_own_base_alone(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llark.generate import Answerer
+    from llark.generate.answerer import Answerer
 
     model, out, answer = adapter(base, tmp_path / "model"), tmp_path / "a.jsonl", Answerer.__call__
     words = ("--data", embeddings(tmp_path / "e", 4), "--prompt", "Which key?", "--batch", 2, "--out", out)
@@ -443,7 +443,7 @@ def test_a_run_that_another_process_is_about_to_answer_is_left_alone(model: Path
 SLOW = """
 import time
 from llark import cli
-from llark.generate import Answerer
+from llark.generate.answerer import Answerer
 from llark.storage import stages
 real, opened = Answerer.__call__, stages.open_stage
 

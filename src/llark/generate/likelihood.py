@@ -13,7 +13,7 @@ from llark.model.conversation import spell_out
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from llark.generate import Answerer
+    from llark.generate.answerer import Answerer
 
 
 def likeliest(answerer: Answerer, question: str, options: Sequence[str]) -> int:

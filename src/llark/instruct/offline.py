@@ -15,26 +15,19 @@ from typing import Any, Literal
 
 from llark import engine, questions
 from llark.instruct import Source
-from llark.questions import advice, caption, form, harmony, rhythm, sound, timing, tonal
+from llark.questions import advice, caption
 from llark.questions.facts import Facts
 from llark.questions.grammar import Sentence, phrases
+from llark.questions.kinds import BASIC_KINDS, TAUGHT_KINDS
 from llark.records import Annotation, Dropped, Exchange
 from llark.storage.stages import StageWriter
 
 TEACHER = "offline-2"
 
-BASIC_KINDS = (*rhythm.KINDS, *harmony.KINDS, *sound.KINDS, *caption.KINDS, *tonal.KINDS, *timing.KINDS)
-"""Short questions, on the facts of `music.facts_line.describe_facts` and few others."""
-
-ALL_KINDS = (*BASIC_KINDS, *form.KINDS, *advice.KINDS)
-"""Those at more length and about more facts, too."""
-
-BY_SLUG = {kind.slug: kind for kind in ALL_KINDS}
-
-KINDS = tuple(BY_SLUG)
+KINDS = tuple(kind.slug for kind in TAUGHT_KINDS)
 """Names of the kinds of question."""
 
-CORE_KINDS = tuple(kind.slug for kind in ALL_KINDS if kind.core)
+CORE_KINDS = tuple(kind.slug for kind in TAUGHT_KINDS if kind.core)
 """The kinds that evaluation asks, and what a clip is asked that gets one exchange only."""
 
 CORE_SHARES = {"basic": 0.6, "all": 0.35}
@@ -159,7 +152,7 @@ def teach(annotation: Annotation, config: OfflineConfig) -> list[Exchange]:
 
 
 def kinds_of(config: OfflineConfig) -> list[questions.Kind]:
-    kinds = ALL_KINDS if config.kinds == "all" else BASIC_KINDS
+    kinds = TAUGHT_KINDS if config.kinds == "all" else BASIC_KINDS
     return [kind for kind in kinds if kind.task in config.families]
 
 

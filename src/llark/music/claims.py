@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from llark.music import lexicon
@@ -226,6 +226,11 @@ def _number(digits: str) -> float:
     return float(digits.replace(",", "."))
 
 
+def spelled_numbers(text: str) -> Iterator[tuple[int, int, int]]:
+    """(number, start, end) of each number in words of a lower-case text."""
+    return ((_spelled(match), *match.span()) for match in _SPELLED.finditer(text))
+
+
 def _spelled(match: re.Match[str]) -> int:
     """A number in words: "one-twenty eight" is 128."""
     if match["hundreds"]:
@@ -346,11 +351,16 @@ _ARTICLE_AFTER = re.compile(r"\s+(?!and\b|or\b|then\b|to\b|chord|major|minor|at\
 
 def chords(text: str) -> Iterator[tuple[Chord, bool]]:
     """Each chord, and whether it can be nothing else: "G7" is a chord, "G" and "G minor" may be none."""
+    return ((chord, bool(match[3])) for chord, match in chord_matches(text))
+
+
+def chord_matches(text: str) -> Iterator[tuple[Chord, re.Match[str]]]:
+    """Each chord with its place: root, sign, quality as one word with it, quality as a word of its own."""
     for match in _CHORD.finditer(text):
         bare_letter = not any(match.groups()[1:])
         if not (match[1] == "A" and bare_letter and _ARTICLE_AFTER.match(text, match.end())):
             quality = _QUALITIES[match[3] or match[4] or ""]
-            yield Chord(pitch_class(match[1] + (match[2] or "")), quality), bool(match[3])
+            yield Chord(pitch_class(match[1] + (match[2] or "")), quality), match
 
 
 _ELLIPSIS = re.compile(
@@ -523,10 +533,15 @@ Trouble = tuple[str, str] | None
 """The reason why something may not be said, as a slug and as a sentence."""
 
 
-def check(known: KnownFacts, question: str, answer: str, free: bool) -> FactCheck:
-    """Compares an answer with what is known. `free`: sentences that suppose may say what is not the case."""
+def check(known: KnownFacts, question: str, answer: str, free: bool, *, strict: bool = False) -> FactCheck:
+    """Compares an answer with what is known. `free`: sentences that suppose may say what is not the case.
+
+    `strict`, of a single sentence: it supposes nothing, and what it calls a key must be one.
+    """
     used: set[str] = set()
     for claim in claims(answer):
+        if strict and not free:
+            claim = replace(claim, supposed=False)
         if free and claim.supposed and claim.what != "moment":
             continue
         if claim.denied and claim.what != "instrument":
@@ -535,6 +550,9 @@ def check(known: KnownFacts, question: str, answer: str, free: bool) -> FactChec
             used.add(known.worded[claim.what, claim.value])
             continue
         trouble, fact = _compare(known, claim)
+        as_key = strict and claim.what == "key" and fact == "chords" and _OF_KEY.search(answer)
+        if as_key and claim.value not in {span.label for span in known.annotation.local_keys.spans}:
+            trouble = "wrong-key", f"{claim.value} is said to be the key, and is a chord of the clip."
         if trouble:
             return FactCheck(*trouble)
         used.add(fact)

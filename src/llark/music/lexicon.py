@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -69,11 +69,42 @@ class PhraseFinder:
         return [named for named in mentions if named.word != NO_INSTRUMENT]
 
 
-def _finder(part: str, words: tuple[str, ...]) -> PhraseFinder:
+def _read(name: str) -> dict[str, Any]:
+    page: dict[str, Any] = yaml.safe_load((resources.files("llark.music") / name).read_text("utf-8"))
+    return page
+
+
+_TABLES, _TERMS = _read("lexicon.yaml"), _read("terms.yaml")
+
+TERMS: Mapping[str, str] = {term: str(entry["is"]) for term, entry in _TERMS.items()}
+"""What the words of music mean, each in a sentence."""
+
+
+def _finder(part: str, words: tuple[str, ...] = ()) -> PhraseFinder:
     """Finds `words` and the phrases of one part of the table beside this file."""
-    table = yaml.safe_load((resources.files("llark.music") / "lexicon.yaml").read_text("utf-8"))[part]
-    return PhraseFinder(dict.fromkeys(words, ()) | table)
+    return PhraseFinder(dict.fromkeys(words, ()) | _TABLES[part])
 
 
 INSTRUMENT_PHRASES = _finder("instruments", INSTRUMENTS)
 GENRE_PHRASES = _finder("genres", GENRES)
+
+FINDERS: Mapping[str, PhraseFinder] = {
+    "part": PhraseFinder({part: page["also"] for part, page in _TABLES["parts"].items()}),
+    "interval": _finder("intervals"),
+    "family": _finder("families"),
+    "instrument": INSTRUMENT_PHRASES,
+    "player": _finder("players"),
+    "genre": GENRE_PHRASES,
+    "way": _finder("ways"),
+    "ordinal": _finder("ordinals"),
+    "term": PhraseFinder({term: [term.lower(), *_TERMS[term].get("also", ())] for term in _TERMS}),
+}
+"""What questions name in words, by its sort; the longest phrases come first."""
+
+PARTS: Mapping[str, tuple[float, float]] = {
+    part: (float(page["from"]), float(page["to"])) for part, page in _TABLES["parts"].items()
+}
+"""Where in a recording a part begins and ends, from 0 to 1."""
+
+JOINERS = re.compile(rf"\s*,?\s+(?:{'|'.join(map(re.escape, _TABLES['joiners']))})\s+")
+"""What may stand between two questions, in lower case."""

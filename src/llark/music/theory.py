@@ -25,6 +25,12 @@ INTERVALS = {
 }  # fmt: skip
 """Intervals that people transpose by, in semitones."""
 
+INTERVAL_NAMES = (
+    "unison", "semitone", "whole tone", "minor third", "major third", "fourth", "tritone", "fifth",
+    "minor sixth", "major sixth", "minor seventh", "major seventh", "octave",
+)  # fmt: skip
+"""The name of an interval of so many semitones."""
+
 CAPO_SHAPES = {"major": (7, 0, 2, 9, 4), "minor": (9, 4, 2)}
 """Pitch classes of the keys whose open chords a guitarist knows, by mode."""
 
@@ -217,3 +223,9 @@ def _spelled(letter_index: int, pitch: int) -> str:
     letter = letter_index % 7
     offset = (pitch - MAJOR_STEPS[letter] + 6) % 12 - 6  # the letters themselves are C major
     return LETTERS[letter] + ("#" * offset if offset > 0 else "b" * -offset)
+
+
+def camelot(scale: Scale) -> str:
+    """The key's place on the wheel that DJs mix by: C major is `8B`, A minor `8A`."""
+    major = scale if scale.mode == "major" else scale.relative
+    return f"{(7 * major.tonic + 7) % 12 + 1}{'B' if scale.mode == 'major' else 'A'}"

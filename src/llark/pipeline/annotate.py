@@ -72,6 +72,24 @@ def of_folder(paths: Sequence[Path], out: Path, options: AnnotateOptions, worker
     `paths` are recordings and folders of them, or one folder that `llark prepare` has filled: then each of
     its clips is annotated.
     """
+    path_of = into_folder(paths, out, options, workers)
+    count = 0
+    for facts in stages.read(out, Annotation):
+        _write(facts, path_of[facts.clip_id], options)
+        if options.json:
+            yield text.facts_as_json(path_of[facts.clip_id], facts)
+        elif count < MOST_ROWS:
+            yield text.facts_as_row(facts) if count else f"{text.TABLE_HEAD}\n{text.facts_as_row(facts)}"
+        count += 1
+    if not options.json:
+        dropped = sum(1 for _ in stages.read_dropped(out))
+        yield f"\n{count} of {count + dropped} annotated, {dropped} dropped; the facts are in {out}"
+
+
+def into_folder(
+    paths: Sequence[Path], out: Path, options: AnnotateOptions, workers: int = 2
+) -> dict[str, str]:
+    """Runs the annotate stage into `out`, or goes on with it; the path of each recording by its id."""
     from llark.annotate import VERSION
 
     records, plan, inputs = _records(paths)
@@ -87,18 +105,7 @@ def of_folder(paths: Sequence[Path], out: Path, options: AnnotateOptions, worker
         total=len(records),
         drop_share=options.drop_share,
     )
-    path_of = {record.id: record.path for record in records if not isinstance(record, Dropped)}
-    count = 0
-    for facts in stages.read(out, Annotation):
-        _write(facts, path_of[facts.clip_id], options)
-        if options.json:
-            yield text.facts_as_json(path_of[facts.clip_id], facts)
-        elif count < MOST_ROWS:
-            yield text.facts_as_row(facts) if count else f"{text.TABLE_HEAD}\n{text.facts_as_row(facts)}"
-        count += 1
-    if not options.json:
-        dropped = sum(1 for _ in stages.read_dropped(out))
-        yield f"\n{count} of {len(records)} annotated, {dropped} dropped; the facts are in {out}"
+    return {record.id: record.path for record in records if not isinstance(record, Dropped)}
 
 
 def _records(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llark.errors import UserMustAct
 from llark.music import facts_line
-from llark.options import ModelOptions, require
+from llark.options import ModelOptions, TalkerOptions, require
 from llark.pipeline import listen
 from llark.records import Annotation, Answer, Track
 from llark.report.text import AskResult, Stopwatch
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from llark.embed.encoder import Encoder
-    from llark.generate import Answerer
+    from llark.generate.answerer import Answerer
+    from llark.pipeline.chat import Chat
     from llark.pipeline.listen import Listened
 
 LONG_LETTERS = 4000
@@ -45,10 +46,21 @@ class MusicLM:
         self._encoder: Encoder | None = None
         self._loading: Future[Answerer] | None = None
 
-    def ask(self, song: Path | str, *questions: str, facts: bool | None = None) -> AskResult:
+    def ask(
+        self,
+        song: Path | str,
+        *questions: str,
+        other: Path | str | None = None,
+        talker: TalkerOptions | None = None,
+        raw: bool | None = None,
+        facts: bool | None = None,
+    ) -> AskResult:
         """Answers to questions about a recording of any length, with the facts measured in it.
 
-        `facts`: whether the model is shown them; by default, only models that were trained to read them are.
+        A question is solved from the facts. `other`: a second recording, for questions that compare.
+        `talker`: a language model behind a server that words the answers.
+        `raw`: the model answers in its own words instead, as it does where a model or `facts` is named;
+        `facts`: whether it is shown them; by default, only models that were trained to read them are.
         Raises `BadAudio` or `UserMustAct` with one clear sentence.
         """
         require(str | Path, song=song)
@@ -60,6 +72,12 @@ class MusicLM:
             raise UserMustAct("The question is no UTF-8 text; type it anew.")
         path = Path(song)
         listen.windows_of(_track(path))  # a recording that cannot be read is refused before the model loads
+        if not (facts is not None or self.choice != ModelOptions() if raw is None else raw):
+            return from_facts(path, questions, None if other is None else Path(other), talker)
+        if other is not None:
+            raise UserMustAct(
+                "A model answers about one recording at a time; leave out --raw to compare two."
+            )
         shown = self.reads_facts if facts is None else facts
         with Stopwatch() as watch, ThreadPoolExecutor(1) as beside:
             loading = self._load(beside)
@@ -76,6 +94,13 @@ class MusicLM:
             for question, text in zip(questions, texts, strict=True)
         )
         return AskResult(str(path), answers, listened.facts, watch.seconds)
+
+    @staticmethod
+    def chat(song: Path | str) -> Chat:
+        """A conversation about a recording, which is listened to once; its `ask` gives the answers."""
+        from llark.pipeline.chat import Chat
+
+        return Chat(song)
 
     def listen_to(self, path: Path) -> Listened:
         """The facts of a recording, and its frames from this model's encoder."""
@@ -110,12 +135,12 @@ class MusicLM:
         """
         require(tuple[str, ...], questions=questions)
         require(Annotation | None, facts=facts)
-        from llark.generate import Query
+        from llark.generate.answerer import ModelQuestion
 
         line = None if facts is None else facts_line.describe_facts(facts)
         with ThreadPoolExecutor(1) as beside:
             answerer = self._load(beside).result()
-        return answerer([Query(question, frames, line) for question in questions])
+        return answerer([ModelQuestion(question, frames, line) for question in questions])
 
     def _load(self, beside: ThreadPoolExecutor) -> Future[Answerer]:
         """The model, or that it is being loaded; a load that failed is tried again."""
@@ -125,6 +150,38 @@ class MusicLM:
         return self._loading
 
 
+def from_facts(
+    path: Path, questions: Sequence[str], other: Path | None = None, talker: TalkerOptions | None = None
+) -> AskResult:
+    """Answers from what is measured in a recording; no language model is loaded.
+
+    `other`: a second recording, for questions that compare. `talker`: who words the answers.
+    Raises `BadAudio` as `listen.to_recording` does.
+    """
+    from llark.generate.answers import Conversation
+    from llark.generate.talker import Talker
+
+    talks = Talker.of(talker)
+    with Stopwatch() as watch:
+        with watch("hear"):
+            facts = listen.to_recording(_track(path), progress="listen").facts
+            second = None if other is None else listen.to_recording(_track(other), progress="listen").facts
+        with watch("answer"):
+            conversation = Conversation(facts, other=second)
+            solutions = [conversation.ask(question) for question in questions]
+            if talks is not None:
+                solutions = [talks.word(q, one, facts) for q, one in zip(questions, solutions, strict=True)]
+    answers = tuple(
+        Answer(question, one.text, FACTS, facts, tuple(query.kind for query in one.queries), one.facts)
+        for question, one in zip(questions, solutions, strict=True)
+    )
+    return AskResult(str(path), answers, facts, watch.seconds)
+
+
+FACTS = "facts"
+"""In a model's place, where answers come from the facts by code."""
+
+
 def _track(path: Path) -> Track:
     return Track(path.stem, str(path))
 
@@ -132,7 +189,7 @@ def _track(path: Path) -> Track:
 def load_answerer(choice: ModelOptions, **config: int) -> Answerer:
     """The model itself, on its device: float32 on a CPU, bfloat16 on a GPU. `config`: of `AnswerConfig`."""
     from llark.embed import encoder as encoders
-    from llark.generate import AnswerConfig, Answerer
+    from llark.generate.answerer import AnswerConfig, Answerer
 
     where = encoders.device(choice.device)
     return Answerer.load(

@@ -45,7 +45,7 @@ from llark.storage import stages
 if TYPE_CHECKING:
     import numpy as np
 
-    from llark.generate import Answerer
+    from llark.generate.answerer import Answerer
 
 OWN_ANSWERS = "said"
 """The folder of stored answers in that of a report."""
@@ -221,7 +221,7 @@ class LocalModel:
         self._stand_ins: dict[str, np.ndarray] = {}
 
     def __call__(self, prompts: Sequence[TaskPrompt]) -> list[str]:
-        from llark.generate import Query
+        from llark.generate.answerer import ModelQuestion
 
         if self._answerer is None:
             self._answerer = load_answerer(self._choice)
@@ -229,7 +229,7 @@ class LocalModel:
             return [_likeliest(self._answerer, prompt) for prompt in prompts]
         return self._answerer(
             [
-                Query(
+                ModelQuestion(
                     prompt.question,
                     self._frames(prompt),
                     None if prompt.facts is None else facts_line.describe_facts(prompt.facts),

@@ -35,7 +35,7 @@ from llark.storage.embeddings import Embeddings
 from llark.storage.folders import Place
 
 if TYPE_CHECKING:
-    from llark.generate import Answerer, Query
+    from llark.generate.answerer import Answerer, ModelQuestion
 
 STAGE = "infer"
 
@@ -418,16 +418,16 @@ def _ask(
 
 def _answers(group: Sequence[AskedQuestion], answerer: Answerer) -> list[KeptAnswer | Dropped]:
     """What each question of a batch becomes."""
-    from llark.generate import Query
+    from llark.generate.answerer import ModelQuestion
 
-    queries: dict[str, Query] = {}
+    queries: dict[str, ModelQuestion] = {}
     outcomes: dict[str, KeptAnswer | Dropped] = {}
     for item in group:
         try:
             frames = item.encoded.read()
             if not np.isfinite(frames).all():
                 raise layouts.BadFrames("not-finite", "its frames hold numbers that are none")
-            queries[item.name] = Query(item.question.text, frames)
+            queries[item.name] = ModelQuestion(item.question.text, frames)
         except layouts.BadFrames as error:
             drop_id = f"{item.encoded.example_id} ({item.name})"
             outcomes[item.name] = Dropped(drop_id, STAGE, error.reason, f"{error}.")
@@ -440,7 +440,7 @@ def _answers(group: Sequence[AskedQuestion], answerer: Answerer) -> list[KeptAns
     return [outcomes.get(item.name) or _kept(item, str(texts[item.name])) for item in group]
 
 
-def _texts(queries: Mapping[str, Query], answerer: Answerer) -> dict[str, str | Exception]:
+def _texts(queries: Mapping[str, ModelQuestion], answerer: Answerer) -> dict[str, str | Exception]:
     """The answer to each; where a batch fails each is asked alone, so that one costs no other."""
     try:
         return dict(zip(queries, answerer(list(queries.values())) if queries else (), strict=True))

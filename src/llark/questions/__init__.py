@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
+from llark.music.mentions import Slots
 from llark.questions.facts import Facts
 
 UNDERSTANDING = "understanding"
@@ -30,6 +31,26 @@ class Ask:
     form: str
     values: dict[str, str] = field(default_factory=dict)
 
+    def also(self, **values: str) -> Ask:
+        """With further values."""
+        return Ask(self.form, {**self.values, **values})
+
+
+@dataclass(frozen=True)
+class Slotted:
+    """What a kind asks whose questions name something: one is drawn, and solved as if somebody asked it."""
+
+    slots: tuple[str, ...]
+    """The sorts of what its questions name; a sort that is named twice stands there twice."""
+    draw: Callable[[Facts, Random], Slots | None]
+    """What a question is to name; `None` where nothing makes sense."""
+    solve: Callable[[Facts, Slots], Ask | None]
+    """The answer to a question that names this, by the facts alone."""
+
+    def __call__(self, facts: Facts, rng: Random) -> Ask | None:
+        slots = self.draw(facts, rng)
+        return None if slots is None else self.solve(facts, slots)
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -41,7 +62,7 @@ class Kind:
     """Its family, one of `FAMILIES`."""
     facts: tuple[str, ...]
     """The fields of the annotation that its answers may rest on."""
-    asks: Callable[[Facts, Random], Ask | None]
+    asks: Slotted | Callable[[Facts, Random], Ask | None]
     """What is asked and answered, drawn at random where there is a choice; see `ask`."""
     weight: float = 1.0
     """How often it is asked, relative to the other core kinds, or to the others that are none."""
@@ -51,8 +72,23 @@ class Kind:
     def ask(self, facts: Facts, rng: Random) -> Ask | None:
         """One question about a clip. `None` where the facts are known but the question would make no sense;
         where they are not known, its form is `unknown`, and `{missing}` says which they are."""
+        return self._answered(facts, lambda: self.asks(facts, rng))
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The sorts of what its questions name."""
+        return self.asks.slots if isinstance(self.asks, Slotted) else ()
+
+    def answer(self, facts: Facts, slots: Slots, rng: Random) -> Ask | None:
+        """The answer to somebody's question that names `slots`; `rng`: where there is a choice."""
+        if isinstance(self.asks, Slotted):
+            solve = self.asks.solve
+            return self._answered(facts, lambda: solve(facts, slots))
+        return self.ask(facts, rng)
+
+    def _answered(self, facts: Facts, answer: Callable[[], Ask | None]) -> Ask | None:
         try:
-            return self.asks(facts, rng)
+            return answer()
         except FactMissing as error:
             return unknown(**error.values, missing=facts.missing(*self.facts))
 
@@ -66,6 +102,7 @@ class FactMissing(Exception):
 
 
 Fact = TypeVar("Fact")
+Say = Callable[[str], str]
 
 
 def need(fact: Fact | None, **values: str) -> Fact:
@@ -79,7 +116,7 @@ def need(fact: Fact | None, **values: str) -> Fact:
 
 
 def unknown(**values: str) -> Ask:
-    """Asked, but unknown."""
+    """Slotted, but unknown."""
     return Ask("unknown", values)
 
 
@@ -91,10 +128,18 @@ def yes_no(truth: bool, **values: str) -> Ask:
     return Ask("yes" if truth else "no", values)
 
 
-def either(rng: Random, right: str, wrong: str) -> dict[str, str]:
-    """Two choices in random order, and which of them is right."""
-    first, second = rng.sample((right, wrong), 2)
-    return {"first": first, "second": second, "right": right, "wrong": wrong}
+def either(first: str, second: str, right: Sequence[bool], actual: str = "", say: Say = str) -> Ask:
+    """Two choices and which of them is right: both or neither may be. `say`: how a choice is put in words."""
+    values = {"first": say(first), "second": say(second)}
+    if all(right) or not any(right):
+        return Ask("both" if all(right) else "neither", {**values, "actual": actual})
+    rightly, wrongly = (first, second) if right[0] else (second, first)
+    return Ask("known", {**values, "right": say(rightly), "wrong": say(wrongly)})
+
+
+def shuffled(rng: Random, right: str, wrong: str) -> tuple[str, ...]:
+    """Two choices in random order."""
+    return tuple(rng.sample((right, wrong), 2))
 
 
 def weighted(rng: Random, weights: Sequence[tuple[str, float]]) -> str:

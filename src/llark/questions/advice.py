@@ -7,8 +7,9 @@ from random import Random
 
 import yaml
 
-from llark.music.theory import Chord, Scale
-from llark.questions import CAPTIONING, REASONING, Ask, Kind, known, need, unknown
+from llark.music.mentions import Slots
+from llark.music.theory import INTERVALS, Chord, Scale
+from llark.questions import CAPTIONING, REASONING, Ask, Kind, Slotted, known, need, unknown
 from llark.questions.caption import ALL, PACES, described, description, short_caption
 from llark.questions.facts import Facts, listed, plain_number
 from llark.questions.rhythm import pace
@@ -57,29 +58,36 @@ def scenario(facts: Facts, rng: Random) -> Ask:
     return known(**values) if values else unknown()
 
 
-def compare(facts: Facts, rng: Random) -> Ask:
-    """With a track of another tempo and key that the question names."""
+def draw_other(facts: Facts, rng: Random) -> Slots:
+    """Another tempo, and another key."""
     other = Scale.of(rng.choice(KEYS))
     if facts.bpm is None or facts.scale is None:
-        than = rng.randrange(70, 171, 5)
-        return unknown(than=str(than), other=other.name, missing=facts.missing("tempo", "key"))
+        return {"bpm": (str(rng.randrange(70, 171, 5)),), "key": (other.name,)}
     than = max(40, facts.bpm + rng.choice((-40, -25, -15, 15, 25, 40)))
     if rng.random() < 0.4:
         other = rng.choice(
             (facts.scale.relative, facts.scale.parallel, facts.scale.moved(7), facts.scale.moved(5))
         )
+    return {"bpm": (str(than),), "key": (other.name,)}
+
+
+def compare(facts: Facts, slots: Slots) -> Ask:
+    """With a track of another tempo and key that the question names."""
+    (than,), (name,) = slots["bpm"], slots["key"]
+    asked = {"than": than, "other": name}
+    bpm, scale = need(facts.bpm, **asked), need(facts.scale, **asked)
     return known(
-        than=str(than),
-        other=other.name,
-        bpm=str(facts.bpm),
-        key=facts.scale.name,
-        faster="faster" if facts.bpm > than else "slower",
-        difference=str(abs(facts.bpm - than)),
-        relation=_relation(facts.scale, other),
+        **asked,
+        bpm=str(bpm),
+        key=scale.name,
+        faster="faster" if bpm > float(than) else "slower",
+        difference=plain_number(abs(bpm - float(than))),
+        relation=relation(scale, Scale.of(name)),
     )
 
 
-def _relation(key: Scale, other: Scale) -> str:
+def relation(key: Scale, other: Scale) -> str:
+    """How near two keys are, in words."""
     if key == other:
         return "the same key"
     if key == other.relative:
@@ -135,11 +143,16 @@ def secondary(facts: Facts, rng: Random) -> Ask | None:
     return known(key=scale.name, first=first.name, second=second.name)
 
 
-def modulate(facts: Facts, rng: Random) -> Ask | None:
+def draw_step(facts: Facts, rng: Random) -> Slots:
+    return {"interval": (rng.choice(("semitone", "whole tone", "minor third")),)}
+
+
+def modulate(facts: Facts, slots: Slots) -> Ask | None:
     """Into a near key by its dominant seventh."""
-    name, steps = rng.choice((("a semitone", 1), ("a whole tone", 2), ("a minor third", 3)))
+    (interval,) = slots["interval"]
+    name = f"a {interval}"
     scale = need(facts.scale, step=name)
-    target = scale.moved(steps)
+    target = scale.moved(INTERVALS[interval])
     dominant = Chord((target.tonic + 7) % 12, "7")
     if not target.spells(dominant):
         return None
@@ -157,11 +170,14 @@ def origin(facts: Facts, rng: Random) -> Ask | None:
     return known(music=genre_phrase(name), origin=STYLES[name]["origin"]) if name in STYLES else None
 
 
-def restyle(facts: Facts, rng: Random) -> Ask:
-    if not facts.genres:
-        return unknown(style=rng.choice(GENRES))
-    style = other_genre(facts.genres, rng)
-    return known(style=style, recipe=STYLES[style]["recipe"], music=genre_phrase(facts.genres[0]))
+def draw_style(facts: Facts, rng: Random) -> Slots:
+    return {"genre": (other_genre(facts.genres, rng) if facts.genres else rng.choice(GENRES),)}
+
+
+def restyle(facts: Facts, slots: Slots) -> Ask:
+    (style,) = slots["genre"]
+    genres = need(facts.genres, style=style)
+    return known(style=style, recipe=STYLES[style]["recipe"], music=genre_phrase(genres[0]))
 
 
 LEARN = ("tempo", "meter", "key", "chords")
@@ -175,16 +191,16 @@ KINDS = (
     Kind("generator", REASONING, GENERATE, description(*PRODUCED, "genre", "meter", of=_values), weight=0.9),
     Kind("professor", REASONING, ("key", "meter", "chords"), professor, weight=0.8),
     Kind("scenario", REASONING, ("tempo", "genre"), scenario, weight=0.7),
-    Kind("compare", REASONING, ("tempo", "key"), compare, weight=0.9),
+    Kind("compare", REASONING, ("tempo", "key"), Slotted(("bpm", "key"), draw_other, compare), weight=0.9),
     Kind("half-time", REASONING, ("tempo", "meter"), half_time, weight=0.4),
     Kind("double-time", REASONING, ("tempo", "meter"), double_time, weight=0.4),
     Kind("substitute", REASONING, ("chords",), substitute, weight=0.6),
     Kind("borrowed-chord", REASONING, ("key",), borrow, weight=0.5),
     Kind("secondary-dominant", REASONING, ("key",), secondary, weight=0.4),
-    Kind("modulate", REASONING, ("key",), modulate, weight=0.5),
+    Kind("modulate", REASONING, ("key",), Slotted(("interval",), draw_step, modulate), weight=0.5),
     Kind("second-voice", REASONING, ("key",), second_voice, weight=0.5),
     Kind("style-origin", REASONING, ("genre",), origin, weight=0.5),
-    Kind("restyle", REASONING, ("genre",), restyle, weight=0.8),
+    Kind("restyle", REASONING, ("genre",), Slotted(("genre",), draw_style, restyle), weight=0.8),
     Kind("caption-radio", CAPTIONING, ALL, short_caption, weight=0.9),
     Kind("caption-review", CAPTIONING, ALL, short_caption, weight=0.9),
     Kind("caption-story", CAPTIONING, ALL, short_caption, weight=0.9),

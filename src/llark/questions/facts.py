@@ -41,6 +41,10 @@ class Facts:
             "instruments": bool(self.instruments),
             "genre": bool(self.genres),
             "mood": bool(self.moods),
+            "loudness": self.annotation.loudness.integrated_lufs is not None,
+            "sections": len(self.annotation.sections.spans) > 1,
+            "melody": self.annotation.melody.contour is not None,
+            "isolated_chord": self.annotation.isolated_chord.label is not None,
         }
         return known.get(fact, True)
 
@@ -159,6 +163,11 @@ def in_seconds(seconds: float) -> str:
     """`1 second`, `17.3 seconds`."""
     number = plain_number(seconds)
     return f"{number} second{'' if number == '1' else 's'}"
+
+
+def clock(seconds: float) -> str:
+    """`1:05`, `0:07`."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 WORDS = (

@@ -8,8 +8,9 @@ from __future__ import annotations
 from itertools import groupby
 from random import Random
 
+from llark.music.mentions import Slots
 from llark.music.names import chord_name, note_name
-from llark.questions import UNDERSTANDING, Ask, Kind, known, yes_no
+from llark.questions import UNDERSTANDING, Ask, Kind, Slotted, known, need, yes_no
 from llark.questions.facts import Facts, counted, listed, plain_number
 from llark.records import Span
 
@@ -18,7 +19,7 @@ MOST_SPANS = 6
 
 def sections(facts: Facts, rng: Random) -> Ask | None:
     """The letters of the parts in order."""
-    spans = _inside(facts, facts.annotation.sections.spans)
+    spans = inside(facts, facts.annotation.sections.spans)
     if len(spans) < 2:
         return None
     letters = [span.label for span in spans]
@@ -29,14 +30,23 @@ def sections(facts: Facts, rng: Random) -> Ask | None:
     )
 
 
-def section_begins(facts: Facts, rng: Random) -> Ask | None:
-    """When a part after the first begins."""
-    spans = _inside(facts, facts.annotation.sections.spans)
+def draw_section(facts: Facts, rng: Random) -> Slots | None:
+    """A part after the first."""
+    spans = inside(facts, facts.annotation.sections.spans)
     if len(spans) < 2:
         return None
     at = rng.randrange(1, len(spans))
-    slots = {"which": ORDINALS[at], "letter": spans[at].label, "at": _moment(facts, spans[at])}
-    return known(**slots) if at < len(ORDINALS) else None
+    return {"ordinal": (ORDINALS[at],)} if at < len(ORDINALS) else None
+
+
+def section_begins(facts: Facts, slots: Slots) -> Ask:
+    """When a part begins; the form is `none` where there are not so many."""
+    (which,) = slots["ordinal"]
+    spans, at = tuple(inside(facts, facts.annotation.sections.spans)), ORDINALS.index(which)
+    need(spans, which=which)
+    if at >= len(spans):
+        return Ask("none", {"which": which, "count": counted(len(spans))})
+    return known(which=which, letter=spans[at].label, at=_moment(facts, spans[at]))
 
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
@@ -44,7 +54,7 @@ ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "
 
 def key_changes(facts: Facts, rng: Random) -> Ask | None:
     """Whether and when the key changes."""
-    spans = _inside(facts, facts.annotation.local_keys.spans)
+    spans = inside(facts, facts.annotation.local_keys.spans)
     if not spans:
         return None
     names = [span.label for span in spans]
@@ -55,7 +65,7 @@ def key_changes(facts: Facts, rng: Random) -> Ask | None:
 
 
 def dynamics(facts: Facts, rng: Random) -> Ask | None:
-    spans = _inside(facts, facts.annotation.loudness.dynamics)
+    spans = inside(facts, facts.annotation.loudness.dynamics)
     if len(spans) < 2:
         return None
     passages = [
@@ -74,7 +84,7 @@ DYNAMIC_WORDS = {
 
 def loud_at(facts: Facts, rng: Random) -> Ask | None:
     """When it is first loud, where it is not so from the start."""
-    spans = _inside(facts, facts.annotation.loudness.dynamics)
+    spans = inside(facts, facts.annotation.loudness.dynamics)
     loud = [span for span in spans[1:] if span.label == "loud"]
     if not loud or spans[0].label == "loud":
         return None
@@ -118,7 +128,7 @@ def lone_chord(facts: Facts, rng: Random) -> Ask | None:
     return None if label in (None, "N", "X") else known(chord=chord_name(str(label)))
 
 
-def _inside(facts: Facts, spans: tuple[Span, ...]) -> list[Span]:
+def inside(facts: Facts, spans: tuple[Span, ...]) -> list[Span]:
     """The spans that overlap the clip; neighbours of one label are one."""
     start, end = facts.annotation.start_seconds, facts.annotation.end_seconds
     inside = (span for span in spans if span.end_seconds > start and span.start_seconds < end)
@@ -131,7 +141,13 @@ def _moment(facts: Facts, span: Span) -> str:
 
 KINDS = (
     Kind("sections", UNDERSTANDING, ("sections",), sections, weight=0.8),
-    Kind("section-begins", UNDERSTANDING, ("sections",), section_begins, weight=0.6),
+    Kind(
+        "section-begins",
+        UNDERSTANDING,
+        ("sections",),
+        Slotted(("ordinal",), draw_section, section_begins),
+        weight=0.6,
+    ),
     Kind("key-changes", UNDERSTANDING, ("local_keys",), key_changes, weight=0.8),
     Kind("dynamics", UNDERSTANDING, ("loudness",), dynamics, weight=0.8),
     Kind("loud-at", UNDERSTANDING, ("loudness",), loud_at, weight=0.6),

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from random import Random
@@ -25,7 +25,7 @@ import yaml
 
 Values = Mapping[str, str]
 
-TOKEN = re.compile(r"//|[\[\]|()]|<[a-z_]+>|\{[a-z_]+\}|[^\[\]|()<>{}/]+|/")
+TOKEN = re.compile(r"//|[\[\]|()]|<[a-z_]+>|\{[a-z_0-9]+\}|[^\[\]|()<>{}/]+|/")
 AN = re.compile(r"\b([Aa])~ (\S+)")
 SAID_WITH_VOWEL = re.compile(r"(?:8|11\b|18\b|[aeio]|un(?!i)|[AEF](?:[#b]?\b))", re.ASCII)
 
@@ -227,9 +227,7 @@ def _one(lines: tuple[Node, ...], values: Values, rng: Random) -> Sentence:
 @functools.cache
 def phrases(kinds: Literal["basic", "all"] = "basic") -> Mapping[str, Phrases]:
     """Phrases by kind; for `all` with the lines of `MORE`. Raises `GrammarError` for an unusable file."""
-    folder = resources.files("llark.questions") / "phrases"
-    files = [file for file in folder.iterdir() if file.name.endswith(".yaml")]
-    pages = {file.name: yaml.safe_load(file.read_text("utf-8")) for file in files}
+    pages = dict(_pages())
     shared, further = pages.pop(SHARED), pages.pop(MORE)
     rules = compile_rules(shared["rules"])
     by_kind: dict[str, Phrases] = {}
@@ -242,6 +240,18 @@ def phrases(kinds: Literal["basic", "all"] = "basic") -> Mapping[str, Phrases]:
     if strange := further.keys() - by_kind.keys():
         raise GrammarError(f"{MORE}: there are no kinds {sorted(strange)}")
     return by_kind
+
+
+def _pages() -> Iterator[tuple[str, Any]]:
+    for file in (resources.files("llark.questions") / "phrases").iterdir():
+        if file.name.endswith(".yaml"):
+            yield file.name, yaml.safe_load(file.read_text("utf-8"))
+
+
+@functools.cache
+def asides() -> Rules:
+    """What is said beside the answers of any kind, by name."""
+    return compile_rules(dict(_pages())[SHARED]["asides"])
 
 
 def _phrases(

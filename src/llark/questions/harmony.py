@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from random import Random
 
+from llark.music.mentions import Slots
 from llark.music.theory import Chord, Scale, conventional_name
-from llark.questions import UNDERSTANDING, Ask, Kind, either, known, need, unknown, yes_no
+from llark.questions import (
+    UNDERSTANDING,
+    Ask,
+    Kind,
+    Slotted,
+    either,
+    known,
+    need,
+    shuffled,
+    yes_no,
+)
 from llark.questions.facts import Facts, SoundingChord, counted, listed, plain_number
 from llark.records import KEYS
 
@@ -36,23 +47,36 @@ def key(facts: Facts, rng: Random) -> Ask:
     return known(key=scale.name, mode=scale.mode, tonic=scale.tonic_name, parallel=scale.parallel.name)
 
 
-def key_yesno(facts: Facts, rng: Random) -> Ask:
+def draw_key(facts: Facts, rng: Random) -> Slots:
     if facts.scale is None:
-        return unknown(asked=rng.choice(KEYS))
-    truth = rng.random() < 0.5
-    asked = facts.scale if truth else wrong_key(facts.scale, rng)
-    return yes_no(truth, asked=asked.name, key=facts.scale.name)
+        return {"key": (rng.choice(KEYS),)}
+    return {"key": ((facts.scale if rng.random() < 0.5 else wrong_key(facts.scale, rng)).name,)}
 
 
-def key_choice(facts: Facts, rng: Random) -> Ask:
+def key_yesno(facts: Facts, slots: Slots) -> Ask:
+    (asked,) = slots["key"]
+    scale = need(facts.scale, asked=asked)
+    return yes_no(asked == scale.name, asked=asked, key=scale.name)
+
+
+def draw_keys(facts: Facts, rng: Random) -> Slots:
     if facts.scale is None:
-        first, second = rng.sample(KEYS, 2)
-        return unknown(first=first, second=second)
-    return known(**either(rng, facts.scale.name, wrong_key(facts.scale, rng).name))
+        return {"key": tuple(rng.sample(KEYS, 2))}
+    return {"key": shuffled(rng, facts.scale.name, wrong_key(facts.scale, rng).name)}
 
 
-def mode_yesno(facts: Facts, rng: Random) -> Ask:
-    asked = rng.choice(("major", "minor"))
+def key_choice(facts: Facts, slots: Slots) -> Ask:
+    first, second = slots["key"]
+    key = need(facts.scale, first=first, second=second).name
+    return either(first, second, (first == key, second == key), key)
+
+
+def draw_mode(facts: Facts, rng: Random) -> Slots:
+    return {"mode": (rng.choice(("major", "minor")),)}
+
+
+def mode_yesno(facts: Facts, slots: Slots) -> Ask:
+    (asked,) = slots["mode"]
     scale = need(facts.scale, asked=asked)
     return yes_no(asked == scale.mode, asked=asked, mode=scale.mode, key=scale.name)
 
@@ -93,15 +117,19 @@ def chord_last(facts: Facts, rng: Random) -> Ask:
     return known(chord=need(facts.chords)[-1].chord.name)
 
 
-def chord_at(facts: Facts, rng: Random) -> Ask | None:
-    """The chord at a whole or half second that lies well inside it."""
+def draw_moment(facts: Facts, rng: Random) -> Slots | None:
+    """A whole or half second that lies well inside a chord."""
     if not facts.chords:
-        return unknown(at=str(rng.randrange(1, max(2, int(facts.seconds)))))
-    moments = [(at, span.chord) for span in facts.chords for at in _moments(span)]
-    if not moments:
-        return None
-    at, chord = rng.choice(moments)
-    return known(at=plain_number(at), chord=chord.name)
+        return {"seconds": (str(rng.randrange(1, max(2, int(facts.seconds)))),)}
+    moments = [at for span in facts.chords for at in _moments(span)]
+    return {"seconds": (plain_number(rng.choice(moments)),)} if moments else None
+
+
+def chord_at(facts: Facts, slots: Slots) -> Ask:
+    (at,) = slots["seconds"]
+    need(facts.chords, at=at)
+    chord = next((c for c in facts.chords if c.start_seconds <= float(at) < c.end_seconds), None)
+    return Ask("none", {"at": at}) if chord is None else known(at=at, chord=chord.chord.name)
 
 
 def _moments(span: SoundingChord) -> list[float]:
@@ -111,21 +139,35 @@ def _moments(span: SoundingChord) -> list[float]:
     return [at for at in halves if at == int(at)] or halves
 
 
-def chord_yesno(facts: Facts, rng: Random) -> Ask | None:
+def draw_chord(facts: Facts, rng: Random) -> Slots | None:
     """A common chord, or one that would fit but is not there under any seventh."""
     if not facts.common:
-        return unknown(asked=Chord(rng.randrange(12), rng.choice(("maj", "min"))).name)
-    truth = rng.random() < 0.5
-    if truth:
-        return yes_no(True, asked=rng.choice(facts.common).name)
-    families = {(chord.root, chord.triad) for chord in facts.different}
+        return {"chord": (Chord(rng.randrange(12), rng.choice(("maj", "min"))).label,)}
+    if rng.random() < 0.5:
+        return {"chord": (rng.choice(facts.common).label,)}
     near = (chord.moved(step) for chord in facts.common for step in (2, 3, 5, 7, 9))
-    absent = sorted({chord.label for chord in near if (chord.root, chord.triad) not in families})
-    if not absent:
-        return None
-    asked = Chord.of(rng.choice(absent))
-    names = tuple(chord.name for chord in facts.common)
-    return None if asked is None else yes_no(False, asked=asked.name, chords=listed(names))
+    absent = sorted({chord.label for chord in near if not _sounds(facts, chord)})
+    return {"chord": (rng.choice(absent),)} if absent else None
+
+
+def _sounds(facts: Facts, chord: Chord) -> bool:
+    """Whether a chord is there, with or without a seventh."""
+    return (chord.root, chord.triad) in {(one.root, one.triad) for one in facts.different}
+
+
+def chord_yesno(facts: Facts, slots: Slots) -> Ask:
+    asked = named_chord(slots)
+    chords = listed(tuple(chord.name for chord in need(facts.common, asked=asked.name)))
+    return yes_no(True, asked=asked.name) if _sounds(facts, asked) else (
+        yes_no(False, asked=asked.name, chords=chords)
+    )  # fmt: skip
+
+
+def named_chord(slots: Slots) -> Chord:
+    """The chord that a question names."""
+    chord = Chord.of(slots["chord"][0])
+    assert chord is not None, slots
+    return chord
 
 
 def chord_count(facts: Facts, rng: Random) -> Ask:
@@ -162,10 +204,10 @@ def chord_sevenths(facts: Facts, rng: Random) -> Ask:
 
 KINDS = (
     Kind("key", UNDERSTANDING, ("key",), key, weight=1.3, core=True),
-    Kind("key-yesno", UNDERSTANDING, ("key",), key_yesno),
-    Kind("key-choice", UNDERSTANDING, ("key",), key_choice, weight=0.7),
+    Kind("key-yesno", UNDERSTANDING, ("key",), Slotted(("key",), draw_key, key_yesno)),
+    Kind("key-choice", UNDERSTANDING, ("key",), Slotted(("key", "key"), draw_keys, key_choice), weight=0.7),
     Kind("mode", UNDERSTANDING, ("key",), key),
-    Kind("mode-yesno", UNDERSTANDING, ("key",), mode_yesno, weight=0.7),
+    Kind("mode-yesno", UNDERSTANDING, ("key",), Slotted(("mode",), draw_mode, mode_yesno), weight=0.7),
     Kind("tonic", UNDERSTANDING, ("key",), key, weight=0.8),
     Kind("key-signature", UNDERSTANDING, ("key",), key_signature, weight=0.5),
     Kind("relative-key", UNDERSTANDING, ("key",), relative_key, weight=0.5),
@@ -174,8 +216,8 @@ KINDS = (
     Kind("chord-most", UNDERSTANDING, ("chords",), chord_most, weight=0.6),
     Kind("chord-first", UNDERSTANDING, ("chords",), chord_first, weight=0.6),
     Kind("chord-last", UNDERSTANDING, ("chords",), chord_last, weight=0.5),
-    Kind("chord-at", UNDERSTANDING, ("chords",), chord_at, weight=0.6),
-    Kind("chord-yesno", UNDERSTANDING, ("chords",), chord_yesno, weight=0.8),
+    Kind("chord-at", UNDERSTANDING, ("chords",), Slotted(("seconds",), draw_moment, chord_at), weight=0.6),
+    Kind("chord-yesno", UNDERSTANDING, ("chords",), Slotted(("chord",), draw_chord, chord_yesno), weight=0.8),
     Kind("chord-count", UNDERSTANDING, ("chords",), chord_count, weight=0.4),
     Kind("chord-progression", UNDERSTANDING, ("chords",), chord_progression, weight=0.5),
     Kind("chord-changes", UNDERSTANDING, ("chords", "tempo", "meter"), chord_changes, weight=0.3),

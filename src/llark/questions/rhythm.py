@@ -6,7 +6,20 @@ from itertools import pairwise
 from random import Random
 from statistics import mean, pstdev
 
-from llark.questions import CLIP, UNDERSTANDING, Ask, Kind, either, known, need, unknown, yes_no
+from llark.music.mentions import Slots
+from llark.questions import (
+    CLIP,
+    UNDERSTANDING,
+    Ask,
+    Kind,
+    Slotted,
+    either,
+    known,
+    need,
+    shuffled,
+    unknown,
+    yes_no,
+)
 from llark.questions.facts import Facts, counted, in_seconds, plain_number
 from llark.records import METER_NAMES
 
@@ -47,38 +60,65 @@ def tempo(facts: Facts, rng: Random) -> Ask:
     return known(bpm=str(bpm), pace=pace(bpm), marking=marking(bpm), **more)
 
 
-def tempo_compare(facts: Facts, rng: Random) -> Ask:
-    """Faster or slower than a round number at least 7 BPM away; half of the answers are yes."""
-    way = rng.choice(("faster", "slower"))
+WAYS = ("faster", "slower")
+
+
+def draw_compare(facts: Facts, rng: Random) -> Slots:
+    """A round number at least 7 BPM away; half of the answers are yes."""
+    way = rng.choice(WAYS)
     if facts.bpm is None:
-        return unknown(than=str(rng.randrange(60, 181, 10)), way=way)
-    truth = rng.random() < 0.5
-    above = truth == (way == "slower")
+        return {"bpm": (str(rng.randrange(60, 181, 10)),), "way": (way,)}
+    above = (rng.random() < 0.5) == (way == "slower")
     gap = rng.choice((10, 15, 20, 30, 40)) if above or facts.bpm >= 80 else 10
-    than = 5 * round((facts.bpm + (gap if above else -gap)) / 5)
-    other = "slower" if way == "faster" else "faster"
-    return yes_no(truth, bpm=str(facts.bpm), than=str(than), way=way, other=other)
+    return {"bpm": (str(5 * round((facts.bpm + (gap if above else -gap)) / 5)),), "way": (way,)}
 
 
-def tempo_range(facts: Facts, rng: Random) -> Ask:
+def tempo_compare(facts: Facts, slots: Slots) -> Ask:
+    (than,), (way,) = slots["bpm"], slots["way"]
+    bpm = need(facts.bpm, than=than, way=way)
+    other = WAYS[way == WAYS[0]]
+    truth = bpm > float(than) if way == WAYS[0] else bpm < float(than)
+    return yes_no(truth, bpm=str(bpm), than=than, way=way, other=other)
+
+
+def draw_range(facts: Facts, rng: Random) -> Slots:
     if facts.bpm is None:
         low = rng.randrange(60, 151, 10)
-        return unknown(low=str(low), high=str(low + 20))
+        return {"bpm": (str(low), str(low + 20))}
     truth = rng.random() < 0.5
     width = rng.choice((20, 30))
     low = (facts.bpm - rng.randrange(4, 14)) // 10 * 10
     if not truth:
         low += rng.choice((-50, 40) if low >= 90 else (40, 50))
-    return yes_no(low <= facts.bpm <= low + width, bpm=str(facts.bpm), low=str(low), high=str(low + width))
+    return {"bpm": (str(low), str(low + width))}
 
 
-def tempo_choice(facts: Facts, rng: Random) -> Ask:
+def tempo_range(facts: Facts, slots: Slots) -> Ask:
+    low, high = sorted(slots["bpm"], key=float)
+    bpm = need(facts.bpm, low=low, high=high)
+    return yes_no(float(low) <= bpm <= float(high), bpm=str(bpm), low=low, high=high)
+
+
+def draw_choice(facts: Facts, rng: Random) -> Slots:
     """Near the tempo, or about a third off (never an octave)."""
     if facts.bpm is None:
-        return unknown(first=str(rng.randrange(60, 101, 10)), second=str(rng.randrange(110, 171, 10)))
+        return {"bpm": (str(rng.randrange(60, 101, 10)), str(rng.randrange(110, 171, 10)))}
     near = 5 * round(facts.bpm / 5)
     far = 5 * round(near * rng.choice((0.67, 0.72, 1.38, 1.5)) / 5)
-    return known(bpm=str(facts.bpm), **either(rng, str(near), str(far)))
+    return {"bpm": shuffled(rng, str(near), str(far))}
+
+
+def tempo_choice(facts: Facts, slots: Slots) -> Ask:
+    first, second = slots["bpm"]
+    bpm = need(facts.tempo_bpm, first=first, second=second)
+    nearer = abs(float(first) - bpm) < abs(float(second) - bpm)
+    return either(first, second, (nearer, not nearer)).also(bpm=str(facts.bpm))
+
+
+def draw_is(facts: Facts, rng: Random) -> Slots:
+    """The tempo, or a number that is neither near it nor near its half or double."""
+    bpm = facts.bpm or rng.randrange(60, 181, 5)
+    return {"bpm": (str(bpm if rng.random() < 0.5 else round(bpm * rng.choice((0.75, 0.85, 1.2, 1.35)))),)}
 
 
 def tempo_other(facts: Facts, rng: Random) -> Ask | None:
@@ -111,17 +151,30 @@ def meter(facts: Facts, rng: Random) -> Ask:
     return known(meter=need(facts.meter_name), feel=METER_FEELS[facts.meter or 4])
 
 
-def meter_yesno(facts: Facts, rng: Random) -> Ask:
+def draw_meter(facts: Facts, rng: Random) -> Slots:
     if facts.meter is None:
-        return unknown(asked=rng.choice(tuple(METER_NAMES.values())))
-    truth = rng.random() < 0.5
-    asked = facts.meter if truth else rng.choice(OTHER_METERS[facts.meter])
-    return yes_no(truth, asked=METER_NAMES[asked], meter=METER_NAMES[facts.meter])
+        return {"meter": (rng.choice(tuple(METER_NAMES.values())),)}
+    asked = facts.meter if rng.random() < 0.5 else rng.choice(OTHER_METERS[facts.meter])
+    return {"meter": (METER_NAMES[asked],)}
 
 
-def meter_choice(facts: Facts, rng: Random) -> Ask:
-    name = need(facts.meter_name, first="3/4", second="4/4")
-    return known(**either(rng, name, METER_NAMES[rng.choice(OTHER_METERS[facts.meter or 4])]))
+def meter_yesno(facts: Facts, slots: Slots) -> Ask:
+    (asked,) = slots["meter"]
+    meter = need(facts.meter_name, asked=asked)
+    return yes_no(asked == meter, asked=asked, meter=meter)
+
+
+def draw_meters(facts: Facts, rng: Random) -> Slots:
+    if facts.meter is None:
+        return {"meter": ("3/4", "4/4")}
+    wrong = METER_NAMES[rng.choice(OTHER_METERS[facts.meter])]
+    return {"meter": shuffled(rng, METER_NAMES[facts.meter], wrong)}
+
+
+def meter_choice(facts: Facts, slots: Slots) -> Ask:
+    first, second = slots["meter"]
+    meter = need(facts.meter_name, first=first, second=second)
+    return either(first, second, (first == meter, second == meter), meter)
 
 
 def meter_waltz(facts: Facts, rng: Random) -> Ask:
@@ -157,9 +210,17 @@ KINDS = (
     Kind("tempo", UNDERSTANDING, ("tempo",), tempo, weight=1.3, core=True),
     Kind("tempo-words", UNDERSTANDING, ("tempo",), tempo),
     Kind("tempo-marking", UNDERSTANDING, ("tempo",), tempo, weight=0.5),
-    Kind("tempo-compare", UNDERSTANDING, ("tempo",), tempo_compare),
-    Kind("tempo-range", UNDERSTANDING, ("tempo",), tempo_range, weight=0.5),
-    Kind("tempo-choice", UNDERSTANDING, ("tempo",), tempo_choice, weight=0.7),
+    Kind("tempo-compare", UNDERSTANDING, ("tempo",), Slotted(("bpm", "way"), draw_compare, tempo_compare)),
+    Kind(
+        "tempo-range", UNDERSTANDING, ("tempo",), Slotted(("bpm", "bpm"), draw_range, tempo_range), weight=0.5
+    ),
+    Kind(
+        "tempo-choice",
+        UNDERSTANDING,
+        ("tempo",),
+        Slotted(("bpm", "bpm"), draw_choice, tempo_choice),
+        weight=0.7,
+    ),
     Kind("tempo-half", UNDERSTANDING, ("tempo",), tempo, weight=0.3),
     Kind("tempo-double", UNDERSTANDING, ("tempo",), tempo, weight=0.3),
     Kind("tempo-other", UNDERSTANDING, ("tempo",), tempo_other, weight=0.3),
@@ -167,8 +228,14 @@ KINDS = (
     Kind("beats-heard", UNDERSTANDING, ("beats", *CLIP), beats_heard, weight=0.4),
     Kind("first-downbeat", UNDERSTANDING, ("beats",), first_downbeat, weight=0.3),
     Kind("meter", UNDERSTANDING, ("meter",), meter, core=True),
-    Kind("meter-yesno", UNDERSTANDING, ("meter",), meter_yesno),
-    Kind("meter-choice", UNDERSTANDING, ("meter",), meter_choice, weight=0.7),
+    Kind("meter-yesno", UNDERSTANDING, ("meter",), Slotted(("meter",), draw_meter, meter_yesno)),
+    Kind(
+        "meter-choice",
+        UNDERSTANDING,
+        ("meter",),
+        Slotted(("meter", "meter"), draw_meters, meter_choice),
+        weight=0.7,
+    ),
     Kind("meter-waltz", UNDERSTANDING, ("meter",), meter_waltz, weight=0.5),
     Kind("meter-feel", UNDERSTANDING, ("meter",), meter, weight=0.4),
     Kind("beats-per-bar", UNDERSTANDING, ("meter",), beats_per_bar),

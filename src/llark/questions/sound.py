@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from random import Random
 
-from llark.questions import UNDERSTANDING, Ask, Kind, either, known, need, unknown, weighted, yes_no
+from llark.music import lexicon
+from llark.music.mentions import Slots
+from llark.questions import (
+    UNDERSTANDING,
+    Ask,
+    Kind,
+    Slotted,
+    either,
+    known,
+    need,
+    shuffled,
+    weighted,
+    yes_no,
+)
 from llark.questions.facts import Facts, counted, listed
 from llark.records import GENRES, INSTRUMENTS
 
@@ -81,15 +94,30 @@ def instruments(facts: Facts, rng: Random) -> Ask:
     return Ask("one" if len(instruments) == 1 else "known", values)
 
 
-def instrument_yesno(facts: Facts, rng: Random) -> Ask | None:
+def draw_instrument(facts: Facts, rng: Random) -> Slots | None:
     if not facts.instruments:
-        return unknown(**_asked(rng.choice(INSTRUMENTS)))
+        return {"instrument": (rng.choice(INSTRUMENTS),)}
     if rng.random() < 0.5:
-        return yes_no(True, **_asked(rng.choice(facts.instruments)))
+        return {"instrument": (rng.choice(facts.instruments),)}
     name = absent(facts.instruments, rng)
-    if name is None:
-        return None
-    return yes_no(False, **_asked(name), instruments=listed(facts.instruments[:4]))
+    return None if name is None else {"instrument": (name,)}
+
+
+def instrument_yesno(facts: Facts, slots: Slots) -> Ask:
+    """Yes or no; `alike` for an instrument that is easily taken for one that plays."""
+    (name,) = slots["instrument"]
+    values = _asked(name)
+    instruments = need(facts.instruments, **values)
+    if plays(name, instruments):
+        return Ask("yes", values)
+    alike = [other for other in instruments if any({name, other} <= group for group in ALIKE)]
+    values["instruments"] = listed(instruments[:4])
+    return Ask("alike", {**values, "an_alike": with_article(alike[0])}) if alike else Ask("no", values)
+
+
+def plays(name: str, instruments: tuple[str, ...]) -> bool:
+    """Whether one of these is the instrument, or is of the family that is named."""
+    return bool({name, *lexicon.FAMILIES.get(name, ())} & set(instruments))
 
 
 def _asked(name: str) -> dict[str, str]:
@@ -105,27 +133,40 @@ def _asked(name: str) -> dict[str, str]:
     }
 
 
-def instrument_choice(facts: Facts, rng: Random) -> Ask | None:
+def draw_instruments(facts: Facts, rng: Random) -> Slots | None:
     if not facts.instruments:
-        first, second = rng.sample(("a piano", "a flute", "drums", "an organ", "a violin", "a trumpet"), 2)
-        return unknown(first=first, second=second)
+        return {"instrument": tuple(rng.sample(("piano", "flute", "drums", "organ", "violin", "trumpet"), 2))}
     wrong = absent(facts.instruments, rng)
-    if wrong is None:
-        return None
-    return known(**either(rng, with_article(rng.choice(facts.instruments)), with_article(wrong)))
+    return wrong and {"instrument": shuffled(rng, rng.choice(facts.instruments), wrong)}  # type: ignore[return-value]
 
 
-def instrument_odd(facts: Facts, rng: Random) -> Ask | None:
-    """Which of three does not play."""
-    if len(facts.instruments) < 2:
-        return None
-    wrong = absent(facts.instruments, rng)
+def instrument_choice(facts: Facts, slots: Slots) -> Ask:
+    first, second = slots["instrument"]
+    instruments = need(facts.instruments, first=with_article(first), second=with_article(second))
+    right = plays(first, instruments), plays(second, instruments)
+    return either(first, second, right, listed(instruments[:4]), say=with_article)
+
+
+def draw_odd(facts: Facts, rng: Random) -> Slots | None:
+    """Three, of which one does not play."""
+    wrong = absent(facts.instruments, rng) if len(facts.instruments) > 1 else None
     if wrong is None:
         return None
     names = [*rng.sample(facts.instruments, 2), wrong]
     rng.shuffle(names)
-    plural = wrong in UNCOUNTED
-    return known(choices=listed(names, last="or"), wrong=wrong, is_odd="are" if plural else "is")
+    return {"instrument": tuple(names)}
+
+
+def instrument_odd(facts: Facts, slots: Slots) -> Ask:
+    """Which of several does not play; the form is `no` where all do, `none` where none does."""
+    names, instruments = slots["instrument"], facts.instruments
+    choices = listed(names, last="or")
+    need(instruments, choices=choices)
+    wrong = tuple(name for name in names if not plays(name, instruments))
+    form = "no" if not wrong else "none" if len(wrong) == len(names) > 1 else "known"
+    plural = len(wrong) > 1 or bool({*wrong} & {*UNCOUNTED})
+    is_odd = "are" if plural else "is"
+    return Ask(form, {"choices": choices, "wrong": listed(wrong, last="or"), "is_odd": is_odd})
 
 
 def drums(facts: Facts, rng: Random) -> Ask:
@@ -147,21 +188,24 @@ def ensemble(facts: Facts, rng: Random) -> Ask:
     return Ask("ensemble", {"instruments": listed(names), "count": counted(len(names))})
 
 
-def instrument_family(facts: Facts, rng: Random) -> Ask | None:
+def draw_family(facts: Facts, rng: Random) -> Slots | None:
     """A family that is there, or one of which nothing sounds alike; half and half."""
     if not facts.instruments:
-        return unknown(family=rng.choice(tuple(FAMILIES)))
+        return {"family": (rng.choice(tuple(FAMILIES)),)}
     present = set(facts.instruments)
     near = present.union(*(group for group in ALIKE if group & present))
     there = [family for family, names in FAMILIES.items() if names & present]
     near |= {"electric guitar"} if "bass" in present else set()  # a bass may be a guitar
     gone = [family for family, names in FAMILIES.items() if not names & near]
     choices = there if rng.random() < 0.5 else gone
-    if not choices:
-        return None
-    family = rng.choice(choices)
-    members = tuple(with_article(name) for name in facts.instruments if name in FAMILIES[family])
-    return yes_no(choices is there, family=family, members=listed(members))
+    return {"family": (rng.choice(choices),)} if choices else None
+
+
+def instrument_family(facts: Facts, slots: Slots) -> Ask:
+    (family,) = slots["family"]
+    instruments = need(facts.instruments, family=family)
+    members = tuple(with_article(name) for name in instruments if name in FAMILIES[family])
+    return yes_no(bool(members), family=family, members=listed(members))
 
 
 def genre(facts: Facts, rng: Random) -> Ask:
@@ -172,21 +216,30 @@ def genre(facts: Facts, rng: Random) -> Ask:
     return Ask("two" if len(genres) > 1 else "known", values)
 
 
-def genre_yesno(facts: Facts, rng: Random) -> Ask:
+def draw_genre(facts: Facts, rng: Random) -> Slots:
     if not facts.genres:
-        asked = rng.choice(GENRES)
-        return unknown(asked=asked, asked_music=genre_phrase(asked))
-    truth = rng.random() < 0.5
-    asked = facts.genres[0] if truth else other_genre(facts.genres, rng)
+        return {"genre": (rng.choice(GENRES),)}
+    return {"genre": (facts.genres[0] if rng.random() < 0.5 else other_genre(facts.genres, rng),)}
+
+
+def genre_yesno(facts: Facts, slots: Slots) -> Ask:
+    (asked,) = slots["genre"]
     values = {"asked": asked, "asked_music": genre_phrase(asked)}
-    return yes_no(truth, genre=facts.genres[0], music=genre_phrase(facts.genres[0]), **values)
+    genres = need(facts.genres, **values)
+    return yes_no(asked in genres, genre=genres[0], music=genre_phrase(genres[0]), **values)
 
 
-def genre_choice(facts: Facts, rng: Random) -> Ask:
+def draw_genres(facts: Facts, rng: Random) -> Slots:
     if not facts.genres:
-        first, second = rng.sample(GENRES, 2)
-        return unknown(first=genre_phrase(first), second=genre_phrase(second))
-    return known(**either(rng, genre_phrase(facts.genres[0]), genre_phrase(other_genre(facts.genres, rng))))
+        return {"genre": tuple(rng.sample(GENRES, 2))}
+    return {"genre": shuffled(rng, facts.genres[0], other_genre(facts.genres, rng))}
+
+
+def genre_choice(facts: Facts, slots: Slots) -> Ask:
+    first, second = slots["genre"]
+    genres = need(facts.genres, first=genre_phrase(first), second=genre_phrase(second))
+    right = first == genres[0], second == genres[0]
+    return either(first, second, right, genre_phrase(genres[0]), say=genre_phrase)
 
 
 def mood(facts: Facts, rng: Random) -> Ask:
@@ -195,16 +248,46 @@ def mood(facts: Facts, rng: Random) -> Ask:
 
 KINDS = (
     Kind("instruments", UNDERSTANDING, ("instruments",), instruments, weight=1.3, core=True),
-    Kind("instrument-yesno", UNDERSTANDING, ("instruments",), instrument_yesno, weight=2.0),
-    Kind("instrument-choice", UNDERSTANDING, ("instruments",), instrument_choice, weight=0.7),
-    Kind("instrument-odd", UNDERSTANDING, ("instruments",), instrument_odd, weight=0.4),
+    Kind(
+        "instrument-yesno",
+        UNDERSTANDING,
+        ("instruments",),
+        Slotted(("instrument",), draw_instrument, instrument_yesno),
+        weight=2.0,
+    ),
+    Kind(
+        "instrument-choice",
+        UNDERSTANDING,
+        ("instruments",),
+        Slotted(("instrument", "instrument"), draw_instruments, instrument_choice),
+        weight=0.7,
+    ),
+    Kind(
+        "instrument-odd",
+        UNDERSTANDING,
+        ("instruments",),
+        Slotted(("instrument", "instrument", "instrument"), draw_odd, instrument_odd),
+        weight=0.4,
+    ),
     Kind("drums", UNDERSTANDING, ("instruments",), drums, weight=0.5),
     Kind("voice", UNDERSTANDING, ("instruments",), voice, weight=0.5),
     Kind("ensemble", UNDERSTANDING, ("instruments",), ensemble, weight=0.6),
     Kind("instrument-count", UNDERSTANDING, ("instruments",), instruments, weight=0.4),
-    Kind("instrument-family", UNDERSTANDING, ("instruments",), instrument_family, weight=0.6),
+    Kind(
+        "instrument-family",
+        UNDERSTANDING,
+        ("instruments",),
+        Slotted(("family",), draw_family, instrument_family),
+        weight=0.6,
+    ),
     Kind("genre", UNDERSTANDING, ("genre",), genre, weight=0.9, core=True),
-    Kind("genre-yesno", UNDERSTANDING, ("genre",), genre_yesno, weight=0.8),
-    Kind("genre-choice", UNDERSTANDING, ("genre",), genre_choice, weight=0.6),
+    Kind("genre-yesno", UNDERSTANDING, ("genre",), Slotted(("genre",), draw_genre, genre_yesno), weight=0.8),
+    Kind(
+        "genre-choice",
+        UNDERSTANDING,
+        ("genre",),
+        Slotted(("genre", "genre"), draw_genres, genre_choice),
+        weight=0.6,
+    ),
     Kind("mood", UNDERSTANDING, ("mood",), mood, weight=0.4),
 )

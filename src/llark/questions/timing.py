@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from llark.questions import REASONING, Ask, Kind, known, need, unknown
+from llark.music.mentions import Slots
+from llark.questions import REASONING, Ask, Kind, Slotted, known, need, unknown
 from llark.questions.facts import Facts, counted, in_seconds, plain_number
 from llark.questions.sound import with_article
 
@@ -40,10 +41,14 @@ DANCES = {
 """For each meter, a dance or feel that fits, up to (not including) a tempo in BPM."""
 
 
-def practice(facts: Facts, rng: Random) -> Ask:
-    percent = rng.choice((50, 60, 70, 75, 80, 90))
-    bpm = need(facts.bpm, percent=str(percent))
-    return known(percent=str(percent), bpm=str(bpm), slower=f"{bpm * percent / 100:.0f}")
+def draw_percent(facts: Facts, rng: Random) -> Slots:
+    return {"percent": (str(rng.choice((50, 60, 70, 75, 80, 90))),)}
+
+
+def practice(facts: Facts, slots: Slots) -> Ask:
+    (percent,) = slots["percent"]
+    bpm = need(facts.bpm, percent=percent)
+    return known(percent=percent, bpm=str(bpm), slower=f"{bpm * float(percent) / 100:.0f}")
 
 
 def metronome(facts: Facts, rng: Random) -> Ask:
@@ -112,10 +117,14 @@ def bars_a_minute(facts: Facts, rng: Random) -> Ask:
     return known(bars=plain_number(tempo_bpm / beats), **values)
 
 
-def section(facts: Facts, rng: Random) -> Ask:
-    bars = rng.choice((4, 8, 12, 16, 32))
-    length = in_seconds(round(bars * need(facts.bar_seconds, bars=str(bars))))
-    return known(bars=str(bars), bpm=str(facts.bpm), meter=need(facts.meter_name), length=length)
+def draw_bars(facts: Facts, rng: Random) -> Slots:
+    return {"bars": (str(rng.choice((4, 8, 12, 16, 32))),)}
+
+
+def section(facts: Facts, slots: Slots) -> Ask:
+    (bars,) = slots["bars"]
+    length = in_seconds(round(float(bars) * need(facts.bar_seconds, bars=bars)))
+    return known(bars=bars, bpm=str(facts.bpm), meter=need(facts.meter_name), length=length)
 
 
 def delay(facts: Facts, rng: Random) -> Ask:
@@ -124,7 +133,7 @@ def delay(facts: Facts, rng: Random) -> Ask:
 
 
 KINDS = (
-    Kind("practice-tempo", REASONING, ("tempo",), practice, weight=0.8),
+    Kind("practice-tempo", REASONING, ("tempo",), Slotted(("percent",), draw_percent, practice), weight=0.8),
     Kind("metronome", REASONING, ("tempo", "meter"), metronome, weight=0.8),
     Kind("mix-tempo", REASONING, ("tempo",), mix_tempo, weight=0.7),
     Kind("calmer", REASONING, ("tempo", "instruments"), calmer, weight=0.6),
@@ -133,6 +142,6 @@ KINDS = (
     Kind("dance", REASONING, ("tempo", "meter"), dance, weight=0.7),
     Kind("count-in", REASONING, ("tempo", "meter"), count_in, weight=0.5),
     Kind("bars-a-minute", REASONING, ("tempo", "meter"), bars_a_minute, weight=0.4),
-    Kind("section-length", REASONING, ("tempo", "meter"), section, weight=0.4),
+    Kind("section-length", REASONING, ("tempo", "meter"), Slotted(("bars",), draw_bars, section), weight=0.4),
     Kind("delay-time", REASONING, ("tempo",), delay, weight=0.3),
 )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from random import Random
 
+from llark.music.mentions import Slots
 from llark.music.theory import INTERVALS, Chord, Scale, capo, mixes_with
-from llark.questions import REASONING, Ask, Kind, known, need, unknown, yes_no
+from llark.questions import REASONING, Ask, Kind, Slotted, known, need, unknown, yes_no
 from llark.questions.facts import Facts, listed
-from llark.questions.harmony import chord_first, key, relative_key
+from llark.questions.harmony import chord_first, key, named_chord, relative_key
 
 TRANSPOSING = {
-    "a trumpet in Bb": 2, "a clarinet in Bb": 2, "a tenor saxophone": 2, "an alto saxophone": 9,
-    "a horn in F": 7,
+    "trumpet": ("a trumpet in Bb", 2), "clarinet": ("a clarinet in Bb", 2),
+    "tenor saxophone": ("a tenor saxophone", 2), "alto saxophone": ("an alto saxophone", 9),
+    "horn": ("a horn in F", 7),
 }  # fmt: skip
-"""Semitones from the sounding key up to the written one, within an octave."""
+"""How each is called, and semitones from the sounding key up to the written one, within an octave."""
 
 
 def scale_notes(facts: Facts, rng: Random) -> Ask:
@@ -23,10 +25,13 @@ def scale_notes(facts: Facts, rng: Random) -> Ask:
     return Ask(scale.mode, {"key": scale.name, "tonic": scale.tonic_name, **notes})
 
 
-def transpose(facts: Facts, rng: Random) -> Ask:
+def draw_interval(facts: Facts, rng: Random) -> Slots:
+    return {"interval": (rng.choice(tuple(INTERVALS)),), "way": (rng.choice(("up", "down")),)}
+
+
+def transpose(facts: Facts, slots: Slots) -> Ask:
     """Up or down; the chords go along where every one has its usual spelling in the new key."""
-    interval = rng.choice(tuple(INTERVALS))
-    way = rng.choice(("up", "down"))
+    (interval,), (way,) = slots["interval"], slots["way"]
     asked = {"interval": interval, "way": way}
     scale = need(facts.scale, **asked)
     semitones = INTERVALS[interval] * (1 if way == "up" else -1)
@@ -52,18 +57,23 @@ def mix_key(facts: Facts, rng: Random) -> Ask:
     return known(key=scale.name, relative=relative.name, above=above.name, below=below.name)
 
 
-def chord_function(facts: Facts, rng: Random) -> Ask | None:
-    """The place in the key of one chord that sounds."""
-    if facts.scale is None or not facts.common:
-        chord = facts.common[0] if facts.common else Chord(rng.choice((0, 5, 7, 9, 2)), "maj")
-        return unknown(chord=chord.name)
+def draw_function(facts: Facts, rng: Random) -> Slots | None:
+    """A chord that sounds and has a place in the key."""
     scale = facts.scale
+    if scale is None or not facts.common:
+        chord = facts.common[0] if facts.common else Chord(rng.choice((0, 5, 7, 9, 2)), "maj")
+        return {"chord": (chord.label,)}
     placed = [chord for chord in facts.common if scale.numeral(chord) and scale.spells(chord)]
-    if not placed:
-        return None
-    chord = rng.choice(placed)
-    numeral, role = scale.numeral(chord) or "", scale.role(chord) or ""
-    return known(chord=chord.name, numeral=numeral, role=role, key=scale.name)
+    return {"chord": (rng.choice(placed).label,)} if placed else None
+
+
+def chord_function(facts: Facts, slots: Slots) -> Ask:
+    """The place of a chord in the key; the form is `none` where it has none."""
+    chord = named_chord(slots)
+    scale, _ = need(facts.scale, chord=chord.name), need(facts.common, chord=chord.name)
+    numeral, role = scale.numeral(chord), scale.role(chord)
+    values = {"chord": chord.name, "key": scale.name}
+    return known(**values, numeral=numeral, role=role) if numeral and role else Ask("none", values)
 
 
 def numerals(facts: Facts, rng: Random) -> Ask | None:
@@ -115,10 +125,14 @@ def outside(facts: Facts, rng: Random) -> Ask:
     return yes_no(not strangers, **values)
 
 
-def transposing(facts: Facts, rng: Random) -> Ask:
-    player = rng.choice(tuple(TRANSPOSING))
+def draw_player(facts: Facts, rng: Random) -> Slots:
+    return {"player": (rng.choice(tuple(TRANSPOSING)),)}
+
+
+def transposing(facts: Facts, slots: Slots) -> Ask:
+    player, steps = TRANSPOSING[slots["player"][0]]
     scale = need(facts.scale, player=player)
-    return known(player=player, key=scale.name, written=scale.moved(TRANSPOSING[player]).name)
+    return known(player=player, key=scale.name, written=scale.moved(steps).name)
 
 
 def mood_reason(facts: Facts, rng: Random) -> Ask | None:
@@ -134,10 +148,16 @@ def mood_reason(facts: Facts, rng: Random) -> Ask | None:
 KINDS = (
     Kind("improvise", REASONING, ("key",), scale_notes),
     Kind("scale-notes", REASONING, ("key",), scale_notes, weight=0.6),
-    Kind("transpose", REASONING, ("key", "chords"), transpose),
+    Kind("transpose", REASONING, ("key", "chords"), Slotted(("interval", "way"), draw_interval, transpose)),
     Kind("capo", REASONING, ("key",), capo_fret, weight=0.6),
     Kind("mix-key", REASONING, ("key",), mix_key, weight=0.7),
-    Kind("chord-function", REASONING, ("key", "chords"), chord_function, weight=0.7),
+    Kind(
+        "chord-function",
+        REASONING,
+        ("key", "chords"),
+        Slotted(("chord",), draw_function, chord_function),
+        weight=0.7,
+    ),
     Kind("chord-numerals", REASONING, ("key", "chords"), numerals, weight=0.5),
     Kind("diatonic-chords", REASONING, ("key",), diatonic, weight=0.4),
     Kind("primary-chords", REASONING, ("key",), primary, weight=0.4),
@@ -145,7 +165,13 @@ KINDS = (
     Kind("chords-in-key", REASONING, ("key", "chords"), outside, weight=0.4),
     Kind("bass-root", REASONING, ("chords",), chord_first, weight=0.3),
     Kind("final-note", REASONING, ("key",), key, weight=0.3),
-    Kind("transposing-instrument", REASONING, ("key",), transposing, weight=0.4),
+    Kind(
+        "transposing-instrument",
+        REASONING,
+        ("key",),
+        Slotted(("player",), draw_player, transposing),
+        weight=0.4,
+    ),
     Kind("mood-reason", REASONING, ("key",), mood_reason, weight=0.4),
     Kind("same-notes", REASONING, ("key",), relative_key, weight=0.3),
 )

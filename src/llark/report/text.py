@@ -65,7 +65,13 @@ def as_json(result: AskResult) -> str:
         "audio": result.audio,
         "model": result.answers[0].model if result.answers else None,
         "answers": [
-            {"question": a.question, "answer": a.text, "saw_facts": a.facts is not None}
+            {
+                "question": a.question,
+                "answer": a.text,
+                "saw_facts": a.facts is not None,
+                "kinds": list(a.kinds),
+                "rests_on": list(a.rests_on),
+            }
             for a in result.answers
         ],
         "facts": to_dict(result.facts),

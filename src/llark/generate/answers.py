@@ -1,0 +1,304 @@
+"""Answers from the facts: a question is read, solved by code over facts and theory, and put in words.
+
+What nothing measured supports is not said. An answer that must stay open says what can be told instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from llark.generate.reader import Query, Reader, fill
+from llark.music.lexicon import JOINERS, PARTS
+from llark.music.mentions import Mention, by_sort, mentions
+from llark.questions import Ask, FactMissing, Kind
+from llark.questions.beyond import told
+from llark.questions.facts import Facts
+from llark.questions.grammar import asides, phrases, say
+from llark.questions.kinds import BY_SLUG
+from llark.questions.pairs import PAIRS
+from llark.records import METER_NAMES, Annotation, Key, Meter, Tempo
+
+READ_FROM = 0.35
+"""The least probability of a kind; a question below it is not understood."""
+
+PARTED_FROM = 0.75
+"""Each part of a question with an "and" must be read as surely as this to be answered by itself."""
+
+DOUBTFUL_BELOW = 0.5
+"""An answer that rests on a fact that is less sure says so."""
+
+MOST_QUERIES = 4
+"""Of one question."""
+
+MOST_CHARACTERS = 2000
+"""Of a question: nobody asks at more length, and what is longer is read up to there."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the recording that is asked about, in seconds from its start."""
+
+    start_seconds: float
+    end_seconds: float
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The answer to a question, and what it comes from."""
+
+    text: str
+    queries: tuple[Query, ...]
+    """What was read in the question."""
+    facts: tuple[str, ...] = ()
+    """The fields of the annotation that the answer rests on."""
+    told: bool = True
+    """Whether it answers; not where it says that this cannot be told."""
+
+
+@dataclass
+class Conversation:
+    """Questions about one recording, in their order: later ones may refer to earlier ones, and what somebody
+    corrects stays corrected."""
+
+    facts: Annotation
+    last: Query | None = None
+    other: Annotation | None = None
+    """The facts of a second recording, for questions that compare."""
+    stretch: Stretch | None = None
+    """The part that is talked about, where a question names none; `None`: the whole."""
+
+    def ask(self, text: str) -> Solution:
+        """The answer to a question, or to several in one text."""
+        queries = tuple(read(text, self.last))
+        solutions = [self._answer(query) for query in queries]
+        self.last = queries[-1]
+        seen = dict.fromkeys(one.text for one in solutions)
+        rests_on = tuple(dict.fromkeys(fact for one in solutions for fact in one.facts))
+        return Solution(" ".join(seen), queries, rests_on, any(one.told for one in solutions))
+
+    def _answer(self, query: Query) -> Solution:
+        kind = BY_SLUG[query.kind]
+        if query.kind in CORRECTIONS:
+            self.facts = CORRECTIONS[query.kind](self.facts, query)
+        if query.kind in PAIRS and self.other is not None:
+            return compared(query, kind, self.facts, self.other)
+        return answer(query, kind, self.facts, self.stretch)
+
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+_SENTENCE = re.compile(r"(?<=[?!.;])\s+|\n+")
+
+
+def read(text: str, last: Query | None = None) -> Iterator[Query]:
+    """What a text asks: one query a sentence, or a part of it. `last`: what was asked before."""
+    reader = Reader.shipped()
+    text = text[:MOST_CHARACTERS]
+    sentences = [part for part in _SENTENCE.split(text) if re.search(r"\w", part)] or [text]
+    queries: list[Query] = []
+    for sentence in sentences:
+        queries += _parted(reader, sentence, queries[-1] if queries else last)
+    surely = [query for query in queries if query.sure >= READ_FROM]
+    yield from (surely or queries[:1])[:MOST_QUERIES]
+
+
+def _parted(reader: Reader, sentence: str, last: Query | None) -> list[Query]:
+    """One query, or one for each part around an "and" where each asks something of its own."""
+    whole = _with_history(reader.read(sentence), last)
+    for place in _joints(sentence):
+        parts = [reader.read(sentence[: place[0]]), reader.read(sentence[place[1] :])]
+        apart = parts[0].kind != parts[1].kind or parts[0].slots != parts[1].slots
+        if apart and all(part.sure >= PARTED_FROM for part in parts) and whole.kind not in ALL_AT_ONCE:
+            rest = _parted(reader, sentence[place[1] :], parts[0])
+            return [parts[0], *rest]
+    return _each_value(whole)
+
+
+ALL_AT_ONCE = frozenset({"caption-basics"})
+"""Kinds whose answer says several facts."""
+
+
+def _joints(sentence: str) -> list[tuple[int, int]]:
+    """Where two questions may be joined."""
+    return [match.span() for match in JOINERS.finditer(sentence.lower())]
+
+
+def _each_value(query: Query) -> list[Query]:
+    """Where a question names several values of the one sort that its kind asks for, one query for each."""
+    kind = BY_SLUG[query.kind]
+    if len(kind.slots) != 1 or kind.slots[0] in ("seconds", "ordinal"):
+        return [query]
+    every = by_sort(mentions(query.text)).get(kind.slots[0], ())
+    if len(every) < 2:
+        return [query]
+    return [replace(query, slots={kind.slots[0]: (value,)}) for value in dict.fromkeys(every)]
+
+
+def _with_history(query: Query, last: Query | None) -> Query:
+    """A short question that names another value for what was asked before asks the same of it."""
+    if last is None or query.sure >= READ_FROM:
+        return query
+    kind = BY_SLUG[last.kind]
+    filled = fill(kind, by_sort(mentions(query.text))) if kind.slots else None
+    if filled:
+        return Query(query.text, last.kind, last.sure, filled)
+    return replace(last, text=query.text) if stretch_of(query.text, 1.0) else query
+
+
+# --- the part of the recording ----------------------------------------------------------------------------
+
+AROUND_SECONDS = 5.0
+"""A single moment is asked about with so much on both sides."""
+
+SCOPED = frozenset({"tempo", "key", "chords", "loudness", "meter"})
+"""Facts that are known of a part of a recording; of others those of the whole are told."""
+
+
+def stretch_of(text: str, seconds: float, kind: Kind | None = None) -> Stretch | None:
+    """The part that a question names of a recording of so many seconds, unless its kind asks for a time."""
+    if kind is not None and (
+        "seconds" in kind.slots or not set(kind.facts) & SCOPED or "loudness" in kind.facts
+    ):
+        return None
+    found: list[Mention] = mentions(text)
+    times = sorted(float(one.value) for one in found if one.sort == "seconds")
+    if len(times) > 1 and times[0] < min(times[1], seconds):
+        return Stretch(times[0], min(times[1], seconds))
+    if times and times[0] < seconds:
+        return Stretch(max(0.0, times[0] - AROUND_SECONDS), min(seconds, times[0] + AROUND_SECONDS))
+    for one in found:
+        if one.sort == "part":
+            start, end = PARTS[one.value]
+            return Stretch(start * seconds, end * seconds)
+    return None
+
+
+def within(facts: Annotation, stretch: Stretch) -> Annotation:
+    """The facts of a part: those that have times are cut to it; the key is that which holds longest there."""
+    start = facts.start_seconds + stretch.start_seconds
+    end = facts.start_seconds + stretch.end_seconds
+    chords = tuple(
+        replace(span, start_seconds=max(start, span.start_seconds), end_seconds=min(end, span.end_seconds))
+        for span in facts.chords.spans
+        if span.start_seconds < end and span.end_seconds > start
+    )
+    beats = [
+        (time, place)
+        for time, place in zip(
+            facts.beats.times_seconds,
+            facts.beats.positions or (0,) * len(facts.beats.times_seconds),
+            strict=True,
+        )
+        if start <= time < end
+    ]
+    held: dict[str, float] = {}
+    for span in facts.local_keys.spans:
+        seconds = min(end, span.end_seconds) - max(start, span.start_seconds)
+        held[span.label] = held.get(span.label, 0.0) + max(0.0, seconds)
+    key = max(held, key=lambda name: held[name]) if any(held.values()) else facts.key.name
+    first = int(stretch.start_seconds)
+    loud = facts.loudness.each_second_lufs[first : int(stretch.end_seconds) + 1]
+    return replace(
+        facts,
+        start_seconds=start,
+        end_seconds=end,
+        chords=replace(facts.chords, spans=chords),
+        beats=replace(
+            facts.beats,
+            times_seconds=tuple(time for time, _ in beats),
+            positions=tuple(place for _, place in beats) if facts.beats.positions else (),
+        ),
+        key=replace(facts.key, name=key),
+        loudness=replace(facts.loudness, each_second_lufs=loud),
+    )
+
+
+# --- answering --------------------------------------------------------------------------------------------
+
+
+def answer(query: Query, kind: Kind, annotation: Annotation, part: Stretch | None = None) -> Solution:
+    """The answer to one query. `part`: what it is about, where it does not name a part itself."""
+    rng = Random(kind.slug)  # the same answer, however it is asked
+    whole = Facts(annotation)
+    if query.sure < READ_FROM:
+        return Solution(_said("not-understood", whole, rng), (query,), told=False)
+    stretch = stretch_of(query.text, whole.seconds, kind) or part
+    facts = whole if stretch is None else Facts(within(annotation, stretch))
+    asked = kind.answer(facts, query.slots, rng)
+    if asked is None or asked.form == "unknown":
+        return Solution(_open(kind, asked, whole, rng), (query,), kind.facts, told=False)
+    known = tuple(fact for fact in kind.facts if facts.knows(fact))
+    text = _worded(kind, asked, rng)
+    if doubtful := [fact for fact in known if 0 < _confidence(annotation, fact) < DOUBTFUL_BELOW]:
+        text = f"{text} {_line('doubt', rng, fact=doubtful[0].replace('_', ' '))}"
+    return Solution(text, (query,), known)
+
+
+def compared(query: Query, kind: Kind, one: Annotation, other: Annotation) -> Solution:
+    """The answer to a question about two recordings."""
+    rng, facts = Random(kind.slug), Facts(one)
+    try:
+        asked = PAIRS[kind.slug][1](facts, Facts(other))
+    except FactMissing:
+        asked = Ask("unknown")
+    if asked.form == "unknown":
+        return Solution(_worded(kind, asked, rng), (query,), kind.facts, told=False)
+    return Solution(_worded(kind, asked, rng), (query,), kind.facts)
+
+
+def _confidence(annotation: Annotation, fact: str) -> float:
+    return float(getattr(getattr(annotation, fact, None), "confidence", 0.0))
+
+
+def _worded(kind: Kind, asked: Ask, rng: Random) -> str:
+    return phrases()[kind.slug].answer(asked.form, {"clip": "recording", **asked.values}, rng).text
+
+
+def _open(kind: Kind, asked: Ask | None, facts: Facts, rng: Random) -> str:
+    """That it cannot be told, and what can."""
+    if "unknown" in phrases()[kind.slug].answers:
+        text = _worded(kind, asked if asked and asked.form == "unknown" else Ask("unknown"), rng)
+    else:
+        text = _line("open", rng)
+    instead = told(facts, rng).values
+    return f"{text} {_line('instead', rng, **instead)}" if instead else text
+
+
+def _said(name: str, facts: Facts, rng: Random) -> str:
+    instead = told(facts, rng).values
+    return " ".join([_line(name, rng), *([_line("instead", rng, **instead)] if instead else [])])
+
+
+def _line(name: str, rng: Random, **values: str) -> str:
+    sentence = say(asides()[name], values, rng)
+    return "" if sentence is None else sentence.text
+
+
+# --- corrections ------------------------------------------------------------------------------------------
+
+YOU = "you"
+"""The source of a fact that somebody has corrected."""
+
+
+def _tempo(facts: Annotation, query: Query) -> Annotation:
+    return replace(facts, tempo=Tempo(float(query.slots["bpm"][0]), 1.0, YOU))
+
+
+def _key(facts: Annotation, query: Query) -> Annotation:
+    return replace(facts, key=Key(query.slots["key"][0], 1.0, YOU))
+
+
+def _meter(facts: Annotation, query: Query) -> Annotation:
+    beats = {name: beats for beats, name in METER_NAMES.items()}
+    return replace(facts, meter=Meter(beats.get(query.slots["meter"][0]), 1.0, YOU))
+
+
+CORRECTIONS = {"correct-tempo": _tempo, "correct-key": _key, "correct-meter": _meter}
+
+
+def answers(facts: Annotation, questions: Sequence[str]) -> list[Solution]:
+    """The answers to questions that do not know of each other."""
+    return [Conversation(facts).ask(question) for question in questions]
