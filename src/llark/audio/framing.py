@@ -177,7 +177,8 @@ def frame_hole(data: bytes) -> int | None:
     if place > labels and not counts and (_frame_bytes(data, labels) or place - labels > _CUT_FRAME_BYTES):
         return labels
     while place + 7 <= len(data):
-        end = place + _frame_bytes(data, place)
+        mpeg = _mpeg_bytes(data[place + 1], data[place + 2]) if data[place] == 0xFF else 0
+        end = place + (mpeg or _frame_bytes(data, place))
         if end == place:
             end = _after_labels(data, place)
         if end == place:
@@ -226,7 +227,7 @@ def _mpeg_bytes(second: int, third: int) -> int:
     """The same for MPEG audio, by the second and third byte of the header; 0 for a free bit rate, too."""
     layer, version = 4 - (second >> 1 & 3), (second >> 3 & 3)
     rates, rate, padding = third >> 4, third >> 2 & 3, third >> 1 & 1
-    if version == 1 or rates in (0, 15) or rate == 3:
+    if second < 0xE0 or layer == 4 or version == 1 or rates in (0, 15) or rate == 3:
         return 0
     hertz = (44_100, 48_000, 32_000)[rate] >> {3: 0, 2: 1, 0: 2}[version]
     kbit = _MPEG_KBIT[1 if version == 3 else 2, layer if version == 3 else min(layer, 2)][rates - 1]
