@@ -146,6 +146,15 @@ def test_a_hole_over_the_end_of_a_window_is_refused(files: dict[str, Path], tmp_
         assert _read(tmp_path / "hole.flac", {"end_seconds": end}) is None
 
 
+def test_an_avi_file_of_fewer_packets_than_its_header_counts_is_refused(tmp_path: Path) -> None:
+    data = encode.encode(tmp_path / "clean.avi", "libmp3lame", repeat=5).read_bytes()
+    assert audio.probe(tmp_path / "clean.avi").duration_seconds == pytest.approx(30.0, abs=0.06)
+    (tmp_path / "hole.avi").write_bytes(_zeros(data, len(data) // 2))
+    for read in (audio.probe, audio.load):
+        with pytest.raises(BadAudio, match="s are missing in it"):
+            read(tmp_path / "hole.avi")
+
+
 def test_a_beginning_that_was_zeroed_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
     for name in ("bare.mp3", "c.mp2", "c.aac", "c.ac3", "c.flac", "c.ogg", "c.opus", "c.wv", "c.tta"):
         data = files[name].read_bytes()
