@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -39,7 +40,7 @@ WORDS = (
     "http://127.0.0.1:1/a",
     "..",
 )
-WORDS += ("1e999999999", "1/0", "nan", "a=b", "a=")
+WORDS += ("1/0", "nan", "a=b", "a=")
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +76,15 @@ class EchoAnswerer:
     def __call__(self, asked: Sequence[Any], tick: object = None) -> list[str]:
         return [query.question for query in asked]
 
+    def refuse_long(self, questions: Sequence[str]) -> None:
+        """It reads all of them."""
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither the networks nor the language model run; commands work in a folder of their own."""
     monkeypatch.setattr(listen, "to_recording", lambda *_, **__: Listened(FACTS, np.ones((6, 4), np.float32)))
-    monkeypatch.setattr(listen.Listen, "__call__", lambda *_: [FACTS])
+    monkeypatch.setattr(listen.Listen, "__call__", lambda _, it: [replace(FACTS, clip_id=it.id)])
     for module in (ask, infer):
         monkeypatch.setattr(module, "load_answerer", lambda *_, **__: EchoAnswerer())
     (tmp_path / "here").mkdir()

@@ -34,14 +34,6 @@ from llark.options import (
 )
 from llark.report import terminal
 
-
-def _refuse_bytes(_: object, value: object) -> None:
-    """Questions and names are text; a path may be of any bytes."""
-    for text in value if isinstance(value, list | tuple) else (value,):
-        if isinstance(text, str) and text.encode(errors="ignore").decode() != text:
-            raise ValueError("It is not UTF-8 text.")
-
-
 app = App(
     name="llark",
     help="Software that listens to music and can talk about it.",
@@ -52,7 +44,6 @@ app = App(
         # A path may begin with [ or {, as in "[2019] Album": no word of the command line is read as JSON.
         json_list=False,
         json_dict=False,
-        validator=_refuse_bytes,
         # "default: False" beside every switch says nothing.
         show_default=lambda value: None if value in (None, (), "") or value is False else str(value),
     ),

@@ -60,6 +60,12 @@ def require(kind: Any, **named: object) -> None:
             raise TypeError(f"{name} is {shortened(repr(value), 60)}, which is not {_named(kind)}")
 
 
+def require_text(*questions: str) -> None:
+    """Raises `UserMustAct` for a question that holds bytes which are no text."""
+    if any(question.encode(errors="ignore").decode() != question for question in questions):
+        raise UserMustAct("The question is no UTF-8 text; type it anew.")
+
+
 def _is_of(value: object, kind: Any) -> bool:
     """Whether a value is of the kind that an annotation names."""
     inner = get_args(kind)

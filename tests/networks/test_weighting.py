@@ -36,6 +36,19 @@ def test_at_48_khz_the_filters_are_the_standards_table() -> None:
     np.testing.assert_allclose(back, np.convolve(shelf[1], high_pass[1]), atol=1e-9)
 
 
+@pytest.mark.parametrize("rate", [1000, 2000, 3363, 4000])
+def test_a_tone_is_as_loud_at_a_low_rate_as_at_a_usual_one(rate: int) -> None:
+    """Below 3,364 Hz the shelf's corner lies beyond what the rate can hold, where its filter is unstable."""
+    energies = [
+        weighting.weigh(
+            (0.5 * np.sin(2 * np.pi * 220 * np.arange(5 * hertz) / hertz)).astype(np.float32), hertz
+        )
+        for hertz in (rate, 8000)
+    ]
+    np.testing.assert_allclose(energies[0].steps[5:-5], energies[1].steps[5:-5], rtol=0.01)
+    assert energies[0].peak == pytest.approx(0.5, abs=0.01)
+
+
 @pytest.mark.slow
 def test_a_song_is_annotated_without_the_slow_and_large_parts_of_scipy() -> None:
     program = """

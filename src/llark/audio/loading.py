@@ -22,15 +22,18 @@ import numpy as np
 import soundfile
 import soxr
 
-from llark.audio import decoders
+from llark.audio import decoders, framing
 from llark.audio import source as sources
-from llark.audio.source import PREROLL_SECONDS, AudioInfo, AudioSource
+from llark.audio.source import AFTER_THE_END_BYTES, PREROLL_SECONDS, AudioInfo, AudioSource
 from llark.errors import BadAudio
 from llark.records import Clip
 from llark.storage.folders import Place
 
 LOUDEST_SAMPLE = 8.0
 """Full scale is 1; a decoder that goes beyond this has read a damaged file."""
+
+_RATES = (1000, 768_000)
+"""Samples a second; with fewer or more it is the header that is wrong."""
 
 AUDIO_SUFFIXES = (
     ".wav", ".w64", ".flac", ".aif", ".aiff", ".au", ".caf", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".m4b",
@@ -60,14 +63,11 @@ _BLOCK_VALUES = 1 << 21
 _OGG_END_SECONDS = 10
 """libsndfile seeks to wrong samples in the last page of an Ogg file: it is read from before that."""
 
-_TAIL_SAMPLES = 512
-"""Read twice to see whether a window of an Ogg file has a hole."""
+_READ_PAST_HOLES = (("OGG", "FLAC"), ("WAV", "MPEG_LAYER_III"), ("WAV", "MPEG_LAYER_II"))
+"""libsndfile's names of what only FFmpeg reads."""
 
 _TOLD_BY_THEIR_END = ("FLAC", "OGG", "MP3", "MPEG")
 """libsndfile's names of formats in which nothing but a label can follow the sound."""
-
-_AFTER_THE_END_BYTES = 16_384
-"""More than this after the last sample is more sound, or a large label: FFmpeg counts then."""
 
 
 class _Unreadable(Exception):
@@ -90,9 +90,11 @@ def probe(path: Place) -> AudioInfo:
     """
     with sources.opened(path) as source:
         try:
-            return _soundfile_probe(source)
+            info = _soundfile_probe(source)
         except _Unreadable as error:
-            return decoders.probe(source, decode_all=isinstance(error, _Damaged))
+            info = decoders.probe(source, decode_all=isinstance(error, _Damaged))
+        _refuse_rate(info.sample_rate, source.name)
+    return info
 
 
 def fingerprint(path: Place) -> str:
@@ -151,6 +153,7 @@ def load(
             samples, rate = _soundfile_load(source, start_seconds, end_seconds)
         except _Unreadable:
             samples, rate = decoders.load(source, start_seconds, end_seconds)
+        _refuse_rate(rate, source.name)
         _refuse_damaged(samples, source.name, start_seconds)
     target_rate = sample_rate or rate
     return resample(samples, rate, target_rate), target_rate
@@ -204,6 +207,13 @@ def save(path: str | Path, samples: np.ndarray, sample_rate: int) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _refuse_rate(rate: int, name: str) -> None:
+    least, most = _RATES
+    if not least <= rate <= most:
+        what = f"it says {rate:,} samples a second; {least:,} to {most:,} can be sound"
+        raise BadAudio("damaged", f"{name} is damaged: {what}.")
+
+
 def _refuse_damaged(samples: np.ndarray, name: str, start_seconds: float) -> None:
     if not len(samples):
         where = f" after {start_seconds:g} s" if start_seconds else ""
@@ -245,11 +255,14 @@ def _quiet_stderr() -> Iterator[None]:
 @contextlib.contextmanager
 def _soundfile_open(source: AudioSource) -> Iterator[tuple[Any, BinaryIO]]:
     """An open `SoundFile`, and the bytes it reads from. It is not told the name: the content decides."""
-    if sources.is_ogg_without_beginning(source):
+    if framing.is_flac_of_several(source):
+        what = "it is several FLAC files, one after the other"
+        raise BadAudio("damaged", f"{source.name} is damaged: {what}.")
+    if framing.is_ogg_without_beginning(source):
         raise BadAudio("damaged", f"{source.name} is damaged: its beginning cannot be read.")
     if sources.is_mp3_without_length(source):
         raise _Unreadable("it would leave out the end")
-    if sources.is_chained_ogg(source):
+    if framing.is_chained_ogg(source):
         raise _Damaged("it would leave out the streams after the first")
     with source.open() as data, _quiet_stderr():
         try:
@@ -258,6 +271,8 @@ def _soundfile_open(source: AudioSource) -> Iterator[tuple[Any, BinaryIO]]:
             raise _Unreadable(str(error)) from error
         try:
             with file:
+                if (file.format, file.subtype) in _READ_PAST_HOLES:
+                    raise _Unreadable("it would join the ends of a hole, or end at it")
                 yield file, data
         except soundfile.LibsndfileError as error:
             raise _Damaged(str(error)) from error
@@ -268,19 +283,38 @@ def _refuse_false_end(file: Any, data: BinaryIO, source: AudioSource) -> None:
     file.seek(file.frames - 1)
     if len(file.read(1)) != 1:
         raise _Damaged("shorter than its header says")
-    if file.format in _TOLD_BY_THEIR_END:
-        here = data.tell() if source.path is None else os.lseek(data.fileno(), 0, os.SEEK_CUR)
-        if source.size_bytes - here > _AFTER_THE_END_BYTES:
-            raise _Damaged("longer than its header says")
+    left = source.size_bytes - _place(data, source)
+    if file.format in _TOLD_BY_THEIR_END and left > AFTER_THE_END_BYTES:
+        raise _Damaged("longer than its header says")
 
 
-def _refuse_hole(file: Any, last: int, tail: np.ndarray) -> None:
-    """libsndfile joins the ends where pages of an Ogg file are lost: then the end of a window comes late."""
-    if file.format == "OGG" and len(tail):
-        file.seek(last - len(tail))
-        again = _mixed(file.read(len(tail), dtype="float32", always_2d=True))
-        if len(again) != len(tail) or np.abs(again - tail).max() > 1e-3:
-            raise _Damaged("pages are missing")
+def _refuse_hole(file: Any, data: BinaryIO, source: AudioSource, begins: int, first: int, last: int) -> None:
+    """Looks at the bytes of the samples `first` to `last`, which were read from a place on.
+
+    Where pages or frames are lost, libsndfile joins the ends.
+    """
+    if file.format not in ("OGG", "MP3", "MPEG"):
+        return
+    start = max(0, begins - 2 * framing.PAGE_BYTES) if file.format == "OGG" else 0
+    count = _place(data, source) - start + framing.PAGE_BYTES
+    data.seek(start)
+    piece = data.read(count)
+    if file.format != "OGG":
+        if framing.frame_hole(piece) is not None:
+            raise _Damaged("frames are missing")
+        return
+    if holes := framing.ogg_holes(piece):
+        scale = 48_000 / file.samplerate if file.subtype == "OPUS" else 1
+        skipped = framing.last_granule(source) - file.frames * scale
+        for before, after in holes:
+            if before - skipped < last * scale and after - skipped > first * scale:
+                at = (before - skipped) / scale / file.samplerate
+                raise BadAudio("damaged", f"{source.name} is damaged: pages of it are missing at {at:.1f} s.")
+
+
+def _place(data: BinaryIO, source: AudioSource) -> int:
+    """The byte that libsndfile has come to."""
+    return data.tell() if source.path is None else os.lseek(data.fileno(), 0, os.SEEK_CUR)
 
 
 def _soundfile_probe(source: AudioSource) -> AudioInfo:
@@ -304,22 +338,25 @@ def _soundfile_load(
         to_the_end = file.format == "OGG" and last > file.frames - _OGG_END_SECONDS * rate
         if to_the_end:
             begin, until = max(0, min(begin, file.frames - _OGG_END_SECONDS * rate)), file.frames
-        samples = _read(file, begin, until)[first - begin : last - begin]
-        if not to_the_end:
-            _refuse_hole(file, last, samples[-_TAIL_SAMPLES:])
-    return samples, rate
-
-
-def _read(file: Any, begin: int, until: int) -> np.ndarray:
-    """float32 [samples], the mean of the channels; a block at a time, for files of many channels."""
-    file.seek(begin)
-    missing, blocks, block = until - begin, [], max(1, _BLOCK_VALUES // file.channels)
-    while missing:
-        read = file.read(min(block, missing), dtype="float32", always_2d=True)
-        if not len(read):
+        file.seek(begin)
+        begins = _place(data, source)
+        samples = _read(file, until - begin)
+        _refuse_hole(file, data, source, begins, begin, until)
+        if len(samples) < until - begin:
             raise _Damaged("shorter than its header says")
+    return samples[first - begin : last - begin], rate
+
+
+def _read(file: Any, missing: int) -> np.ndarray:
+    """float32 [samples], the mean of the channels; a block at a time, for files of many channels.
+
+    Fewer than asked for are what comes before damage: what libsndfile reads after it may stand elsewhere.
+    """
+    blocks, block = [], max(1, _BLOCK_VALUES // file.channels)
+    while missing > 0:
+        read = file.read(min(block, missing), dtype="float32", always_2d=True)
         blocks.append(_mixed(read))
-        missing -= len(read)
+        missing = missing - block if len(read) == min(block, missing) else 0
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 

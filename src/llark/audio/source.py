@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +22,14 @@ SHORTEST_SECONDS = 1.0
 PREROLL_SECONDS = 0.25
 """Decoded before a window and thrown away: a lossy decoder starts wrong in the middle."""
 
+AFTER_THE_END_BYTES = 16_384
+"""More than this after the last sample is more sound, or a large label."""
+
 _BLOCK_BYTES = 1 << 19
 """Fetched at once from a remote object: 10 s of an mp3 of 400 kbit/s."""
 
 _FINGERPRINT_BYTES = 1 << 14
 """Hashed at each of the three places that a fingerprint looks at."""
-
-_OGG_BYTES = 1 << 17
-"""Two of the longest pages of an Ogg file."""
 
 
 @dataclass(frozen=True)
@@ -74,18 +73,21 @@ class AudioSource:
             opened = system.open(path, "rb", block_size=_BLOCK_BYTES, cache_type="blockcache")
         return _Watched(opened, self.trouble)  # type: ignore[return-value]
 
+    def pieces(self, starts: list[int], size_bytes: int) -> list[bytes]:
+        """The bytes from each of some places on; of a remote object no more than those, in one request."""
+        if self.remote is None:
+            with self.open() as file:
+                return [(file.seek(start), file.read(size_bytes))[1] for start in starts]
+        system, path = self.remote
+        ends = [min(start + size_bytes, self.size_bytes) for start in starts]
+        with folders.foreign_errors():
+            pieces: list[bytes] = system.cat_ranges([path] * len(starts), starts, ends, on_error="raise")
+        return pieces
+
     def fingerprint(self) -> str:
         """A short hash of the size and of the bytes at the beginning, in the middle and at the end."""
         last = max(0, self.size_bytes - _FINGERPRINT_BYTES)
-        starts = [0, last // 2, last]
-        with folders.foreign_errors():
-            if self.remote is None:
-                with self.open() as file:
-                    pieces = [(file.seek(start), file.read(_FINGERPRINT_BYTES))[1] for start in starts]
-            else:  # in one request, and not in blocks
-                system, path = self.remote
-                ends = [min(start + _FINGERPRINT_BYTES, self.size_bytes) for start in starts]
-                pieces = system.cat_ranges([path] * len(starts), starts, ends, on_error="raise")
+        pieces = self.pieces([0, last // 2, last], _FINGERPRINT_BYTES)
         return hashlib.blake2b(b"".join((str(self.size_bytes).encode(), *pieces)), digest_size=8).hexdigest()
 
 
@@ -194,47 +196,3 @@ def is_mp3_without_length(source: AudioSource) -> bool:
     if not tag_bytes and not (synchronised and frame[1] & 0x06):  # layer 0 is AAC
         return False
     return not any(mark in frame for mark in (b"Xing", b"Info", b"VBRI", b"fLaC", b"RIFF", b"FORM"))
-
-
-def is_chained_ogg(source: AudioSource) -> bool:
-    """Whether an Ogg file ends with another stream than it begins with: libsndfile reads the first only."""
-    with source.open() as file:
-        first = file.read(18)
-        if first[:4] != b"OggS":
-            return False
-        file.seek(max(0, source.size_bytes - _OGG_BYTES))
-        rest = file.read(_OGG_BYTES)
-    last = rest.rfind(b"OggS\0")
-    return last >= 0 and len(rest) >= last + 18 and rest[last + 14 : last + 18] != first[14:18]
-
-
-def is_ogg_without_beginning(source: AudioSource) -> bool:
-    """Whether a page of an Ogg file up to the first that holds sound is damaged.
-
-    Decoders pass over it, and what comes next would be taken for the beginning.
-    """
-    with source.open() as file:
-        data = file.read(4)
-        data += file.read(_OGG_BYTES) if data == b"OggS" else b""
-    place = 0
-    while data[place : place + 4] == b"OggS" and len(data) > place + 27:
-        lengths = data[place + 27 : place + 27 + data[place + 26]]
-        end = place + 27 + len(lengths) + sum(lengths)
-        if end > len(data):
-            return False
-        page = data[place : place + 22] + bytes(4) + data[place + 26 : end]
-        if _ogg_checksum(page) != int.from_bytes(data[place + 22 : place + 26], "little"):
-            return True
-        if int.from_bytes(page[6:14], "little", signed=True) > 0:
-            return False
-        place = end
-    return place > 0 and len(data) > place + 27
-
-
-def _ogg_checksum(page: bytes) -> int:
-    """Ogg's sum is that of zlib with the bits of all bytes the other way round, and without its masks."""
-    turned = zlib.crc32(page.translate(_TURNED), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int(f"{turned:032b}"[::-1], 2)
-
-
-_TURNED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))

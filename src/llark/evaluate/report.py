@@ -20,6 +20,7 @@ from llark.errors import UserMustAct
 from llark.evaluate import bootstrap
 from llark.evaluate.cases import AUDIO, CONDITIONS, FACTS, WRONG_FACTS
 from llark.evaluate.tasks import TASKS
+from llark.report.terminal import printable
 
 AGREEMENT = "agreement"
 FOLLOWS, KEEPS = "follows wrong facts", "keeps to the sound"
@@ -157,7 +158,7 @@ def write(folder: str | Path, evaluation: Evaluation, about: Mapping[str, Any] |
         "absent": [asdict(absent) for absent in evaluation.absent],
     }
     replace_file(folder / SCORES, json.dumps(scores, indent=1, default=_plain, ensure_ascii=False) + "\n")
-    replace_file(folder / REPORT, page(evaluation, about))
+    replace_file(folder / REPORT, printable(page(evaluation, about)))
     return folder / REPORT
 
 

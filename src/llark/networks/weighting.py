@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from llark import audio
+
 STEPS_PER_SECOND = 10
 _SHELF_HZ, _SHELF_DB, _SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
 _PASS_HZ, _PASS_Q = 38.13547087602444, 0.5003270373238773
 """The two filters of K-weighting, as analogue corner, gain and quality; 48 kHz gives the standard's table."""
+
+_LOWEST_RATE = 8000
 
 _SAMPLES_AT_ONCE = 16384
 
@@ -25,11 +29,17 @@ class Energies:
 
 
 def weigh(samples: np.ndarray, rate: int) -> Energies:
-    """The energies of [samples]; a rest of less than a tenth of a second is left out."""
+    """The energies of [samples]; a rest of less than a tenth of a second is left out.
+
+    Below twice the shelf's corner its filter would be unstable: there the samples are resampled first.
+    """
+    peak = float(np.abs(samples).max())
+    if rate < _LOWEST_RATE:
+        samples, rate = audio.resample(samples, rate, _LOWEST_RATE), _LOWEST_RATE
     weighted = filtered(samples.astype(np.float64), *k_weighting(rate))
     edges = np.rint(np.arange(len(weighted) * STEPS_PER_SECOND // rate + 1) * rate / STEPS_PER_SECOND)
     sums = np.concatenate([[0.0], np.cumsum(np.square(weighted))])[edges.astype(int)]
-    return Energies(np.diff(sums) / np.diff(edges), float(np.abs(samples).max()))
+    return Energies(np.diff(sums) / np.diff(edges), peak)
 
 
 def join(parts: Sequence[Energies]) -> Energies:

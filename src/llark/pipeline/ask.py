@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llark.errors import UserMustAct
 from llark.music import facts_line
-from llark.options import ModelOptions, TalkerOptions, require
+from llark.options import ModelOptions, TalkerOptions, require, require_text
 from llark.pipeline import listen
 from llark.records import Annotation, Answer, Track
 from llark.report.text import AskResult, Stopwatch
@@ -65,11 +65,11 @@ class MusicLM:
         """
         require(str | Path, song=song)
         require(tuple[str, ...], questions=questions)
-        require(bool | None, facts=facts)
+        require(Path | str | None, other=other)
+        require(bool | None, facts=facts, raw=raw)
         if not questions or not all(question.strip() for question in questions):
             raise UserMustAct("There is no question. Give one in quotes after the recording.")
-        if any(question.encode(errors="ignore").decode() != question for question in questions):
-            raise UserMustAct("The question is no UTF-8 text; type it anew.")
+        require_text(*questions)
         path = Path(song)
         listen.windows_of(_track(path))  # a recording that cannot be read is refused before the model loads
         if not (facts is not None or self.choice != ModelOptions() if raw is None else raw):

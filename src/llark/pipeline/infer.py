@@ -27,7 +27,7 @@ import numpy as np
 from llark import engine
 from llark.embed import layouts, record
 from llark.errors import StoreMismatch, UserMustAct, one_line
-from llark.options import InferOptions, ModelOptions, require
+from llark.options import InferOptions, ModelOptions, require, require_text
 from llark.pipeline.ask import fingerprint, load_answerer
 from llark.records import Clip, Dropped, Exchange
 from llark.storage import artifacts, folders, stages
@@ -134,6 +134,7 @@ def _refuse(out: Path, options: InferOptions) -> None:
         raise UserMustAct(f"{out} is there already, and not by a run of llark infer; name a new file.")
     if options.prompt is not None and not options.prompt.strip():
         raise UserMustAct("--prompt is empty; leave it out to ask what the data ask.")
+    require_text(options.prompt or "")
 
 
 def _refuse_other_run(out: Path, plan: Mapping[str, object]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from llark.errors import UserMustAct
 from llark.options import InstructOptions, require
 from llark.records import Annotation, Clip, Dropped, Exchange, Track
+from llark.report.terminal import printable
 from llark.storage import artifacts, stages
 from llark.storage import folders as files
 from llark.storage.folders import Place
@@ -271,9 +272,10 @@ def _sum_up(
     about = About(f"Exchanges in {_name(place)}", settings, spent, lost)
     folder = files.folder(place)
     with files.clear_errors(place):
-        folder.write(SUMMARY, (json.dumps(summary.as_json(), indent=1, ensure_ascii=False) + "\n").encode())
+        text = json.dumps(summary.as_json(), indent=1, ensure_ascii=False) + "\n"
+        folder.write(SUMMARY, text.encode(errors="backslashreplace"))
         folder.write(REPORT, report(summary, about).encode())
-        folder.write(CARD, card(summary, about).encode())
+        folder.write(CARD, printable(card(summary, about)).encode())
     families = ", ".join(f"{name} {family.exchanges:,}" for name, family in summary.families.items())
     yield f"{summary.exchanges:,} exchanges about {summary.clips:,} clips ({families or 'none'})"
     if summary.dropped:

@@ -126,7 +126,8 @@ class StageWriter:
                 if arrays:
                     self._files.write(arrays_of, save(arrays))
                 if lines:
-                    self._files.write(lines_of, "".join(line + "\n" for line in lines).encode())
+                    text = "".join(line + "\n" for line in lines)
+                    self._files.write(lines_of, text.encode(errors="backslashreplace"))
                 self._files.write(entry, _json_bytes(entries))
         except UserMustAct:
             for written in (entry, lines_of, arrays_of):
