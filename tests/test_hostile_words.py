@@ -80,6 +80,11 @@ class EchoAnswerer:
         """It reads all of them."""
 
 
+def typed_nothing(prompt: str = "") -> str:
+    """The end of what is typed."""
+    raise EOFError
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither the networks nor the language model run; commands work in a folder of their own."""
@@ -90,6 +95,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr("builtins.input", typed_nothing)
 
 
 def usual(command: str, shelf: Path, out: str) -> dict[str, tuple[str, ...]]:
@@ -103,6 +109,8 @@ def usual(command: str, shelf: Path, out: str) -> dict[str, tuple[str, ...]]:
         "annotate": {"--songs": song, **alone},
         "ask": {"--audio": song, "--question": ("Which key?",)},
         "build": {**recipe, **to, **alone},
+        "caption": {"--songs": song, "--out": (f"{out}.jsonl",), **alone},
+        "chat": {"--audio": song},
         "compare": {"--first": nothing, "--second": nothing},
         "convert-jukebox": {"--vqvae": file, "--prior": file, **to},
         "corpus": {**midi, **to, **alone},

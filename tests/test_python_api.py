@@ -15,7 +15,7 @@ import llark
 from llark import audio, recipe
 from llark.embed.encoder import Sound
 from llark.errors import BadAudio, QuestionTooLong, UserMustAct
-from llark.generate import AnswerConfig, Answerer, Query
+from llark.generate.answerer import AnswerConfig, Answerer, ModelQuestion
 from llark.model import LlarkProcessor
 from llark.model.checkpoint import new_model
 from llark.networks.features import AudioFeatures
@@ -142,9 +142,12 @@ def test_a_question_that_is_longer_than_the_model_reads_is_one_sentence(base: Pa
     made, processor = new_model(base, audio_width=WIDTH, frames_per_second=1.0, max_audio_positions=8)
     answerer = Answerer(made, processor, AnswerConfig(most_tokens=8))
     with torch.inference_mode():
-        assert len(answerer([Query("Which key?", GOOD)])) == 1
+        assert len(answerer([ModelQuestion("Which key?", GOOD)])) == 1
     long = "La la la, the river runs on. " * 40
-    for ask in (lambda: answerer.refuse_long(["Which key?", long]), lambda: answerer([Query(long, None)])):
+    for ask in (
+        lambda: answerer.refuse_long(["Which key?", long]),
+        lambda: answerer([ModelQuestion(long, None)]),
+    ):
         with pytest.raises(
             QuestionTooLong, match=r"it is 1,\d\d\d tokens, and the model reads 504 before an"
         ):
@@ -162,4 +165,6 @@ def test_a_long_question_is_refused_before_the_song_is_listened_to(monkeypatch: 
         "llark.pipeline.listen.to_recording", lambda *_, **__: pytest.fail("it was listened to")
     )
     with pytest.raises(QuestionTooLong, match="5000 letters"):
-        model().ask(SONG, "x" * 5000)
+        model().ask(SONG, "x" * 5000, raw=True)
+    with pytest.raises(QuestionTooLong, match="5,000 letters"):
+        model().ask(SONG, "x" * 5000, raw=False)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+from llark.errors import QuestionTooLong
 from llark.generate.reader import Query, Reader, fill
 from llark.music.lexicon import JOINERS, PARTS
 from llark.music.mentions import Mention, by_sort, mentions
@@ -34,7 +35,10 @@ MOST_QUERIES = 4
 """Of one question."""
 
 MOST_CHARACTERS = 2000
-"""Of a question: nobody asks at more length, and what is longer is read up to there."""
+"""Of a question: nobody asks at more length."""
+
+
+TOO_LONG = "The question is too long: it has {:,} letters, and may have {:,}."
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class Conversation:
     """The part that is talked about, where a question names none; `None`: the whole."""
 
     def ask(self, text: str) -> Solution:
-        """The answer to a question, or to several in one text."""
+        """The answer to a question, or to several in one text. Raises `QuestionTooLong`."""
+        refuse_long(text)
         queries = tuple(read(text, self.last))
         solutions = [self._answer(query) for query in queries]
         self.last = queries[-1]
@@ -88,6 +93,12 @@ class Conversation:
         return answer(query, kind, self.facts, self.stretch)
 
 
+def refuse_long(question: str) -> None:
+    """Raises `QuestionTooLong` for one that nobody would ask."""
+    if len(question) > MOST_CHARACTERS:
+        raise QuestionTooLong(TOO_LONG.format(len(question), MOST_CHARACTERS))
+
+
 # --- reading ----------------------------------------------------------------------------------------------
 
 _SENTENCE = re.compile(r"(?<=[?!.;])\s+|\n+")
@@ -96,7 +107,6 @@ _SENTENCE = re.compile(r"(?<=[?!.;])\s+|\n+")
 def read(text: str, last: Query | None = None) -> Iterator[Query]:
     """What a text asks: one query a sentence, or a part of it. `last`: what was asked before."""
     reader = Reader.shipped()
-    text = text[:MOST_CHARACTERS]
     sentences = [part for part in _SENTENCE.split(text) if re.search(r"\w", part)] or [text]
     queries: list[Query] = []
     for sentence in sentences:

@@ -74,10 +74,8 @@ class MusicLM:
         listen.windows_of(_track(path))  # a recording that cannot be read is refused before the model loads
         if not (facts is not None or self.choice != ModelOptions() if raw is None else raw):
             return from_facts(path, questions, None if other is None else Path(other), talker)
-        if other is not None:
-            raise UserMustAct(
-                "A model answers about one recording at a time; leave out --raw to compare two."
-            )
+        if other is not None or (talker is not None and talker.talker is not None):
+            raise UserMustAct("With --raw the model answers by itself, about one recording: leave it out.")
         shown = self.reads_facts if facts is None else facts
         with Stopwatch() as watch, ThreadPoolExecutor(1) as beside:
             loading = self._load(beside)
@@ -158,8 +156,11 @@ def from_facts(
     `other`: a second recording, for questions that compare. `talker`: who words the answers.
     Raises `BadAudio` as `listen.to_recording` does.
     """
-    from llark.generate.answers import Conversation
+    from llark.generate.answers import Conversation, refuse_long
     from llark.generate.talker import Talker
+
+    for question in questions:
+        refuse_long(question)
 
     talks = Talker.of(talker)
     with Stopwatch() as watch:
