@@ -155,6 +155,23 @@ def test_an_avi_file_of_fewer_packets_than_its_header_counts_is_refused(tmp_path
             read(tmp_path / "hole.avi")
 
 
+def test_an_avi_file_of_plain_samples_is_read(tmp_path: Path) -> None:
+    encode.encode(tmp_path / "c.avi", "pcm_s16le", repeat=5)
+    assert audio.probe(tmp_path / "c.avi").duration_seconds == pytest.approx(30.0, abs=0.01)
+
+
+@pytest.mark.parametrize("codec", ["libmp3lame", "ac3"])
+def test_a_stretch_that_comes_twice_is_damage_where_packets_tell_their_time(
+    tmp_path: Path, codec: str
+) -> None:
+    data = encode.encode(tmp_path / "clean.mka", codec, repeat=5).read_bytes()
+    place, count = len(data) // 2, len(data) // 10
+    (tmp_path / "twice.mka").write_bytes(data[: place + count] + data[place:])
+    with pytest.raises(BadAudio) as caught:
+        audio.load(tmp_path / "twice.mka")
+    assert caught.value.reason == "damaged"
+
+
 def test_a_beginning_that_was_zeroed_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
     for name in ("bare.mp3", "c.mp2", "c.aac", "c.ac3", "c.flac", "c.ogg", "c.opus", "c.wv", "c.tta"):
         data = files[name].read_bytes()

@@ -163,11 +163,12 @@ def _packets(source: AudioSource, container: Any, stream: Any) -> Iterator[Any]:
             if packet.pts is not None:
                 until = (packet.pts + (packet.duration or 0)) * packet.time_base
             yield packet
-    except av.FFmpegError as error:
+    except (av.FFmpegError, IndexError) as error:  # PyAV does not know a stream that comes on the way
         if source.size_bytes - end > AFTER_THE_END_BYTES:
             what = f"it cannot be read on from byte {end}"
             raise BadAudio("damaged", f"{source.name} is damaged: {what}.") from error
-    if container.format.name == "avi":  # its packets are counted, but for those that are lost
+    if container.format.name == "avi" and stream.codec_context.name.startswith(_FRAMED):
+        # its packets are counted, but for those that are lost
         missing = (stream.duration or 0) * stream.time_base - until
         if missing > _LOST_SECONDS:
             raise BadAudio("damaged", f"{source.name} is damaged: {float(missing):.2f} s are missing in it.")
@@ -216,9 +217,10 @@ def _frames(
     """
     broken: list[float] = []
     lost = 0.0
-    clock = _Clock(source.name)
     _refuse_hole(source)
     with _open(source) as (container, stream):
+        # an Ogg file may be several, each with a time of its own; a FLAC header may lack the unit of time
+        clock = _Clock(source.name, chained=container.format.name in ("ogg", "flac"))
         for begins, packet in _packets_from(source, container, stream, start_seconds - PREROLL_SECONDS):
             try:
                 frames = packet.decode()
@@ -252,8 +254,8 @@ class _Clock:
     the first of a window is one of them, the second tells.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name, self.rate = name, 0
+    def __init__(self, name: str, *, chained: bool) -> None:
+        self.name, self.rate, self.chained = name, 0, chained
         self._position = self._lost = self._suspected = self._broken = self._second = 0
 
     def __call__(self, frame: Any, stream: Any) -> int:
@@ -285,6 +287,8 @@ class _Clock:
             raise BadAudio("damaged", f"{self.name} is damaged: it cannot be decoded at {broken[0]:.1f} s.")
 
     def _mind(self, gap: int) -> None:
+        if max(gap, self._suspected) < -_LOST_SECONDS * self.rate and not self.chained:
+            raise BadAudio("damaged", f"{self.name} is damaged: its time goes back on the way.")
         late, self._suspected = min(gap, self._suspected), gap
         if late > _ROUNDED_SECONDS * self.rate:
             self._lost += late
