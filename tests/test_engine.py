@@ -251,7 +251,7 @@ def test_a_finished_folder_is_not_even_opened(tmp_path: Path) -> None:
 
 
 def test_two_records_with_one_id_are_an_error_in_our_code(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="two records with the id 1"):
+    with pytest.raises(UserMustAct, match="two records with the id 1"):
         _run(tmp_path / "s", Halve(), [*_tracks(2), Track("1", "/other.wav")])
 
 

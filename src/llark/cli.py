@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -39,6 +40,7 @@ app = App(
     help="Software that listens to music and can talk about it.",
     version=__version__,
     group_commands=Group("Other", sort_key=4),
+    suppress_keyboard_interrupt=False,  # it is `main` that says how to go on
     default_parameter=Parameter(
         consume_multiple=True,
         # A path may begin with [ or {, as in "[2019] Album": no word of the command line is read as JSON.
@@ -402,7 +404,7 @@ def export_embeddings(folder: str, *, out: Path, layout: Literal["npy", "webdata
 
 @app.command(group=DATA)
 def import_embeddings(source: Path, *, out: str, encoder: str, rate: str) -> None:
-    """Read .npy files or WebDataset tars of embeddings; pickles (.pyd) are refused, with the way out.
+    """Read .npy files or WebDataset tars of embeddings; pickles are refused. Run again to go on.
 
     Parameters
     ----------
@@ -623,8 +625,24 @@ def judge(
     terminal.show(judging.judge(report, options, how, against))
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what is done is kept, as after Ctrl-C."""
+
+
+def _terminate(*_: Any) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not cut off the keeping
+    raise Terminated
+
+
+def _goes_on() -> bool:
+    """Whether the command's help says that it is run again to go on."""
+    command = app[sys.argv[1]].default_command if sys.argv[1:] and sys.argv[1] in app else None
+    return "un again to go on" in (command.__doc__ or "")
+
+
 def main() -> None:
     """Runs the command line; an error that a person can mend is one sentence and exit status 2."""
+    signal.signal(signal.SIGTERM, _terminate)
     terminal.accept_any_character()
     sentence = ""
     try:
@@ -635,8 +653,9 @@ def main() -> None:
         app(words, print_error=False, exit_on_error=False, result_action="return_value")
         terminal.flush()
         status = 0
-    except KeyboardInterrupt:
-        status, sentence = 130, "stopped"
+    except KeyboardInterrupt as error:
+        status = 143 if isinstance(error, Terminated) else 130
+        sentence = "stopped, run again to go on" if _goes_on() else "stopped"
     except BrokenPipeError:  # whoever read the output has enough
         status = 141
     except (LlarkError, CycloptsError) as error:

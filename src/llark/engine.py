@@ -163,12 +163,12 @@ def run(
 
 
 def _missing(step: Step[Any], records: Iterable[Any], done: frozenset[str]) -> Iterator[Any]:
-    """The records that are not done. Raises `ValueError` where two have the same id."""
+    """The records that are not done. Raises `UserMustAct` where two have the same id."""
     seen: set[str] = set()
     for record in records:
         id_ = step.id_of(record)
         if id_ in seen:
-            raise ValueError(f"{step.name} was given two records with the id {id_}")
+            raise UserMustAct(f"{step.name} was given two records with the id {id_}.")
         seen.add(id_)
         if id_ not in done:
             yield record
@@ -238,7 +238,8 @@ _UNPICKLABLE = (pickle.PicklingError, TypeError, AttributeError)
 
 def _work(pipe: Connection, pickled_step: bytes, threads: int) -> None:
     """A worker's life: it opens its own copy of the step, says so, and turns each record into its outputs."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which ends its workers
+    for stop in (signal.SIGINT, signal.SIGTERM):  # they are for the run, which ends its workers
+        signal.signal(stop, signal.SIG_IGN)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
     step: Step[Any] = pickle.loads(pickled_step)

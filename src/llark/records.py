@@ -8,6 +8,7 @@ A value that is not known is `None` (or an empty tuple), and its confidence is t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -346,7 +347,24 @@ class Embedding:
     @property
     def exact_rate(self) -> Fraction:
         """Frames a second."""
-        return Fraction(self.rate or self.frames_per_second)
+        return fraction(self.rate or self.frames_per_second)
+
+
+_FRACTION = re.compile(r"\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,2})?|\d{1,40}/\d{1,40}")
+
+
+def fraction(number: str | float) -> Fraction:
+    """A rate, as a number or as text (`2.5`, `11025/1088`), exactly. Raises `ValueError` where it is no
+    number from 0 on; `Fraction` alone would write out all digits of `1e999999999`."""
+    try:
+        if isinstance(number, str) and not _FRACTION.fullmatch(number):
+            raise ValueError("not written as a number")
+        exact = Fraction(number)
+    except (ArithmeticError, ValueError) as error:
+        raise ValueError(f"{str(number)[:40]!r} is no rate") from error
+    if exact < 0:
+        raise ValueError(f"{number} is no rate")
+    return exact
 
 
 @dataclass(frozen=True)
@@ -399,6 +417,11 @@ def to_json(record: object) -> str:
 def from_json(kind: type[Record], line: str | bytes) -> Record:
     """The record that `to_json` wrote. Raises `ValueError` where the line is no such record."""
     return _adapter(kind).validate_json(line)
+
+
+def from_plain(kind: type[Record], values: object) -> Record:
+    """The record of plain lists, dicts, numbers and strings. Raises `ValueError` where they are none."""
+    return _adapter(kind).validate_python(values)
 
 
 def to_dict(record: object) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def test_every_clip_says_what_it_covers_and_what_is_lost_has_a_reason(embedded: 
     assert third.frames.dtype == np.float16
     assert third.exact_rate == 10
     assert (third.start_seconds, third.end_seconds) == (0.0, 2.3)
-    assert found.entry("rock/song 1@0")["shape"] == [4, 16]
+    assert found.entry("rock/song 1@0")["shape"] == (4, 16)
     assert [(drop.id, drop.reason) for drop in stages.read_dropped(embedded)] == [("text@0", "not-audio")]
     page = stages.about(embedded)
     assert page["config"]["frames_per_second"] == "10"
@@ -429,3 +429,45 @@ def test_the_exact_rate_is_in_the_index(embedded: Path) -> None:
     assert Embeddings(embedded)["rock/song 0@0"].frames_per_second == 10.0
     line = (embedded / "part-00000.jsonl").read_text().splitlines()[0]
     assert json.loads(line)["rate"] == "10"
+
+
+@pytest.mark.parametrize("rate", ["1e999999999", "-1", "1/0", "nan", "inf", "0", "9" * 5000])
+def test_a_rate_that_is_no_number_is_refused_at_once(tmp_path: Path, rate: str) -> None:
+    np.save(tmp_path / "a.npy", np.ones((2, 3), np.float32))
+    with pytest.raises(UserMustAct, match="is no number of frames a second"):
+        layouts.import_(tmp_path, tmp_path / "out", "x", rate)
+
+
+LYING = {
+    "a shape of more than there is": b"{'descr': '<f4', 'fortran_order': False, 'shape': (10000000, 4096), }",
+    "objects": b"{'descr': '|O', 'fortran_order': False, 'shape': (2, 3), }",
+    "no end": b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3",
+    "depth": b"(" * 5000,
+}
+
+
+@pytest.mark.parametrize("head", LYING)
+def test_a_npy_whose_head_lies_is_a_drop(tmp_path: Path, head: str) -> None:
+    text = LYING[head] + b"\n"
+    data = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(24)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.npy").write_bytes(data)
+    (tmp_path / "in" / "b.npy").write_bytes(b"PK\x03\x04" + bytes(100))
+    layouts.import_(tmp_path / "in", tmp_path / "out", "x", "2")
+    assert {drop.id: drop.reason for drop in stages.read_dropped(tmp_path / "out")} == dict.fromkeys(
+        "ab", "not-npy"
+    )
+
+
+def test_verify_finds_a_line_that_is_there_twice_and_a_drop_that_was_changed(
+    prepared: Path, model: EncoderOptions, tmp_path: Path
+) -> None:
+    walk.run(str(prepared), str(tmp_path / "out"), model, Device())
+    for name in ("part-00000.jsonl", "dropped.jsonl"):
+        path = tmp_path / "out" / name
+        whole = path.read_bytes()
+        path.write_bytes(whole + whole.splitlines(keepends=True)[0])
+        with pytest.raises(UserMustAct, match=r"not those that were written|not as it was written"):
+            walk.verify(str(tmp_path / "out"))
+        path.write_bytes(whole)
+    assert "all as they were written" in walk.verify(str(tmp_path / "out"))

@@ -207,11 +207,10 @@ def test_a_judges_findings_are_all_there_while_one_is_added(
     report.write(tmp_path, result)
     judge.note(tmp_path, LINE)
 
-    def killed(self: Path, *_: object, **__: object) -> None:
-        self.write_bytes(b"{")
+    def killed(made: Path, path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "write_text", killed)
+    monkeypatch.setattr("llark.storage.folders.replace", killed)
     with pytest.raises(KeyboardInterrupt):
         judge.note(tmp_path, {**LINE, "found": "audio: 3.00"})
     assert [one["found"] for one in judge.findings(tmp_path, result.answers)] == ["audio: 2.00"]

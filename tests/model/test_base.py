@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import threading
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from llark.errors import UserMustAct
 from llark.model import base as base_file
 from llark.model.base import Base, base_folder, convert, has_base
+from llark.storage.folders import checksum
 from tests.tiny import tiny_llama, write_gguf
 
 
@@ -114,6 +117,49 @@ def test_what_a_killed_process_left_is_swept_up(wheel: Path, monkeypatch: pytest
     (bases / f".making-{place.name}-left").mkdir()
     folder = base_folder("tiny")
     assert sorted(path.name for path in bases.iterdir()) == [folder.name, f"{folder.name}.lock"]
+
+
+def _zeros(path: Path) -> None:
+    """Zeros in the middle of a file; its size and the time of its last change stay."""
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(before.st_size // 2)
+        file.write(bytes(512))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "weights that are cut short": lambda folder: os.truncate(folder / base_file.WEIGHTS, 1000),
+    "zeros inside the weights": lambda folder: _zeros(folder / base_file.WEIGHTS),
+    "zeros inside the tokenizer": lambda folder: _zeros(folder / "tokenizer.json"),
+    "no config": lambda folder: (folder / "config.json").unlink(),
+    "no checksums": lambda folder: (folder / base_file.MADE).write_text("{}"),
+    "checksums that are none": lambda folder: (folder / base_file.MADE).write_text("[" * 100_000),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_base_that_is_damaged_in_the_cache_is_made_again(wheel: Path, damage: str) -> None:
+    folder = base_folder("tiny")
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    DAMAGE[damage](folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} != whole
+    assert not has_base("tiny")
+    assert base_folder("tiny") == folder
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+
+
+def test_a_base_of_a_release_that_wrote_no_checksums_is_kept_if_its_weights_are_the_right_ones(
+    wheel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = base_folder("tiny")
+    right = checksum(folder / base_file.WEIGHTS)
+    (folder / base_file.MADE).unlink()
+    assert not has_base("tiny")
+    monkeypatch.setitem(base_file.BASES, "tiny", replace(base_file.BASES["tiny"], weights=right))
+    assert has_base("tiny")
+    _zeros(folder / base_file.WEIGHTS)
+    assert not has_base("tiny")
 
 
 def test_a_wheel_that_was_changed_is_refused(wheel: Path) -> None:

@@ -67,6 +67,15 @@ def test_about_is_the_same_wherever_the_parts_begin_and_end(tmp_path: Path) -> N
     )
 
 
+def test_a_configuration_may_hold_the_name_of_a_file_that_is_no_text(tmp_path: Path) -> None:
+    config = {"source": "caf\udce9"}
+    with stages.open_stage(tmp_path / "s", "count", config) as writer:
+        assert stages.plan_of(tmp_path / "s")["config"] == config  # type: ignore[index]
+        writer.finish()
+    assert stages.about(tmp_path / "s")["config"] == config
+    assert stages.open_stage(tmp_path / "s", "count", config).finished
+
+
 def test_strange_ids_survive(tmp_path: Path) -> None:
     ids = ["a/b c", "ünï", "line\u2028break", "tab\tnew\nline", '"quoted"', "x\x85y"]
     with stages.open_stage(tmp_path / "s", "embed") as writer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -21,7 +22,7 @@ import pytest
 from llark import audio
 from llark.errors import BadAudio, UserMustAct
 from llark.records import Clip
-from llark.storage import stages
+from llark.storage import folders, stages
 
 _RUN = """
 import sys, time
@@ -29,7 +30,7 @@ from dataclasses import dataclass
 from llark import engine
 from llark.errors import BadAudio
 from llark.records import Clip, Track
-from llark.storage import stages
+from llark.storage import folders, stages
 
 @dataclass(frozen=True)
 class Slow:
@@ -217,3 +218,116 @@ def test_a_store_that_fails_while_it_is_read_is_a_sentence(
     monkeypatch.setattr(Path, "read_bytes", broken)
     with pytest.raises(UserMustAct, match=r"Cannot read .*: Input/output error\."):
         list(stages.read(tmp_path / "s", Clip))
+
+
+# --- folders whose bytes have changed since --------------------------------------------------------------
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "a line twice": lambda data: data + data.splitlines(keepends=True)[0],
+    "a line less": lambda data: b"".join(data.splitlines(keepends=True)[1:]),
+    "another number": lambda data: data.replace(b'"end_seconds":1.0', b'"end_seconds":2.0', 1),
+    "zeros": lambda data: data[:100] + bytes(50) + data[150:],
+    "a zip file": lambda data: b"PK\x03\x04" + data,
+    "deep JSON": lambda data: b"[" * 200_000,
+    "nothing": lambda data: b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_records_that_are_not_those_that_were_written_are_refused_in_one_sentence(
+    tmp_path: Path, damage: str
+) -> None:
+    _fill(tmp_path / "s")
+    part = tmp_path / "s" / "part-00003.jsonl"
+    whole = part.read_bytes()
+    part.write_bytes(DAMAGE[damage](whole))
+    assert part.read_bytes() != whole
+    with pytest.raises(
+        UserMustAct, match=r"not those that were written|part-00003\.jsonl, line \d+, is no Clip"
+    ):
+        list(stages.read(tmp_path / "s", Clip))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [b"", b"null", b"[" * 200_000, b"{}", b'{"stage": 1e999}', b"PK\x03\x04", b"\x80\x04K\x01.", b"1" * 9999],
+)
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_page_that_says_no_sense_of_its_folder_is_one_sentence(
+    tmp_path: Path, page: bytes, finished: bool
+) -> None:
+    with stages.open_stage(tmp_path / "s", "count") as writer:
+        if finished:
+            writer.finish()
+    path = tmp_path / "s" / ("about.json" if finished else "unfinished/begun.json")
+    path.write_bytes(page)
+    for read in (stages.plan_of, lambda folder: stages.open_stage(folder, "count")):
+        with pytest.raises(UserMustAct, match=path.name):
+            read(tmp_path / "s")
+
+
+def test_a_changed_value_in_about_json_is_found_and_a_page_of_an_older_release_is_read(
+    tmp_path: Path,
+) -> None:
+    _fill(tmp_path / "s")
+    about = tmp_path / "s" / "about.json"
+    page = json.loads(about.read_text())
+    about.write_text(json.dumps({**page, "counts": {**page["counts"], "in": 99}}))
+    with pytest.raises(UserMustAct, match=r"its about\.json is not as it was written"):
+        stages.about(tmp_path / "s")
+    about.write_text(
+        json.dumps({name: page[name] for name in page if name not in ("own_sha256", "dropped_sha256")})
+    )
+    assert len(list(stages.read(tmp_path / "s", Clip))) == 100
+
+
+def test_what_a_kill_after_about_json_leaves_is_cleaned_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(folders._LocalFolder, "delete", lambda *_: None)
+        _fill(tmp_path / "s")
+    assert (tmp_path / "s" / "unfinished").is_dir()
+    assert stages.open_stage(tmp_path / "s", "count").finished
+    assert not (tmp_path / "s" / "unfinished").exists()
+
+
+def test_a_run_that_is_killed_every_few_seconds_gets_on_and_an_old_one_flushes_once_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(stages.time, "monotonic", lambda: now)
+    flushed = []
+    with stages.open_stage(tmp_path / "s", "count", flush_records=10**9) as writer:
+        for second in range(1800):
+            now = float(second)
+            writer.write(str(second), [])
+            if len(list((tmp_path / "s/unfinished").glob("part-*"))) > len(flushed):
+                flushed.append(second)
+    gaps = np.diff([0, *flushed])
+    assert flushed[0] <= 6
+    assert gaps[-2] == 60
+    assert len(flushed) < 60
+
+
+def test_a_device_is_never_replaced_by_a_file(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    made.write_text("x")
+    with pytest.raises(UserMustAct, match="/dev/null is neither a file nor a folder"):
+        folders.replace(made, Path("/dev/null"))
+    assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize("size", [0, 1, 8, 100_000, 600_000])
+def test_a_checksum_finds_zeros_cut_ends_and_exchanged_blocks(tmp_path: Path, size: int) -> None:
+    path, data = tmp_path / "x", np.random.default_rng(0).integers(1, 256, size, np.uint8).tobytes()
+    path.write_bytes(data)
+    whole, half = folders.checksum(path), size // 2
+    others = [data + b"\0", data[:-1], data[:half] + bytes(9) + data[half + 9 :]]
+    if size > 200_000:
+        others.append(data[65536:131072] + data[:65536] + data[131072:])
+    for other in others:
+        if other != data:
+            path.write_bytes(other)
+            assert folders.checksum(path) != whole

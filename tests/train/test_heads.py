@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -119,6 +121,41 @@ def test_clips_of_one_piece_never_teach_the_heads_that_hear_them() -> None:
     assert parts[1] in halves
     assert parts[0] != parts[1]
     assert parts[2] == halves[0] | halves[1]
+
+
+@pytest.mark.parametrize("dies_at", range(1, 7))
+def test_heads_whose_fitting_is_killed_after_any_epoch_go_on_to_the_same_bits(
+    tmp_path: Path, dies_at: int
+) -> None:
+    frames, mask, truths = clips_in_every_key(12, seed=4)
+    targets = fitting.targets_of(truths, CONFIG)
+    groups = [f"piece {i}" for i in range(12)]
+
+    class Killed(BaseException):
+        pass
+
+    def fitted(unfinished: Path | None, epochs: int = 99) -> tuple[Concepts, torch.Tensor]:
+        ticks = iter(range(epochs))
+
+        def tick(loss: float) -> None:
+            if next(ticks, None) is None:
+                raise Killed
+
+        torch.manual_seed(5)
+        config = Heads(epochs=2, folds=2, seed=0)
+        return fitting.cross_fit(
+            heads, frames, mask, targets, groups, config, tick=tick, unfinished=unfinished
+        )
+
+    whole, crossed = fitted(None)
+    after = torch.get_rng_state()
+    with pytest.raises(Killed):
+        fitted(tmp_path, dies_at - 1)
+    again, crossed_again = fitted(tmp_path)
+    assert torch.equal(crossed, crossed_again)
+    assert torch.equal(after, torch.get_rng_state())
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name])
 
 
 def test_one_piece_alone_cannot_be_cross_fitted() -> None:

@@ -11,12 +11,15 @@ validation, MuseScore General for test.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from typing_extensions import TypedDict
+
 from llark.errors import UserMustAct
-from llark.records import Annotation, Track, from_json
+from llark.records import Annotation, Track
+from llark.storage.folders import read_json
 
 
 def read(folder: str | Path) -> Iterator[tuple[Track, Annotation]]:
@@ -33,6 +36,12 @@ def read(folder: str | Path) -> Iterator[tuple[Track, Annotation]]:
 
 def read_sidecar(sidecar: Path) -> tuple[Track, Annotation]:
     """One clip, from the file of its truth that lies beside its sound."""
-    page = json.loads(sidecar.read_text(encoding="utf-8"))
-    track = from_json(Track, json.dumps({**page["track"], "path": str(sidecar.with_suffix(".ogg"))}))
-    return track, from_json(Annotation, json.dumps(page["truth"]))
+    page = read_json(Sidecar, sidecar.read_bytes(), sidecar)
+    return replace(page["track"], path=str(sidecar.with_suffix(".ogg"))), page["truth"]
+
+
+class Sidecar(TypedDict):
+    """What is read of the file beside a clip."""
+
+    track: Track
+    truth: Annotation

@@ -8,7 +8,6 @@ is the training code's own, whatever the folder's preprocessor says: see `featur
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from llark.embed import hub, windowed
 from llark.embed.checkpoint import Checkpoint
 from llark.embed.encoder import Card, Device, EncoderOptions, Sound
 from llark.errors import UserMustAct
+from llark.storage.folders import read_json
 
 VERSION = "1"
 SAMPLE_RATE = 48_000
@@ -188,7 +188,7 @@ def from_hub(folder: Path) -> Any:
     """The audio half of a folder in the hub's format. Raises `UserMustAct` where there is none."""
     from transformers import ClapAudioModelWithProjection
 
-    kind = json.loads((folder / "config.json").read_text()).get("model_type")
+    kind = read_json(dict[str, Any], (folder / "config.json").read_bytes(), folder).get("model_type")
     if kind not in ("clap", "clap_audio_model"):
         raise UserMustAct(f"{folder} is no CLAP, but a model {kind}; --encoder hub:{folder} may load it.")
     model, loading_info = ClapAudioModelWithProjection.from_pretrained(

@@ -17,6 +17,7 @@ import numpy as np
 
 from llark import audio
 from llark.errors import UserMustAct
+from llark.records import fraction
 from llark.storage.folders import Place
 
 TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
@@ -177,9 +178,9 @@ class EncoderOptions:
         if self.rate == NATIVE:
             return native
         try:
-            rate = Fraction(self.rate)
-        except (ValueError, ZeroDivisionError) as error:
-            raise UserMustAct(f"--rate {self.rate} is no number, {NATIVE} or {CLIP}.") from error
+            rate = fraction(self.rate)
+        except ValueError as error:
+            raise UserMustAct(f"--rate {self.rate[:40]} is no number, {NATIVE} or {CLIP}.") from error
         if not 0 < rate <= native:
             raise UserMustAct(
                 f"--rate {self.rate} is not available: {self.encoder} gives {float(native):g} frames a "

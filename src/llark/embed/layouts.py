@@ -12,8 +12,10 @@ import hashlib
 import io
 import itertools
 import json
+import math
 import re
 import tarfile
+import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ import numpy as np
 
 from llark import engine
 from llark.errors import Refused, StoreMismatch, UserMustAct
-from llark.records import Dropped, Embedding
+from llark.records import Dropped, Embedding, fraction
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings
 from llark.storage.folders import Place
@@ -162,7 +164,7 @@ class ForeignFrames:
         try:
             head = io.BytesIO(self._bytes(4096))
             full, _, dtype = _HEADS[np.lib.format.read_magic(head)](head)
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, KeyError, OSError, SyntaxError, RecursionError, tokenize.TokenError) as error:
             raise BadFrames("not-npy", f"{self.path} holds no array of numbers ({error})") from error
         if dtype.hasobject:
             raise BadFrames("not-npy", f"{self.path} holds objects, not numbers")
@@ -175,7 +177,9 @@ class ForeignFrames:
         """[frames, width]. Raises `BadFrames`."""
         shape = self.shape()
         try:
-            array: np.ndarray = np.load(io.BytesIO(self._bytes(self.size)), allow_pickle=False)
+            if math.prod(shape) > self.size:  # numpy would ask for memory for all that the head promises
+                raise ValueError(f"its head says {shape}, and there are {self.size} bytes")
+            array = np.lib.format.read_array(io.BytesIO(self._bytes(self.size)), allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
             raise BadFrames("not-npy", f"{self.path} is damaged ({error})") from error
         return array.reshape(shape)
@@ -231,7 +235,7 @@ def _page(data: bytes, where: str, strict: bool = True) -> dict[str, Any]:
     """An object of JSON."""
     try:
         page = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if strict:
             raise UserMustAct(f"{where}, is no JSON: {error}.") from error
         return {}
@@ -303,11 +307,11 @@ def import_(source: Path, out: Place, encoder: str, rate: str) -> None:
 
 def _rate(text: str) -> Fraction:
     try:
-        exact = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        exact = fraction(text)
+    except ValueError:
         exact = Fraction(0)
-    if exact <= 0:
-        raise UserMustAct(f"--rate {text} is no number of frames a second.")
+    if not exact:
+        raise UserMustAct(f"--rate {text[:40]} is no number of frames a second.")
     return exact
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from llark import audio, embed
 from llark.embed import HUB, mini
 from llark.embed.encoder import CLIP, Encoder, EncoderOptions, device
 from llark.errors import UserMustAct
+from llark.records import fraction
 from llark.storage import stages
 from llark.storage.embeddings import Embeddings
-from llark.storage.folders import Place
+from llark.storage.folders import Place, read_json
 
 CONFIG = "config.json"
 
@@ -117,7 +117,7 @@ def of_published(width: int) -> dict[str, Any]:
 
 def of_embeddings(folder: Place) -> EncoderRecord | None:
     """The encoder of a finished folder of embeddings; `None` where it does not say."""
-    config: dict[str, Any] = stages.about(folder)["config"] or {}
+    config = stages.about(folder)["config"]
     settings: Any = config.get("settings")
     shards = Embeddings(folder)
     first = next(iter(shards), None)
@@ -131,9 +131,13 @@ def of_embeddings(folder: Place) -> EncoderRecord | None:
         known, version = _FROM_ELSEWHERE["mini"], str(config["encoder"])
     else:
         return None
-    rate = rate or str(Fraction(shards.entry(first)["frames_per_second"]))
+    rate = rate or str(fraction(shards.entry(first)["frames_per_second"]))
+    try:
+        settings = EncoderOptions(**known)
+    except TypeError as error:
+        raise UserMustAct(f"{folder} was embedded with settings of another release: {error}.") from error
     return EncoderRecord(
-        settings=EncoderOptions(**known),
+        settings=settings,
         version=version,
         width=shards.shape(first)[1],
         frames_per_second="" if rate == ONE_A_CLIP else str(rate),
@@ -184,11 +188,10 @@ def config_of(model: Path) -> dict[str, Any]:
     """A model folder's `config.json`. Raises `UserMustAct` where there is none."""
     path = model / CONFIG
     try:
-        return json.loads(path.read_text())
+        text = path.read_bytes()
     except OSError as error:
         raise UserMustAct(f"{model} is not a model folder: it has no {CONFIG}.") from error
-    except ValueError as error:
-        raise UserMustAct(f"{path} is damaged: {error}.") from error
+    return read_json(dict[str, Any], text, path)
 
 
 def of_model(model: Path) -> EncoderRecord:
@@ -199,7 +202,10 @@ def of_model(model: Path) -> EncoderRecord:
     page = config_of(model)
     if recorded := page.get("audio_encoder"):
         try:
-            return EncoderRecord(**{**recorded, "settings": EncoderOptions(**recorded["settings"])})
+            record = EncoderRecord(**{**recorded, "settings": EncoderOptions(**recorded["settings"])})
+            return read_json(
+                EncoderRecord, json.dumps(record.as_record()), f"audio_encoder in {model / CONFIG}"
+            )
         except (TypeError, KeyError) as error:
             raise UserMustAct(
                 f"{model / CONFIG}: audio_encoder is not as this release writes it: {error}."

@@ -21,6 +21,8 @@ from llark.evaluate import bootstrap
 from llark.evaluate.cases import AUDIO, CONDITIONS, FACTS, WRONG_FACTS
 from llark.evaluate.tasks import TASKS
 from llark.report.terminal import printable
+from llark.storage import folders
+from llark.storage.folders import read_json
 
 AGREEMENT = "agreement"
 FOLLOWS, KEEPS = "follows wrong facts", "keeps to the sound"
@@ -172,7 +174,7 @@ def read(folder: str | Path) -> Evaluation:
     if not (folder / SCORES).is_file():
         raise UserMustAct(f"There is no {SCORES} in {folder}; run `llark evaluate` first.")
     try:
-        scores = json.loads((folder / SCORES).read_text(encoding="utf-8"))
+        scores = read_json(dict[str, Any], (folder / SCORES).read_bytes(), folder / SCORES)
         return Evaluation(
             rows=tuple(ScoreRow(**row) for row in scores["rows"]),
             margins=tuple(Margin(**margin) for margin in scores["margins"]),
@@ -180,7 +182,7 @@ def read(folder: str | Path) -> Evaluation:
             versions=scores["versions"],
             absent=tuple(Absent(**absent) for absent in scores.get("absent", ())),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, KeyError, TypeError, AttributeError) as error:
         raise UserMustAct(
             f"The report in {folder} is damaged, or of another release ({error}); run `llark evaluate` again."
         ) from error
@@ -188,7 +190,7 @@ def read(folder: str | Path) -> Evaluation:
 
 def json_lines(path: Path) -> list[Any]:
     """What stands in a file of JSON lines. A line ends where JSON ends it, not at U+2028 inside a string."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    return [read_json(dict[str, Any], line, path) for line in path.read_bytes().split(b"\n") if line]
 
 
 def _plain(value: object) -> Any:
@@ -203,9 +205,7 @@ def _plain(value: object) -> Any:
 
 def replace_file(path: Path, text: str) -> None:
     """All of the new file or all of the old one, whenever it is interrupted."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    folders.folder(path.parent).write(path.name, text.encode())
 
 
 # --- the table --------------------------------------------------------------------------------------------

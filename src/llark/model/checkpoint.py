@@ -21,6 +21,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, 
 from transformers.utils import logging
 
 from llark.errors import UserMustAct, one_line
+from llark.storage.folders import read_json
 
 from .base import BASES, base_folder
 from .config import LlarkConfig
@@ -188,7 +189,7 @@ def load_adapter(
         return load_whole(folder, dtype=dtype)
     if not (folder / CONFIG_FILE).is_file() or not (folder / AUDIO_FILE).is_file():
         raise UserMustAct(f"{folder} is not a model folder: it needs {CONFIG_FILE} and {AUDIO_FILE}.")
-    config = LlarkConfig.from_json_file(folder / CONFIG_FILE)
+    config = _config(folder / CONFIG_FILE)
     if not (base or config.base_name):
         raise UserMustAct(f"{folder} does not say what its base language model is: name its folder (--base).")
     language_model, tokenizer, _ = _open_base(base or config.base_name, dtype)
@@ -209,6 +210,14 @@ def load_adapter(
         if merge:
             merge_lora(model)
     return model.eval(), processor_for(model, tokenizer)
+
+
+def _config(path: Path) -> LlarkConfig:
+    """Raises `UserMustAct` where the file is damaged."""
+    try:
+        return LlarkConfig.from_dict(read_json(dict[str, Any], path.read_bytes(), path))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserMustAct(f"{path} is damaged, or of another release: {one_line(error)[:200]}") from error
 
 
 def is_whole(folder: str | Path) -> bool:

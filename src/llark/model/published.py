@@ -7,7 +7,6 @@ weights are read with `weights_only=True`: they are data, or they are refused.
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,8 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from typing_extensions import TypedDict
 
 from llark.errors import UserMustAct, one_line
+from llark.storage.folders import read_json, replace
 
 from .checkpoint import processor_for, read_tensors, save_whole
 from .config import AUDIO_TOKENS, LlarkConfig
@@ -77,7 +78,9 @@ def import_checkpoint(
     model = _model(settings, language, projector, words, dtype)
     config = model.config
     config.audio_encoder = encoder_of(config.audio_width)
-    save_whole(model, processor_for(model, words), out)
+    scratch = out.with_name(f".{out.name}.writing")
+    save_whole(model, processor_for(model, words), scratch)
+    replace(scratch, out)
     count = sum(parameter.numel() for parameter in model.parameters())
     return Imported(settings["model_type"], len(tensors), count, config.audio_width, where)
 
@@ -86,7 +89,7 @@ def _settings(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise UserMustAct(f"{folder} has no config.json; name a checkpoint-… folder of the training.")
-    settings: dict[str, Any] = json.loads(path.read_text())
+    settings = read_json(dict[str, Any], path.read_bytes(), path)
     kind = settings.get("model_type")
     if kind not in KINDS:
         raise UserMustAct(
@@ -108,8 +111,8 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     """Every tensor of a checkpoint, whole or in shards, in either format."""
     for index in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):
         if (folder / index).is_file():
-            names = sorted(set(json.loads((folder / index).read_text())["weight_map"].values()))
-            return _merge(folder, names)
+            page = read_json(ShardIndex, (folder / index).read_bytes(), folder / index)
+            return _merge(folder, sorted(set(page["weight_map"].values())))
     for name in ("model.safetensors", "pytorch_model.bin"):
         if (folder / name).is_file():
             return _merge(folder, [name])
@@ -120,6 +123,12 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     if len(shards) != most:
         raise UserMustAct(f"{folder} has {len(shards)} of {most} pytorch_model shards; copy the others, too.")
     return _merge(folder, shards)
+
+
+class ShardIndex(TypedDict):
+    """Which file holds a tensor."""
+
+    weight_map: dict[str, str]
 
 
 def _merge(folder: Path, names: list[str]) -> dict[str, Tensor]:

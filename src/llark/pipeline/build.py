@@ -9,14 +9,13 @@ files ─prepare→ clips ─┬─listen→ annotations ─instruct→ exchange
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llark.errors import UserMustAct
 from llark.records import Clip
-from llark.storage import artifacts, stages
+from llark.storage import artifacts, folders, stages
 
 if TYPE_CHECKING:
     from llark import recipe as sections
@@ -133,7 +132,7 @@ def train(model: sections.Model, config: sections.Train, out: Path, world: World
         train_on(model, config, [str(out)], out / TRAIN, world)
         world.wait()
         if world.is_main:
-            os.replace(out / TRAIN / MODEL, out / MODEL)
+            folders.replace(out / TRAIN / MODEL, out / MODEL)
 
 
 def evaluate(config: sections.Evaluate, out: Path) -> str:

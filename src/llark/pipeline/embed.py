@@ -150,10 +150,12 @@ def import_(source: Path, out: str, encoder: str, rate: str) -> str:
 
 
 def verify(folder: str) -> str:
-    """Whether every clip's frames are those that were written. Raises `UserMustAct` where some are not."""
+    """Whether all that is in a folder of embeddings is as it was written. Raises `UserMustAct` where not."""
     from llark.storage.embeddings import Embeddings
 
     embeddings = Embeddings(folder)
+    for _ in stages.read_dropped(folder):
+        pass
     damaged = embeddings.damaged()
     if damaged:
         raise UserMustAct(

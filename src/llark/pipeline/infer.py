@@ -15,7 +15,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, fields, replace
@@ -275,7 +274,7 @@ def _is_ours(place: str) -> bool:
 
 
 def _shards(folder: Place) -> Iterator[ReadyClip]:
-    shards = Embeddings(folder, verify=True)
+    shards = Embeddings(folder)
     for clip in shards:
         entry, (frames, width) = shards.entry(clip), shards.shape(clip)
         yield ReadyClip(
@@ -481,9 +480,8 @@ def _write(out: Path) -> str:
     folder = run_folder(out)
     rows = [kept.row for kept in sorted(stages.read(folder, KeptAnswer), key=lambda kept: kept.number)]
     as_text: Callable[[Sequence[AnswerRow]], str] = _csv if out.suffix == ".csv" else _jsonl
-    scratch = out.with_name(out.name + ".writing")
-    scratch.write_bytes(as_text(rows).encode(errors="backslashreplace"))  # names that are no UTF-8
-    os.replace(scratch, out)
+    text = as_text(rows).encode(errors="backslashreplace")  # names that are no UTF-8
+    folders.folder(out.parent).write(out.name, text)
     counts = stages.about(folder)["counts"]["dropped"]
     dropped = ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "none"
     return f"{out}: {len(rows)} answers; dropped: {dropped}\n  drops and settings: {folder}"

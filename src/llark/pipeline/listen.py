@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from llark import audio, engine
 from llark.errors import StoreMismatch, UserMustAct
-from llark.records import Annotation, Clip, Dropped, Embedding, Track
+from llark.records import Annotation, Clip, Dropped, Embedding, Track, fraction
 from llark.storage import folders, stages
 from llark.storage.embeddings import Embeddings
 from llark.storage.folders import Place
@@ -251,7 +251,7 @@ class EmbedForModel:
         audio.refuse_changed(record)
         window = self.record.window_seconds
         frames = frames_of(self.encoder, window, record.path, record.start_seconds, record.end_seconds)
-        rate = float(Fraction(self.record.frames_per_second or len(frames) / record.duration_seconds))
+        rate = float(fraction(self.record.frames_per_second or len(frames) / record.duration_seconds))
         yield Embedding(record.id, f"{self.record.name} {self.encoder.card.version}", frames, rate)
 
 
@@ -330,7 +330,8 @@ def refuse_others(folder: Path, plan: Mapping[str, object]) -> None:
 
     `plan` is that of the stage, with `clips` and `sounds`. Of other differences the stage itself speaks.
     """
-    there = (stages.plan_of(folder) or {}).get("config") or {}
+    begun = stages.plan_of(folder)
+    there = begun["config"] if begun else {}
     if there.get("clips") != plan["clips"] or there.get("sounds") == plan["sounds"]:
         return
     which = "other recordings of the same names" if "sounds" in there else "recordings that were not noted"

@@ -152,7 +152,7 @@ def read_data(places: Artifacts, config: Train) -> TrainData:
     """What a training reads of these folders. Test clips are left out."""
     from llark.train.data import TrainData
 
-    embeddings = [Embeddings(place, verify=True) for place in places.embeddings]
+    embeddings = [Embeddings(place) for place in places.embeddings]
     clips = [clip for place in places.clips for clip in stages.read(place, Clip)]
     splits = {clip.id: clip.split for clip in clips}
     rates = {shard.frames_per_second for shard in embeddings}

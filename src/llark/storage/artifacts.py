@@ -99,6 +99,6 @@ def find(places: Iterable[Place], kinds: Collection[str], hint: str) -> Artifact
 def _kind(folder: Place) -> str | None:
     page = stages.about(folder)
     if page["stage"] == "prepare":
-        kind = str((page["config"] or {}).get("holds", "clips"))
+        kind = str(page["config"].get("holds", "clips"))
         return kind if kind in _KINDS else None
     return _OF_STAGE.get(page["stage"])

@@ -9,18 +9,33 @@ one ranged read below a URL.
 from __future__ import annotations
 
 import hashlib
-import json
+import math
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
+from typing_extensions import TypedDict
 
+from llark import records
 from llark.errors import UserMustAct
 from llark.records import Embedding
 from llark.storage import folders, stages
 from llark.storage.folders import Place
+
+
+class IndexEntry(TypedDict):
+    """The line of the index about a clip."""
+
+    clip_id: str
+    encoder: str
+    frames_per_second: float
+    shape: tuple[int, int]
+    sha256: str
+    start_seconds: NotRequired[float]
+    end_seconds: NotRequired[float]
+    rate: NotRequired[str]
+
 
 OPEN_SHARDS = 32
 """Shards of one folder that are open at once: each is a file handle, and systems allow some hundreds."""
@@ -30,24 +45,23 @@ class Embeddings(Mapping[str, Embedding]):
     """The embeddings of a finished folder by clip id, each read when asked for: from disk, or, below a URL,
     with one ranged read of its shard.
 
-    Iterates over the ids in the order of the stage's input. Can be sent to another process.
-
-    Args:
-        verify: Compare each clip's frames with what was written, the first time they are read; then
-            `[clip_id]` raises `UserMustAct` where they differ.
+    Iterates over the ids in the order of the stage's input. Can be sent to another process. `[clip_id]`
+    raises `UserMustAct` where a clip's frames cannot be read, or are not those that were written, which is
+    checked the first time.
 
     Raises:
-        UserMustAct: The folder is not finished.
+        UserMustAct: The folder is not finished, or its index is damaged.
     """
 
-    def __init__(self, folder: Place, *, verify: bool = False) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder
-        self._verify = verify
         self._verified: set[str] = set()
-        self._index: dict[str, tuple[str, dict[str, Any]]] = {}
-        for part, line in stages.lines(folder):
-            entry = json.loads(line)
-            self._index[entry["clip_id"]] = (f"{part}.safetensors", entry)
+        self._index: dict[str, tuple[str, IndexEntry]] = {}
+        for part, entry in stages.read_parts(folder, IndexEntry):
+            clip_id, rate = entry["clip_id"], entry["frames_per_second"]
+            if clip_id in self._index or not 0 <= rate < math.inf:
+                raise stages.damaged(folder, f"what it says of {clip_id} cannot be")
+            self._index[clip_id] = (f"{part}.safetensors", entry)
         self._open_files()
 
     def _open_files(self) -> None:
@@ -56,29 +70,33 @@ class Embeddings(Mapping[str, Embedding]):
         self._tensors = lru_cache(OPEN_SHARDS)(self._files.tensors)
 
     def __getitem__(self, clip_id: str) -> Embedding:
+        from safetensors import SafetensorError
+
         shard, entry = self._index[clip_id]
-        frames: np.ndarray = self._tensors(shard).get_tensor(clip_id)
-        if self._verify and clip_id not in self._verified:
-            if hashlib.sha256(frames.tobytes()).hexdigest() != entry["sha256"]:
-                raise UserMustAct(f"{self.folder}: the frames of {clip_id} are not those that were written.")
+        try:
+            frames: np.ndarray = self._tensors(shard).get_tensor(clip_id)
+            exact = str(records.fraction(entry.get("rate", entry["frames_per_second"])))
+        except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
+            raise stages.damaged(self.folder, f"{clip_id} cannot be read ({error})") from error
+        if clip_id not in self._verified:
+            digest = hashlib.sha256(frames.tobytes()).hexdigest()
+            if (digest, frames.shape) != (entry["sha256"], entry["shape"]):
+                raise stages.damaged(self.folder, f"the frames of {clip_id} are not those that were written")
             self._verified.add(clip_id)
-        rate = float(entry["frames_per_second"])
-        start = float(entry.get("start_seconds", 0.0))
-        end = float(entry.get("end_seconds", start + (len(frames) / rate if rate else 0.0)))
-        exact = str(entry.get("rate") or Fraction(rate))
+        rate, start = entry["frames_per_second"], entry.get("start_seconds", 0.0)
+        end = entry.get("end_seconds", start + (len(frames) / rate if rate else 0.0))
         return Embedding(clip_id, entry["encoder"], frames, rate, start, end, exact)
 
     @property
     def frames_per_second(self) -> float:
         """Of the first clip; 0 where there is none."""
-        return next((float(entry["frames_per_second"]) for _, entry in self._index.values()), 0.0)
+        return next((entry["frames_per_second"] for _, entry in self._index.values()), 0.0)
 
     def shape(self, clip_id: str) -> tuple[int, int]:
         """(frames, width), without reading them."""
-        frames, width = self._index[clip_id][1]["shape"]
-        return frames, width
+        return self._index[clip_id][1]["shape"]
 
-    def entry(self, clip_id: str) -> dict[str, Any]:
+    def entry(self, clip_id: str) -> IndexEntry:
         """The line of the index about a clip."""
         return self._index[clip_id][1]
 
@@ -87,15 +105,10 @@ class Embeddings(Mapping[str, Embedding]):
         return [clip_id for clip_id in self if not self._is_as_written(clip_id)]
 
     def _is_as_written(self, clip_id: str) -> bool:
-        from safetensors import SafetensorError
-
         try:
-            frames = self[clip_id].frames
-        except (OSError, SafetensorError, KeyError, ValueError, UserMustAct):
+            return self[clip_id] is not None
+        except UserMustAct:
             return False
-        entry = self.entry(clip_id)
-        digest = hashlib.sha256(frames.tobytes()).hexdigest()
-        return (digest, list(frames.shape)) == (entry["sha256"], entry["shape"])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._index)

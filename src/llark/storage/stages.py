@@ -20,12 +20,13 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from importlib import metadata
-from typing import Any, TypeVar
+from typing import Any, NotRequired, TypeVar
 
 import numpy as np
 from safetensors.numpy import save
+from typing_extensions import TypedDict
 
 from llark import records
 from llark.errors import StoreMismatch, UserMustAct
@@ -43,6 +44,49 @@ SHARD_BYTES = 64_000_000
 FORMAT = 1
 """The version of this folder layout."""
 
+FIRST_FLUSH_SECONDS, FLUSH_SHARE = 5.0, 0.1
+"""A young run flushes early, so that one that is killed again and again gets on; an old one in few parts."""
+
+
+class Plan(TypedDict):
+    """What a folder is made for: `begun.json`."""
+
+    format: int
+    stage: str
+    config: dict[str, Any]
+    inputs: list[Any]
+
+
+Counts = TypedDict("Counts", {"in": int, "out": int, "dropped": dict[str, int]})
+"""Inputs, records, and drops by reason."""
+
+
+class About(Plan):
+    """What a finished folder says of itself: `about.json`."""
+
+    versions: dict[str, str]
+    counts: Counts
+    sha256: str
+    """Of the lines of all parts."""
+    dropped_sha256: NotRequired[str]
+    """Of the lines of `dropped.jsonl`. This key and the next are absent in older data."""
+    own_sha256: NotRequired[str]
+    """Of all else in the page."""
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """What became of one input: how many records, and which drops."""
+
+    id: str
+    records: int
+    dropped: list[Dropped]
+
+    @property
+    def is_retried(self) -> bool:
+        """Whether an unfinished folder tries the input again: its drop's cause may be gone by now."""
+        return not self.records and any(drop.reason.startswith(records.MAY_PASS) for drop in self.dropped)
+
 
 class StageWriter:
     """A stage's folder while it is written. Made by `open_stage`; used as a context manager.
@@ -51,21 +95,23 @@ class StageWriter:
     `finished`: whether the folder was complete when it was opened: then nothing is left to do.
     """
 
-    def __init__(self, folder: Place, plan: dict[str, Any], flush_records: int, flush_seconds: float) -> None:
+    def __init__(self, folder: Place, plan: Plan, flush_records: int, flush_seconds: float) -> None:
         self.folder = folder
-        self.stage = str(plan["stage"])
+        self.stage = plan["stage"]
         self._files = folders.folder(folder)
         self.finished = self._files.exists(ABOUT)
         self.done: set[str] = set()
         self._plan = plan
         self._flush_records = flush_records
         self._flush_seconds = flush_seconds
-        self._entries: list[dict[str, Any]] = []
+        self._entries: list[JournalEntry] = []
         self._lines: list[str] = []
         self._arrays: dict[str, np.ndarray] = {}
-        self._flushed_at = time.monotonic()
+        self._began = self._flushed_at = time.monotonic()
         self._next_part = 0
-        if not self.finished:
+        if self.finished:  # a kill may have come before this was deleted
+            self._files.delete(UNFINISHED)
+        else:
             try:
                 self._resume()
             except BaseException:
@@ -86,8 +132,8 @@ class StageWriter:
                     self._files.delete(name)
         self._next_part = 1 + max((int(name.removeprefix("part-")) for name in committed), default=-1)
         journal = _journal(self._files)
-        if any(entry["records"] for entry in journal.values()):  # where all was lost, all is tried again
-            self.done = {id_ for id_, entry in journal.items() if not _is_retried(entry)}
+        if any(entry.records for entry in journal.values()):  # where all was lost, all is tried again
+            self.done = {id_ for id_, entry in journal.items() if not entry.is_retried}
 
     def write(self, input_id: str, outputs: Sequence[object]) -> None:
         """Takes what one input became: records, drops, or nothing. On disk after the next flush.
@@ -101,14 +147,16 @@ class StageWriter:
         if self.finished or input_id in self.done:
             raise ValueError(f"{input_id} is already in {self.folder}")
         outputs = [_fit(output, self.stage) for output in outputs]
-        drops = [records.to_dict(output) for output in outputs if isinstance(output, Dropped)]
+        drops = [output for output in outputs if isinstance(output, Dropped)]
         lines = [_line(output, self._arrays) for output in outputs if not isinstance(output, Dropped)]
         self.done.add(input_id)
         self._lines += lines
-        self._entries.append({"id": input_id, "records": len(lines), "dropped": drops})
+        self._entries.append(JournalEntry(input_id, len(lines), drops))
         full = len(self._entries) >= self._flush_records
         full = full or sum(frames.nbytes for frames in self._arrays.values()) >= SHARD_BYTES
-        if full or time.monotonic() - self._flushed_at >= self._flush_seconds:
+        now = time.monotonic()
+        patience = min(self._flush_seconds, FIRST_FLUSH_SECONDS + FLUSH_SHARE * (now - self._began))
+        if full or now - self._flushed_at >= patience:
             self.flush()
 
     def flush(self) -> None:
@@ -128,33 +176,37 @@ class StageWriter:
                 if lines:
                     text = "".join(line + "\n" for line in lines)
                     self._files.write(lines_of, text.encode(errors="backslashreplace"))
-                self._files.write(entry, _json_bytes(entries))
+                self._files.write(entry, _json_bytes([records.to_dict(one) for one in entries]))
         except UserMustAct:
             for written in (entry, lines_of, arrays_of):
                 self._files.delete(written)
             raise
         self._next_part += 1
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> About:
         """Flushes, writes `dropped.jsonl` and then `about.json`, and returns what the latter says."""
         if self.finished:
             return about(self.folder)
         self.flush()
         journal = _journal(self._files)
-        drops = [drop for entry in journal.values() for drop in entry["dropped"]]
-        reasons = dict(sorted(Counter(drop["reason"] for drop in drops).items()))
-        out = sum(entry["records"] for entry in journal.values())
-        counts = {"in": len(journal), "out": out, "dropped": reasons}
-        page = {
-            **self._plan,
+        drops = [drop for entry in journal.values() for drop in entry.dropped]
+        reasons = dict(sorted(Counter(drop.reason for drop in drops).items()))
+        out = sum(entry.records for entry in journal.values())
+        dropped = "".join(json.dumps(asdict(drop), ensure_ascii=False) + "\n" for drop in drops).encode()
+        page: About = {
+            "format": FORMAT,
+            "stage": self.stage,
+            "config": self._plan["config"],
+            "inputs": self._plan["inputs"],
             "versions": versions(),
-            "counts": counts,
+            "counts": {"in": len(journal), "out": out, "dropped": reasons},
             "sha256": _sha256(self._files, *_parts(self._files)),
+            "dropped_sha256": hashlib.sha256(dropped).hexdigest(),
         }
+        page["own_sha256"] = _own_sha256(page)
         with folders.clear_errors(self.folder):
             self._files.still_locked()
-            text = "".join(json.dumps(drop, ensure_ascii=False) + "\n" for drop in drops)
-            self._files.write(DROPPED, text.encode())
+            self._files.write(DROPPED, dropped)
             self._files.write(ABOUT, _json_bytes(page))
         self.finished = True
         self.close()
@@ -200,7 +252,7 @@ def open_stage(
     made_from = [
         {"stage": about(path)["stage"], "sha256": _sha256(folders.folder(path), ABOUT)} for path in inputs
     ]
-    plan = {"format": FORMAT, "stage": stage, "config": plain(config), "inputs": made_from}
+    plan: Plan = {"format": FORMAT, "stage": stage, "config": plain(config) or {}, "inputs": made_from}
     place = folders.folder(folder)
     with folders.clear_errors(folder, "read"):
         if place.is_file():
@@ -213,15 +265,19 @@ def open_stage(
     return StageWriter(folder, plan, flush_records, flush_seconds)
 
 
-def plan_of(folder: Place) -> dict[str, Any] | None:
-    """What a stage's folder is for, finished or only begun (`stage`, `config`, `inputs`); `None` where no
-    stage has begun."""
+def plan_of(folder: Place) -> Plan | None:
+    """What a stage's folder is for, finished or only begun; `None` where no stage has begun.
+
+    Raises `UserMustAct` where the folder is damaged.
+    """
     place = folders.folder(folder)
     with folders.clear_errors(folder, "read"):
-        for name in (ABOUT, f"{UNFINISHED}/{BEGUN}"):
-            if place.exists(name):
-                return json.loads(place.read(name))
-    return None
+        if place.exists(ABOUT):
+            return about(folder)
+        if not place.exists(f"{UNFINISHED}/{BEGUN}"):
+            return None
+        begun = folders.join(folder, f"{UNFINISHED}/{BEGUN}")
+        return folders.read_json(Plan, place.read(f"{UNFINISHED}/{BEGUN}"), begun)
 
 
 def forget_begun(folder: Place) -> None:
@@ -235,7 +291,7 @@ def forget_begun(folder: Place) -> None:
         return
     place.lock(f"{UNFINISHED}/{LOCK}")
     try:
-        if any(entry["records"] for entry in _journal(place).values()):
+        if any(entry.records for entry in _journal(place).values()):
             return
         inside = [f"{UNFINISHED}/{name}" for name in place.names(UNFINISHED) if name != LOCK]
         for name in [*(name for name in place.names() if name != UNFINISHED), *inside]:
@@ -244,31 +300,51 @@ def forget_begun(folder: Place) -> None:
         place.unlock()
 
 
-def about(folder: Place) -> dict[str, Any]:
-    """What a finished folder says of itself. Raises `UserMustAct` if it is not finished, or not there."""
+def about(folder: Place) -> About:
+    """What a finished folder says of itself. Raises `UserMustAct` if it is not finished, not there, or
+    damaged."""
     place = folders.folder(folder)
     with folders.clear_errors(folder, "read"):
         if place.exists(ABOUT):
-            return json.loads(place.read(ABOUT))
+            page = folders.read_json(About, place.read(ABOUT), folders.join(folder, ABOUT))
+            if page.get("own_sha256") not in (None, _own_sha256(page)):
+                raise damaged(folder, f"its {ABOUT} is not as it was written")
+            return page
         if place.names(UNFINISHED):
             raise UserMustAct(f"{folder} is not finished; run its stage again, and it will go on.")
     raise UserMustAct(f"{folder} is not the folder of a finished stage: it has no {ABOUT}.")
+
+
+def damaged(folder: Place, what: str) -> UserMustAct:
+    """What is said of a folder whose content has changed since it was written."""
+    return UserMustAct(f"{folder}: {what}. It is damaged; delete it and run its stage again.")
 
 
 def read(folder: Place, kind: type[Record]) -> Iterator[Record]:
     """The records of a finished folder, in the order of the stage's input.
 
     Raises:
-        UserMustAct: The folder is not finished, or a line is no such record.
+        UserMustAct: The folder is not finished, a line is no such record, or lines are not those that were
+            written.
     """
-    number, last = 0, ""
-    for part, line in lines(folder):
-        number, last = (number + 1 if part == last else 1), part
-        try:
-            yield records.from_json(kind, line)
-        except ValueError as error:
-            where = folders.join(folder, f"{part}.jsonl")
-            raise UserMustAct(f"{where}, line {number}, is no {kind.__name__}.") from error
+    for _, record in read_parts(folder, kind):
+        yield record
+
+
+def read_parts(folder: Place, kind: type[Record]) -> Iterator[tuple[str, Record]]:
+    """The records of a finished folder, each with the name of its part. Raises as `read` does."""
+    expected, place = about(folder)["sha256"], folders.folder(folder)
+    with folders.clear_errors(folder, "read"):
+        names = _parts(place)
+        as_written = _sha256(place, *names) == expected
+        for name in names:
+            for number, line in enumerate(io.BytesIO(place.read(name)), 1):
+                where = f"{folders.join(folder, name)}, line {number},"
+                record = folders.read_json(kind, line, where)
+                if as_written:
+                    yield _stem(name), record
+    if not as_written:  # and every line is a record
+        raise damaged(folder, "its records are not those that were written")
 
 
 def read_all(many: Iterable[Place], kind: type[Record]) -> Iterator[Record]:
@@ -277,19 +353,15 @@ def read_all(many: Iterable[Place], kind: type[Record]) -> Iterator[Record]:
         yield from read(folder, kind)
 
 
-def lines(folder: Place) -> Iterator[tuple[str, bytes]]:
-    """The lines of a finished folder, each with the name of its part. `UserMustAct`: it is not finished."""
-    about(folder)
-    for name in _parts(folders.folder(folder)):
-        for line in _lines(folder, name):
-            yield _stem(name), line
-
-
 def read_dropped(folder: Place) -> Iterator[Dropped]:
-    """What a finished stage dropped, with the reasons."""
-    about(folder)
-    for line in _lines(folder, DROPPED):
-        yield records.from_json(Dropped, line)
+    """What a finished stage dropped, with the reasons. Raises as `read` does."""
+    page, place = about(folder), folders.folder(folder)
+    with folders.clear_errors(folder, "read"):
+        data = place.read(DROPPED)
+    for number, line in enumerate(io.BytesIO(data), 1):
+        yield folders.read_json(Dropped, line, f"{folders.join(folder, DROPPED)}, line {number},")
+    if page.get("dropped_sha256") not in (None, hashlib.sha256(data).hexdigest()):
+        raise damaged(folder, f"its {DROPPED} is not as it was written")
 
 
 # --- parts ------------------------------------------------------------------------------------------------
@@ -303,30 +375,19 @@ def _stem(name: str) -> str:
     return name.rpartition("/")[2].partition(".")[0]
 
 
-def _lines(folder: Place, name: str) -> Iterator[bytes]:
-    with folders.clear_errors(folder, "read"):
-        data = folders.folder(folder).read(name)
-    return iter(io.BytesIO(data))
-
-
 def _parts(place: Folder) -> list[str]:
     return [name for name in place.names() if _is_part(name, ".jsonl")]
 
 
-def _journal(place: Folder) -> dict[str, dict[str, Any]]:
+def _journal(place: Folder) -> dict[str, JournalEntry]:
     """The finished inputs by id; a later try takes the place of an earlier one."""
-    entries: dict[str, dict[str, Any]] = {}
+    entries: dict[str, JournalEntry] = {}
     for name in place.names(UNFINISHED):
         if _is_part(name, ".json"):
-            for entry in json.loads(place.read(f"{UNFINISHED}/{name}")):
-                entries[entry["id"]] = entry
+            data = place.read(f"{UNFINISHED}/{name}")
+            for entry in folders.read_json(list[JournalEntry], data, f"{UNFINISHED}/{name} of a stopped run"):
+                entries[entry.id] = entry
     return entries
-
-
-def _is_retried(entry: dict[str, Any]) -> bool:
-    """Whether an unfinished folder tries an input again: its drop has a cause that may be gone by now."""
-    drops = entry["dropped"]
-    return not entry["records"] and any(drop["reason"].startswith(records.MAY_PASS) for drop in drops)
 
 
 def _fit(record: object, stage: str) -> object:
@@ -369,6 +430,11 @@ def _sha256(place: Folder, *names: str) -> str:
     return digest.hexdigest()
 
 
+def _own_sha256(page: About) -> str:
+    rest = {name: value for name, value in page.items() if name != "own_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
 def _json_bytes(value: object) -> bytes:
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
     return text.encode(errors="backslashreplace")  # halves of characters, as JSON escapes them
@@ -377,15 +443,15 @@ def _json_bytes(value: object) -> bytes:
 # --- what a folder is made for ---------------------------------------------------------------------------
 
 
-def refuse_other(folder: Place, there: dict[str, Any], plan: dict[str, Any]) -> None:
+def refuse_other(folder: Place, there: Plan, plan: Plan) -> None:
     """Raises `StoreMismatch` that says what differs. Versions and counts may."""
-    if there.get("stage") != plan["stage"]:
-        what = f"holds the output of {there.get('stage')}, not of {plan['stage']}"
-    elif there.get("config") != plan["config"]:
-        what = f"was made with another configuration ({_difference(there.get('config'), plan['config'])})"
-    elif there.get("inputs") != plan["inputs"]:
+    if there["stage"] != plan["stage"]:
+        what = f"holds the output of {there['stage']}, not of {plan['stage']}"
+    elif there["config"] != plan["config"]:
+        what = f"was made with another configuration ({_difference(there['config'], plan['config'])})"
+    elif there["inputs"] != plan["inputs"]:
         what = "was made from other input"
-    elif there.get("format") != plan["format"]:
+    elif there["format"] != plan["format"]:
         what = "has the layout of another version of llark"
     else:
         return

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from typing_extensions import TypedDict
 
 from llark.errors import UserMustAct
 from llark.model import checkpoint
 from llark.model.model import LlarkForConditionalGeneration
 from llark.records import Dropped
-from llark.storage import stages
+from llark.storage import folders, stages
 from llark.train import checkpoints, distributed, heads, loop, packing
 from llark.train.data import Batches, ExampleSet, Reading, TrainData, example_sets
 from llark.train.distributed import World
@@ -54,6 +55,13 @@ class TrainResult:
     """How many of them were cut to the longest length."""
     dropped: Mapping[str, int]
     """How many were not trained on, by reason."""
+
+
+class Done(TypedDict):
+    """What `DONE` holds."""
+
+    config: dict[str, Any]
+    result: TrainResult
 
 
 def fit_model(
@@ -131,7 +139,7 @@ def fit_model(
         _save(model, model_config, processor, folder / MODEL, world, config)
         if world.is_main:
             page = {"config": plan, "result": asdict(result)}
-            (folder / DONE).write_text(json.dumps(page, indent=1) + "\n")
+            folders.folder(folder).write(DONE, json.dumps(page, indent=1).encode())
     return result
 
 
@@ -140,9 +148,9 @@ def _result(folder: Path, plan: dict[str, Any]) -> TrainResult | None:
     page = folder / DONE
     if not page.is_file() or not (folder / MODEL / checkpoint.CONFIG_FILE).is_file():
         return None
-    done = json.loads(page.read_text())
+    done = folders.read_json(Done, page.read_bytes(), page)
     checkpoints.refuse_other(folder, done["config"], plan)
-    return TrainResult(**done["result"])
+    return done["result"]
 
 
 def _width(data: TrainData) -> int:
@@ -331,6 +339,5 @@ def _save(model: Any, model_config: Any, processor: Any, out: Path, world: World
             checkpoint.save_whole(whole, processor, scratch)
         else:
             checkpoint.save_adapter(getattr(model, "module", model), scratch, weights)
-        shutil.rmtree(out, ignore_errors=True)
-        scratch.rename(out)
+        folders.replace(scratch, out)
     world.wait()

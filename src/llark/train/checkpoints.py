@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, NotRequired
 
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
@@ -23,12 +22,24 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save as write
+from typing_extensions import TypedDict
 
-from llark.errors import StoreMismatch
-from llark.storage import stages
+from llark.errors import StoreMismatch, UserMustAct
+from llark.storage import folders, stages
 from llark.train.distributed import World
 
 ABOUT = "about.json"
+
+
+class About(TypedDict):
+    """What a checkpoint says of itself."""
+
+    step: int
+    plan: dict[str, Any]
+    files: NotRequired[dict[str, str]]
+    """Their checksums; absent in older checkpoints."""
+
+
 _LEARNING = StateDictOptions(ignore_frozen_params=True, strict=False)
 
 
@@ -49,10 +60,12 @@ def _step(path: Path) -> int:
 def save(
     folder: Path, step: int, model: Any, optimizer: Any, plan: dict[str, Any], keep: int, world: World
 ) -> None:
-    """Writes checkpoint-`step` beside, renames it, and removes all but the newest `keep`."""
+    """Writes checkpoint-`step` beside, renames it, and removes all but the newest `keep`, and what a killed
+    run has left."""
     scratch = folder / f".checkpoint-{step}"
     if world.is_main:
-        shutil.rmtree(scratch, ignore_errors=True)
+        for left in folder.glob(".checkpoint-*"):
+            shutil.rmtree(left)
         scratch.mkdir(parents=True)
     world.wait()
     weights, state = get_state_dict(model, optimizer, options=_LEARNING)
@@ -60,10 +73,10 @@ def save(
         write({"model": weights, "optimizer": state}, checkpoint_id=scratch, no_dist=world.size == 1)
     world.wait()
     if world.is_main:
-        (scratch / ABOUT).write_text(json.dumps({"step": step, "plan": plan}, indent=1))
+        files = {path.name: folders.checksum(path) for path in sorted(scratch.iterdir())}
+        (scratch / ABOUT).write_text(json.dumps({"step": step, "plan": plan, "files": files}, indent=1))
         final = folder / f"checkpoint-{step}"
-        shutil.rmtree(final, ignore_errors=True)
-        os.rename(scratch, final)
+        folders.replace(scratch, final)
         for old in finished(folder)[:-keep]:
             shutil.rmtree(old)
     world.wait()
@@ -72,18 +85,24 @@ def save(
 def resume(folder: Path, model: Any, optimizer: Any, plan: dict[str, Any], world: World) -> int:
     """Puts the newest checkpoint into model and optimizer; the steps that it has. 0: there is none.
 
-    Raises `StoreMismatch` where the folder holds another run.
+    Raises `StoreMismatch` where the folder holds another run, `UserMustAct` where the checkpoint is damaged.
     """
     paths = finished(folder)
     if not paths:
         _refuse_old(folder)
         return 0
-    about = json.loads((paths[-1] / ABOUT).read_text())
+    path = paths[-1]
+    about = folders.read_json(About, (path / ABOUT).read_bytes(), path / ABOUT)
     refuse_other(folder, about["plan"], plan)
+    if world.is_main and not all(
+        (path / name).is_file() and folders.checksum(path / name) == was
+        for name, was in about.get("files", {}).items()
+    ):
+        raise UserMustAct(f"{path} is damaged; delete it, and training goes on from the one before it.")
     weights, state = get_state_dict(model, optimizer, options=_LEARNING)
     both: dict[str, Any] = {"model": weights, "optimizer": state}
     with _quiet():
-        load(both, checkpoint_id=paths[-1], no_dist=world.size == 1)
+        load(both, checkpoint_id=path, no_dist=world.size == 1)
     set_state_dict(
         model,
         optimizer,
@@ -91,15 +110,17 @@ def resume(folder: Path, model: Any, optimizer: Any, plan: dict[str, Any], world
         optim_state_dict=both["optimizer"],
         options=_LEARNING,
     )
-    return int(about["step"])
+    return about["step"]
 
 
 def refuse_other(folder: Path, there: dict[str, Any], plan: dict[str, Any]) -> None:
     """Raises `StoreMismatch` where the folder's plan is another one, or that of an older release."""
     if there.keys() & {"tune", "align"}:
         _raise_old(folder)
-    same = {"stage": "train", "inputs": None, "format": None}
-    stages.refuse_other(folder, {**same, "config": there}, {**same, "config": plan})
+    one, other = (
+        stages.Plan(format=stages.FORMAT, stage="train", inputs=[], config=config) for config in (there, plan)
+    )
+    stages.refuse_other(folder, one, other)
 
 
 def _refuse_old(folder: Path) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,6 +29,7 @@ from llark.model.conversation import Style, Tokenized, Turn, compose, fit
 from llark.model.model import IGNORE_INDEX
 from llark.model.processor import stack_frames
 from llark.records import Annotation, Dropped, Exchange
+from llark.storage import folders
 from llark.train.order import Order
 from llark.train.packing import BLOCKS, rows_of, seen
 
@@ -297,7 +297,7 @@ def _write_measures(path: Path, key: str, measures: Measures) -> None:
     scratch = path.with_suffix(".writing")
     arrays = {name: np.ascontiguousarray(value) for name, value in vars(measures).items()}
     save_file(arrays, scratch, metadata={"key": key})
-    os.replace(scratch, path)
+    folders.replace(scratch, path)
 
 
 # --- examples that are drawn anew each epoch --------------------------------------------------------------

@@ -7,6 +7,10 @@ and a language model that learns from those trusts them too much.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import pickle
+import shutil
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +23,12 @@ from torch import Tensor
 
 from llark import engine
 from llark.errors import UserMustAct
+from llark.model.checkpoint import read_tensors
 from llark.model.concepts import METERS, Concepts, ConceptsConfig
 from llark.model.model import IGNORE_INDEX
 from llark.model.processor import stack_frames
 from llark.records import KEYS, Annotation
+from llark.storage import folders
 from llark.train.data import TrainData
 
 if TYPE_CHECKING:
@@ -31,6 +37,10 @@ if TYPE_CHECKING:
 
 FILE = "heads.safetensors"
 """The fitted heads, the frames' mean and deviation and all posteriors, for a run that goes on."""
+
+UNFINISHED = "unfinished-heads"
+"""The folder of what is fitted so far, one file for each fold, until `FILE` is there; its name also tells
+what they are fitted on."""
 
 TIMBRE_PARTS = ("speech", "timbre", "pulse", "tags", "loudness")
 """The parts of a frame that the instrument and genre heads read, of those that the encoder has."""
@@ -63,20 +73,25 @@ def fit_heads(
 ) -> dict[str, np.ndarray]:
     """Fits the heads into `model`; each clip's posterior, [posterior], cross-fitted where it is trained on.
 
-    Reads what `folder` holds of an earlier call.
+    Reads what `folder` holds of an earlier call, also of one that was killed on the way.
     """
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     clips = [clip for clip in data.truths if clip in data.shapes]
     path = folder / FILE
     if world.is_main and not path.is_file():
-        state = _fitted(model, data, clips, config)
-        folder.mkdir(parents=True, exist_ok=True)
+        run = json.dumps([config.model_dump(), clips, data.source])
+        unfinished = folder / f"{UNFINISHED}-{hashlib.sha256(run.encode()).hexdigest()[:16]}"
+        unfinished.mkdir(parents=True, exist_ok=True)
+        state = _fitted(model, data, clips, config, unfinished)
         scratch = path.with_suffix(".writing")
         save_file(state | {"random_state": torch.get_rng_state()}, scratch)
-        scratch.rename(path)
+        folders.replace(scratch, path)
+    if world.is_main:
+        for left in folder.glob(f"{UNFINISHED}-*"):
+            shutil.rmtree(left)
     world.wait()
-    tensors = load_file(path)
+    tensors = read_tensors(path)
     torch.set_rng_state(tensors["random_state"])  # a run that goes on from here draws the same adapter
     model.set_normalisation(tensors["mean"], tensors["deviation"])
     heads = {name: value for name, value in tensors.items() if name.startswith("heads.")}
@@ -84,8 +99,10 @@ def fit_heads(
     return dict(zip(clips, tensors["posteriors"].numpy(), strict=True))
 
 
-def _fitted(model: Any, data: TrainData, clips: Sequence[str], config: Heads) -> dict[str, Tensor]:
-    """The tensors of `FILE`, made anew."""
+def _fitted(
+    model: Any, data: TrainData, clips: Sequence[str], config: Heads, unfinished: Path
+) -> dict[str, Tensor]:
+    """The tensors of `FILE`, made anew, or from where the folder `unfinished` ends."""
     concepts = concepts_config(data.layout)
     every = [torch.from_numpy(np.asarray(data.embeddings[clip].frames, np.float16)) for clip in clips]
     frames, mask = stack_frames(every, torch.float16).values()
@@ -104,6 +121,7 @@ def _fitted(model: Any, data: TrainData, clips: Sequence[str], config: Heads) ->
         [data.groups[clips[number]] for number in training],
         config,
         tick=lambda loss: ticker(note=f"loss {loss:.3f}"),
+        unfinished=unfinished,
     )
     posteriors = posteriors_of(heads, frames, mask)
     posteriors[rows] = crossed
@@ -223,10 +241,12 @@ def fit(
     config: Heads,
     *,
     tick: Callable[[float], None] = lambda loss: None,
+    unfinished: Path | None = None,
 ) -> None:
     """Trains `heads` in place on normalised `frames` [clips, frames, width]; `tick` gets each epoch's loss.
 
-    Clips are cropped at random, so that the heads know short ones too.
+    Clips are cropped at random, so that the heads know short ones too. `unfinished`: a file that is written
+    after each epoch, and gone on from to the same weights.
     """
     torch.manual_seed(config.seed)
     order = torch.Generator().manual_seed(config.seed)
@@ -234,7 +254,9 @@ def fit(
     steps = config.epochs * -(-len(frames) // BATCH_CLIPS)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     heads.train()
-    for _ in range(config.epochs):
+    parts: dict[str, Any] = {"heads": heads, "optimizer": optimizer, "schedule": schedule}
+    first = _resumed(unfinished, parts, order) if unfinished is not None and unfinished.is_file() else 0
+    for epoch in range(first, config.epochs):
         losses = []
         for rows in torch.split(torch.randperm(len(frames), generator=order), BATCH_CLIPS):
             cropped = _crop(mask[rows], SHORTEST_CROP_FRAMES, order)
@@ -245,8 +267,27 @@ def fit(
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
+        if unfinished is not None:
+            state = {name: part.state_dict() for name, part in parts.items()}
+            numbers = {"epochs": epoch + 1, "order": order.get_state(), "random": torch.get_rng_state()}
+            scratch = unfinished.with_suffix(".writing")
+            torch.save({**state, **numbers}, scratch)
+            folders.replace(scratch, unfinished)
         tick(float(np.mean(losses)))
     heads.eval()
+
+
+def _resumed(path: Path, parts: Mapping[str, Any], order: torch.Generator) -> int:
+    """Puts what a killed run has kept into the parts, and into the random generators; its epochs."""
+    try:
+        state = torch.load(path, weights_only=True)
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        order.set_state(state["order"])
+        torch.set_rng_state(state["random"])
+    except (OSError, RuntimeError, pickle.UnpicklingError, LookupError, TypeError, ValueError) as error:
+        raise UserMustAct(f"{path} is damaged; delete the folder {path.parent}.") from error
+    return int(state["epochs"])
 
 
 def _crop(mask: Tensor, shortest: int, generator: torch.Generator) -> Tensor:
@@ -274,6 +315,7 @@ def cross_fit(
     config: Heads,
     *,
     tick: Callable[[float], None] = lambda loss: None,
+    unfinished: Path | None = None,
 ) -> tuple[Concepts, Tensor]:
     """Heads fitted on all clips, and [clips, posterior] that each come from heads without the clip's fold.
 
@@ -291,7 +333,8 @@ def cross_fit(
             )
         heads = make()
         rest = torch.nonzero(~inside).flatten()
-        fit(heads, frames[rest], mask[rest], targets.take(rest), config, tick=tick)
+        kept = None if unfinished is None else unfinished / f"fold-{fold}"
+        fit(heads, frames[rest], mask[rest], targets.take(rest), config, tick=tick, unfinished=kept)
         crossed = posteriors_of(heads, frames[inside], mask[inside])
         if posteriors is None:
             posteriors = torch.zeros(len(frames), crossed.shape[1])
@@ -299,7 +342,8 @@ def cross_fit(
     if posteriors is None:
         raise ValueError("There are no clips to fit the heads on.")
     heads = make()
-    fit(heads, frames, mask, targets, config, tick=tick)
+    kept = None if unfinished is None else unfinished / "all"
+    fit(heads, frames, mask, targets, config, tick=tick, unfinished=kept)
     return heads, posteriors
 
 

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from llark.errors import LlarkError, UserMustAct
+from llark.storage import folders
 from llark.train import checkpoints, distributed
 from llark.train.data import MicroBatches
 from llark.train.distributed import World
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 LOG = "log.jsonl"
 SAMPLES = "samples.jsonl"
+SAVE_SECONDS, SAVE_SHARE = 15.0, 0.05
+"""There is a checkpoint after so many seconds, too, as long as writing them takes no more than this share of
+the time: a run that is killed again and again gets on."""
+
 AHEAD = 2
 """Steps whose batches are made while the model computes."""
 
@@ -95,13 +101,15 @@ def run(
     last = config.steps if stop_after is None else min(config.steps, stop_after)
     if world.is_main:
         _forget(folder, first)
+    saved, save_seconds = time.perf_counter(), 0.0
     for step, batch in _prefetched(batches, range(first, last)):
         began = time.perf_counter()
         model.train()
         scale = learning_scale(step, config)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * scale
-        supervised, tokens, clips = world.sum(batch.supervised, batch.tokens, batch.clips)
+        is_due = world.is_main and began - saved >= max(SAVE_SECONDS, save_seconds / SAVE_SHARE)
+        supervised, tokens, clips, due = world.sum(batch.supervised, batch.tokens, batch.clips, is_due)
         loss = _gradients(model, batch, int(supervised), config, world, folder, step)
         norm = distributed.clip(optimizer.lift(), config.clip_norm)
         optimizer.step()
@@ -111,8 +119,11 @@ def run(
         memory = torch.cuda.max_memory_allocated() / 1e9 if world.device.startswith("cuda") else None
         speeds = tokens / seconds, clips / seconds
         metrics = StepMetrics(done, loss, scale, norm, *speeds, memory, validation)
-        if done % config.save_every == 0 or done == last:
+        if due or done % config.save_every == 0 or done == last:
+            began = time.perf_counter()
             checkpoints.save(folder, done, model, optimizer, dict(plan), config.keep, world)
+            saved = time.perf_counter()
+            save_seconds = saved - began
         if world.is_main:
             with (folder / LOG).open("a") as log:
                 log.write(json.dumps(asdict(metrics)) + "\n")
@@ -183,8 +194,15 @@ def _forget(folder: Path, first: int) -> None:
     """Takes from log and samples what came after the checkpoint that training goes on from."""
     for path in (folder / LOG, folder / SAMPLES):
         if path.is_file():
-            lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
-            path.write_text("".join(line + "\n" for line in lines if json.loads(line)["step"] <= first))
+            lines = [line for line in path.read_bytes().split(b"\n") if line.endswith(b"}")]
+            before = [line for line in lines if folders.read_json(Logged, line, path)["step"] <= first]
+            folders.folder(folder).write(path.name, b"".join(line + b"\n" for line in before))
+
+
+class Logged(TypedDict):
+    """A line of the log, or of the samples."""
+
+    step: int
 
 
 # --- the optimizer ----------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ configuration asks for; what such a model needs is written here.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from llark.embed.encoder import Device, EncoderOptions
 from llark.embed.windowed import WindowedEncoder, encoder
 from llark.errors import UserMustAct
+from llark.storage.folders import read_json
 
 _OF_TYPE = {
     "mert_model": "mert", "mert": "mert", "whisper": "whisper", "dasheng": "dasheng", "encodec": "encodec",
@@ -44,7 +44,7 @@ def load(settings: EncoderOptions, device: Device) -> WindowedEncoder:
     settings.refuse(weights=settings.weights, compat=settings.compat)
     name = settings.encoder.removeprefix("hub:")
     folder = fetch(name)
-    config = json.loads((folder / "config.json").read_text())
+    config = read_json(dict[str, Any], (folder / "config.json").read_bytes(), folder / "config.json")
     is_muq = "w2v2_config" in config and "encoder_dim" in config
     adapter = "muq" if is_muq else _OF_TYPE.get(str(config.get("model_type")), "auto")
     own = import_module(f"llark.embed.hub.{adapter if adapter in ('muq', 'dasheng') else 'pretrained'}")

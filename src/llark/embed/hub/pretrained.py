@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from llark.embed import hub
 from llark.embed.encoder import Device, EncoderOptions
 from llark.embed.windowed import WindowedNetwork
 from llark.errors import UserMustAct
+from llark.storage.folders import read_json
 
 # --- MERT (Li et al. 2023, https://arxiv.org/abs/2306.00107): 75 values a second of width 768 or 1024 -----
 
@@ -42,7 +42,7 @@ def load_mert(
     device.settle(model)
     hub.hidden_layer((None,) * (model.config.num_hidden_layers + 1), settings.layer)
     path = folder / "preprocessor_config.json"
-    preprocessing = json.loads(path.read_text()) if path.is_file() else {}
+    preprocessing = read_json(dict[str, Any], path.read_bytes(), path) if path.is_file() else {}
     rate = int(preprocessing.get("sampling_rate", config.get("sample_rate", MERT_SAMPLE_RATE)))
     is_normalised = bool(preprocessing.get("do_normalize", True))
     hop = math.prod(model.config.conv_stride)

@@ -22,6 +22,7 @@ from llark.embed.checkpoint import Checkpoint
 from llark.embed.jukebox.sizes import PriorSizes, Sizes, VQSizes
 from llark.errors import UserMustAct
 from llark.storage import folders
+from llark.storage.folders import read_json
 
 CONFIG = "jukebox.json"
 FIRST = "first.safetensors"
@@ -42,7 +43,8 @@ Tensors = dict[str, torch.Tensor]
 
 
 def convert(vqvae: Path, prior: Path, out: Path, sizes: Sizes | None = None) -> None:
-    """Writes the folder that `encoder.load` reads; a folder that is complete is left as it is.
+    """Writes the folder that `encoder.load` reads; a folder that is complete, and as it was written, is left
+    as it is.
 
     Args:
         vqvae, prior: `vqvae.pth.tar` and `prior_level_2.pth.tar` of `5b`.
@@ -54,7 +56,7 @@ def convert(vqvae: Path, prior: Path, out: Path, sizes: Sizes | None = None) -> 
     """
     sizes = sizes or Sizes()
     place = folders.folder(out)
-    if place.exists(CONFIG):
+    if place.exists(CONFIG) and all(_is_as_made(out, name) for name in about(out).get("files", ())):
         return
     with engine.Ticker("convert", sizes.prior.depth + 1) as tick, folders.clear_errors(out):
         top = Checkpoint(prior)
@@ -67,7 +69,13 @@ def convert(vqvae: Path, prior: Path, out: Path, sizes: Sizes | None = None) -> 
             name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
             for name, path in (("vqvae", vqvae), ("prior", prior))
         }
-        page = {"format": FORMAT, "licence": LICENCE, "sizes": asdict(sizes), "made_from": made_from}
+        page = {
+            "format": FORMAT,
+            "licence": LICENCE,
+            "sizes": asdict(sizes),
+            "made_from": made_from,
+            "files": {path.name: folders.checksum(path) for path in sorted(out.glob("*.safetensors"))},
+        }
         place.write(CONFIG, (json.dumps(page, indent=1) + "\n").encode())
 
 
@@ -85,7 +93,15 @@ def about(folder: Path) -> dict[str, Any]:
     place = folders.folder(folder)
     if not place.exists(CONFIG):
         raise UserMustAct(f"{folder} holds no converted Jukebox. {HOW_TO_GET}")
-    return json.loads(place.read(CONFIG))
+    return read_json(dict[str, Any], place.read(CONFIG), folder / CONFIG)
+
+
+def _is_as_made(folder: Path, name: str) -> bool:
+    """Whether a file has the bytes that were converted, as far as the folder says."""
+    try:
+        return about(folder).get("files", {}).get(name) in (None, folders.checksum(folder / name))
+    except OSError:
+        return False
 
 
 def digest(folder: Path) -> str:
@@ -198,5 +214,7 @@ def state(folder: Path, name: str) -> dict[str, Any]:
     """The tensors of one file, mapped from disk: their pages are read when they are used."""
     from safetensors import safe_open
 
+    if not _is_as_made(folder, name):
+        raise UserMustAct(f"{folder / name} is damaged: convert the model again (llark convert-jukebox).")
     with safe_open(folder / name, framework="pt") as file:
         return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
