@@ -1597,8 +1597,8 @@ def metamorphic(
                     held["negated"].append(
                         (recording.id, ask(kind, (text,), recording.shown, slots) == "right")
                     )
-    rng = np.random.default_rng(0)
-    return {name: _share(cases, rng) for name, cases in held.items()}
+    draws = np.random.default_rng(0)
+    return {name: _share(cases, draws) for name, cases in held.items()}
 
 
 # --- recordings -------------------------------------------------------------------------------------------
