@@ -89,8 +89,8 @@ _NO = re.compile(
 
 
 def refuses(answer: str) -> bool:
-    """Whether an answer says that something cannot be told."""
-    return bool(_REFUSAL.search(claims.plain(answer)))
+    """Whether an answer says that something cannot be told; a doubt about what is told is no refusal."""
+    return bool(_REFUSAL.search(re.sub(r"\bnot (?:quite )?sure of\b", "", claims.plain(answer))))
 
 
 def said_yes(answer: str) -> Verdict:
@@ -656,7 +656,8 @@ def _within(answer: str, facts: Facts, start: float, end: float) -> Verdict:
         return None
     is_truth = facts.record.chords.source == "truth"
     lasting = {one for one, seconds in facts.triads(start, end).items() if seconds > 0.6}
-    enough = len(lasting & named) >= (0.5 if is_truth else 0.75) * len(lasting) or len(named) >= 4
+    enough = len(lasting & named) >= (0.5 if is_truth else 0.75) * len(lasting)
+    enough |= len([*claims.chords(claims.asserted(answer))]) >= 4  # "mostly", and four with their sevenths
     return enough and len(named & {*there}) >= (0.75 if is_truth else 1) * len(named)
 
 

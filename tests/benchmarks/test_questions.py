@@ -216,6 +216,11 @@ def test_a_refusal_is_no_wrong_answer_and_an_answer_to_something_else_is() -> No
     assert q.verdict(kind("tempo-and-key"), "96 BPM, in D major.", facts, SLOTS) == "right"
 
 
+def test_a_doubt_about_what_is_told_is_no_refusal() -> None:
+    assert not q.refuses("For a party: 96 BPM is right for it. I am not sure of the tempo, though.")
+    assert q.refuses("I'm not sure what you are asking.")
+
+
 def test_a_colon_after_a_meter_is_no_part_of_it() -> None:
     assert q.meter_said("It is in 6/8: two dotted-quarter beats, or six eighth notes, to a bar.") == 6
 
