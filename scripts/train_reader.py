@@ -25,7 +25,7 @@ from torch import nn
 from llark.generate.answers import SCOPED
 from llark.generate.reader import BUCKETS, Reader, features
 from llark.instruct.offline import CLIP_NOUNS
-from llark.music.lexicon import TERMS
+from llark.music.lexicon import GENRE_PHRASES, TERMS
 from llark.music.mentions import mentions
 from llark.music.theory import INTERVAL_NAMES, Chord
 from llark.questions import Kind
@@ -120,6 +120,7 @@ def values(rng: Random) -> dict[str, str]:
     key, other = rng.sample(KEYS, 2)
     chord = Chord(rng.randrange(12), rng.choice(("maj", "min", "7", "maj7", "min7"))).name
     names = rng.sample((*INSTRUMENTS, "guitar", "banjo", "sax", "singer", "vocals", "fiddle"), 3)
+    genres = rng.sample((*GENRES, *rng.sample(_GENRE_NAMES, len(GENRES))), 2)
     low = rng.randrange(60, 170)
     return {
         "key": rng.choice((key, key.lower(), key.replace(" minor", "m").replace(" major", ""))),
@@ -130,7 +131,7 @@ def values(rng: Random) -> dict[str, str]:
         "meter2": rng.choice(("3/4", "6/8", "4/4", "5/4", "7/8")), "mode": rng.choice(("major", "minor")),
         "instrument": names[0], "instrument2": names[1], "instrument3": names[2],
         "an_instrument": with_article(names[0]), "an_instrument2": with_article(names[1]),
-        "family": rng.choice(tuple(FAMILIES)), "genre": rng.choice(GENRES), "genre2": rng.choice(GENRES),
+        "family": rng.choice(tuple(FAMILIES)), "genre": genres[0], "genre2": genres[1],
         "seconds": f"{rng.randrange(4)}:{rng.randrange(60):02}" if low % 2 else f"{low // 2} seconds",
         "percent": f"{rng.randrange(50, 100, 5)}{rng.choice((' percent', '%', ' %'))}",
         "bars": f"{rng.choice((2, 4, 8, 12, 16, 32))} bars",
@@ -141,8 +142,11 @@ def values(rng: Random) -> dict[str, str]:
     }  # fmt: skip
 
 
+_GENRE_NAMES = [name for name in GENRE_PHRASES.words if [one.sort for one in mentions(name)] == ["genre"]]
+"""What styles are called beside the words of the records."""
+
 BEFORE = (
-    "hey, ", "ok so ", "please, ", "hi, ", "um ", "quick question: ", 
+    "hey, ", "ok so ", "please, ", "hi, ", "um ", "quick question: ",
     "could you tell me, ", "i wonder, ", "so, ", "and ", "tell me: ", "sorry, but ", "well, ",
 )  # fmt: skip
 AFTER = (
@@ -155,19 +159,23 @@ AFTER = (
     ", do you know",
     " exactly",
     " then",
+    " bro",
+    ", mate",
 )
 
 
 PARTS_AFTER = (
     " between 0:20 and 1:10", " at 1:05", " around 45 seconds", " in the second half", " at the beginning",
     " in the first half", " at the end", " from 0:30 to 0:50", " in the middle",
+    " in the first 20 seconds", " in the last 10 seconds",
 )  # fmt: skip
 
 
 def varied(text: str, kind: Kind, rng: Random) -> str:
     """The text as another person would have typed it."""
     if "seconds" not in kind.slots and set(kind.facts) & SCOPED and rng.random() < 0.12:
-        text = re.sub(r"[?.!]*$", "", text) + rng.choice(PARTS_AFTER) + "?"
+        part, text = rng.choice(PARTS_AFTER), re.sub(r"[?.!]*$", "", text)
+        text = f"{text}{part}?" if rng.random() < 0.7 else f"{part.strip()}, {text}?"
     if rng.random() < 0.25:
         text = rng.choice(BEFORE) + text[:1].lower() + text[1:]
     if rng.random() < 0.2:

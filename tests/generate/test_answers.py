@@ -92,6 +92,16 @@ def said(question: str, facts: Annotation = SONG) -> str:
         ("What is the relative minor of G major?", r"E minor"),
         ("What genre is it?", r"rock"),
         ("Is it rock or jazz?", r"rock"),
+        ("What are the chords of the first 20 seconds?", r"^(?!.*A major).*D major"),
+        ("which chords are in the last 30 seconds", r"C major.*F major|F major.*C major"),
+        ("What key is it in, and is there a trumpet?", r"D major.*No\b.*trumpet"),
+        ("bass guitar or double bass?", r"bass, but I can't tell which kind"),
+        ("transpose it to A minor", r"down two semitones.*C major \(the relative of A minor\)"),
+        ("transpose it to B minor", r"same notes as B minor"),
+        ("is there a chord that is not in the key?", r"Not all: .*C major"),
+        ("what is the V chord", r"A major"),
+        ("do the chords ever leave the key", r"C major"),
+        ("thx", r"welcome"),
     ],
 )
 def test_everyday_questions_are_answered_from_the_facts(question: str, right: str) -> None:
@@ -175,6 +185,31 @@ def test_a_short_question_with_another_value_asks_the_same_of_it() -> None:
     talk = Conversation(SONG)
     assert talk.ask("Is there a trumpet?").text.startswith("No")
     assert talk.ask("and drums?").text.startswith("Yes")
+
+
+def test_a_short_question_with_another_part_asks_the_same_of_it() -> None:
+    talk = Conversation(SONG)
+    talk.ask("what are the chords?")
+    text = talk.ask("and from 0:20 to 0:39?").text
+    assert "A major" in text
+    assert "D major" not in text
+    assert "A major" not in talk.ask("and in the last 20 seconds?").text
+
+
+def test_a_recording_in_which_nothing_is_heard_is_said_to_be_silent() -> None:
+    assert "may be silent" in said("what do you hear?", UNKNOWN)
+
+
+def test_the_name_of_a_style_with_an_and_is_one_name() -> None:
+    assert "dance" in said("is it drum and bass?", replace(SONG, genre=Tags((Tag("dance", 0.9),), 0.9)))
+    assert "drums" not in said("is it drum and bass?")
+
+
+def test_a_question_about_two_recordings_that_is_not_understood_is_not_answered() -> None:
+    solution = Conversation(SONG, other=SONG).ask("colourless green ideas which one sleeps furiously")
+    assert not solution.told
+    text = Conversation(SONG, other=SONG).ask("what is the difference?").text
+    assert "4/4 in both" in text
 
 
 def test_a_part_of_the_song_has_its_own_chords_and_key() -> None:

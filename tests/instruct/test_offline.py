@@ -323,7 +323,7 @@ def test_the_answers_about_one_waltz_are_right(waltz: Annotation) -> None:
         "delay-time": "667 ms",
         "primary-chords": "F# minor, B minor and C# major",
         "dominant-chord": "C# major",
-        "chords-in-key": "Yes",
+        "chords-in-key": "main chords",
         "bass-root": "F#",
         "meter-waltz": "Yes",
         "tempo-steady": "Yes",

@@ -5,6 +5,7 @@ What nothing measured supports is not said. An answer that must stay open says w
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +13,9 @@ from random import Random
 
 from llark.errors import QuestionTooLong
 from llark.generate.reader import Query, Reader, fill
-from llark.music.lexicon import JOINERS, PARTS
-from llark.music.mentions import Mention, by_sort, mentions
+from llark.music.claims import plain
+from llark.music.lexicon import EDGES, JOINERS, PARTS
+from llark.music.mentions import Mention, by_sort, mentions, with_sorts
 from llark.questions import Ask, FactMissing, Kind
 from llark.questions.beyond import told
 from llark.questions.facts import Facts
@@ -26,7 +28,8 @@ READ_FROM = 0.35
 """The least probability of a kind; a question below it is not understood."""
 
 PARTED_FROM = 0.75
-"""Each part of a question with an "and" must be read as surely as this to be answered by itself."""
+"""Each part of a question with an "and" must be read as surely as this to be answered by itself, where the
+whole could be read as one question."""
 
 DOUBTFUL_BELOW = 0.5
 """An answer that rests on a fact that is less sure says so."""
@@ -88,7 +91,7 @@ class Conversation:
         kind = BY_SLUG[query.kind]
         if query.kind in CORRECTIONS:
             self.facts = CORRECTIONS[query.kind](self.facts, query)
-        if query.kind in PAIRS and self.other is not None:
+        if query.kind in PAIRS and self.other is not None and query.sure >= READ_FROM:
             return compared(query, kind, self.facts, self.other)
         return answer(query, kind, self.facts, self.stretch)
 
@@ -118,10 +121,13 @@ def read(text: str, last: Query | None = None) -> Iterator[Query]:
 def _parted(reader: Reader, sentence: str, last: Query | None) -> list[Query]:
     """One query, or one for each part around an "and" where each asks something of its own."""
     whole = _with_history(reader.read(sentence), last)
+    unread = whole.sure < READ_FROM
+    enough = READ_FROM if unread else PARTED_FROM
     for place in _joints(sentence):
         parts = [reader.read(sentence[: place[0]]), reader.read(sentence[place[1] :])]
         apart = parts[0].kind != parts[1].kind or parts[0].slots != parts[1].slots
-        if apart and all(part.sure >= PARTED_FROM for part in parts) and whole.kind not in ALL_AT_ONCE:
+        surely = all(part.sure >= enough for part in parts)
+        if apart and surely and (unread or whole.kind not in ALL_AT_ONCE):
             rest = _parted(reader, sentence[place[1] :], parts[0])
             return [parts[0], *rest]
     return _each_value(whole)
@@ -132,8 +138,10 @@ ALL_AT_ONCE = frozenset({"caption-basics"})
 
 
 def _joints(sentence: str) -> list[tuple[int, int]]:
-    """Where two questions may be joined."""
-    return [match.span() for match in JOINERS.finditer(sentence.lower())]
+    """Where two questions may be joined; an "and" in the midst of a name joins none."""
+    named = [(one.start, one.end) for one in mentions(sentence)]
+    joints = [match.span() for match in JOINERS.finditer(sentence.lower())]
+    return [(start, end) for start, end in joints if not any(a < end and start < b for a, b in named)]
 
 
 def _each_value(query: Query) -> list[Query]:
@@ -151,11 +159,17 @@ def _with_history(query: Query, last: Query | None) -> Query:
     """A short question that names another value for what was asked before asks the same of it."""
     if last is None or query.sure >= READ_FROM:
         return query
-    kind = BY_SLUG[last.kind]
-    filled = fill(kind, by_sort(mentions(query.text))) if kind.slots else None
+    kind, found = BY_SLUG[last.kind], mentions(query.text)
+    if len(with_sorts(query.text, found).split()) > MOST_WORDS_AFTER:
+        return query
+    filled = fill(kind, by_sort(found)) if kind.slots else None
     if filled:
         return Query(query.text, last.kind, last.sure, filled)
-    return replace(last, text=query.text) if stretch_of(query.text, 1.0) else query
+    return replace(last, text=query.text) if stretch_of(query.text, math.inf, kind) else query
+
+
+MOST_WORDS_AFTER = 7
+"""Of a question that only names another value, or another part, for what was asked before."""
 
 
 # --- the part of the recording ----------------------------------------------------------------------------
@@ -177,6 +191,8 @@ def stretch_of(text: str, seconds: float, kind: Kind | None = None) -> Stretch |
     times = sorted(float(one.value) for one in found if one.sort == "seconds")
     if len(times) > 1 and times[0] < min(times[1], seconds):
         return Stretch(times[0], min(times[1], seconds))
+    if times and times[0] < seconds and (edge := _edge(text, found)):
+        return Stretch(0.0, times[0]) if edge == "start" else Stretch(seconds - times[0], seconds)
     if times and times[0] < seconds:
         return Stretch(max(0.0, times[0] - AROUND_SECONDS), min(seconds, times[0] + AROUND_SECONDS))
     for one in found:
@@ -184,6 +200,13 @@ def stretch_of(text: str, seconds: float, kind: Kind | None = None) -> Stretch |
             start, end = PARTS[one.value]
             return Stretch(start * seconds, end * seconds)
     return None
+
+
+def _edge(text: str, found: Sequence[Mention]) -> str | None:
+    """Which end of the recording the seconds that a question names are counted from."""
+    (start, *_) = [one.start for one in found if one.sort == "seconds"]
+    before = plain(text)[:start].lower().split()
+    return EDGES.get(before[-1]) if before else None
 
 
 def within(facts: Annotation, stretch: Stretch) -> Annotation:
@@ -243,7 +266,7 @@ def answer(query: Query, kind: Kind, annotation: Annotation, part: Stretch | Non
     known = tuple(fact for fact in kind.facts if facts.knows(fact))
     text = _worded(kind, asked, rng)
     if doubtful := [fact for fact in known if 0 < _confidence(annotation, fact) < DOUBTFUL_BELOW]:
-        text = f"{text} {_line('doubt', rng, fact=doubtful[0].replace('_', ' '))}"
+        text = f"{text.rstrip('.')}. {_line('doubt', rng, fact=doubtful[0].replace('_', ' '))}"
     return Solution(text, (query,), known)
 
 
@@ -273,13 +296,18 @@ def _open(kind: Kind, asked: Ask | None, facts: Facts, rng: Random) -> str:
         text = _worded(kind, asked if asked and asked.form == "unknown" else Ask("unknown"), rng)
     else:
         text = _line("open", rng)
-    instead = told(facts, rng).values
-    return f"{text} {_line('instead', rng, **instead)}" if instead else text
+    return f"{text} {_instead(facts, rng)}".strip()
 
 
 def _said(name: str, facts: Facts, rng: Random) -> str:
-    instead = told(facts, rng).values
-    return " ".join([_line(name, rng), *([_line("instead", rng, **instead)] if instead else [])])
+    return f"{_line(name, rng)} {_instead(facts, rng)}".strip()
+
+
+def _instead(facts: Facts, rng: Random) -> str:
+    """What can be told; of a recording without loudness, that there is nothing."""
+    if instead := told(facts, rng).values:
+        return _line("instead", rng, **instead)
+    return "" if facts.knows("loudness") else _line("nothing", rng)
 
 
 def _line(name: str, rng: Random, **values: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llark.music.names import pitch_class
-from llark.music.theory import Chord
+from llark.music.theory import LETTERS, Chord, spelled
 from llark.records import PITCH_CLASSES
 
 TUNING = tuple(pitch_class(name) for name in ("E", "A", "D", "G", "B", "E"))
@@ -44,5 +44,11 @@ def guitar(chord: Chord) -> str | None:
 
 
 def notes(chord: Chord) -> tuple[str, ...]:
-    """The names of a chord's notes, the root first: those of a piano."""
-    return tuple(PITCH_CLASSES[(chord.root + tone) % 12] for tone in chord.tones)
+    """The names of a chord's notes, the root first, each on its own letter: `E G# B`, not `E Ab B`."""
+    first = LETTERS.index(PITCH_CLASSES[chord.root][0])
+    letters = {**dict(enumerate(_LETTER)), **({9: 6} if chord.quality == "dim7" else {})}
+    return tuple(spelled(first + letters[tone % 12], chord.root + tone) for tone in chord.tones)
+
+
+_LETTER = (0, 1, 1, 2, 2, 3, 4, 4, 4, 5, 6, 6)
+"""How many letters above its root a chord's tone is written, by its semitones: four semitones are a third."""

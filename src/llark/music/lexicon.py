@@ -54,9 +54,9 @@ class PhraseFinder:
 
     def __init__(self, table: Mapping[str, Iterable[str]]) -> None:
         """`table`: each word → other phrases for it."""
-        self._word = {word: word for word in table if word}
-        self._word |= {phrase: word for word, others in table.items() for phrase in others}
-        longest_first = sorted(self._word, key=lambda phrase: (-len(phrase), phrase))
+        self.words = {word: word for word in table if word}
+        self.words |= {phrase: word for word, others in table.items() for phrase in others}
+        longest_first = sorted(self.words, key=lambda phrase: (-len(phrase), phrase))
         options = "|".join(re.escape(phrase).replace(r"\ ", r"[\s\-]+") for phrase in longest_first)
         self._pattern = re.compile(rf"(?<![\w&])({options})(?:e?s)?(?![\w&])")
 
@@ -65,7 +65,7 @@ class PhraseFinder:
         matches = [
             (re.sub(r"[\s\-]+", " ", match[1]), match.span()) for match in self._pattern.finditer(text)
         ]
-        mentions = [Named(self._word[phrase], phrase, *span) for phrase, span in matches]
+        mentions = [Named(self.words[phrase], phrase, *span) for phrase, span in matches]
         return [named for named in mentions if named.word != NO_INSTRUMENT]
 
 
@@ -105,6 +105,9 @@ PARTS: Mapping[str, tuple[float, float]] = {
     part: (float(page["from"]), float(page["to"])) for part, page in _TABLES["parts"].items()
 }
 """Where in a recording a part begins and ends, from 0 to 1."""
+
+EDGES: Mapping[str, str] = {word: edge for edge, words in _TABLES["edges"].items() for word in words}
+"""Words before so many seconds, and the end of a recording that these are counted from."""
 
 JOINERS = re.compile(rf"\s*,?\s+(?:{'|'.join(map(re.escape, _TABLES['joiners']))})\s+")
 """What may stand between two questions, in lower case."""

@@ -95,7 +95,7 @@ class Scale:
     def notes(self) -> tuple[str, ...]:
         """The seven notes, one for each letter: E major → E F# G# A B C# D#."""
         first = LETTERS.index(self.tonic_name[0])
-        return tuple(_spelled(first + i, self.tonic + step) for i, step in enumerate(self.steps))
+        return tuple(spelled(first + i, self.tonic + step) for i, step in enumerate(self.steps))
 
     @property
     def pentatonic(self) -> tuple[str, ...]:
@@ -219,7 +219,8 @@ def _signature(tonic: str, mode: str) -> int:
     return place if mode == "major" else place - 3
 
 
-def _spelled(letter_index: int, pitch: int) -> str:
+def spelled(letter_index: int, pitch: int) -> str:
+    """The name of a pitch class as a sharpened or flattened letter of `LETTERS`."""
     letter = letter_index % 7
     offset = (pitch - MAJOR_STEPS[letter] + 6) % 12 - 6  # the letters themselves are C major
     return LETTERS[letter] + ("#" * offset if offset > 0 else "b" * -offset)

@@ -228,11 +228,14 @@ def to_key(facts: Facts, slots: Slots) -> Ask:
     """How far another key is, the shorter way."""
     (name,) = slots["key"]
     scale, other = need(facts.scale, other=name), Scale.of(name)
-    if scale.mode != other.mode:
+    if name == scale.name:
+        return Ask("none", {"key": scale.name, "other": name})
+    if scale.mode != other.mode:  # moving keeps the mode: the notes are those of the relative key
+        name = f"{other.relative.name} (the relative of {name})"
         other = other.relative
     up = (other.tonic - scale.tonic) % 12
     if not up:
-        return Ask("none", {"key": scale.name, "other": name})
+        return Ask("relative", {"key": scale.name, "other": slots["key"][0]})
     way, steps = ("up", up) if up <= 6 else ("down", 12 - up)
     chords = [chord.moved(up) for chord in facts.common]
     values = {"key": scale.name, "other": name, "way": way, "steps": _semitones(steps)}

@@ -117,12 +117,16 @@ def overall(one: Facts, other: Facts) -> Ask:
     """Tempo, key and meter side by side, as far as both are known."""
     values = {}
     if one.bpm is not None and other.bpm is not None:
-        values["tempi"] = f"{one.bpm} against {other.bpm} BPM"
+        values["tempi"] = _beside(f"{one.bpm} BPM", f"{other.bpm} BPM")
     if one.scale is not None and other.scale is not None:
-        values["keys"] = f"{one.scale.name} against {other.scale.name}"
+        values["keys"] = _beside(one.scale.name, other.scale.name)
     if one.meter_name and other.meter_name:
-        values["meters"] = f"{one.meter_name} against {other.meter_name}"
+        values["meters"] = _beside(one.meter_name, other.meter_name)
     return known(**values) if values else unknown()
+
+
+def _beside(one: str, other: str) -> str:
+    return f"{one} in both" if one == other else f"{one} against {other}"
 
 
 PAIRS: dict[str, tuple[tuple[str, ...], Compare]] = {

@@ -144,6 +144,8 @@ def instrument_choice(facts: Facts, slots: Slots) -> Ask:
     first, second = slots["instrument"]
     instruments = need(facts.instruments, first=with_article(first), second=with_article(second))
     right = plays(first, instruments), plays(second, instruments)
+    if first == second:  # two names for what the facts call by one
+        return yes_no(right[0], first=with_article(first), actual=listed(instruments[:4]))
     return either(first, second, right, listed(instruments[:4]), say=with_article)
 
 
