@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from llark import audio
+from llark.audio import framing
 from llark.errors import BadAudio
 from tests.damage import encode
 
@@ -216,6 +217,60 @@ def test_flac_files_one_after_the_other_are_refused(files: dict[str, Path], tmp_
         for read in (audio.probe, audio.load):
             with pytest.raises(BadAudio, match="several FLAC files"):
                 read(path)
+
+
+def test_frames_of_flac_that_are_missing_or_stand_twice_or_elsewhere_are_refused(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    """By their numbers: each frame is whole."""
+    data = files["c.flac"].read_bytes()
+    with av.open(str(files["c.flac"])) as file:
+        places = [packet.pos for packet in file.demux(audio=0) if packet.pos is not None]
+    first, second, third = (places[len(places) // 2 + step] for step in (0, 3, 6))
+    damaged = {
+        "missing": data[:first] + data[second:],
+        "twice": data[:second] + data[first:],
+        "swapped": data[:first] + data[second:third] + data[first:second] + data[third:],
+    }
+    for name, changed in damaged.items():
+        (tmp_path / f"{name}.flac").write_bytes(changed)
+        for window in ({}, {"start_seconds": 14.0, "end_seconds": 17.0}):
+            assert _read(tmp_path / f"{name}.flac", window) is None, (name, window)
+        right = audio.load(files["c.flac"], end_seconds=10.0)[0]
+        assert np.array_equal(audio.load(tmp_path / f"{name}.flac", end_seconds=10.0)[0], right)
+
+
+def test_bytes_of_flac_that_look_like_the_head_of_a_frame_are_no_hole(files: dict[str, Path]) -> None:
+    data = files["c.flac"].read_bytes()
+    head = data.index(b"\xff\xf8")
+    assert not framing.has_flac_hole(data)
+    assert not framing.has_flac_hole(data + data[head : head + 16])
+
+
+@pytest.mark.parametrize(
+    ("subtype", "place", "value"),
+    [("PCM_16", 22, 1), ("PCM_24", 22, 255), ("DOUBLE", 22, 255), ("ULAW", 22, 255), ("PCM_16", 34, 24),
+     ("PCM_16", 24, 0x1234)],
+    ids=["one channel", "255 of 24 bits", "255 of doubles", "255 of µ-law", "24 bits of 16", "rate"],
+)  # fmt: skip
+def test_a_wav_header_that_contradicts_itself_is_damage(
+    tmp_path: Path, subtype: str, place: int, value: int
+) -> None:
+    path = encode.write(tmp_path / "c.wav", encode.sound(), subtype=subtype, format="WAV")
+    assert audio.probe(path).duration_seconds == pytest.approx(6.0)
+    data = path.read_bytes()
+    path.write_bytes(data[:place] + value.to_bytes(2, "little") + data[place + 2 :])
+    for read in (audio.probe, audio.load):
+        with pytest.raises(BadAudio, match="its header contradicts itself") as caught:
+            read(path)
+        assert caught.value.reason == "damaged"
+
+
+def test_a_wav_header_without_its_bytes_a_second_is_read(tmp_path: Path) -> None:
+    path = encode.write(tmp_path / "c.wav", encode.sound())
+    data = path.read_bytes()
+    path.write_bytes(data[:28] + bytes(4) + data[32:])
+    assert len(audio.load(path)[0]) == 6 * RATE
 
 
 def test_an_ogg_file_that_goes_on_in_another_codec_is_refused(files: dict[str, Path], tmp_path: Path) -> None:

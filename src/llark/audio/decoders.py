@@ -10,7 +10,7 @@ import bisect
 import contextlib
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -145,12 +145,16 @@ def _refuse_hole(source: AudioSource) -> None:
         if name == "flac" and not codec.extradata:
             raise BadAudio("damaged", f"{source.name} is damaged: its beginning cannot be read.")
         in_wav = name in ("wav", "w64") and codec.name.startswith(_FRAMED)
-    if not in_wav and name not in (*_FRAMED, "ogg"):
+    if not in_wav and name not in (*_FRAMED, "ogg", "flac"):
         return
     with source.open() as file:
         data = file.read()
     begins = data.find(b"data") + 8 if in_wav else 0
-    if framing.ogg_holes(data) if name == "ogg" else framing.frame_hole(data[begins:]) is not None:
+    checks: dict[str, Callable[[bytes], object]] = {
+        "ogg": framing.ogg_holes,
+        "flac": framing.has_flac_hole,
+    }
+    if checks[name](data) if name in checks else framing.frame_hole(data[begins:]) is not None:
         raise BadAudio("damaged", f"{source.name} is damaged: pieces of it are missing.")
 
 

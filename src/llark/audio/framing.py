@@ -6,8 +6,11 @@ Decoders pass over what they cannot read and join the ends, so that all that fol
 from __future__ import annotations
 
 import functools
+import itertools
 import re
+import struct
 import zlib
+from collections.abc import Iterator
 
 from llark.audio.source import AudioSource
 
@@ -54,25 +57,39 @@ def is_flac_of_several(source: AudioSource) -> bool:
             return False
     step = max(0, source.size_bytes - _FLAC_BYTES) // _FLAC_STEPS
     pieces = source.pieces([step * index for index in range(_FLAC_STEPS + 1)], _FLAC_BYTES)
-    numbers = [number for piece in pieces for number in _flac_number(piece)]
+    numbers = [number for piece in pieces for number, _ in itertools.islice(_flac_heads(piece), 1)]
     return numbers != sorted(numbers)
 
 
-def _flac_number(data: bytes) -> list[int]:
-    """The number that the first frame of FLAC in some bytes carries, if there is a frame."""
+def has_flac_hole(data: bytes) -> bool:
+    """Whether frames of FLAC are missing in a piece of a file, or stand twice or elsewhere, by their numbers.
+
+    What agrees with neither neighbour is no frame, but looks like one.
+    """
+    heads = [(-1, -1), *_flac_heads(data), (-2, -2)]
+    neighbours = zip(heads, heads[1:], heads[2:], strict=False)
+    sure = [this for before, this, after in neighbours if before[1] == this[0] or this[1] == after[0]]
+    return any(before[1] != after[0] for before, after in itertools.pairwise(sure))
+
+
+def _flac_heads(data: bytes) -> Iterator[tuple[int, int]]:
+    """The number that each frame of FLAC in some bytes carries, and that of the frame after it."""
     for sync in re.finditer(rb"\xff[\xf8\xf9][\x10-\xff]", data):
         head = data[sync.start() : sync.start() + 16]
         ones = 8 - (head[4] ^ 0xFF).bit_length() if len(head) == 16 else 1
         if ones in (1, 8):
             continue
-        last = 4 + max(ones, 1)
-        number = head[4] & (0x7F >> ones)
-        for byte in head[5:last]:
+        size = 4 + max(ones, 1)
+        number, code = head[4] & (0x7F >> ones), head[2] >> 4
+        for byte in head[5:size]:
             number = number << 6 | byte & 0x3F
-        last += {6: 1, 7: 2}.get(head[2] >> 4, 0) + {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
-        if last < 16 and _crc8(head[:last]) == head[last]:
-            return [number]
-    return []
+        last = size + {6: 1, 7: 2}.get(code, 0)
+        block = 1 + int.from_bytes(head[size:last], "big")
+        if code not in (6, 7):
+            block = 192 if code == 1 else 576 << code - 2 if code < 6 else 256 << code - 8
+        last += {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
+        if last < 16 and _crc8(head[:last]) == head[last]:  # counted are frames, or samples if blocks vary
+            yield number, number + (block if head[1] & 1 else 1)
 
 
 def _crc8(data: bytes) -> int:
@@ -149,6 +166,40 @@ def _ogg_checksum(page: bytes) -> int:
 
 
 _TURNED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+# --- headers of WAV -----------------------------------------------------------------------------------------
+
+
+def is_wav_of_false_header(source: AudioSource) -> bool:
+    """Whether a WAV file's channels, sample width and bytes a second contradict each other.
+
+    Only of plain samples; 20 or 24 bits may lie in 32, and a rate in bytes of 0 is one that was left out.
+    """
+    with source.open() as file:
+        data, place = file.read(PAGE_BYTES), 12
+    if data[:4] not in (b"RIFF", b"RF64", b"BW64") or data[8:12] != b"WAVE":
+        return False
+    while place + 32 <= len(data) and data[place : place + 4] != b"fmt ":
+        size = int.from_bytes(data[place + 4 : place + 8], "little")
+        place += 8 + size + (size & 1)
+    if place + 48 > len(data):
+        return False
+    tag, channels, rate, bytes_a_second, frame_bytes, bits = struct.unpack_from("<HHIIHH", data, place + 8)
+    if tag == _EXTENSIBLE:
+        tag = int.from_bytes(data[place + 32 : place + 34], "little")
+    if tag not in _PLAIN_BITS:
+        return False
+    bits = _PLAIN_BITS[tag] or bits
+    widths = [(bits + 7) // 8, *([4] if 16 < bits <= 24 else [])]
+    return frame_bytes not in [channels * width for width in widths] or (
+        bytes_a_second not in (0, rate * frame_bytes)
+    )
+
+
+_EXTENSIBLE = 0xFFFE
+
+_PLAIN_BITS = {1: 0, 3: 0, 6: 8, 7: 8}
+"""WAV's numbers of PCM, floats, A-law and µ-law, and how many bits a sample has; 0: the header says."""
 
 # --- frames of MPEG audio, AAC and AC-3 ---------------------------------------------------------------------
 

@@ -258,6 +258,9 @@ def _soundfile_open(source: AudioSource) -> Iterator[tuple[Any, BinaryIO]]:
     if framing.is_flac_of_several(source):
         what = "it is several FLAC files, one after the other"
         raise BadAudio("damaged", f"{source.name} is damaged: {what}.")
+    if framing.is_wav_of_false_header(source):
+        what = "its header contradicts itself in channels, width and rate"
+        raise BadAudio("damaged", f"{source.name} is damaged: {what}.")
     if framing.is_ogg_without_beginning(source):
         raise BadAudio("damaged", f"{source.name} is damaged: its beginning cannot be read.")
     if sources.is_mp3_without_length(source):
@@ -293,14 +296,15 @@ def _refuse_hole(file: Any, data: BinaryIO, source: AudioSource, begins: int, fi
 
     Where pages or frames are lost, libsndfile joins the ends.
     """
-    if file.format not in ("OGG", "MP3", "MPEG"):
+    if file.format not in _TOLD_BY_THEIR_END:
         return
-    start = max(0, begins - 2 * framing.PAGE_BYTES) if file.format == "OGG" else 0
+    start = max(0, begins - 2 * framing.PAGE_BYTES) if file.format in ("OGG", "FLAC") else 0
     count = _place(data, source) - start + framing.PAGE_BYTES
     data.seek(start)
     piece = data.read(count)
     if file.format != "OGG":
-        if framing.frame_hole(piece) is not None:
+        is_flac = file.format == "FLAC"
+        if framing.has_flac_hole(piece) if is_flac else framing.frame_hole(piece) is not None:
             raise _Damaged("frames are missing")
         return
     if holes := framing.ogg_holes(piece):
