@@ -16,6 +16,7 @@ from llark.annotate import melody
 from llark.annotate.song import SongFacts
 from llark.errors import BadAudio
 from llark.networks.features import AudioFeatures
+from llark.pipeline.ask import demo_recording
 from llark.pipeline.listen import Listen, to_recording
 from llark.records import Annotation, Clip, Melody, Track
 from llark.storage import stages
@@ -156,8 +157,9 @@ def test_the_facts_are_the_same_from_0_1_and_2_workers(tmp_path: Path) -> None:
 def test_a_damaged_recording_is_dropped_and_counted(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"RIFF....WAVE")
     writer = stages.open_stage(tmp_path / "out", "annotate")
-    tally = engine.run(Listen(frames=False), [Track("a", str(tmp_path / "a.wav"))], writer)
-    assert (tally.lost, sum(tally.dropped.values())) == (1, 1)
+    recordings = [Track("a", str(tmp_path / "a.wav")), Track("b", str(demo_recording()))]
+    tally = engine.run(Listen(frames=False), recordings, writer)
+    assert (tally.inputs, tally.lost, sum(tally.dropped.values())) == (2, 1, 1)
 
 
 def test_once_a_window_has_no_melody_no_further_one_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,7 +168,7 @@ def test_a_changed_option_is_refused_with_both_values(
         (("--options", "version=1"), "folder has no option 'version'"),
         (("--options", "version"), "--options takes name=value, as version=1, each once; not 'version'"),
         (("--split", "train"), "There is no split 'train'"),
-        (("--limit", "0"), "leaves no track"),
+        (("--limit", "0"), "Must be >= 1"),
     ],
 )
 def test_a_wrong_option_is_refused_before_anything_is_made(

@@ -45,7 +45,8 @@ def test_an_unknown_fact_says_so_and_shows_no_confidence() -> None:
 
 def test_the_json_holds_answers_facts_model_and_timings() -> None:
     page = json.loads(as_json(RESULT))
-    assert page["answers"] == [{"question": "How fast?", "answer": "It is at 95 BPM.", "saw_facts": True}]
+    answer = {"question": "How fast?", "answer": "It is at 95 BPM.", "saw_facts": True}
+    assert page["answers"] == [{**answer, "kinds": [], "rests_on": []}]
     assert page["model"] == "mini"
     assert page["facts"]["tempo"]["bpm"] == 95.04
     assert page["timings_seconds"] == {"hear": 1.25, "total": 2.5}

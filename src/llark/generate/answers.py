@@ -63,6 +63,8 @@ class Solution:
     """The fields of the annotation that the answer rests on."""
     told: bool = True
     """Whether it answers; not where it says that this cannot be told."""
+    instead: str = ""
+    """What can be told, where it does not answer."""
 
 
 @dataclass
@@ -83,9 +85,9 @@ class Conversation:
         queries = tuple(read(text, self.last))
         solutions = [self._answer(query) for query in queries]
         self.last = queries[-1]
-        seen = dict.fromkeys(one.text for one in solutions)
+        seen = dict.fromkeys([*(one.text for one in solutions), *(one.instead for one in solutions)])
         rests_on = tuple(dict.fromkeys(fact for one in solutions for fact in one.facts))
-        return Solution(" ".join(seen), queries, rests_on, any(one.told for one in solutions))
+        return Solution(" ".join(filter(None, seen)), queries, rests_on, any(one.told for one in solutions))
 
     def _answer(self, query: Query) -> Solution:
         kind = BY_SLUG[query.kind]
@@ -257,12 +259,14 @@ def answer(query: Query, kind: Kind, annotation: Annotation, part: Stretch | Non
     rng = Random(kind.slug)  # the same answer, however it is asked
     whole = Facts(annotation)
     if query.sure < READ_FROM:
-        return Solution(_said("not-understood", whole, rng), (query,), told=False)
+        text = _line("not-understood", rng)
+        return Solution(text, (query,), told=False, instead=_instead(whole, rng))
     stretch = stretch_of(query.text, whole.seconds, kind) or part
     facts = whole if stretch is None else Facts(within(annotation, stretch))
     asked = kind.answer(facts, query.slots, rng)
     if asked is None or asked.form == "unknown":
-        return Solution(_open(kind, asked, whole, rng), (query,), kind.facts, told=False)
+        text = _open(kind, asked, whole, rng)
+        return Solution(text, (query,), kind.facts, told=False, instead=_instead(whole, rng))
     known = tuple(fact for fact in kind.facts if facts.knows(fact))
     text = _worded(kind, asked, rng)
     if doubtful := [fact for fact in known if 0 < _confidence(annotation, fact) < DOUBTFUL_BELOW]:
@@ -291,16 +295,15 @@ def _worded(kind: Kind, asked: Ask, rng: Random) -> str:
 
 
 def _open(kind: Kind, asked: Ask | None, facts: Facts, rng: Random) -> str:
-    """That it cannot be told, and what can."""
-    if "unknown" in phrases()[kind.slug].answers:
-        text = _worded(kind, asked if asked and asked.form == "unknown" else Ask("unknown"), rng)
-    else:
-        text = _line("open", rng)
-    return f"{text} {_instead(facts, rng)}".strip()
-
-
-def _said(name: str, facts: Facts, rng: Random) -> str:
-    return f"{_line(name, rng)} {_instead(facts, rng)}".strip()
+    """That it cannot be told."""
+    is_unknown = asked is not None and asked.form == "unknown"
+    missing = facts.missing(*kind.facts)
+    if "unknown" not in phrases()[kind.slug].answers:
+        return _line("open", rng)
+    if not is_unknown and not missing:
+        return _line("no-answer", rng)
+    values = asked.values if asked is not None and is_unknown else {}
+    return _worded(kind, Ask("unknown", {"missing": missing, **values}), rng)
 
 
 def _instead(facts: Facts, rng: Random) -> str:

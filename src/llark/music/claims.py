@@ -244,7 +244,9 @@ def _small(words: str) -> int:
     return sum(NUMBERS.get(word, 0) for word in re.split(r"[\s-]+", words))
 
 
-SIGNATURE = re.compile(r"(?<![\d/.])(\d{1,2})\s*([/:])\s*(1|2|4|8|16)(?![\d/:])(?!\s+(?:of|seconds|minutes))")
+SIGNATURE = re.compile(
+    r"(?<![\d/.])(\d{1,2})\s*([/:])\s*(1|2|4|8|16)(?![\d/]|:\d)(?!\s+(?:of|seconds|minutes))"
+)
 """Upper number, stroke, lower number. "3/4 of the song" is none."""
 
 _NAMED_METERS = (

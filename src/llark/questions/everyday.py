@@ -144,6 +144,11 @@ def enters(facts: Facts, slots: Slots) -> Ask:
     return Ask("there" if there else "gone", values)
 
 
+def instrumental(facts: Facts, rng: Random) -> Ask:
+    """Whether nobody sings."""
+    return Ask("no" if {"voice", "choir"} & {*need(facts.instruments)} else "yes")
+
+
 # --- mixing, moving, listening ----------------------------------------------------------------------------
 
 
@@ -285,6 +290,7 @@ KINDS = (
     Kind("chorus", UNDERSTANDING, SECTIONS, chorus),
     Kind("halves", UNDERSTANDING, ("loudness", "chords"), halves),
     Kind("enters", UNDERSTANDING, ("instruments",), Slotted(("instrument",), draw_instrument, enters)),
+    Kind("instrumental", UNDERSTANDING, ("instruments",), instrumental),
     Kind("camelot", REASONING, ("key",), camelot_code),
     Kind("mix-bpm", REASONING, ("tempo",), Slotted(("bpm",), draw_is, mix_bpm)),
     Kind("mix-named-key", REASONING, ("key",), Slotted(("key",), draw_key, mix_named_key)),

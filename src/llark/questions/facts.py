@@ -32,6 +32,7 @@ class Facts:
 
     def knows(self, fact: str) -> bool:
         """Whether anything is known of a field of the annotation."""
+        loudness, melody = self.annotation.loudness, self.annotation.melody
         known = {
             "tempo": self.bpm is not None,
             "beats": bool(self.beats_seconds),
@@ -41,9 +42,9 @@ class Facts:
             "instruments": bool(self.instruments),
             "genre": bool(self.genres),
             "mood": bool(self.moods),
-            "loudness": self.annotation.loudness.integrated_lufs is not None,
+            "loudness": loudness.integrated_lufs is not None or bool(loudness.dynamics),
             "sections": len(self.annotation.sections.spans) > 1,
-            "melody": self.annotation.melody.contour is not None,
+            "melody": melody.contour is not None or melody.lowest_midi is not None,
             "isolated_chord": self.annotation.isolated_chord.label is not None,
         }
         return known.get(fact, True)

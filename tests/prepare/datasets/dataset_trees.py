@@ -21,11 +21,11 @@ def sound(path: Path) -> None:
 
 
 def wav(path: Path, seconds: float) -> None:
-    """A silent recording of that length, at 100 samples a second."""
+    """A silent recording of that length, at 1,000 samples a second."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, 100, 0, "NONE", ""))
-        file.writeframes(b"\0\0" * round(seconds * 100))
+        file.setparams((1, 2, 1000, 0, "NONE", ""))
+        file.writeframes(b"\0\0" * round(seconds * 1000))
 
 
 def write(path: Path, text: str) -> None:
