@@ -184,7 +184,7 @@ def varied(text: str, kind: Kind, rng: Random) -> str:
         text = text.rstrip("?.! ")
     if rng.random() < 0.35:
         text = text.lower()
-    if rng.random() < 0.3:
+    for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
         text = _slip(text, rng)
     return text
 
