@@ -14,15 +14,20 @@ from llark.errors import UserMustAct
 from llark.generate import answers as answering
 from llark.generate import reader as reading
 from llark.generate.answers import Conversation, Stretch, within
-from llark.generate.reader import Reader, fill
+from llark.generate.reader import Query, Reader, fill
 from llark.music import claims
 from llark.music.claims import KnownFacts
+from llark.music.lexicon import FINDERS
 from llark.music.mentions import by_sort, mentions
+from llark.music.theory import INTERVAL_NAMES
 from llark.questions import Kind
 from llark.questions.facts import Facts
 from llark.questions.grammar import phrases
 from llark.questions.kinds import ALL_KINDS, BY_SLUG
+from llark.questions.pairs import PAIRS
 from llark.records import (
+    KEYS,
+    PITCH_CLASSES,
     Annotation,
     Beats,
     Chords,
@@ -221,6 +226,73 @@ def test_a_part_of_the_song_has_its_own_chords_and_key() -> None:
     talk = Conversation(SONG, stretch=Stretch(0.0, 20.0))
     assert re.search(r"D major", talk.ask("which chords are there?").text)
     assert "A major" not in talk.ask("which chords are there?").text
+
+
+def test_a_time_is_one_of_the_whole_recording_also_while_a_part_is_talked_about() -> None:
+    talk = Conversation(SONG, stretch=Stretch(60.0, 120.0))
+    assert "G major" in talk.ask("What chord is at 1:10?").text
+    assert talk.ask("Where is it loudest?").text == said("Where is it loudest?")
+
+
+def test_a_short_question_with_another_time_asks_the_same_of_it() -> None:
+    talk = Conversation(SONG)
+    assert "A major" in talk.ask("What chord is at 0:30?").text
+    talk.last = read_one("Which chords are there?")
+    assert "G major" in talk.ask("hm, 1:05 to 1:15?").text
+
+
+def read_one(question: str) -> Query:
+    return next(answering.read(question))
+
+
+@pytest.mark.parametrize(
+    ("question", "right"),
+    [
+        ("Transpose it up a tritone.", r"up a tritone is Ab major"),
+        ("Transpose it down a major sixth.", r"down a major sixth is F major"),
+        ("modulate up a fifth", r"E7 .*A major"),
+        ("How long is a beat at 0 BPM?", r"not understand|not sure"),
+        ("Can I mix it with a track at 0 BPM?", r"not understand|not sure"),
+        (f"Transpose it up {'9' * 400} semitones.", r"can tell|ask me"),
+        ("\ud800 what key is it in?", r"D major"),
+    ],
+)
+def test_values_that_no_exercise_draws_are_answered_or_not_understood(question: str, right: str) -> None:
+    assert re.search(right, said(question), re.IGNORECASE)
+
+
+STRANGE = (
+    replace(SONG, end_seconds=0.0), replace(UNKNOWN, end_seconds=0.0), replace(SONG, end_seconds=10_805.0),
+    replace(SONG, chords=Chords((ChordSpan(0.0, 1.0, "C:dim7"),))), replace(SONG, meter=Meter(5, 0.9)),
+    replace(SONG, loudness=Loudness(-14.0, None, None, (None, -14.0))), replace(SONG, tempo=Tempo(0.3, 0.9)),
+    replace(SONG, instruments=Tags((Tag("piano", 0.9),))), SONG, UNKNOWN,
+)  # fmt: skip
+VALUES = {
+    **{sort: tuple({*finder.words.values()} - {""}) for sort, finder in FINDERS.items()},
+    "interval": INTERVAL_NAMES,
+    "bpm": ("1", "95", "999999"), "percent": ("0.1", "100"), "bars": ("1", "999999"),
+    "seconds": ("0", "5", "7200"), "key": KEYS, "mode": ("major", "minor"), "note": PITCH_CLASSES,
+    "chord": ("C:maj", "F#:hdim7", "D:5", "E:1"), "meter": ("2/4", "6/8", "7/8"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("facts", STRANGE, ids=range(len(STRANGE)))
+def test_every_kind_has_an_answer_to_every_value_about_any_facts(facts: Annotation) -> None:
+    for kind in ALL_KINDS:
+        for at in range(max([len(VALUES[sort]) for sort in kind.slots], default=1)):
+            slots = {
+                sort: tuple(VALUES[sort][(at + n) % len(VALUES[sort])] for n in range(kind.slots.count(sort)))
+                for sort in kind.slots
+            }
+            for part in (None, Stretch(0.0, 0.0)):
+                assert answering.answer(Query("", kind.slug, 1.0, slots), kind, facts, part).text
+        if kind.slug in PAIRS:
+            for other in STRANGE:
+                assert answering.compared(Query("", kind.slug, 1.0), kind, facts, other).text
+
+
+def test_where_all_is_known_and_nothing_fits_no_fact_is_called_unknown() -> None:
+    assert said("What are the roman numerals of the chords?").startswith("I can't tell that")
 
 
 def test_two_recordings_are_compared() -> None:

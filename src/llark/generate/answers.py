@@ -167,7 +167,7 @@ def _with_history(query: Query, last: Query | None) -> Query:
     filled = fill(kind, by_sort(found)) if kind.slots else None
     if filled:
         return Query(query.text, last.kind, last.sure, filled)
-    return replace(last, text=query.text) if stretch_of(query.text, math.inf, kind) else query
+    return replace(last, text=query.text) if of_a_part(kind) and stretch_of(query.text, math.inf) else query
 
 
 MOST_WORDS_AFTER = 7
@@ -179,16 +179,17 @@ MOST_WORDS_AFTER = 7
 AROUND_SECONDS = 5.0
 """A single moment is asked about with so much on both sides."""
 
-SCOPED = frozenset({"tempo", "key", "chords", "loudness", "meter"})
+SCOPED = frozenset({"tempo", "key", "chords", "meter"})
 """Facts that are known of a part of a recording; of others those of the whole are told."""
 
 
-def stretch_of(text: str, seconds: float, kind: Kind | None = None) -> Stretch | None:
-    """The part that a question names of a recording of so many seconds, unless its kind asks for a time."""
-    if kind is not None and (
-        "seconds" in kind.slots or not set(kind.facts) & SCOPED or "loudness" in kind.facts
-    ):
-        return None
+def of_a_part(kind: Kind) -> bool:
+    """Whether a kind may be asked of a part: not where it asks for a time, or names one, in the whole."""
+    return "seconds" not in kind.slots and bool(set(kind.facts) & SCOPED) and "loudness" not in kind.facts
+
+
+def stretch_of(text: str, seconds: float) -> Stretch | None:
+    """The part that a question names of a recording of so many seconds."""
     found: list[Mention] = mentions(text)
     times = sorted(float(one.value) for one in found if one.sort == "seconds")
     if len(times) > 1 and times[0] < min(times[1], seconds):
@@ -234,8 +235,6 @@ def within(facts: Annotation, stretch: Stretch) -> Annotation:
         seconds = min(end, span.end_seconds) - max(start, span.start_seconds)
         held[span.label] = held.get(span.label, 0.0) + max(0.0, seconds)
     key = max(held, key=lambda name: held[name]) if any(held.values()) else facts.key.name
-    first = int(stretch.start_seconds)
-    loud = facts.loudness.each_second_lufs[first : int(stretch.end_seconds) + 1]
     return replace(
         facts,
         start_seconds=start,
@@ -247,7 +246,6 @@ def within(facts: Annotation, stretch: Stretch) -> Annotation:
             positions=tuple(place for _, place in beats) if facts.beats.positions else (),
         ),
         key=replace(facts.key, name=key),
-        loudness=replace(facts.loudness, each_second_lufs=loud),
     )
 
 
@@ -261,7 +259,7 @@ def answer(query: Query, kind: Kind, annotation: Annotation, part: Stretch | Non
     if query.sure < READ_FROM:
         text = _line("not-understood", rng)
         return Solution(text, (query,), told=False, instead=_instead(whole, rng))
-    stretch = stretch_of(query.text, whole.seconds, kind) or part
+    stretch = (stretch_of(query.text, whole.seconds) or part) if of_a_part(kind) else None
     facts = whole if stretch is None else Facts(within(annotation, stretch))
     asked = kind.answer(facts, query.slots, rng)
     if asked is None or asked.form == "unknown":
@@ -300,7 +298,7 @@ def _open(kind: Kind, asked: Ask | None, facts: Facts, rng: Random) -> str:
     missing = facts.missing(*kind.facts)
     if "unknown" not in phrases()[kind.slug].answers:
         return _line("open", rng)
-    if not is_unknown and not missing:
+    if kind.facts and not is_unknown and not missing:
         return _line("no-answer", rng)
     values = asked.values if asked is not None and is_unknown else {}
     return _worded(kind, Ask("unknown", {"missing": missing, **values}), rng)

@@ -43,7 +43,7 @@ class Query:
 def features(text: str, found: Sequence[Mention] = ()) -> list[int]:
     """Rows of the table: those of words, pairs of words and runs of letters, as written and with sorts."""
     plain, sorts = _words(with_sorts(text, [])), _words(with_sorts(text, list(found)))
-    return [zlib.crc32(piece.encode()) % BUCKETS for piece in _pieces(plain, sorts)]
+    return [zlib.crc32(piece.encode(errors="replace")) % BUCKETS for piece in _pieces(plain, sorts)]
 
 
 def _words(text: str) -> list[str]:

@@ -29,7 +29,7 @@ class Mention(NamedTuple):
 
 
 _CLOCK = re.compile(r"(?<![\d:.])(?:(\d{1,2}):)?(\d{1,3}):([0-5]\d(?:\.\d+)?)(?![\d:])")
-_NUMBER = re.compile(r"(?<![\w.,/])(\d+(?:[.,]\d+)?)(?![\d/:])")
+_NUMBER = re.compile(r"(?<![\w.,/])(\d{1,6}(?:[.,]\d+)?)(?![\d/:])")
 _UNITS = (
     ("percent", re.compile(r"\s*(?:%|per\s?cent\b)")),
     ("bpm", re.compile(r"\s*-?\s*(?:bpm\b|beats\s+(?:per|a)\s+min)")),
@@ -75,7 +75,7 @@ def _every(flat: str) -> Iterator[Mention]:
 
 
 def _numbers(lower: str) -> Iterator[Mention]:
-    """Numbers with their units. One in words counts where a unit follows, or where it is a large one."""
+    """Numbers with their units; 0 only as a time. One in words counts where a unit follows, or if large."""
     found = [(float(m[1].replace(",", ".")), m.start(), m.end(), True) for m in _NUMBER.finditer(lower)]
     found += [(float(n), start, end, n >= LARGE) for n, start, end in claims.spelled_numbers(lower)]
     for value, start, end, alone in found:
@@ -87,7 +87,7 @@ def _numbers(lower: str) -> Iterator[Mention]:
             steps = int(value) * (2 if sort == "whole steps" else 1)
             if 0 <= steps < len(INTERVAL_NAMES):
                 yield Mention("interval", INTERVAL_NAMES[steps], start, stop)
-        elif alone or sort != "number":
+        elif (alone or sort != "number") and (value or sort == "seconds"):
             yield Mention(sort, f"{value:g}", start, stop)
 
 

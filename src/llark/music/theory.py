@@ -20,10 +20,8 @@ DEGREE_WORDS = (
     "tonic", "supertonic", "mediant", "subdominant", "dominant", "submediant", "leading-tone chord",
 )  # fmt: skip
 
-INTERVALS = {
-    "semitone": 1, "whole tone": 2, "minor third": 3, "major third": 4, "fourth": 5, "fifth": 7,
-}  # fmt: skip
-"""Intervals that people transpose by, in semitones."""
+INTERVALS = ("semitone", "whole tone", "minor third", "major third", "fourth", "fifth")
+"""Intervals that people transpose by most."""
 
 INTERVAL_NAMES = (
     "unison", "semitone", "whole tone", "minor third", "major third", "fourth", "tritone", "fifth",

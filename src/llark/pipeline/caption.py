@@ -7,7 +7,6 @@ a run that was stopped goes on, and another style of caption costs no second lis
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from llark.questions.facts import Facts
 from llark.questions.grammar import phrases
 from llark.questions.kinds import BY_SLUG
 from llark.records import Annotation, Tags
-from llark.storage import stages
+from llark.storage import folders, stages
 
 RUN = ".run"
 KINDS = {"short": "caption-short", "long": "caption-long", "tags": "tags"}
@@ -63,10 +62,9 @@ def caption(paths: Sequence[Path], out: Path, options: CaptionOptions | None = N
         raise UserMustAct(f"{out} is there already, and not by a run of llark caption; name a new file.")
     path_of = annotate.into_folder(paths, run, AnnotateOptions(drop_share=options.drop_share), workers)
     rows = [row_of(path_of[facts.clip_id], facts, options.style) for facts in stages.read(run, Annotation)]
-    scratch = out.with_name(out.name + ".writing")
     lines = (json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
-    scratch.write_text("".join(lines), encoding="utf-8")
-    os.replace(scratch, out)
+    data = "".join(lines).encode(errors="backslashreplace")  # paths that are no UTF-8
+    folders.folder(out.parent).write(out.name, data)
     for row in rows if options.sidecar else ():
         _beside(Path(row.path).with_suffix(f".{options.sidecar}"), row.caption + "\n")
     dropped = sum(1 for _ in stages.read_dropped(run))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,7 +13,7 @@ from llark.errors import BadAudio, UserMustAct
 from llark.generate.answers import Conversation, Stretch
 from llark.generate.talker import Talker
 from llark.music.mentions import by_sort, mentions
-from llark.options import TalkerOptions
+from llark.options import TalkerOptions, require_text
 from llark.pipeline import listen
 from llark.records import Track, to_dict
 from llark.report import terminal
@@ -51,7 +50,9 @@ class Chat:
         self.song, self.conversation = song, Conversation(facts)
 
     def ask(self, question: str) -> str:
-        """The answer to a question, which may refer to those before it."""
+        """The answer to a question, which may refer to those before it. Raises `UserMustAct` for one
+        that is too long or no text."""
+        require_text(question)
         solution = self.conversation.ask(question)
         if self._talker is not None:
             solution = self._talker.word(question, solution, self.conversation.facts)
@@ -94,17 +95,19 @@ class Chat:
         return f"From here on about {clock(times[0])} to {clock(end)}."
 
     def _open(self, rest: str) -> str:
+        if not rest:
+            raise UserMustAct("/load takes a recording: /load song.mp3")
         self._load(Path(rest).expanduser())
         return f"{self.song}: {clock(self.conversation.facts.end_seconds)} long."
 
     def _save(self, rest: str) -> str:
-        if not rest:
-            raise UserMustAct("/save takes a file: /save talk.json")
+        if not rest.endswith(".json"):  # what else is there may be a recording
+            raise UserMustAct("/save takes a file that ends in .json: /save talk.json")
         page: dict[str, Any] = {"audio": str(self.song), "turns": [asdict(turn) for turn in self.turns]}
         page["facts"] = to_dict(self.conversation.facts)
         path = Path(rest).expanduser()
         try:
-            path.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            path.write_text(terminal.printable_json(page, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise UserMustAct(f"{path} cannot be written: {error.strerror or error}.") from error
         return f"{len(self.turns)} turns are in {path}."
@@ -128,7 +131,9 @@ def talk(chat: Chat) -> None:
 
 
 def _lines() -> Iterator[str]:
-    """What is typed, line by line; Ctrl-C drops a line that was begun, and ends where there is none."""
+    """What is typed, line by line, to the end of input or Ctrl-C."""
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(errors="surrogateescape")  # `Chat.ask` says what is wrong with such a line
     prompt = "> " if sys.stdin.isatty() else ""
     while True:
         try:

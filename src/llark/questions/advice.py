@@ -8,12 +8,12 @@ from random import Random
 import yaml
 
 from llark.music.mentions import Slots
-from llark.music.theory import INTERVALS, Chord, Scale
+from llark.music.theory import INTERVAL_NAMES, Chord, Scale
 from llark.questions import CAPTIONING, REASONING, Ask, Kind, Slotted, known, need, unknown
 from llark.questions.caption import ALL, PACES, described, description, short_caption
 from llark.questions.facts import Facts, listed, plain_number
 from llark.questions.rhythm import pace
-from llark.questions.sound import genre_phrase, other_genre
+from llark.questions.sound import genre_phrase, other_genre, with_article
 from llark.questions.timing import COUNTS
 from llark.records import GENRES, KEYS
 
@@ -150,9 +150,9 @@ def draw_step(facts: Facts, rng: Random) -> Slots:
 def modulate(facts: Facts, slots: Slots) -> Ask | None:
     """Into a near key by its dominant seventh."""
     (interval,) = slots["interval"]
-    name = f"a {interval}"
+    name = with_article(interval)
     scale = need(facts.scale, step=name)
-    target = scale.moved(INTERVALS[interval])
+    target = scale.moved(INTERVAL_NAMES.index(interval))
     dominant = Chord((target.tonic + 7) % 12, "7")
     if not target.spells(dominant):
         return None
@@ -174,9 +174,12 @@ def draw_style(facts: Facts, rng: Random) -> Slots:
     return {"genre": (other_genre(facts.genres, rng) if facts.genres else rng.choice(GENRES),)}
 
 
-def restyle(facts: Facts, slots: Slots) -> Ask:
+def restyle(facts: Facts, slots: Slots) -> Ask | None:
+    """What to change for another style; nothing for one that `STYLES` lacks."""
     (style,) = slots["genre"]
     genres = need(facts.genres, style=style)
+    if style not in STYLES:
+        return None
     return known(style=style, recipe=STYLES[style]["recipe"], music=genre_phrase(genres[0]))
 
 

@@ -10,15 +10,16 @@ from statistics import mean
 from llark.music import fingering
 from llark.music.mentions import Slots
 from llark.music.names import note_name
-from llark.music.theory import INTERVAL_NAMES, Scale, camelot
+from llark.music.theory import INTERVAL_NAMES, Scale, camelot, mixes_with
 from llark.questions import CAPTIONING, REASONING, UNDERSTANDING, Ask, Kind, Slotted, known, need
 from llark.questions.advice import relation
-from llark.questions.facts import Facts, clock, counted, listed, plain_number
+from llark.questions.facts import Facts, counted, listed, plain_number, several
 from llark.questions.form import inside
 from llark.questions.harmony import draw_key
 from llark.questions.rhythm import draw_is, draw_meter, pace
 from llark.questions.sound import draw_instrument, plays, with_article
 from llark.questions.timing import PITCH_SHIFT
+from llark.report.timeline import clock
 
 # --- tempo --------------------------------------------------------------------------------------------------
 
@@ -154,7 +155,7 @@ def instrumental(facts: Facts, rng: Random) -> Ask:
 
 def camelot_code(facts: Facts, rng: Random) -> Ask:
     scale = need(facts.scale)
-    near = listed([camelot(other) for other in (scale.relative, scale.moved(7), scale.moved(5))])
+    near = listed([camelot(other) for other in mixes_with(scale)])
     return known(key=scale.name, code=camelot(scale), near=near)
 
 
@@ -174,7 +175,7 @@ def mix_named_key(facts: Facts, slots: Slots) -> Ask:
     """Whether another key blends with it: the same, its relative, or a fifth away."""
     (name,) = slots["key"]
     scale, other = need(facts.scale, other=name), Scale.of(name)
-    fits = other in (scale, scale.relative, scale.moved(7), scale.moved(5))
+    fits = other in (scale, *mixes_with(scale))
     values = {"other": name, "key": scale.name, "relation": relation(scale, other)}
     values |= {"code": camelot(scale), "other_code": camelot(other)}
     return Ask("yes" if fits else "no", values)
@@ -243,17 +244,9 @@ def to_key(facts: Facts, slots: Slots) -> Ask:
         return Ask("relative", {"key": scale.name, "other": slots["key"][0]})
     way, steps = ("up", up) if up <= 6 else ("down", 12 - up)
     chords = [chord.moved(up) for chord in facts.common]
-    values = {"key": scale.name, "other": name, "way": way, "steps": _semitones(steps)}
-    values["interval"] = _with_article(INTERVAL_NAMES[steps])
+    values = {"key": scale.name, "other": name, "way": way, "steps": several(steps, "semitone")}
+    values["interval"] = with_article(INTERVAL_NAMES[steps])
     return known(**values, **({"chords": listed([chord.name for chord in chords])} if chords else {}))
-
-
-def _semitones(steps: int) -> str:
-    return f"{counted(steps)} semitone{'' if steps == 1 else 's'}"
-
-
-def _with_article(interval: str) -> str:
-    return f"{'an' if interval[0] in 'aeio' else 'a'} {interval}"
 
 
 def easier_to_sing(facts: Facts, rng: Random) -> Ask:

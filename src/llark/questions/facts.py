@@ -65,7 +65,7 @@ class Facts:
 
     @cached_property
     def bpm(self) -> int | None:
-        """The tempo as it is said, rounded as `wording.describe_facts` rounds it."""
+        """The tempo as it is said, rounded as `facts_line.describe_facts` rounds it."""
         return None if self.tempo_bpm is None else int(f"{self.tempo_bpm:.0f}")
 
     @cached_property
@@ -123,7 +123,7 @@ class Facts:
 
     @cached_property
     def common(self) -> tuple[Chord, ...]:
-        """The chords that sound longest, most first: those that `wording.describe_facts` names."""
+        """The chords that sound longest, most first: those that `facts_line.describe_facts` names."""
         parsed = [(span, Chord.of(span.label)) for span in self.annotation.chords.spans]
         named = [(span, chord) for span, chord in parsed if chord is not None]
         spans = tuple(ChordSpan(span.start_seconds, span.end_seconds, chord.label) for span, chord in named)
@@ -166,11 +166,6 @@ def in_seconds(seconds: float) -> str:
     return f"{number} second{'' if number == '1' else 's'}"
 
 
-def clock(seconds: float) -> str:
-    """`1:05`, `0:07`."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
-
-
 WORDS = (
     "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
@@ -179,3 +174,8 @@ WORDS = (
 def counted(number: int) -> str:
     """`three`, `14`: a small number in words."""
     return WORDS[number] if number < len(WORDS) else str(number)
+
+
+def several(number: int, noun: str) -> str:
+    """`no sharps`, `one sharp`, `three sharps`."""
+    return f"{counted(number)} {noun}{'' if number == 1 else 's'}"

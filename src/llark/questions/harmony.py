@@ -17,7 +17,7 @@ from llark.questions import (
     shuffled,
     yes_no,
 )
-from llark.questions.facts import Facts, SoundingChord, counted, listed, plain_number
+from llark.questions.facts import Facts, SoundingChord, counted, listed, plain_number, several
 from llark.records import KEYS
 
 CHORD_MARGIN_SECONDS = 0.3
@@ -86,9 +86,7 @@ def key_signature(facts: Facts, rng: Random) -> Ask:
     sharps = scale.sharps
     if sharps == 0:
         return Ask("none", {"key": scale.name})
-    sign = "sharp" if sharps > 0 else "flat"
-    count = f"{counted(abs(sharps))} {sign}{'' if abs(sharps) == 1 else 's'}"
-    return known(key=scale.name, count=count)
+    return known(key=scale.name, count=several(abs(sharps), "sharp" if sharps > 0 else "flat"))
 
 
 def relative_key(facts: Facts, rng: Random) -> Ask:

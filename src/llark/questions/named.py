@@ -9,7 +9,7 @@ from llark.music.lexicon import TERMS
 from llark.music.mentions import Slots
 from llark.music.theory import INTERVAL_NAMES, Scale, camelot
 from llark.questions import REASONING, Ask, Kind, Slotted, known
-from llark.questions.facts import Facts, counted, listed
+from llark.questions.facts import Facts, listed, several
 from llark.questions.harmony import glossed, named_chord
 from llark.records import KEYS, PITCH_CLASSES
 
@@ -40,8 +40,7 @@ def named_scale(facts: Facts, slots: Slots) -> Ask:
     """Notes, signature, relative, chords and place on the DJs' wheel: each kind says what it asks for."""
     scale = Scale.of(slots["key"][0])
     sharps = scale.sharps
-    sign = "sharp" if sharps > 0 else "flat"
-    count = f"{counted(abs(sharps))} {sign}{'' if abs(sharps) == 1 else 's'}"
+    count = several(abs(sharps), "sharp" if sharps > 0 else "flat")
     return known(
         key=scale.name,
         notes=listed(scale.notes),
@@ -61,7 +60,7 @@ def between(facts: Facts, slots: Slots) -> Ask:
     """The interval from one note up to the other."""
     low, high = slots["note"]
     steps = (PITCH_CLASSES.index(high) - PITCH_CLASSES.index(low)) % 12
-    return known(low=low, high=high, interval=INTERVAL_NAMES[steps], steps=_semitones(steps))
+    return known(low=low, high=high, interval=INTERVAL_NAMES[steps], steps=several(steps, "semitone"))
 
 
 def _an_interval(facts: Facts, rng: Random) -> Slots:
@@ -70,11 +69,7 @@ def _an_interval(facts: Facts, rng: Random) -> Slots:
 
 def interval_size(facts: Facts, slots: Slots) -> Ask:
     (name,) = slots["interval"]
-    return known(interval=name, steps=_semitones(INTERVAL_NAMES.index(name)))
-
-
-def _semitones(steps: int) -> str:
-    return f"{counted(steps)} semitone{'' if steps == 1 else 's'}"
+    return known(interval=name, steps=several(INTERVAL_NAMES.index(name), "semitone"))
 
 
 def _chord_and_key(facts: Facts, rng: Random) -> Slots:

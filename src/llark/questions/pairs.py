@@ -8,11 +8,12 @@ from itertools import pairwise
 from random import Random
 from statistics import median
 
-from llark.music.theory import INTERVAL_NAMES, camelot
+from llark.music.theory import INTERVAL_NAMES, camelot, mixes_with
 from llark.questions import UNDERSTANDING, Ask, Kind, known, need, unknown
 from llark.questions.advice import relation
 from llark.questions.everyday import IS_WITHIN, LOUDER_LU
 from llark.questions.facts import Facts, listed, plain_number
+from llark.questions.sound import with_article
 from llark.questions.timing import PITCH_SHIFT
 
 FIRST, SECOND = "the first", "the second"
@@ -76,7 +77,7 @@ def mix(one: Facts, other: Facts) -> Ask:
     first, second = need(one.tempo_bpm), need(other.tempo_bpm)
     mine, theirs = need(one.scale), need(other.scale)
     shift = min(abs(factor * second / first - 1) for factor in (0.5, 1.0, 2.0))
-    blends = theirs in (mine, mine.relative, mine.moved(7), mine.moved(5))
+    blends = theirs in (mine, *mixes_with(mine))
     values = {
         "bpm": str(one.bpm),
         "other": str(other.bpm),
@@ -109,8 +110,8 @@ def melody(one: Facts, other: Facts) -> Ask:
         return Ask("same")
     octaves, steps_left = divmod(abs(moved), 12)
     name = INTERVAL_NAMES[steps_left] if not octaves else "octave" if not steps_left else ""
-    words = f"a {name}" if name else f"{abs(moved)} semitones"
-    return known(way="up" if moved > 0 else "down", interval="an octave" if name == "octave" else words)
+    words = with_article(name) if name else f"{abs(moved)} semitones"
+    return known(way="up" if moved > 0 else "down", interval=words)
 
 
 def overall(one: Facts, other: Facts) -> Ask:

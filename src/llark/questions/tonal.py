@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from llark.music.mentions import Slots
-from llark.music.theory import INTERVALS, Chord, Scale, capo, mixes_with
+from llark.music.theory import INTERVAL_NAMES, INTERVALS, Chord, Scale, capo, mixes_with
 from llark.questions import REASONING, Ask, Kind, Slotted, known, need, unknown, yes_no
 from llark.questions.facts import Facts, listed
 from llark.questions.harmony import chord_first, key, named_chord, relative_key
@@ -26,7 +26,7 @@ def scale_notes(facts: Facts, rng: Random) -> Ask:
 
 
 def draw_interval(facts: Facts, rng: Random) -> Slots:
-    return {"interval": (rng.choice(tuple(INTERVALS)),), "way": (rng.choice(("up", "down")),)}
+    return {"interval": (rng.choice(INTERVALS),), "way": (rng.choice(("up", "down")),)}
 
 
 def transpose(facts: Facts, slots: Slots) -> Ask:
@@ -34,7 +34,7 @@ def transpose(facts: Facts, slots: Slots) -> Ask:
     (interval,), (way,) = slots["interval"], slots["way"]
     asked = {"interval": interval, "way": way}
     scale = need(facts.scale, **asked)
-    semitones = INTERVALS[interval] * (1 if way == "up" else -1)
+    semitones = INTERVAL_NAMES.index(interval) * (1 if way == "up" else -1)
     moved = scale.moved(semitones)
     values = asked | {"key": scale.name, "moved": moved.name}
     chords = [chord.moved(semitones) for chord in facts.common]
