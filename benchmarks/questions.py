@@ -40,7 +40,7 @@ from llark.music.readers import (
     read_tempo,
     read_times,
 )
-from llark.music.theory import INTERVALS, Chord, Scale
+from llark.music.theory import INTERVAL_NAMES, INTERVALS, Chord, Scale
 from llark.records import (
     GENRES,
     INSTRUMENTS,
@@ -796,12 +796,12 @@ def _capo(answer: str, facts: Facts, slots: Slots) -> Verdict:
 
 @judge("transpose", "key")
 def _transpose(answer: str, facts: Facts, slots: Slots) -> Verdict:
-    return _names_key(answer, facts.scale.moved(INTERVALS[slots["interval"]]), facts)
+    return _names_key(answer, facts.scale.moved(INTERVAL_NAMES.index(slots["interval"])), facts)
 
 
 @judge("transpose_down", "key")
 def _transpose_down(answer: str, facts: Facts, slots: Slots) -> Verdict:
-    return _names_key(answer, facts.scale.moved(-INTERVALS[slots["interval"]]), facts)
+    return _names_key(answer, facts.scale.moved(-INTERVAL_NAMES.index(slots["interval"])), facts)
 
 
 @judge("transpose_horn", "key")

@@ -24,7 +24,7 @@ from llark.questions.kinds import BY_SLUG
 from llark.questions.pairs import PAIRS
 from llark.records import METER_NAMES, Annotation, Key, Meter, Tempo
 
-READ_FROM = 0.35
+READ_FROM = 0.25
 """The least probability of a kind; a question below it is not understood."""
 
 PARTED_FROM = 0.75
