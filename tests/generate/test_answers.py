@@ -186,6 +186,13 @@ def test_a_correction_holds_for_what_follows() -> None:
     assert "C minor" in talk.ask("what key is it in").text
 
 
+@pytest.mark.parametrize("claim", ["The tempo is 300000 BPM.", "No, the meter is 7/8."])
+def test_a_correction_that_nothing_can_be_worked_out_from_is_not_taken(claim: str) -> None:
+    talk = Conversation(SONG)
+    assert talk.ask(claim).text.startswith("That is no")
+    assert talk.facts == SONG
+
+
 def test_a_short_question_with_another_value_asks_the_same_of_it() -> None:
     talk = Conversation(SONG)
     assert talk.ask("Is there a trumpet?").text.startswith("No")

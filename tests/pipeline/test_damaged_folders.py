@@ -319,7 +319,7 @@ def test_whatever_is_damaged_is_one_sentence_or_was_not_needed(
                     faults.append(f"{file}, round {round_}: it is read, and not what was written")
             shutil.rmtree(at)
     assert "\n".join(faults) == ""
-    assert refused > len(files)
+    assert refused > (0 if part == "npy" else len(files))  # an array that is damaged is a drop, no error
 
 
 @pytest.mark.slow

@@ -283,8 +283,8 @@ def _soundfile_open(source: AudioSource) -> Iterator[tuple[Any, BinaryIO]]:
 
 def _refuse_false_end(file: Any, data: BinaryIO, source: AudioSource) -> None:
     """Reads the last sample that the header tells of: it must be there, and nothing much after it."""
-    file.seek(file.frames - 1)
-    if len(file.read(1)) != 1:
+    last = file.frames - 1
+    if file.seek(last) != last or len(file.read(1)) != 1:  # libmpg123 may stop far beyond
         raise _Damaged("shorter than its header says")
     left = source.size_bytes - _place(data, source)
     if file.format in _TOLD_BY_THEIR_END and left > AFTER_THE_END_BYTES:

@@ -226,8 +226,8 @@ def _index(source: Path) -> dict[str, dict[str, Any]]:
     path = source / INDEX
     if not path.is_file():
         return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    entries = [_page(line.encode(), f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    lines = path.read_bytes().splitlines()
+    entries = [_page(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
     return {str(entry.get("file")): entry for entry in entries}
 
 

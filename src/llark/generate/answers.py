@@ -18,6 +18,7 @@ from llark.music.lexicon import EDGES, JOINERS, PARTS
 from llark.music.mentions import Mention, by_sort, mentions, with_sorts
 from llark.questions import Ask, FactMissing, Kind
 from llark.questions.beyond import told
+from llark.questions.everyday import corrected
 from llark.questions.facts import Facts
 from llark.questions.grammar import asides, phrases, say
 from llark.questions.kinds import BY_SLUG
@@ -91,7 +92,7 @@ class Conversation:
 
     def _answer(self, query: Query) -> Solution:
         kind = BY_SLUG[query.kind]
-        if query.kind in CORRECTIONS:
+        if query.kind in CORRECTIONS and corrected(Facts(self.facts), query.slots).form == "known":
             self.facts = CORRECTIONS[query.kind](self.facts, query)
         if query.kind in PAIRS and self.other is not None and query.sure >= READ_FROM:
             return compared(query, kind, self.facts, self.other)

@@ -63,7 +63,7 @@ class Talker:
             body = Sampling(self.model, 0.3, REPLY_TOKENS).body(prompt(question, solution, facts))
             reply = llm.request(self.server, lambda client: client.chat(body), RETRY).text
         except UserMustAct as error:
-            terminal.note(f"{error} The answer is worded without it.")
+            terminal.note(f"{str(error).rstrip('.')}. The answer is worded without it.")
             return solution
         return replace(solution, text=checked(reply, solution, facts) or solution.text)
 

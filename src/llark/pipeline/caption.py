@@ -61,21 +61,35 @@ def caption(paths: Sequence[Path], out: Path, options: CaptionOptions | None = N
     if out.exists() and not run.is_dir():
         raise UserMustAct(f"{out} is there already, and not by a run of llark caption; name a new file.")
     path_of = annotate.into_folder(paths, run, AnnotateOptions(drop_share=options.drop_share), workers)
-    rows = [row_of(path_of[facts.clip_id], facts, options.style) for facts in stages.read(run, Annotation)]
+    known = list(stages.read(run, Annotation))
+    rows = [row_of(path_of[facts.clip_id], facts, options.style) for facts in known]
     lines = (json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
     data = "".join(lines).encode(errors="backslashreplace")  # paths that are no UTF-8
     folders.folder(out.parent).write(out.name, data)
-    for row in rows if options.sidecar else ():
-        _beside(Path(row.path).with_suffix(f".{options.sidecar}"), row.caption + "\n")
+    if options.sidecar:
+        _write_beside(rows, known, f".{options.sidecar}")
     dropped = sum(1 for _ in stages.read_dropped(run))
     return f"{out}: {len(rows)} captions, {dropped} dropped\n  facts and drops: {run}"
 
 
-def _beside(path: Path, text: str) -> None:
-    """Writes a file beside its recording, unless another one is there."""
-    if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:
-        raise UserMustAct(f"{path} is there already, with another text; move it, or leave out --sidecar.")
-    path.write_text(text, encoding="utf-8")
+def _write_beside(rows: Sequence[CaptionRow], known: Sequence[Annotation], suffix: str) -> None:
+    """Writes each caption beside its recording, unless another text is there, which is named."""
+    written: set[Path] = set()
+    taken = []
+    for row, annotation in zip(rows, known, strict=True):
+        path = Path(row.path).with_suffix(suffix)
+        ours = {said(slug, Facts(annotation)) + "\n" for slug in KINDS.values()}
+        if path in written or (path.exists() and path.read_text("utf-8", "replace") not in ours):
+            taken.append(str(path))
+        else:
+            path.write_text(row.caption + "\n", encoding="utf-8")
+            written.add(path)
+    if taken:
+        more = f", and so are {len(taken) - 1} more" if len(taken) > 1 else ""
+        raise UserMustAct(
+            f"{taken[0]} is there already, with another text{more}; move it, or leave out --sidecar. "
+            f"The other {len(written)} are written."
+        )
 
 
 def row_of(path: str, annotation: Annotation, style: str = "short") -> CaptionRow:

@@ -19,6 +19,7 @@ from llark.questions.harmony import draw_key
 from llark.questions.rhythm import draw_is, draw_meter, pace
 from llark.questions.sound import draw_instrument, plays, with_article
 from llark.questions.timing import PITCH_SHIFT
+from llark.records import METER_NAMES
 from llark.report.timeline import clock
 
 # --- tempo --------------------------------------------------------------------------------------------------
@@ -266,7 +267,10 @@ def melody_notes(facts: Facts, rng: Random) -> Ask:
 
 
 def corrected(facts: Facts, slots: Slots) -> Ask:
-    """Somebody knows better; what follows agrees with it."""
+    """Somebody knows better; what follows agrees with it, if it is a tempo or meter that can be."""
+    bpm, meter = float(slots.get("bpm", ["60"])[0]), slots.get("meter", ["4/4"])[0]
+    if not 10 <= bpm <= 600 or meter not in METER_NAMES.values():
+        return Ask("no")
     return known(**{sort: value for sort, (value, *_) in slots.items()})
 
 
