@@ -131,7 +131,7 @@ def test_what_no_sound_can_say_is_refused_and_what_can_be_told_is_named(question
 def test_of_what_is_not_known_nothing_is_said() -> None:
     for question in ("What key is it in?", "Is there singing?", "how fast is it", "What genre is it?"):
         reply = Conversation(UNKNOWN).ask(question)
-        assert not reply.told
+        assert not reply.is_answered
         assert re.search(r"can't|cannot", reply.text)
         assert not list(claims.claims(reply.text))
 
@@ -219,7 +219,7 @@ def test_the_name_of_a_style_with_an_and_is_one_name() -> None:
 
 def test_a_question_about_two_recordings_that_is_not_understood_is_not_answered() -> None:
     solution = Conversation(SONG, other=SONG).ask("colourless green ideas which one sleeps furiously")
-    assert not solution.told
+    assert not solution.is_answered
     text = Conversation(SONG, other=SONG).ask("what is the difference?").text
     assert "4/4 in both" in text
 

@@ -17,7 +17,7 @@ from llark.music.claims import plain
 from llark.music.lexicon import EDGES, JOINERS, PARTS
 from llark.music.mentions import Mention, by_sort, mentions, with_sorts
 from llark.questions import Ask, FactMissing, Kind
-from llark.questions.beyond import told
+from llark.questions.beyond import what_is_known
 from llark.questions.everyday import corrected
 from llark.questions.facts import Facts
 from llark.questions.grammar import asides, phrases, say
@@ -62,7 +62,7 @@ class Solution:
     """What was read in the question."""
     facts: tuple[str, ...] = ()
     """The fields of the annotation that the answer rests on."""
-    told: bool = True
+    is_answered: bool = True
     """Whether it answers; not where it says that this cannot be told."""
     instead: str = ""
     """What can be told, where it does not answer."""
@@ -88,7 +88,9 @@ class Conversation:
         self.last = queries[-1]
         seen = dict.fromkeys([*(one.text for one in solutions), *(one.instead for one in solutions)])
         rests_on = tuple(dict.fromkeys(fact for one in solutions for fact in one.facts))
-        return Solution(" ".join(filter(None, seen)), queries, rests_on, any(one.told for one in solutions))
+        return Solution(
+            " ".join(filter(None, seen)), queries, rests_on, any(one.is_answered for one in solutions)
+        )
 
     def _answer(self, query: Query) -> Solution:
         kind = BY_SLUG[query.kind]
@@ -259,13 +261,13 @@ def answer(query: Query, kind: Kind, annotation: Annotation, part: Stretch | Non
     whole = Facts(annotation)
     if query.sure < READ_FROM:
         text = _line("not-understood", rng)
-        return Solution(text, (query,), told=False, instead=_instead(whole, rng))
+        return Solution(text, (query,), is_answered=False, instead=_instead(whole, rng))
     stretch = (stretch_of(query.text, whole.seconds) or part) if of_a_part(kind) else None
     facts = whole if stretch is None else Facts(within(annotation, stretch))
     asked = kind.answer(facts, query.slots, rng)
     if asked is None or asked.form == "unknown":
         text = _open(kind, asked, whole, rng)
-        return Solution(text, (query,), kind.facts, told=False, instead=_instead(whole, rng))
+        return Solution(text, (query,), kind.facts, is_answered=False, instead=_instead(whole, rng))
     known = tuple(fact for fact in kind.facts if facts.knows(fact))
     text = _worded(kind, asked, rng)
     if doubtful := [fact for fact in known if 0 < _confidence(annotation, fact) < DOUBTFUL_BELOW]:
@@ -281,7 +283,7 @@ def compared(query: Query, kind: Kind, one: Annotation, other: Annotation) -> So
     except FactMissing:
         asked = Ask("unknown")
     if asked.form == "unknown":
-        return Solution(_worded(kind, asked, rng), (query,), kind.facts, told=False)
+        return Solution(_worded(kind, asked, rng), (query,), kind.facts, is_answered=False)
     return Solution(_worded(kind, asked, rng), (query,), kind.facts)
 
 
@@ -307,7 +309,7 @@ def _open(kind: Kind, asked: Ask | None, facts: Facts, rng: Random) -> str:
 
 def _instead(facts: Facts, rng: Random) -> str:
     """What can be told; of a recording without loudness, that there is nothing."""
-    if instead := told(facts, rng).values:
+    if instead := what_is_known(facts, rng).values:
         return _line("instead", rng, **instead)
     return "" if facts.knows("loudness") else _line("nothing", rng)
 

@@ -162,7 +162,7 @@ def from_facts(
     for question in questions:
         refuse_long(question)
 
-    talks = Talker.of(talker)
+    worder = Talker.of(talker)
     with Stopwatch() as watch:
         with watch("hear"):
             facts = listen.to_recording(_track(path), progress="listen").facts
@@ -170,8 +170,8 @@ def from_facts(
         with watch("answer"):
             conversation = Conversation(facts, other=second)
             solutions = [conversation.ask(question) for question in questions]
-            if talks is not None:
-                solutions = [talks.word(q, one, facts) for q, one in zip(questions, solutions, strict=True)]
+            if worder is not None:
+                solutions = [worder.word(q, one, facts) for q, one in zip(questions, solutions, strict=True)]
     answers = tuple(
         Answer(question, one.text, FACTS, facts, tuple(query.kind for query in one.queries), one.facts)
         for question, one in zip(questions, solutions, strict=True)

@@ -10,7 +10,7 @@ from llark.questions.facts import Facts, listed
 TOLD = ("tempo", "meter", "key", "chords", "instruments", "genre")
 
 
-def told(facts: Facts, rng: Random) -> Ask:
+def what_is_known(facts: Facts, rng: Random) -> Ask:
     """What of the recording is known: it can be asked about instead."""
     there = [f"the {fact}" for fact in TOLD if facts.knows(fact)]
     return known(**({"can": listed(there)} if there else {}))
@@ -23,4 +23,4 @@ SLUGS = (
 )  # fmt: skip
 """The kinds of this file; the last ones are about no recording."""
 
-KINDS = tuple(Kind(slug, UNDERSTANDING, (), told) for slug in SLUGS)
+KINDS = tuple(Kind(slug, UNDERSTANDING, (), what_is_known) for slug in SLUGS)
